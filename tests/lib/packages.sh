@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+# The one list of Debian packages that building, testing and the demo need. A fresh Debian 12 with
+# git has none of them. Sourced by common.sh; keep one line per purpose.
+# shellcheck shell=bash disable=SC2034
+PACKAGES=(
+    # build
+    gcc make autoconf automake libc6-dev binutils
+    # static decompressors linked into the hypervisor
+    liblzma-dev libzstd-dev zlib1g-dev liblz4-dev
+    # unit and abi tests
+    libcunit1-dev libxen-dev
+    # lint, measurements and tables
+    python3 universal-ctags
+    # booting: machines, disk images, initramfs
+    qemu-system-x86 busybox-static cpio xz-utils kmod
+    # the boot ISO
+    grub-pc-bin grub-common xorriso mtools
+    # what Debian's minimal images leave out but fetching packages and tests use
+    ca-certificates procps file
+)
