@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// A set of processors, of fixed size. The plain operations need the owner's lock; those named atomic
+// do not. CPU numbers are below MAX_CPUS; nothing here checks a guest's number.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/bitmap.h"
+
+#define MAX_CPUS 256u
+
+struct cpumask {
+    DECLARE_BITMAP(bits, MAX_CPUS);
+};
+
+static inline void cpumask_set(struct cpumask *mask, unsigned cpu)
+{
+    bitmap_set(mask->bits, cpu);
+}
+
+static inline void cpumask_clear(struct cpumask *mask, unsigned cpu)
+{
+    bitmap_clear(mask->bits, cpu);
+}
+
+static inline bool cpumask_test(const struct cpumask *mask, unsigned cpu)
+{
+    return bitmap_test(mask->bits, cpu);
+}
+
+static inline void cpumask_set_atomic(struct cpumask *mask, unsigned cpu)
+{
+    bitmap_set_atomic(mask->bits, cpu);
+}
+
+static inline void cpumask_clear_atomic(struct cpumask *mask, unsigned cpu)
+{
+    bitmap_clear_atomic(mask->bits, cpu);
+}
+
+static inline bool cpumask_test_and_set_atomic(struct cpumask *mask, unsigned cpu)
+{
+    return bitmap_test_and_set_atomic(mask->bits, cpu);
+}
+
+static inline bool cpumask_test_and_clear_atomic(struct cpumask *mask, unsigned cpu)
+{
+    return bitmap_test_and_clear_atomic(mask->bits, cpu);
+}
+
+static inline void cpumask_zero(struct cpumask *mask)
+{
+    bitmap_zero(mask->bits, MAX_CPUS);
+}
+
+// All of the CPUs 0 .. count-1.
+static inline void cpumask_fill(struct cpumask *mask, unsigned count)
+{
+    cpumask_zero(mask);
+    for (unsigned cpu = 0; cpu < count; cpu++)
+        cpumask_set(mask, cpu);
+}
+
+static inline void cpumask_copy(struct cpumask *to, const struct cpumask *from)
+{
+    *to = *from;
+}
+
+static inline void cpumask_and(struct cpumask *to, const struct cpumask *a, const struct cpumask *b)
+{
+    for (unsigned i = 0; i < BITMAP_WORDS(MAX_CPUS); i++)
+        to->bits[i] = a->bits[i] & b->bits[i];
+}
+
+static inline void cpumask_or(struct cpumask *to, const struct cpumask *a, const struct cpumask *b)
+{
+    for (unsigned i = 0; i < BITMAP_WORDS(MAX_CPUS); i++)
+        to->bits[i] = a->bits[i] | b->bits[i];
+}
+
+// Those of a that are not in b.
+static inline void cpumask_andnot(struct cpumask *to, const struct cpumask *a,
+                                  const struct cpumask *b)
+{
+    for (unsigned i = 0; i < BITMAP_WORDS(MAX_CPUS); i++)
+        to->bits[i] = a->bits[i] & ~b->bits[i];
+}
+
+static inline bool cpumask_is_empty(const struct cpumask *mask)
+{
+    return bitmap_is_empty(mask->bits, MAX_CPUS);
+}
+
+static inline bool cpumask_equal(const struct cpumask *a, const struct cpumask *b)
+{
+    for (unsigned i = 0; i < BITMAP_WORDS(MAX_CPUS); i++) {
+        if (a->bits[i] != b->bits[i])
+            return false;
+    }
+    return true;
+}
+
+static inline bool cpumask_intersects(const struct cpumask *a, const struct cpumask *b)
+{
+    struct cpumask both;
+    cpumask_and(&both, a, b);
+    return !cpumask_is_empty(&both);
+}
+
+// The lowest CPU, and the lowest behind cpu; MAX_CPUS if there is none.
+static inline unsigned cpumask_first(const struct cpumask *mask)
+{
+    return (unsigned)bitmap_find_first(mask->bits, MAX_CPUS);
+}
+
+static inline unsigned cpumask_next(const struct cpumask *mask, unsigned cpu)
+{
+    return (unsigned)bitmap_find_next(mask->bits, MAX_CPUS, (size_t)cpu + 1);
+}
+
+static inline unsigned cpumask_weight(const struct cpumask *mask)
+{
+    return (unsigned)bitmap_weight(mask->bits, MAX_CPUS);
+}
+
+#define for_each_cpu(cpu, mask)                                                                   \
+    for (unsigned cpu = cpumask_first(mask); cpu < MAX_CPUS; cpu = cpumask_next(mask, cpu))

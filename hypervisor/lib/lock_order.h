@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// The order of all locks, outermost first: whoever holds a lock of one class may wait only for locks
+// of classes further down. Debug builds check it at every acquire, also for locks that interrupts
+// take on top. A new lock gets its class here, in the place that its callers need.
+#pragma once
+
+#include <stdint.h>
+
+#include "lib/compiler.h"
+
+enum lock_class {
+    LOCK_DOMAIN_LIST,   // creation, destruction and look-up of domains
+    LOCK_DOMAIN_CONTROL, // one domain: serialises control operations
+    LOCK_PAGE_TABLES,   // one domain: its page-table updates
+    LOCK_GRANT_TABLE,   // one domain: grant entries and active mappings
+    LOCK_GRANT_MAPS,    // one domain: what it has mapped of others
+    LOCK_EVENT_CHANNEL, // one domain: its ports
+    LOCK_PIRQ,          // one domain: its physical interrupts
+    LOCK_IRQ,           // interrupt descriptors and controllers
+    LOCK_VCPU,          // one vCPU: its state of life, timers of its own
+    LOCK_DOMAIN_PAGES,  // one domain: list of its frames and their number
+    LOCK_HYPERVISOR_MAP, // the hypervisor's own page tables
+    LOCK_HEAP,          // small objects
+    LOCK_PAGE_ALLOC,    // free frames
+    LOCK_TIMER,         // one CPU: its timers
+    LOCK_SCHED,         // one CPU: its run queue
+    LOCK_CLOCK,         // time base and wallclock
+    LOCK_SMP_CALL,      // calls to other CPUs, TLB shootdown
+    LOCK_DEVICE,        // PCI configuration ports, RTC, interrupt-controller registers
+    LOCK_CONSOLE,       // the log and its devices
+    NR_LOCK_CLASSES,
+};
+
+#ifdef PARAVANE_DEBUG
+
+// Held locks of this CPU; acquire complains (BUG) if class is not below all of them. A lock that was
+// only tried can not deadlock, so it is noted without the check.
+void lock_order_acquire(enum lock_class class);
+void lock_order_note(enum lock_class class);
+void lock_order_release(enum lock_class class);
+
+// How many locks this CPU holds: 0 wherever it may go back to a guest or to sleep.
+unsigned lock_order_held(void);
+
+#else
+
+static inline void lock_order_acquire(enum lock_class class UNUSED) {}
+static inline void lock_order_note(enum lock_class class UNUSED) {}
+static inline void lock_order_release(enum lock_class class UNUSED) {}
+static inline unsigned lock_order_held(void)
+{
+    return 0;
+}
+
+#endif

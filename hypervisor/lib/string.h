@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Strings and memory blocks. The standard names mean what C says; in ring 0 they come from lib/mem.c,
+// on the host from the C library. Never used on guest memory: that is core/guest_copy.h's.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/compiler.h"
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int byte, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+size_t strnlen(const char *s, size_t max);
+int strcmp(const char *a, const char *b);
+int strncmp(const char *a, const char *b, size_t n);
+char *strchr(const char *s, int c);
+
+// Freestanding code gets no inlining of small constant sizes unless it asks for it.
+#if __STDC_HOSTED__ == 0
+#define memcpy(to, from, n) __builtin_memcpy(to, from, n)
+#define memset(to, byte, n) __builtin_memset(to, byte, n)
+#endif
+
+// Copy with truncation; the result always ends in zero if size > 0. Returns strlen(from).
+size_t strlcpy(char *to, const char *from, size_t size);
+
+// Whether s begins with prefix.
+bool string_starts_with(const char *s, const char *prefix);
+
+// Read a number at *s and move *s behind its last digit. base is 10, 16 or 8; or 0 for C's prefixes
+// (0x, 0), which base 16 accepts too. False, with *s and *out untouched, if there is no digit or the
+// value does not fit. Takes no sign and skips no space.
+bool parse_u64(const char **s, unsigned base, uint64_t *out);
+
+// As parse_u64, then an optional factor K, M, G or T (1024 each, either case).
+bool parse_size(const char **s, uint64_t *out);
