@@ -8,7 +8,8 @@
 #define MAX_SHOWN_FAILURES 5
 
 // Prints "file:line: condition" of the failures recorded since the registry was set up.
-static void print_failures(void) {
+static void print_failures(void)
+{
     unsigned int shown = 0;
 
     for (CU_pFailureRecord f = CU_get_failure_list(); f && shown < MAX_SHOWN_FAILURES; f = f->pNext) {
@@ -18,7 +19,8 @@ static void print_failures(void) {
 }
 
 // One registry per test keeps each test's failures apart from those of the tests before it.
-static int run_one(const char *suite, const struct unit_test *test) {
+static int run_one(const char *suite, const struct unit_test *test)
+{
     int failed = 1;
 
     if (CU_initialize_registry() != CUE_SUCCESS) {
@@ -43,7 +45,8 @@ static int run_one(const char *suite, const struct unit_test *test) {
     return failed;
 }
 
-int unit_main(const char *suite, const struct unit_test *tests) {
+int unit_main(const char *suite, const struct unit_test *tests)
+{
     unsigned int nr_tests = 0;
     unsigned int nr_failed = 0;
 

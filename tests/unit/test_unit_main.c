@@ -6,15 +6,18 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static void fails(void) {
+static void fails(void)
+{
     CU_ASSERT_FATAL(1 + 1 == 3);
 }
 
-static void passes(void) {
+static void passes(void)
+{
     CU_ASSERT(1 + 1 == 2);
 }
 
-static void asserts_nothing(void) {
+static void asserts_nothing(void)
+{
 }
 
 struct expectation {
@@ -31,7 +34,8 @@ static const struct expectation expectations[] = {
 };
 
 // Runs an inner table with its result lines hidden, since its failures are wanted.
-static int status_of(const struct unit_test *tests) {
+static int status_of(const struct unit_test *tests)
+{
     int out = dup(STDOUT_FILENO);
 
     if (out < 0 || !freopen("/dev/null", "w", stdout)) {
@@ -45,7 +49,8 @@ static int status_of(const struct unit_test *tests) {
 }
 
 // Not itself a table for unit_main(): CUnit keeps one registry, so the calls must not nest.
-int main(void) {
+int main(void)
+{
     int rc = 0;
 
     for (unsigned int i = 0; i < sizeof(expectations) / sizeof(expectations[0]); i++) {
