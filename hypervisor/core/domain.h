@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Domains and vCPUs: what is true of any guest. A guest type (pv/) embeds these structs in its own. Fields are grouped
+ * by the lock that guards them; each subsystem's part is a struct of its own, owned by that subsystem's file.
+ *
+ * A domain lives until its last reference is dropped (domain_get/domain_put); a vCPU lives as long as its domain.
+ */
+#pragma once
+#include "core/event_channel.h"
+#include "core/grant_table.h"
+#include "core/guest_ops.h"
+#include "core/sched.h"
+#include "core/timer.h"
+#include "cpu/percpu.h"
+#include "lib/compiler.h"
+#include "lib/cpumask.h"
+#include "lib/spinlock.h"
+#include "lib/types.h"
+#include "mm/frame.h"
+#include "public/vcpu.h"
+#include "public/xen.h"
+
+#define MAX_VCPUS            128         /* per domain */
+#define DOMID_IDLE           0x7fffu
+
+/* Reasons why a vCPU does not run, as bits of vcpu.pause_flags; runnable when all are clear. */
+#define VPF_BLOCKED   (1u << 0)          /* SCHEDOP_block: until an event */
+#define VPF_DOWN      (1u << 1)          /* not up */
+#define VPF_POLL      (1u << 2)          /* SCHEDOP_poll */
+#define VPF_PAUSED    (1u << 3)          /* pause_count > 0, its own or its domain's */
+
+struct vcpu {
+    unsigned id;
+    struct domain *domain;
+    struct vcpu_info *vcpu_info;         /* in the direct map; never NULL once the vCPU may run */
+    uint32_t pause_flags;                /* atomic */
+    bool initialised;                    /* VCPUOP_initialise done; under domain lock */
+    bool is_idle;
+
+    struct sched_vcpu sched;             /* sched.c */
+    struct evtchn_vcpu evtchn;           /* event_channel.c */
+
+    /* vcpu_op.c */
+    struct vcpu_runstate_info runstate;  /* under the vCPU's scheduler lock */
+    uint64_t runstate_guest;             /* guest address to write it to when switched in; 0: none */
+    uint64_t time_info_guest;            /* VCPUOP_register_vcpu_time_memory_area; 0: none */
+    uint64_t periodic_ns;
+    uint64_t periodic_last_ns;
+    struct timer periodic_timer;         /* VIRQ_TIMER every periodic_ns while running */
+    struct timer singleshot_timer;       /* VIRQ_TIMER once */
+    struct timer poll_timer;
+    struct frame *vcpu_info_frame;       /* VCPUOP_register_vcpu_info: referenced, writable type; NULL: in shared_info */
+};
+
+struct domain {
+    unsigned id;
+    const struct guest_ops *ops;
+    uint32_t refs;                       /* atomic */
+    bool is_control;                     /* dom0: may do everything */
+    uint8_t is_shutting_down;            /* SCHEDOP_shutdown seen; under lock */
+    uint8_t shutdown_code;
+    bool is_dying;
+    unsigned max_vcpus;
+    struct vcpu *vcpu[MAX_VCPUS];        /* set once, before the domain runs */
+    struct shared_info *shared_info;     /* a page of ours that the guest maps */
+    struct frame *shared_info_frame;
+    struct spinlock lock;                /* life-cycle changes of the domain and its vCPUs */
+
+    struct spinlock page_list_lock;      /* guards: page_list, tot_pages, max_pages */
+    uint32_t page_list;                  /* first owned frame, FRAME_NONE if none */
+    uint64_t tot_pages;
+    uint64_t max_pages;
+
+    struct evtchn_domain evtchn;         /* event_channel.c */
+    struct grant_table *grant_table;     /* grant_table.c */
+    struct sched_domain sched;           /* sched.c */
+
+    struct cpumask dirty_cpus;           /* CPUs that may hold TLB entries or state of this domain; atomic */
+    uint32_t vm_assist;                  /* bits VMASST_TYPE_*; atomic */
+    int64_t time_offset_s;
+    struct domain *next;                 /* list of all domains, under domain_list_lock */
+    uint64_t hypercall_counts[64];       /* plain increments: statistics */
+    uint8_t handle[16];
+    struct timer watchdog[2];            /* SCHEDOP_watchdog */
+    uint8_t watchdog_in_use;
+};
+
+extern struct domain *control_domain;    /* dom0 */
+
+/* Make a domain with `max_vcpus` vCPUs, all down; NULL without memory or if the id is taken. */
+struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest_ops *ops);
+/* A reference to domain `id`; NULL if there is none. DOMID_SELF gives the current one. */
+struct domain *domain_get_by_id(unsigned id);
+void domain_put(struct domain *d);
+/* The guest broke the contract beyond repair: log why, stop all its vCPUs, tell the control domain. */
+void domain_crash(struct domain *d, const char *why, ...) PRINTF_LIKE(2, 3);
+/* SCHEDOP_shutdown: for dom0 the machine goes down or reboots by `code`. */
+void domain_shutdown(struct domain *d, unsigned code);
+void domain_pause(struct domain *d);
+void domain_unpause(struct domain *d);
+/* Frames: allocate `1 << order` for d and put them on its list; -XEN_ENOMEM names limit or shortage. */
+int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, mfn_t *out);
+/* Take a frame off its owner's list (mm/frame.c calls it when the last reference goes). */
+void domain_frame_freed(struct frame *f);
+/* Make a page of ours owned by `d` without counting it (shared_info, grant status): one reference for us. */
+void domain_share_frame(struct domain *d, mfn_t m);
+
+struct vcpu *vcpu_of(struct domain *d, uint64_t id);   /* NULL if out of range or absent; speculation-safe index */
+/* What the guest should look at again: events, timers. Wakes or interrupts it. */
+void vcpu_kick(struct vcpu *v);
+/* Map the frame that holds a registered vcpu_info; checks and references it. */
+int vcpu_map_info(struct vcpu *v, uint64_t gfn, uint32_t offset);
+
+static inline struct domain *current_domain(void)
+{
+    return current_vcpu()->domain;
+}

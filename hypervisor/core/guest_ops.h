@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a type of guest supplies to core/. PV is the only one today (pv/pv_domain.c); core never asks which it is.
+ */
+#pragma once
+#include "lib/types.h"
+
+struct domain;
+struct vcpu;
+
+struct guest_ops {
+    const char *name;
+    /* Objects: the type allocates them (it embeds struct domain and struct vcpu); NULL without memory. */
+    struct domain *(*domain_alloc)(void);
+    void (*domain_free)(struct domain *d);
+    struct vcpu *(*vcpu_alloc)(struct domain *d, unsigned id);
+    void (*vcpu_free)(struct vcpu *v);
+    /* Release guest memory that the type's state holds; -XEN_ERESTART to be called again. */
+    int (*domain_relinquish)(struct domain *d);
+    /* Context switch: save what the CPU holds of `v`, load what it should hold; interrupts off. */
+    void (*save)(struct vcpu *v);
+    void (*load)(struct vcpu *v);
+    /* VCPUOP_initialise: take the guest's initial context from guest memory `ctxt`. */
+    int (*vcpu_initialise)(struct vcpu *v, uint64_t ctxt);
+    /* Mark an NMI pending for `v`. */
+    void (*inject_nmi)(struct vcpu *v);
+    /* Time parameters of `v` changed: write its vcpu_time_info. Any CPU may call for current only. */
+    void (*update_time)(struct vcpu *v);
+    /*
+     * Grant mappings, for the current vCPU: write or clear a leaf that maps `m`. `addr` is a linear address, or the
+     * machine address of an L1 entry when GNTMAP_contains_pte is in `flags`. map takes the references that the
+     * mapping needs itself (general and, if not GNTMAP_readonly, writable type); unmap checks that the leaf
+     * really maps `m`, drops them, and puts `new_pte` (0 or what unmap_and_replace asks) there. GNTST_ codes.
+     */
+    int (*grant_map)(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags);
+    int (*grant_unmap)(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags);
+    /* References for data access without a mapping (grant copy); false if the frame cannot be had so. */
+    bool (*get_data)(struct domain *d, mfn_t m, bool writable);
+    void (*put_data)(mfn_t m, bool writable);
+};
+
+extern const struct guest_ops pv_guest_ops;

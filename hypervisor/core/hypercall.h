@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Hypercalls. entry.S calls hypercall_table[nr].handler(a1 .. a5) with interrupts on; the result goes to rax. A handler
+ * that must stop half-way returns hypercall_restart(...) with the arguments to be called with again; entry.S (or
+ * multicall) writes them back and makes the guest issue the call anew, so that events and scheduling get their turn.
+ *
+ * Operations with sub-operations (EVTCHNOP, GNTTABOP, XENMEM, VCPUOP, PHYSDEVOP, XENPF ...) are tables of struct subop,
+ * run by subop_dispatch(): copy the argument in, call, copy it out.
+ */
+#pragma once
+#include "core/domain.h"
+#include "lib/compiler.h"
+#include "lib/types.h"
+#include "public/errno.h"
+#include "public/xen.h"
+
+#define NR_HYPERCALLS       64
+#define HYPERCALL_RESTART   (-0x10000L)     /* never a guest-visible result */
+
+typedef long (*hypercall_fn)(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+
+extern const hypercall_fn hypercall_table[NR_HYPERCALLS];
+
+/* Ask to be called again with these arguments. Returns HYPERCALL_RESTART, to be returned as the result. */
+long hypercall_restart(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+/* From entry.S, after a handler returned HYPERCALL_RESTART: put arguments and rip back in the guest's registers. */
+void hypercall_write_back(struct cpu_user_regs *regs);
+
+#define SUBOP_IN        1u      /* copy `size` bytes of argument in before the call */
+#define SUBOP_OUT       2u      /* copy them back when the result is >= 0 */
+#define SUBOP_DOM0      4u      /* only for the control domain: -XEN_EPERM otherwise */
+#define SUBOP_MAX_SIZE  256u
+
+struct subop {
+    int (*handler)(struct vcpu *v, void *arg);   /* `arg`: our copy; results are written into it */
+    uint16_t size;
+    uint16_t flags;
+};
+
+/* Run table[cmd] on guest memory at `arg`; -XEN_ENOSYS for an empty or missing row, -XEN_EFAULT, or the row's result. */
+long subop_dispatch(const struct subop *table, unsigned rows, uint64_t cmd, uint64_t arg);
+
+long do_multicall(uint64_t calls, uint64_t nr, uint64_t, uint64_t, uint64_t);
+long do_memory_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
+long do_xen_version(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
+long do_console_io(uint64_t cmd, uint64_t count, uint64_t buffer, uint64_t, uint64_t);
+long do_vm_assist(uint64_t cmd, uint64_t type, uint64_t, uint64_t, uint64_t);
+long do_platform_op(uint64_t arg, uint64_t, uint64_t, uint64_t, uint64_t);
+long do_physdev_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
+long do_sched_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
+long do_sched_op_compat(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
+long do_set_timer_op(uint64_t timeout_ns, uint64_t, uint64_t, uint64_t, uint64_t);
+long do_vcpu_op(uint64_t cmd, uint64_t vcpu_id, uint64_t arg, uint64_t, uint64_t);
+long do_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
+long do_grant_table_op(uint64_t cmd, uint64_t arg, uint64_t count, uint64_t, uint64_t);
+long do_nmi_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Time. System time is nanoseconds since boot, from the TSC scaled by parameters that are calibrated at boot against a
+ * platform timer (HPET, PM timer or PIT) and refined while running, slewed and never stepped backwards.
+ */
+#pragma once
+#include "lib/types.h"
+
+/* The pvclock relation: ns = base_ns + ((tsc - base_tsc) << shift) * mul / 2^32. */
+struct clock_params {
+    uint64_t base_tsc;
+    uint64_t base_ns;
+    uint32_t mul;
+    int8_t shift;
+    bool tsc_stable;               /* invariant and equal on all CPUs */
+};
+
+void clock_init(void);             /* boot CPU; interrupts may be off */
+void clock_cpu_init(void);         /* each CPU: its parameters and its timer */
+uint64_t clock_now(void);          /* ns since boot; monotonic on a CPU */
+void clock_read_params(struct clock_params *p);   /* of this CPU */
+uint32_t clock_params_version(void);   /* of this CPU: changes whenever its parameters do */
+uint64_t clock_tsc_khz(void);
+/* Wall clock: UTC at system time 0, in ns since 1970; read from the RTC at boot, set by XENPF_settime. */
+uint64_t clock_wall_base(void);
+void clock_set_wall(uint64_t utc_ns_at_system_time_0);
+/* Arm this CPU's timer interrupt for system time `ns` (UINT64_MAX: off). */
+void clock_arm(uint64_t ns);

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+/* A vCPU's FPU and extended state: saved and restored eagerly at a switch between guests. */
+#pragma once
+#include "lib/types.h"
+
+struct fpu_state;
+struct fpu_state *fpu_alloc(void);                 /* in reset state; NULL without memory */
+void fpu_free(struct fpu_state *f);
+void fpu_save(struct fpu_state *f);
+void fpu_restore(const struct fpu_state *f);
+/* Load the FXSAVE image of a vcpu_guest_context (512 bytes, hostile: reserved MXCSR bits are cleared). */
+void fpu_load_fxsave(struct fpu_state *f, const void *image);
+uint64_t fpu_xcr0(const struct fpu_state *f);
+/* XSETBV by the guest: -XEN_EINVAL for a value that the CPU or our policy refuses. */
+int fpu_set_xcr0(struct fpu_state *f, uint64_t xcr0);

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+/* Names of control-register, RFLAGS and MSR bits (Intel SDM vol. 3, 2.5; vol. 4), and the instructions that touch them. */
+#pragma once
+#include "lib/types.h"
+
+#define X86_CR0_PE (1u << 0)
+#define X86_CR0_MP (1u << 1)
+#define X86_CR0_EM (1u << 2)
+#define X86_CR0_TS (1u << 3)
+#define X86_CR0_ET (1u << 4)
+#define X86_CR0_NE (1u << 5)
+#define X86_CR0_WP (1u << 16)
+#define X86_CR0_AM (1u << 18)
+#define X86_CR0_PG (1u << 31)
+
+#define X86_CR4_VME        (1u << 0)
+#define X86_CR4_TSD        (1u << 2)
+#define X86_CR4_DE         (1u << 3)
+#define X86_CR4_PSE        (1u << 4)
+#define X86_CR4_PAE        (1u << 5)
+#define X86_CR4_MCE        (1u << 6)
+#define X86_CR4_PGE        (1u << 7)
+#define X86_CR4_OSFXSR     (1u << 9)
+#define X86_CR4_OSXMMEXCPT (1u << 10)
+#define X86_CR4_UMIP       (1u << 11)
+#define X86_CR4_FSGSBASE   (1u << 16)
+#define X86_CR4_PCIDE      (1u << 17)
+#define X86_CR4_OSXSAVE    (1u << 18)
+#define X86_CR4_SMEP       (1u << 20)
+#define X86_CR4_SMAP       (1u << 21)
+
+#define X86_RFLAGS_CF   (1u << 0)
+#define X86_RFLAGS_MBS  (1u << 1)
+#define X86_RFLAGS_TF   (1u << 8)
+#define X86_RFLAGS_IF   (1u << 9)
+#define X86_RFLAGS_DF   (1u << 10)
+#define X86_RFLAGS_IOPL (3u << 12)
+#define X86_RFLAGS_NT   (1u << 14)
+#define X86_RFLAGS_RF   (1u << 16)
+#define X86_RFLAGS_VM   (1u << 17)
+#define X86_RFLAGS_AC   (1u << 18)
+#define X86_RFLAGS_VIF  (1u << 19)
+#define X86_RFLAGS_VIP  (1u << 20)
+#define X86_RFLAGS_ID   (1u << 21)
+
+#define MSR_TSC              0x00000010
+#define MSR_APIC_BASE        0x0000001b
+#define MSR_SPEC_CTRL        0x00000048
+#define MSR_PRED_CMD         0x00000049
+#define MSR_MTRRCAP          0x000000fe
+#define MSR_ARCH_CAPS        0x0000010a
+#define MSR_FLUSH_CMD        0x0000010b
+#define MSR_SYSENTER_CS      0x00000174
+#define MSR_SYSENTER_ESP     0x00000175
+#define MSR_SYSENTER_EIP     0x00000176
+#define MSR_MISC_ENABLE      0x000001a0
+#define MSR_PAT              0x00000277
+#define MSR_X2APIC_FIRST     0x00000800
+#define MSR_XSS              0x00000da0
+#define MSR_EFER             0xc0000080
+#define MSR_STAR             0xc0000081
+#define MSR_LSTAR            0xc0000082
+#define MSR_CSTAR            0xc0000083
+#define MSR_SFMASK           0xc0000084
+#define MSR_FS_BASE          0xc0000100
+#define MSR_GS_BASE          0xc0000101
+#define MSR_KERNEL_GS_BASE   0xc0000102
+#define MSR_TSC_AUX          0xc0000103
+
+#define EFER_SCE  (1u << 0)
+#define EFER_LME  (1u << 8)
+#define EFER_LMA  (1u << 10)
+#define EFER_NX   (1u << 11)
+#define EFER_SVME (1u << 12)
+
+#define TRAP_DE 0
+#define TRAP_DB 1
+#define TRAP_NMI 2
+#define TRAP_BP 3
+#define TRAP_OF 4
+#define TRAP_BR 5
+#define TRAP_UD 6
+#define TRAP_NM 7
+#define TRAP_DF 8
+#define TRAP_TS 10
+#define TRAP_NP 11
+#define TRAP_SS 12
+#define TRAP_GP 13
+#define TRAP_PF 14
+#define TRAP_MF 16
+#define TRAP_AC 17
+#define TRAP_MC 18
+#define TRAP_XM 19
+#define TRAP_CP 21
+#define ENTRY_SYSCALL 0x100          /* entry_vector of a frame that SYSCALL made */
+
+#define PFEC_PRESENT (1u << 0)
+#define PFEC_WRITE   (1u << 1)
+#define PFEC_USER    (1u << 2)
+#define PFEC_RSVD    (1u << 3)
+#define PFEC_FETCH   (1u << 4)
+
+#ifndef __ASSEMBLY__
+#define DEFINE_REG_ACCESS(reg)                                                                      \
+    static inline uint64_t read_##reg(void)                                                         \
+    {                                                                                               \
+        uint64_t v;                                                                                 \
+        __asm__ volatile("movq %%" #reg ", %0" : "=r"(v));                                          \
+        return v;                                                                                   \
+    }                                                                                               \
+    static inline void write_##reg(uint64_t v)                                                      \
+    {                                                                                               \
+        __asm__ volatile("movq %0, %%" #reg : : "r"(v) : "memory");                                 \
+    }
+DEFINE_REG_ACCESS(cr0)
+DEFINE_REG_ACCESS(cr2)
+DEFINE_REG_ACCESS(cr3)
+DEFINE_REG_ACCESS(cr4)
+DEFINE_REG_ACCESS(db0)
+DEFINE_REG_ACCESS(db1)
+DEFINE_REG_ACCESS(db2)
+DEFINE_REG_ACCESS(db3)
+DEFINE_REG_ACCESS(db6)
+DEFINE_REG_ACCESS(db7)
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+    uint32_t lo, hi;
+
+    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+    return (uint64_t)hi << 32 | lo;
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t v)
+{
+    __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
+}
+
+static inline uint64_t rdtsc(void)
+{
+    uint32_t lo, hi;
+
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    return (uint64_t)hi << 32 | lo;
+}
+
+/* Not before earlier loads: for reading a clock. */
+static inline uint64_t rdtsc_ordered(void)
+{
+    __asm__ volatile("lfence" : : : "memory");
+    return rdtsc();
+}
+
+static inline void invlpg(uint64_t va)
+{
+    __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+struct cpuid { uint32_t eax, ebx, ecx, edx; };
+
+static inline struct cpuid cpuid_read(uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid r;
+
+    __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+    return r;
+}
+
+static inline uint8_t inb(uint16_t port)
+{
+    uint8_t v;
+
+    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+
+static inline uint16_t inw(uint16_t port)
+{
+    uint16_t v;
+
+    __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+
+static inline uint32_t inl(uint16_t port)
+{
+    uint32_t v;
+
+    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+
+static inline void outb(uint16_t port, uint8_t v)
+{
+    __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static inline void outw(uint16_t port, uint16_t v)
+{
+    __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static inline void outl(uint16_t port, uint32_t v)
+{
+    __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
+}
+#endif

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+/* Other CPUs: bringing them up, calling functions on them, flushing their TLBs. */
+#pragma once
+#include "lib/cpumask.h"
+#include "lib/types.h"
+
+extern struct cpumask online_cpus;
+extern unsigned nr_cpus;                      /* present; ids 0 .. nr_cpus - 1 */
+extern uint32_t cpu_apic_id[MAX_CPUS];
+
+/* Start all CPUs that `apic_ids` names, at most max_cpus. Returns how many are online. */
+unsigned smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus);
+/* Make `cpu` look at its softirqs; cheap when it is this one. */
+void smp_kick(unsigned cpu);
+void smp_kick_mask(const struct cpumask *cpus);
+/* Run fn(arg) on all of `cpus`, this one included if set, with interrupts off there; wait until done. Interrupts on here. */
+void smp_call(const struct cpumask *cpus, void (*fn)(void *), void *arg);
+/* Stop all other CPUs for good (panic, reboot). */
+void smp_stop_others(void);
+
+#define FLUSH_TLB_ALL_VA   UINT64_MAX
+/* Flush `va` (or everything: FLUSH_TLB_ALL_VA) from the TLBs of `cpus`; wait until done. */
+void tlb_flush_mask(const struct cpumask *cpus, uint64_t va);
+void tlb_flush_local(void);                    /* non-global entries: reload CR3 */
+void tlb_flush_local_all(void);                /* global ones too */
+
+/*
+ * The TLB clock. A CPU stamps itself with it at each whole flush; a frame is stamped when its type count goes to zero or it is
+ * freed. tlb_filter() clears from `cpus` those that have flushed since `stamp`, so that only the rest need an interrupt.
+ */
+uint32_t tlb_clock(void);
+void tlb_filter(struct cpumask *cpus, uint32_t stamp);

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The entry points that assembly, traps and interrupts need in the layers above: declared here, defined in core/
+ * and pv/. Nothing else in cpu/ may call upward.
+ */
+#pragma once
+#include "lib/types.h"
+#include "public/xen.h"
+
+/* A fault, trap or software interrupt raised by guest code; interrupts on. Must leave the guest runnable or crashed. */
+void upcall_guest_trap(struct cpu_user_regs *regs);
+/* A SYSCALL from guest user mode; interrupts off. Bounces it to the guest kernel. */
+void upcall_guest_syscall(struct cpu_user_regs *regs);
+/* Before returning to a guest, while work is pending: softirqs, events, NMI. Called with interrupts off, returns so. */
+void upcall_guest_exit(struct cpu_user_regs *regs);
+/* An NMI that the platform raised (not ours): tell dom0. */
+void upcall_platform_nmi(void);
+/* The saved frame could not be loaded by IRET: hand the guest its fault. */
+void upcall_bad_iret(struct cpu_user_regs *regs);
+/* A softirq was raised or a call made while the CPU idled or ran a guest: see core/softirq.h. */
+void upcall_softirq(void);
+/* The local timer fired (interrupts off). */
+void upcall_timer_interrupt(void);

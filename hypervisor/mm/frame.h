@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The frame table: one struct per 4 KiB frame of RAM. A frame's life is told by two words, each changed
+ * only by compare-and-exchange:
+ *
+ *   ref    63..48 owner (domain id, or one of FRAME_OWNER_*)   47 allocated   46..0 reference count
+ *   type   63..60 type   59 pinned   58 validated   57 partial   56..32 stamp or progress   31..0 type count
+ *
+ * A guest's frame holds one reference for being allocated (dropped when it is given back) and one per use.
+ * What the type word's states mean, and who may move between them, is stated in pv/page_type.h.
+ * `next`/`prev` link free blocks (mm/page_alloc.c) or the owner's frames (core/domain.c, under page_list_lock).
+ */
+#pragma once
+#include "lib/atomic.h"
+#include "lib/compiler.h"
+#include "lib/types.h"
+#include "mm/layout.h"
+
+#define FRAME_NONE          UINT32_MAX
+
+#define FRAME_OWNER_SHIFT   48
+#define FRAME_ALLOCATED     (UINT64_C(1) << 47)
+#define FRAME_COUNT_MASK    (FRAME_ALLOCATED - 1)
+#define FRAME_OWNER_NONE    0xffffu          /* free */
+#define FRAME_OWNER_HYP     0xfffeu          /* ours: never reachable by a guest's reference */
+#define FRAME_OWNER_IO      0x7ff1u          /* DOMID_IO: RAM-like holes that dom0 may map */
+#define FRAME_OWNER_XEN     0x7ff2u          /* DOMID_XEN: ours, shared with privileged guests */
+
+struct frame {
+    uint64_t ref;
+    uint64_t type;
+    uint32_t next;
+    uint32_t prev;
+};
+_Static_assert(sizeof(struct frame) == 24, "frame table costs 24 bytes a frame");
+
+extern uint64_t max_mfn;              /* frames 0 .. max_mfn - 1 have a struct frame */
+
+#ifdef HOST_TEST
+extern struct frame *frame_table;
+#else
+#define frame_table ((struct frame *)FRAME_TABLE_START)
+#endif
+
+static inline bool mfn_valid(mfn_t m)
+{
+    return m.n < max_mfn;
+}
+
+static inline struct frame *frame_of(mfn_t m)
+{
+    return &frame_table[m.n];
+}
+
+static inline mfn_t frame_mfn(const struct frame *f)
+{
+    return mfn((uint64_t)(f - frame_table));
+}
+
+static inline unsigned frame_owner(const struct frame *f)
+{
+    return (unsigned)(READ_ONCE(f->ref) >> FRAME_OWNER_SHIFT);
+}
+
+/* Take a reference if `owner` owns the frame and it is allocated; false otherwise. Any CPU, no lock. */
+static inline bool frame_get(struct frame *f, unsigned owner)
+{
+    uint64_t old = READ_ONCE(f->ref), seen;
+
+    for (;;) {
+        if (old >> FRAME_OWNER_SHIFT != owner || !(old & FRAME_COUNT_MASK) ||
+            (old & FRAME_COUNT_MASK) == FRAME_COUNT_MASK)
+            return false;
+        seen = cmpxchg64(&f->ref, old, old + 1);
+        if (likely(seen == old))
+            return true;
+        old = seen;
+    }
+}
+
+void frame_release(struct frame *f);  /* count reached 0: back to the allocator (mm/frame.c) */
+
+/* Drop a reference; the last one frees the frame. */
+static inline void frame_put(struct frame *f)
+{
+    uint64_t left = add_fetch64(&f->ref, UINT64_MAX);
+
+    if (unlikely(!(left & FRAME_COUNT_MASK)))
+        frame_release(f);
+}
+
+/* Give a frame from the allocator to `owner`, with the one reference of being allocated. */
+void frame_assign(struct frame *f, unsigned owner);
+/* Drop the allocation reference once; false if it is gone already. */
+bool frame_clear_allocated(struct frame *f);

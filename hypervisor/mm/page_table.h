@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The hypervisor's own page tables: the sixteen shared L4 slots. Only boot and ioremap add mappings; what is
+ * mapped stays mapped, but for the descriptor windows, whose L1 entries change by desc_window_set().
+ */
+#pragma once
+#include "mm/pte.h"
+
+#define MAP_RW     (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | PTE_NX)
+#define MAP_RO     (PTE_PRESENT | PTE_ACCESSED | PTE_NX)
+#define MAP_RX     (PTE_PRESENT | PTE_ACCESSED)
+#define MAP_UC     (MAP_RW | PTE_PCD | PTE_PWT)
+
+extern pte_t hyp_l4[PT_ENTRIES];      /* idle address space; slots 256-271 are every guest L4's template */
+
+/* Map [va, va + size) to pa with 1 GiB, 2 MiB and 4 KiB pages as alignment and CPU allow. 0 or -XEN_ENOMEM. */
+int hyp_map(uint64_t va, paddr_t pa, uint64_t size, uint64_t flags);
+/* The L1 entry that maps `va` (table made if absent), or NULL without memory. */
+pte_t *hyp_l1_entry(uint64_t va);
+/* Map device registers uncached; NULL without space. Never unmapped. */
+volatile void *ioremap(paddr_t pa, uint64_t size);

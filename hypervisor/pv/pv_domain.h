@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A PV guest: what core's domain and vCPU need beside. The generic struct stands first, so that a struct vcpu * of a PV
+ * domain is a struct pv_vcpu *. asm_offsets.c exports what entry.S reads.
+ *
+ * 64-bit PV: guest kernel and guest user both run in ring 3, each with an L4 table of its own; which of the two a vCPU is
+ * in is `in_kernel`. The user's GS base and the kernel's change places at each switch (SWAPGS). The real RFLAGS of a guest
+ * always has IF set and IOPL 0; its virtual IF is vcpu_info.evtchn_upcall_mask, its virtual IOPL `iopl`.
+ */
+#pragma once
+#include "core/domain.h"
+#include "cpu/fpu.h"
+#include "mm/pte.h"
+#include "public/xen.h"
+
+#define GDT_FRAMES     14                 /* guest's descriptor frames below ours: FIRST_RESERVED_GDT_PAGE */
+#define LDT_FRAMES     16
+
+struct pv_trap {                          /* checked copy of struct trap_info */
+    uint64_t address;                     /* canonical, 0: none */
+    uint16_t cs;                          /* RPL forced to 3 */
+    uint8_t flags;                        /* TI_GET_DPL, TI_GET_IF as given */
+};
+
+struct pv_callback {
+    uint64_t address;
+    bool mask_events;
+};
+
+struct pv_vcpu {
+    struct vcpu vcpu;                     /* first */
+
+    /* Read and written by entry.S and trap_bounce.c on the CPU that runs the vCPU. */
+    uint8_t in_kernel;
+    uint8_t fpu_ts;                       /* the guest set CR0.TS */
+    uint8_t nmi_pending, nmi_masked;
+    uint8_t iopl;                         /* 0..3, virtual */
+    uint8_t loaded_once;
+    uint64_t cr3_kernel, cr3_user;        /* machine addresses; user 0: none. Referenced, typed L4 */
+    uint64_t kernel_sp;                   /* where a trap from user mode starts to push */
+    uint64_t kernel_ss;
+    struct pv_callback syscall_cb, syscall32_cb, sysenter_cb, event_cb, failsafe_cb, nmi_cb;
+    struct pv_trap traps[256];
+
+    /* State that the CPU holds while the vCPU is loaded, saved here while it is not. */
+    struct cpu_user_regs regs;
+    uint64_t fs_base, gs_base_kernel, gs_base_user;
+    uint64_t ctrlreg0;                    /* guest's view of CR0's TS, AM ... */
+    uint64_t ctrlreg4;                    /* guest's CR4 bits */
+    uint64_t cr2;
+    uint64_t debugreg[8];                 /* 0-3, 6, 7: checked; 5 unused */
+    struct fpu_state *fpu;
+
+    /* Descriptor tables: this vCPU's window slot, and what it maps. Under the domain's page_lock. */
+    unsigned window;
+    uint32_t gdt_entries;                 /* guest's part */
+    struct frame *gdt_frame[GDT_FRAMES];
+    uint64_t ldt_base;
+    uint32_t ldt_entries;
+    struct frame *ldt_frame[LDT_FRAMES];  /* mapped on demand by the first fault on each page */
+
+    /* I/O permission bitmap of user mode: PHYSDEVOP_set_iobitmap. Guest address of it; 0: none. */
+    uint64_t iobmp;
+    uint32_t iobmp_limit;
+};
+
+struct pv_domain {
+    struct domain domain;                 /* first */
+    struct spinlock page_lock;            /* all page-table contents and table types of this domain */
+    bool io_ports_all;                    /* control domain: all ports but ours */
+};
+
+static inline struct pv_vcpu *pv_vcpu(struct vcpu *v)
+{
+    return (struct pv_vcpu *)v;
+}
+
+static inline struct pv_domain *pv_domain(struct domain *d)
+{
+    return (struct pv_domain *)d;
+}
+
+/* Switch the current vCPU between its two address spaces; CR3 and GS base with it. */
+void pv_enter_kernel(struct pv_vcpu *v);
+void pv_enter_user(struct pv_vcpu *v);      /* the caller has checked cr3_user */
+
+/* trap_bounce.c: hand the guest an exception, as hardware would to a kernel. regs become those at the handler's entry. */
+#define BOUNCE_ERROR_CODE  1u
+#define BOUNCE_CR2         2u
+void pv_inject_trap(struct cpu_user_regs *regs, unsigned vector, uint32_t error, unsigned flags);
+void pv_inject_page_fault(struct cpu_user_regs *regs, uint64_t cr2, uint32_t error);
+/* Call the event callback or a pending NMI's if the guest can take it now. */
+void pv_deliver_pending(struct pv_vcpu *v, struct cpu_user_regs *regs);
+
+/* emulate.c: a #GP or #UD from guest code. True: dealt with (regs moved on, or a trap injected). */
+bool pv_emulate_gp(struct pv_vcpu *v, struct cpu_user_regs *regs);
+bool pv_emulate_ud(struct pv_vcpu *v, struct cpu_user_regs *regs);
+/* pt_write_fault.c: a write fault by the guest kernel on a read-only page: emulate if the page is an L1 table. */
+bool pv_pt_write_fault(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t va);
+/* guest_descriptor.c: a fault in the LDT window: map the page that it needs. */
+bool pv_ldt_fault(struct pv_vcpu *v, uint32_t offset);
+void pv_ldt_drop(struct pv_vcpu *v);        /* unmap all LDT pages; page_lock held */
+void pv_gdt_drop(struct pv_vcpu *v);
+
+long do_set_trap_table(uint64_t traps, uint64_t, uint64_t, uint64_t, uint64_t);
+long do_mmu_update(uint64_t reqs, uint64_t count, uint64_t done, uint64_t foreigndom, uint64_t);
+long do_set_gdt(uint64_t frames, uint64_t entries, uint64_t, uint64_t, uint64_t);
+long do_stack_switch(uint64_t ss, uint64_t sp, uint64_t, uint64_t, uint64_t);
+long do_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, uint64_t, uint64_t);
+long do_fpu_taskswitch(uint64_t set, uint64_t, uint64_t, uint64_t, uint64_t);
+long do_set_debugreg(uint64_t reg, uint64_t value, uint64_t, uint64_t, uint64_t);
+long do_get_debugreg(uint64_t reg, uint64_t, uint64_t, uint64_t, uint64_t);
+long do_update_descriptor(uint64_t maddr, uint64_t desc, uint64_t, uint64_t, uint64_t);
+long do_update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, uint64_t, uint64_t);
+long do_update_va_mapping_otherdomain(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid, uint64_t);
+long do_iret(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+long do_set_segment_base(uint64_t which, uint64_t base, uint64_t, uint64_t, uint64_t);
+long do_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t foreigndom, uint64_t);
+long do_callback_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
