@@ -49,28 +49,49 @@ configure_stale() {
         [ -n "$(find "$1/configure.ac" "$1/Makefile.am" -newer "$1/Makefile.in")" ]
 }
 
-# build SRC BUILD: generates, configures and makes the hypervisor, with one line per step.
+# build SRC BUILD: generates, configures and makes the hypervisor, with one line per step. Status 1,
+# and the compiler's words, if that fails.
 build() {
     local src=$1 build=$2 log=$2/build.log
     mkdir -p "$build"
     : >"$log"
     if configure_stale "$src"; then
-        say "generating configure"
-        (cd "$src" && autoreconf -fi) >>"$log" 2>&1 || build_failed "$log" autoreconf
+        step "generating configure" "$log" autoreconf -fi "$src" || return 1
     fi
     if [ ! -e "$build/config.status" ] || [ "$src/configure" -nt "$build/config.status" ]; then
-        say "configuring"
-        (cd "$build" && "$src/configure") >>"$log" 2>&1 || build_failed "$log" configure
+        step "configuring" "$log" in_folder "$build" "$src/configure" || return 1
     fi
-    say "building"
-    make -C "$build" -j"$(nproc)" >>"$log" 2>&1 || build_failed "$log" make
+    step "building" "$log" make -C "$build" -j"$(nproc)"
 }
 
-build_failed() {
-    grep -E 'error:|Error ' "$1" | head -n 10 >&2
-    tail -n 15 "$1" >&2
-    die "$2 failed (the whole log is $1)"
+in_folder() { (cd "$1" && shift && "$@"); }
+
+# step WORDS LOG COMMAND...: one step of a build, whose output only its failure shows.
+step() {
+    local words=$1 log=$2
+    shift 2
+    say "$words"
+    "$@" >>"$log" 2>&1 && return 0
+    grep -aE '(error|undefined reference|multiple definition)[: ]' "$log" | head -n 10 >&2
+    tail -n 15 "$log" >&2
+    echo "error: $words failed (the whole log is $log)" >&2
+    return 1
 }
+
+# run_make_group BUILD GROUP: builds and runs a group of tests. A group that cannot be built, or ends
+# without results, is one failure of its own.
+run_make_group() {
+    local build=$1 group=$2 results=$1/logs/$2.results
+    mkdir -p "$build/logs"
+    if ! step "building the tests of $group" "$build/build.log" \
+        make -C "$build" -j"$(nproc)" "build-$group"; then
+        echo "FAIL $group/build: it does not build" | tee "$results"
+        return
+    fi
+    make -s --no-print-directory -C "$build" "check-$group" 2>&1 | grep -vE "$MAKE_NOISE|$CLOSING"
+    [ -e "$results" ] || echo "FAIL $group/run: it ended without results" | tee "$results"
+}
+readonly MAKE_NOISE='^make(\[[0-9]+\])?: \*\*\*' CLOSING='^[0-9]+ passed, [0-9]+ failed'
 
 # count_lines WORD BUILD GROUP...: how many result lines start with WORD.
 count_lines() {
