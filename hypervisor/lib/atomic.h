@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Atomic operations on plain integers, of 8, 16, 32 and 64 bits: shared structures of the ABI and
 // page-table entries can not be _Atomic. All read-modify-write operations are full barriers, as on
-// x86 they are anyway; each returns the value from before.
+// x86 they are anyway. Each returns the value from before, but add_fetch the one from after.
 #pragma once
 
 #include <stdbool.h>
@@ -31,6 +31,10 @@
     {                                                                                             \
         return __atomic_fetch_add(p, n, __ATOMIC_SEQ_CST);                                        \
     }                                                                                             \
+    static inline uint##bits##_t add_fetch##bits(volatile uint##bits##_t *p, uint##bits##_t n)    \
+    {                                                                                             \
+        return __atomic_add_fetch(p, n, __ATOMIC_SEQ_CST);                                        \
+    }                                                                                             \
     static inline uint##bits##_t fetch_sub##bits(volatile uint##bits##_t *p, uint##bits##_t n)    \
     {                                                                                             \
         return __atomic_fetch_sub(p, n, __ATOMIC_SEQ_CST);                                        \
@@ -59,9 +63,3 @@ DEFINE_ATOMIC_OPS(64)
 #define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define smp_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define smp_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
-
-// In a loop that waits for another CPU.
-static inline void cpu_relax(void)
-{
-    __builtin_ia32_pause();
-}

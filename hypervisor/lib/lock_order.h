@@ -33,8 +33,8 @@ enum lock_class {
 
 #ifdef PARAVANE_DEBUG
 
-// Held locks of this CPU; acquire complains (BUG) if class is not below all of them. A lock that was
-// only tried can not deadlock, so it is noted without the check.
+// The list of locks that this CPU holds. acquire, before waiting, complains (BUG) if class is not below
+// all of them; note adds to the list. What was only tried can not deadlock and needs no acquire.
 void lock_order_acquire(enum lock_class class);
 void lock_order_note(enum lock_class class);
 void lock_order_release(enum lock_class class);

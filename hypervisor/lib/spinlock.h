@@ -49,12 +49,12 @@ void spin_lock_wait(struct spinlock *lock, uint16_t ticket);
 #ifdef PARAVANE_DEBUG
 // Before waiting: order and recursion. After: note or forget the holder.
 void spin_debug_check(struct spinlock *lock);
-void spin_debug_locked(struct spinlock *lock, bool only_tried);
+void spin_debug_locked(struct spinlock *lock);
 void spin_debug_unlock(struct spinlock *lock);
 bool spin_debug_is_mine(const struct spinlock *lock);
 #else
 static inline void spin_debug_check(struct spinlock *lock UNUSED) {}
-static inline void spin_debug_locked(struct spinlock *lock UNUSED, bool only_tried UNUSED) {}
+static inline void spin_debug_locked(struct spinlock *lock UNUSED) {}
 static inline void spin_debug_unlock(struct spinlock *lock UNUSED) {}
 #endif
 
@@ -65,7 +65,7 @@ static inline void spin_lock(struct spinlock *lock)
     uint16_t ticket = (uint16_t)(word >> 16);
     if (unlikely((uint16_t)word != ticket))
         spin_lock_wait(lock, ticket);
-    spin_debug_locked(lock, false);
+    spin_debug_locked(lock);
 }
 
 static inline bool spin_trylock(struct spinlock *lock)
@@ -75,7 +75,7 @@ static inline bool spin_trylock(struct spinlock *lock)
         return false;
     if (!try_cmpxchg32(&lock->word, &word, word + SPINLOCK_TICKET))
         return false;
-    spin_debug_locked(lock, true);
+    spin_debug_locked(lock);
     return true;
 }
 
