@@ -97,6 +97,15 @@
 
 #define XEN_HVM_DEBUGCONS_IOPORT 0xe9
 
+// UD2 and "xen", in front of an instruction that the hypervisor is to emulate.
+#ifdef __ASSEMBLY__
+#define XEN_EMULATE_PREFIX .byte 0x0f, 0x0b, 0x78, 0x65, 0x6e;
+#define XEN_CPUID XEN_EMULATE_PREFIX cpuid
+#else
+#define XEN_EMULATE_PREFIX ".byte 0x0f,0x0b,0x78,0x65,0x6e ; "
+#define XEN_CPUID XEN_EMULATE_PREFIX "cpuid"
+#endif
+
 #ifndef __ASSEMBLY__
 
 #include <stdint.h>
