@@ -42,7 +42,7 @@ PV_DRIVERS="virtio_pci virtio_blk virtio_net e1000 ahci sd_mod ext4 xen_evtchn x
 # What a healthy boot never prints, from whichever side. A word of the kernel's command line such as
 # panic=1 is no complaint.
 PV_COMPLAINT='\bWARN(ING)?\b|\bBUG\b|\bOops\b|Call Trace|[Pp]anic[ :]|PANIC|double fault|general protection'
-PV_COMPLAINT+='|soft lockup|hard LOCKUP|rcu.*stall|[Uu]nhandled|Marking clocksource'
+PV_COMPLAINT+='|soft lockup|hard LOCKUP|rcu.*stall|[Uu]nhandled|Marking clocksource .xen'
 
 die() {
     echo "error: $*" >&2

@@ -24,6 +24,6 @@ cmdline() { sed -n "s/.*\\b$1=\\([^ ]*\\).*/\\1/p" /proc/cmdline; }
 
 # Complaints in the kernel's log so far, one line of each at most three
 complaints() {
-    dmesg | grep -E 'WARNING|BUG|Oops|Call Trace|rcu.*stall|soft lockup|hard LOCKUP|Marking clocksource' |
+    dmesg | grep -E 'WARNING|BUG|Oops|Call Trace|rcu.*stall|soft lockup|hard LOCKUP|Marking clocksource .xen' |
         grep -v 'ommand line:' | head -n 3
 }

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+# What rows of cases.sh name: functions that make a kernel (kernel_NAME prints its path), an input that
+# is broken on purpose (broken_NAME prints its path), or add to the machine (with_NAME). A with_ function
+# appends to machine (options of vm_run), qemu (arguments of QEMU), files (for initramfs_add) and
+# dom0 (words of dom0's command line), and may replace initrd; $work is the case's own folder.
+# shellcheck shell=bash disable=SC2154,SC2034
+
+# --- the machine ------------------------------------------------------------------------------------
+
+with_reboot() { dom0+=" pv.end=reboot"; }
+
+with_crash() { dom0+=" panic=1"; }
+
+with_dom0_mem() {
+    machine+=(-a "dom0_mem=1024M,max:1024M")
+    dom0+=" pv.mem=900 pv.maxmem=1024"
+}
+
+with_max_vcpus() {
+    machine+=(-a "dom0_max_vcpus=3")
+    want_cpus=3
+}
+
+with_gzip_initramfs() { filter_initrd="gzip -1"; }
+
+with_virtio_disk() { root_disk virtio-blk-pci,drive=disk /dev/vda; }
+with_virtio_disk_intx() { root_disk virtio-blk-pci,drive=disk,vectors=0 /dev/vda; }
+
+with_ahci_disk() {
+    qemu+=(-device ahci,id=ahci)
+    root_disk ide-hd,drive=disk,bus=ahci.0 /dev/sda
+}
+
+# The disk is made of the very initramfs that moves to it, once that is complete.
+root_disk() {
+    qemu+=(-drive "if=none,id=disk,format=raw,file=$work/disk.img" -device "$1")
+    dom0+=" pv.root=$2"
+    want_disk=$work/disk.img
+}
+
+with_virtio_net() { network virtio-net-pci,netdev=net; }
+with_virtio_net_intx() { network virtio-net-pci,netdev=net,vectors=0; }
+with_e1000_net() { network e1000,netdev=net; }
+
+# QEMU's user network hands a connection to a program: one port sends the data, one sums what comes.
+network() {
+    local data=$PV_CACHE/100MiB
+    [ -e "$data" ] || { head -c 104857600 /dev/urandom > "$data.$$" && mv "$data.$$" "$data"; }
+    [ -e "$data.md5" ] || md5sum < "$data" > "$data.md5"
+    echo "head -c 104857600 | md5sum > $work/uploaded.md5" > "$work/receive"
+    qemu+=(-netdev "user,id=net,guestfwd=tcp:10.0.2.100:1-cmd:cat $data,guestfwd=tcp:10.0.2.100:2-cmd:sh $work/receive"
+        -device "$1")
+    files+=("$data.md5=test/100MiB.md5")
+}
+
+with_stress_ng() {
+    stress_ng_fetch "$PV_CACHE/stress-ng" || return 1
+    files+=("$PV_CACHE/stress-ng/image/usr=usr" "$PV_CACHE/stress-ng/image/lib64=lib64")
+    dom0+=" pv.seconds=$([ -n "${FULL:-}" ] && echo 300 || echo 60)"
+}
+
+with_selftests_x86() {
+    selftests_build "$PV_CACHE/selftests" >&2 || return 1
+    files+=("$PV_CACHE/selftests/bin=test/x86" "$PV_SYSTEM/selftests.list=test/selftests.list")
+}
+
+# The same files by GRUB's multiboot 2 from an ISO, in place of QEMU's own loader.
+with_grub() { want_iso=$work/boot.iso; }
+
+# iso_image OUT KERNEL INITRD
+iso_image() {
+    local root=$work/iso
+    mkdir -p "$root/boot/grub"
+    cp -L "$HV" "$root/boot/hypervisor"
+    cp -L "$2" "$root/boot/vmlinuz"
+    cp -L "$3" "$root/boot/initrd"
+    cat > "$root/boot/grub/grub.cfg" <<-END
+	serial --unit=0 --speed=115200
+	terminal_output serial
+	multiboot2 /boot/hypervisor console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all
+	module2 /boot/vmlinuz console=hvc0$dom0
+	module2 /boot/initrd
+	boot
+	END
+    grub-mkrescue -o "$1" "$root" -- -volid PARAVANE > "$work/grub.log" 2>&1
+    rm -rf "$root"
+}
+
+# --- programs for dom0 ------------------------------------------------------------------------------
+
+# Every package that PKG needs, by name, itself first.
+package_closure() {
+    apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+        --no-enhances "$1" | grep '^[a-z]'
+}
+
+# DIR/image: stress-ng, its libraries and the dynamic linker, no more.
+stress_ng_fetch() {
+    local dir=$1 package root=$1/root file
+    [ -e "$dir/image/usr/bin/stress-ng" ] && return 0
+    for package in $(package_closure stress-ng); do
+        deb_unpack "$package" "$root" || return 1
+    done
+    local libs=$root/lib/x86_64-linux-gnu:$root/usr/lib/x86_64-linux-gnu
+    mkdir -p "$dir/image/lib64" "$dir/image/usr/lib" "$dir/image/usr/bin"
+    cp -L "$root/lib64/ld-linux-x86-64.so.2" "$dir/image/lib64/"
+    for file in $("$root/lib64/ld-linux-x86-64.so.2" --library-path "$libs" --list "$root/usr/bin/stress-ng" |
+        sed -n 's/.*=> \([^ ]*\) .*/\1/p'); do
+        [ "${file##*/}" = ld-linux-x86-64.so.2 ] || cp -L "$file" "$dir/image/usr/lib/"
+    done
+    cp "$root/usr/bin/stress-ng" "$dir/image/usr/bin/"
+}
+
+# DIR/bin: the kernel's x86 self-tests, static, 64 and 32 bit.
+selftests_build() {
+    local dir=$1 source=$1/src name bits extra
+    [ -e "$dir/bin/.complete" ] && return 0
+    deb_unpack linux-source-6.1 "$dir" || return 1
+    mkdir -p "$source" "$dir/bin"
+    tar -xJf "$dir/usr/src/linux-source-6.1.tar.xz" -C "$source" --strip-components=5 \
+        linux-source-6.1/tools/testing/selftests/x86 || return 1
+    rm "$dir/usr/src/linux-source-6.1.tar.xz"
+    while read -r name bits _; do
+        case $name in '' | '#'*) continue ;; esac
+        selftest_compile "$source" "$name" "$bits" "$dir/bin/${name}_$bits" || return 1
+    done < "$PV_SYSTEM/selftests.list"
+    : > "$dir/bin/.complete"
+}
+
+# What single tests need beyond the flags of all.
+selftest_compile() {
+    local source=$1 name=$2 bits=$3 out=$4 extra=()
+    case $name-$bits in
+    sysret_ss_attrs-64) extra=("$source/thunks.S") ;;
+    ptrace_syscall-32) extra=("$source/raw_syscall_helper_32.S") ;;
+    check_initial_reg_state-*) extra=(-Wl,-ereal_start -static) ;;
+    esac
+    gcc "-m$bits" -O2 -w -std=gnu99 -pthread -no-pie -static -DCAN_BUILD_32 -DCAN_BUILD_64 \
+        -o "$out" "$source/$name.c" "${extra[@]}" -lrt -ldl -lm
+}
+
+# --- kernels in other clothes -----------------------------------------------------------------------
+
+# bzimage_field FILE OFFSET SIZE: a little-endian number of the boot protocol's header
+bzimage_field() { od -An -v -j "$2" -N "$3" -t "u$3" "$1" | tr -d ' '; }
+
+# Where the payload of a bzImage starts: after the setup sectors, at payload_offset.
+bzimage_payload_at() {
+    echo $((($(bzimage_field "$1" $((0x1f1)) 1) + 1) * 512 + $(bzimage_field "$1" $((0x248)) 4)))
+}
+
+# The four bytes after the compressed data are its size unpacked, which xz takes for rubbish.
+bzimage_unpack() {
+    tail -c "+$(($(bzimage_payload_at "$1") + 1))" "$1" | head -c "$(bzimage_field "$1" $((0x24c)) 4)" |
+        { xz -dc --single-stream 2>/dev/null || true; }
+}
+
+u32() { printf '%b' "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) \
+    $(($1 >> 16 & 255)) $(($1 >> 24 & 255)))"; }
+
+# bzimage_repack OLD VMLINUX OUT COMMAND...: OLD with its payload replaced by what COMMAND packs
+bzimage_repack() {
+    local old=$1 vmlinux=$2 out=$3 start length
+    shift 3
+    start=$(bzimage_payload_at "$old")
+    { head -c "$start" "$old" && "$@" < "$vmlinux" && u32 "$(stat -c %s "$vmlinux")"; } > "$out"
+    length=$(($(stat -c %s "$out") - start))
+    u32 $length | dd of="$out" bs=1 seek=$((0x24c)) conv=notrunc status=none
+}
+
+kernel_plain_elf() {
+    bzimage_unpack "$(kernel_dir 6.1)/vmlinuz" > "$work/vmlinux"
+    echo "$work/vmlinux"
+}
+
+kernel_gzip_payload() {
+    bzimage_repack "$(kernel_dir 6.1)/vmlinuz" "$(kernel_plain_elf)" "$work/vmlinuz" gzip -1 &&
+        echo "$work/vmlinuz"
+}
+
+kernel_lz4_payload() {
+    bzimage_repack "$(kernel_dir 6.1)/vmlinuz" "$(kernel_plain_elf)" "$work/vmlinuz" lz4 -l -1 - - &&
+        echo "$work/vmlinuz"
+}
+
+# --- broken on purpose ------------------------------------------------------------------------------
+
+broken_truncated() { head -c 4000000 "$(kernel_dir 6.1)/vmlinuz" > "$work/k" && echo "$work/k"; }
+broken_stub() { head -c 600 "$(kernel_dir 6.1)/vmlinuz" > "$work/k" && echo "$work/k"; }
+broken_text() { seq 100000 > "$work/k" && echo "$work/k"; }
+broken_not_xen() { cp "$(command -v busybox)" "$work/k" && echo "$work/k"; }
+broken_damaged_xz() { damage "$(kernel_dir 6.1)/vmlinuz"; }
+broken_damaged_zstd() { damage "$(kernel_dir 6.12)/vmlinuz"; }
+
+damage() {
+    cp -L "$1" "$work/k"
+    head -c 4096 /dev/zero | dd of="$work/k" bs=4096 seek=500 conv=notrunc status=none
+    echo "$work/k"
+}
