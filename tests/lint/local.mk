@@ -7,4 +7,5 @@ LINT_TESTS += \
     tests/lint/scripts \
     tests/lint/tour \
     tests/lint/measure \
-    tests/lint/selftest
+    tests/lint/selftest \
+    tests/lint/runner
