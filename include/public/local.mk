@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The PV ABI as guests see it. Nothing is built here: every room includes these as "public/NAME.h",
 # and tests/abi reads the same list.
-PUBLIC_HEADERS = \
+PUBLIC_ABI_FILES = \
     include/public/arch-x86/cpuid.h \
     include/public/arch-x86/xen.h \
     include/public/callback.h \
