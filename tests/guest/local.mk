@@ -1,3 +1,22 @@
 # SPDX-License-Identifier: MIT
-# Tiny PV kernels booted in QEMU: append their images to GUEST_BUILD, and one entry per test to
-# GUEST_TESTS.
+# Tiny PV kernels booted in QEMU. A topic is a folder with a main.c; its kernel is that file and kit/.
+GUEST_TOPICS = version fault
+
+GUEST_KIT = $(addprefix $(srcdir)/tests/guest/kit/, start.S print.c mem.c trap.c user.c event.c grant.c smp.c \
+    test.c kit.h hypercall.h asm.h kit.lds)
+# 16-bit selectors and register halves are all over the place in here, hence no -Wconversion.
+GUEST_CFLAGS = -std=gnu11 -O2 $(filter-out -Wconversion,$(WARNINGS)) -ffreestanding -fno-pic -no-pie \
+    -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
+    -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -I$(srcdir)/include \
+    -I$(srcdir)/tests/guest
+GUEST_LINK = -nostdlib -static -Wl,-T,$(srcdir)/tests/guest/kit/kit.lds -Wl,--build-id=none \
+    -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
+
+GUEST_IMAGES = $(GUEST_TOPICS:%=tests/guest/%.elf)
+GUEST_BUILD += $(GUEST_IMAGES)
+GUEST_TESTS += $(GUEST_TOPICS:%=tests/guest/run:%)
+CLEANFILES += $(GUEST_IMAGES)
+
+tests/guest/%.elf: $(srcdir)/tests/guest/%/main.c $(GUEST_KIT)
+	@mkdir -p tests/guest
+	$(AM_V_CCLD)$(CC) $(GUEST_CFLAGS) $(GUEST_LINK) -o $@ $(filter %.c %.S,$^)

@@ -107,19 +107,16 @@ int catch_set(struct catch *c) __attribute__((returns_twice));
 void catch_throw(struct catch *c) __attribute__((noreturn));
 
 /*
- * Runs one instruction (or a few); fault.vector is -1 or what it raised. Constraints as in asm.
- * The fixup is an absolute 32-bit address, so that no register is needed for it.
+ * Runs one instruction (or a few); fault.vector is -1 or what it raised. What follows the text is as
+ * in asm, from the outputs on. The fixup is an absolute 32-bit address, so it needs no register.
  */
-#define TRY_IO(insn, outputs, ...)                                              \
+#define TRY(insn, ...)                                                          \
     do {                                                                        \
         fault_arm();                                                            \
         __asm__ volatile("movq $771f, fault_resume\n\t" insn "\n771:\n\t"       \
-                         "movq $0, fault_resume"                                \
-                         : outputs : __VA_ARGS__);                              \
+                         "movq $0, fault_resume" : __VA_ARGS__);                \
     } while (0)
-#define OUT(...) __VA_ARGS__
-#define TRY(insn, ...) TRY_IO(insn, , __VA_ARGS__)
-#define TRY0(insn) TRY_IO(insn, , : "memory", "rax", "rbx", "rcx", "rdx")
+#define TRY0(insn) TRY(insn, : : "memory", "rax", "rbx", "rcx", "rdx")
 void fault_arm(void);
 
 /* ---- user.c ---- */
@@ -157,6 +154,12 @@ int event_send(unsigned int port);
 int event_close(unsigned int port);
 uint64_t now_ns(void);                  /* system time, from the vCPU's time record */
 void delay_ns(uint64_t ns);
+
+/* ---- grant.c ---- */
+extern struct grant_entry_v1 *grants;
+extern unsigned int nr_grants;
+void grant_init(unsigned int nr_frames);                 /* at most 8; grows what is there */
+void grant_set(unsigned int ref, unsigned int flags, unsigned int dom, const void *page);
 
 /* ---- smp.c ---- */
 /* Starts the second vCPU on a function and waits till it runs; -1 when there is only one. */

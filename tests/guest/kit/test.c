@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Start of day, and the runner: goes through the table of tests, prints one line for each, and ends
- * the machine. "only=NAME" on the command line runs one test (and also those whose names begin with
- * "alone_", which end the domain and so are left out otherwise).
+ * the machine. "only=NAME" on the command line runs one test; those named alone_*, which end the
+ * domain, run only so.
  */
 #include "kit/kit.h"
 
@@ -156,6 +156,8 @@ void kit_main(struct start_info *si, uint64_t boot_rsp, uint64_t tsc)
     for (const struct test *t = tests; t->name; t++)
         if (wanted(only, t->name))
             test_one(t);
+        else if (!only)
+            print("ALONE %s: %s\n", test_title, t->name);
     test_name = NULL;
     finish();
 }

@@ -30,6 +30,7 @@ static void fault_take(struct frame *f)
 {
     fault = (struct fault){ (int)f->vector, f->error, read_cr2(), f->rip, f->rflags, fault.count + 1 };
     f->rip = fault_resume;
+    f->rflags &= ~0x100ul;              /* a single step is one step */
     fault_resume = 0;
 }
 
