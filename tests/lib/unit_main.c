@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs a table of tests through CUnit, one result line each. A crash or a sanitizer's abort ends the
-// program without further lines; the runner turns that into a failure, so nothing is caught here.
+// Runs a table of tests through CUnit, one result line each. A crash or a sanitizer's abort ends
+// the program without further lines; the runner turns that into a failure, so nothing is caught here.
 #include "unit_main.h"
 
 #include <stdio.h>
@@ -12,7 +12,10 @@ static void print_failures(void)
 {
     unsigned int shown = 0;
 
-    for (CU_pFailureRecord f = CU_get_failure_list(); f && shown < MAX_SHOWN_FAILURES; f = f->pNext) {
+    for (CU_pFailureRecord f = CU_get_failure_list(); f; f = f->pNext) {
+        if (shown == MAX_SHOWN_FAILURES) {
+            break;
+        }
         printf("%s %s:%u: %s", shown ? ";" : "", f->strFileName, f->uiLineNumber, f->strCondition);
         shown++;
     }
