@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-//
-// The few ACPI tables that ring 0 reads: MADT, FADT, HPET, MCFG. Parsing only: no policy, no AML, no writes.
-//
-// Tables come from firmware and are checked all the same: signature, length, checksum, every entry's length.
-// A table that fails is reported in `problem` and left out; what is missing leaves its fields zero.
-// Runs once, on one CPU.
+/*
+ * The few ACPI tables that ring 0 reads: MADT, FADT, HPET, MCFG. Parsing only: no policy, no AML,
+ * no writes.
+ *
+ * Tables come from firmware and are checked all the same: signature, length, checksum, every
+ * entry's length. A table that fails is reported in `problem` and left out; what is missing leaves
+ * its fields zero. Runs once, on one CPU.
+ */
 
 #pragma once
 
@@ -24,7 +26,6 @@
 struct acpi_cpu {
     uint32_t apic_id;
     uint32_t acpi_id;
-    bool is_enabled;   // false: may be hot-added later, not there now
     bool is_x2apic;
 };
 
@@ -34,7 +35,7 @@ struct acpi_ioapic {
     uint8_t id;
 };
 
-// Flags of overrides and NMIs, as the MADT has them.
+/* Flags of overrides and NMIs, as the MADT has them. */
 #define ACPI_POLARITY_MASK 0x3u
 #define ACPI_POLARITY_HIGH 0x1u
 #define ACPI_POLARITY_LOW  0x3u
@@ -42,22 +43,22 @@ struct acpi_ioapic {
 #define ACPI_TRIGGER_EDGE  0x4u
 #define ACPI_TRIGGER_LEVEL 0xcu
 
-// An ISA interrupt that arrives elsewhere than at the GSI of the same number.
+/* An ISA interrupt that arrives elsewhere than at the GSI of the same number. */
 struct acpi_override {
-    uint8_t source;   // ISA IRQ
+    uint8_t source;   /* ISA IRQ */
     uint16_t flags;
     uint32_t gsi;
 };
 
 struct acpi_nmi {
-    uint32_t acpi_id;   // 0xffffffff: all CPUs
+    uint32_t acpi_id;   /* 0xffffffff: all CPUs */
     uint16_t flags;
     uint8_t lint;
 };
 
 enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1, ACPI_SPACE_NONE = 0xff };
 
-// A register block in I/O or memory space. space == ACPI_SPACE_NONE: not there.
+/* A register block in I/O or memory space. space == ACPI_SPACE_NONE: not there. */
 struct acpi_register {
     uint64_t address;
     uint8_t space;
@@ -71,13 +72,14 @@ struct acpi_fadt {
     struct acpi_register pm1a_control, pm1b_control;
     struct acpi_register pm_timer;
     bool pm_timer_is_32bit;
-    struct acpi_register reset;   // only where the FADT says that it is supported
+    struct acpi_register reset;   /* only where the FADT says that it is supported */
     uint8_t reset_value;
     bool is_hardware_reduced;
+    struct acpi_register sleep_control, sleep_status;   /* to sleep if is_hardware_reduced */
     bool has_no_legacy_devices;
     bool has_no_vga;
     bool has_no_rtc;
-    paddr_t facs;   // 0: none. Wake-up vector and sleep state live there
+    paddr_t facs;   /* 0: none. Wake-up vector and sleep state live there */
     paddr_t dsdt;
 };
 
@@ -95,12 +97,13 @@ struct acpi_mcfg {
 
 struct acpi_info {
     paddr_t rsdp;
-    uint8_t revision;   // of the RSDP
-    paddr_t root;       // RSDT or XSDT
+    uint8_t revision;   /* of the RSDP */
+    paddr_t root;       /* RSDT or XSDT */
 
     paddr_t lapic_address;
     bool has_8259;
-    unsigned int nr_cpus;   // entries below, in the MADT's order
+    unsigned int nr_disabled_cpus;   /* may be hot-added later, not there now */
+    unsigned int nr_cpus;            /* enabled ones, in the MADT's order, each APIC ID once */
     struct acpi_cpu cpus[ACPI_MAX_CPUS];
     unsigned int nr_ioapics;
     struct acpi_ioapic ioapics[ACPI_MAX_IOAPICS];
@@ -114,11 +117,14 @@ struct acpi_info {
     unsigned int nr_mcfgs;
     struct acpi_mcfg mcfgs[ACPI_MAX_MCFG];
 
-    unsigned int nr_dropped;   // entries beyond the limits above
-    const char *problem;       // last table that was refused and why; NULL: none
+    unsigned int nr_dropped;   /* entries beyond the limits above */
+    const char *problem;       /* last table that was refused and why; NULL: none */
 };
 
-// Finds the tables, from `rsdp` if it is not 0, else by the search in BIOS memory, and fills `info`.
-// `map` makes a physical range readable for the rest of boot, or returns NULL. Fails with -XEN_ENODEV if
-// there is no usable root table; a machine without a MADT gives 0 and nr_cpus == 0.
-int acpi_parse(paddr_t rsdp, const void *(*map)(paddr_t start, size_t size), struct acpi_info *info);
+/*
+ * Finds the tables, from `rsdp` if it is not 0, else by the search in BIOS memory, and fills
+ * `info`. `map` makes a physical range readable for the rest of boot, or returns NULL. Fails with
+ * -XEN_ENODEV if there is no usable root table; a machine without a MADT gives 0 and nr_cpus == 0.
+ */
+int acpi_parse(paddr_t rsdp, const void *(*map)(paddr_t start, size_t size),
+               struct acpi_info *info);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-//
-// What the boot loader told us, in one form for multiboot 1 and multiboot 2.
-//
-// The parser copies everything it keeps, so that the loader's memory may be reused afterwards. It trusts
-// no pointer, length or count of the loader's: what does not fit is refused or reported in `dropped`.
-// It runs once, on one CPU, before any lock exists.
+/*
+ * What the boot loader told us, in one form for multiboot 1 and multiboot 2.
+ *
+ * The parser copies everything it keeps, so that the loader's memory may be reused afterwards. It
+ * trusts no pointer, length or count of the loader's: what does not fit is refused or reported in
+ * `dropped`. It runs once, on one CPU, before any lock exists.
+ */
 
 #pragma once
 
@@ -14,7 +15,7 @@
 
 #include "lib/types.h"
 
-// What the loader leaves in EAX.
+/* What the loader leaves in EAX. */
 #define MULTIBOOT1_LOADER_MAGIC 0x2badb002u
 #define MULTIBOOT2_LOADER_MAGIC 0x36d76289u
 
@@ -24,7 +25,7 @@
 #define BOOT_MODULE_CMDLINE_SIZE 1024
 #define BOOT_LOADER_SIZE 64
 
-// Types of the BIOS' address map; anything else that a loader says becomes E820_RESERVED.
+/* Types of the BIOS' address map; anything else that a loader says becomes E820_RESERVED. */
 enum e820_type {
     E820_RAM = 1,
     E820_RESERVED = 2,
@@ -42,10 +43,13 @@ struct boot_module {
 struct boot_range {
     paddr_t start;
     uint64_t size;
-    uint32_t type;   // enum e820_type
+    uint32_t type;   /* enum e820_type */
 };
 
-// What had to be left out because a table above is full, or a string too long: worth a warning each.
+/*
+ * What had to be left out because a table above is full, or a string too long: worth a warning
+ * each.
+ */
 struct boot_dropped {
     unsigned int modules;
     unsigned int ranges;
@@ -54,21 +58,20 @@ struct boot_dropped {
 
 struct bootinfo {
     char loader[BOOT_LOADER_SIZE];
-    char cmdline[BOOT_CMDLINE_SIZE];   // without the image's own path
+    char cmdline[BOOT_CMDLINE_SIZE];   /* without the image's own path */
     unsigned int nr_modules;
-    struct boot_module modules[BOOT_MAX_MODULES];   // command lines without the file's path
+    struct boot_module modules[BOOT_MAX_MODULES];   /* command lines without the file's path */
     unsigned int nr_ranges;
-    struct boot_range ranges[BOOT_MAX_RANGES];   // ascending, disjoint, neighbours of one type merged
-    paddr_t rsdp;   // 0: the loader did not say
+    struct boot_range ranges[BOOT_MAX_RANGES];   /* ascending, disjoint, equal neighbours merged */
+    paddr_t rsdp;   /* 0: the loader did not say */
     struct boot_dropped dropped;
 };
 
-// Reads the structure at `info` that a loader with `magic` in EAX left behind. `map` makes a physical
-// range readable for the rest of boot, or returns NULL. Fails with -XEN_EINVAL and a sentence in `*why`
-// (cause and cure) if there is nothing to boot from: wrong magic, unreadable structure, no memory map.
+/*
+ * Reads the structure at `info` that a loader with `magic` in EAX left behind. `map` makes a
+ * physical range readable for the rest of boot, or returns NULL. Fails with -XEN_EINVAL and a
+ * sentence in `*why` (cause and cure) if there is nothing to boot from: wrong magic, unreadable
+ * structure, no memory map.
+ */
 int bootinfo_parse(uint32_t magic, paddr_t info, const void *(*map)(paddr_t start, size_t size),
                    struct bootinfo *out, const char **why);
-
-// Sorts `nr` ranges in place, cuts overlaps (the more restrictive type wins) and merges neighbours.
-// `max` is the room in `ranges`; what does not fit is dropped from the top. Returns the new number.
-unsigned int boot_ranges_sanitize(struct boot_range *ranges, unsigned int nr, unsigned int max);

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Finds and reads ACPI tables (ACPI Specification 6.4, sections 5.2.5 to 5.2.12; HPET specification
+ * 3.2.4; PCI Firmware Specification 3.2, 4.1.2). Pure: physical memory is reached through the
+ * caller's `map` alone, and a table is used only after its length and checksum are right.
+ */
+#include "boot/acpi.h"
+
+#include "boot/bytes.h"
+#include "lib/compiler.h"
+#include "lib/string.h"
+#include "public/errno.h"
+
+#define RSDP_V1_SIZE 20
+#define RSDP_V2_SIZE 36
+#define RSDP_MAX_SIZE 256
+#define EBDA_POINTER 0x40e
+#define EBDA_SEARCH_SIZE 0x400
+#define BIOS_SEARCH_START 0xe0000
+#define BIOS_SEARCH_SIZE 0x20000
+
+#define TABLE_HEADER_SIZE 36
+#define TABLE_MAX_SIZE (4u << 20)
+
+#define MADT_FLAG_8259 (1u << 0)
+#define LAPIC_ENABLED (1u << 0)
+#define LAPIC_ALL_CPUS 0xff
+#define ALL_CPUS 0xffffffffu
+
+#define FADT_TIMER_32BIT (1u << 8)
+#define FADT_HAS_RESET (1u << 10)
+#define FADT_HARDWARE_REDUCED (1u << 20)
+#define FADT_BOOT_LEGACY (1u << 0)
+#define FADT_BOOT_NO_VGA (1u << 2)
+#define FADT_BOOT_NO_RTC (1u << 5)
+
+struct parser {
+    const void *(*map)(paddr_t start, size_t size);
+    struct acpi_info *out;
+};
+
+static struct bytes INIT map_bytes(const struct parser *p, paddr_t start, uint64_t size)
+{
+    const void *at = size && start + size > start ? p->map(start, (size_t)size) : NULL;
+
+    return (struct bytes){ at, at ? (size_t)size : 0 };
+}
+
+static bool INIT sum_is_zero(struct bytes b)
+{
+    uint8_t sum = 0;
+
+    for (size_t i = 0; i < b.size; i++)
+        sum = (uint8_t)(sum + b.at[i]);
+    return sum == 0;
+}
+
+/* A good RSDP at `at`, of the size that its revision has, or an empty run. */
+static struct bytes INIT rsdp_map(const struct parser *p, paddr_t at)
+{
+    struct bytes rsdp = map_bytes(p, at, RSDP_V1_SIZE), none = { NULL, 0 };
+    uint32_t length;
+
+    if (!bytes_match(rsdp, 0, "RSD PTR ") || !sum_is_zero(rsdp))
+        return none;
+    if (bytes_u8(rsdp, 15) < 2)
+        return rsdp;
+    rsdp = map_bytes(p, at, RSDP_V2_SIZE);
+    length = bytes_u32(rsdp, 20);
+    if (length < RSDP_V2_SIZE || length > RSDP_MAX_SIZE)
+        return none;
+    rsdp = map_bytes(p, at, length);
+    return sum_is_zero(rsdp) ? rsdp : none;
+}
+
+static paddr_t INIT rsdp_search(const struct parser *p, paddr_t start, uint64_t size)
+{
+    for (paddr_t at = start & ~UINT64_C(15); at < start + size; at += 16) {
+        if (rsdp_map(p, at).size)
+            return at;
+    }
+    return 0;
+}
+
+static paddr_t INIT rsdp_find(const struct parser *p, paddr_t given)
+{
+    paddr_t ebda, found = 0;
+
+    if (given && rsdp_map(p, given).size)
+        return given;
+    ebda = (paddr_t)bytes_u16(map_bytes(p, EBDA_POINTER, 2), 0) << 4;
+    if (ebda)
+        found = rsdp_search(p, ebda, EBDA_SEARCH_SIZE);
+    return found ? found : rsdp_search(p, BIOS_SEARCH_START, BIOS_SEARCH_SIZE);
+}
+
+/* A whole table, header included, or an empty run. */
+static struct bytes INIT table_map(const struct parser *p, paddr_t at)
+{
+    struct bytes none = { NULL, 0 };
+    struct bytes table = map_bytes(p, at, TABLE_HEADER_SIZE);
+    uint32_t length = bytes_u32(table, 4);
+
+    if (length < TABLE_HEADER_SIZE || length > TABLE_MAX_SIZE)
+        return none;
+    table = map_bytes(p, at, length);
+    return sum_is_zero(table) ? table : none;
+}
+
+/* Room for one more of `max` entries? If not, the loss is counted. */
+static bool INIT have_room(struct parser *p, unsigned int nr, unsigned int max)
+{
+    if (nr < max)
+        return true;
+    p->out->nr_dropped++;
+    return false;
+}
+
+static void INIT add_cpu(struct parser *p, struct acpi_cpu cpu, uint32_t flags)
+{
+    struct acpi_info *out = p->out;
+
+    if (!(flags & LAPIC_ENABLED)) {
+        out->nr_disabled_cpus++;
+        return;
+    }
+    for (unsigned int i = 0; i < out->nr_cpus; i++) {
+        if (out->cpus[i].apic_id == cpu.apic_id)
+            return;
+    }
+    if (have_room(p, out->nr_cpus, ACPI_MAX_CPUS))
+        out->cpus[out->nr_cpus++] = cpu;
+}
+
+static void INIT madt_lapic(struct parser *p, struct bytes e)
+{
+    struct acpi_cpu cpu = { .apic_id = bytes_u8(e, 3), .acpi_id = bytes_u8(e, 2) };
+
+    if (cpu.apic_id != LAPIC_ALL_CPUS)
+        add_cpu(p, cpu, bytes_u32(e, 4));
+}
+
+static void INIT madt_x2apic(struct parser *p, struct bytes e)
+{
+    struct acpi_cpu cpu = {
+        .apic_id = bytes_u32(e, 4),
+        .acpi_id = bytes_u32(e, 12),
+        .is_x2apic = true,
+    };
+
+    if (cpu.apic_id != ALL_CPUS)
+        add_cpu(p, cpu, bytes_u32(e, 8));
+}
+
+static void INIT madt_ioapic(struct parser *p, struct bytes e)
+{
+    struct acpi_info *out = p->out;
+
+    if (have_room(p, out->nr_ioapics, ACPI_MAX_IOAPICS))
+        out->ioapics[out->nr_ioapics++] = (struct acpi_ioapic){
+            .id = bytes_u8(e, 2),
+            .address = bytes_u32(e, 4),
+            .gsi_base = bytes_u32(e, 8),
+        };
+}
+
+/* Only bus 0, ISA, exists. */
+static void INIT madt_override(struct parser *p, struct bytes e)
+{
+    struct acpi_info *out = p->out;
+
+    if (bytes_u8(e, 2) == 0 && have_room(p, out->nr_overrides, ACPI_MAX_OVERRIDES))
+        out->overrides[out->nr_overrides++] = (struct acpi_override){
+            .source = bytes_u8(e, 3),
+            .gsi = bytes_u32(e, 4),
+            .flags = bytes_u16(e, 8),
+        };
+}
+
+static void INIT add_nmi(struct parser *p, struct acpi_nmi nmi)
+{
+    struct acpi_info *out = p->out;
+
+    if (have_room(p, out->nr_nmis, ACPI_MAX_NMIS))
+        out->nmis[out->nr_nmis++] = nmi;
+}
+
+static void INIT madt_lapic_nmi(struct parser *p, struct bytes e)
+{
+    uint8_t acpi_id = bytes_u8(e, 2);
+
+    add_nmi(p, (struct acpi_nmi){
+        .acpi_id = acpi_id == LAPIC_ALL_CPUS ? ALL_CPUS : acpi_id,
+        .flags = bytes_u16(e, 3),
+        .lint = bytes_u8(e, 5),
+    });
+}
+
+static void INIT madt_x2apic_nmi(struct parser *p, struct bytes e)
+{
+    add_nmi(p, (struct acpi_nmi){
+        .acpi_id = bytes_u32(e, 4),
+        .flags = bytes_u16(e, 2),
+        .lint = bytes_u8(e, 8),
+    });
+}
+
+static void INIT madt_lapic_address(struct parser *p, struct bytes e)
+{
+    p->out->lapic_address = bytes_u64(e, 4);
+}
+
+struct madt_entry {
+    uint8_t type;
+    uint8_t size;
+    void (*parse)(struct parser *p, struct bytes entry);
+};
+
+static const struct madt_entry madt_entries[] INITCONST = {
+    { 0, 8, madt_lapic },
+    { 1, 12, madt_ioapic },
+    { 2, 10, madt_override },
+    { 4, 6, madt_lapic_nmi },
+    { 5, 12, madt_lapic_address },
+    { 9, 16, madt_x2apic },
+    { 10, 12, madt_x2apic_nmi },
+};
+
+static const char *INIT parse_madt(struct parser *p, struct bytes table)
+{
+    uint64_t offset = 44;
+
+    if (table.size < offset)
+        return "MADT is too short";
+    p->out->lapic_address = bytes_u32(table, 36);
+    p->out->has_8259 = bytes_u32(table, 40) & MADT_FLAG_8259;
+    while (bytes_have(table, offset, 2)) {
+        uint8_t type = bytes_u8(table, offset), length = bytes_u8(table, offset + 1);
+        struct bytes entry = bytes_part(table, offset, length);
+
+        if (length < 2 || entry.size != length)
+            return "MADT has an entry of impossible length; the entries behind it are not used";
+        for (size_t i = 0; i < ARRAY_SIZE(madt_entries); i++) {
+            if (madt_entries[i].type == type && madt_entries[i].size <= length)
+                madt_entries[i].parse(p, entry);
+        }
+        offset += length;
+    }
+    return NULL;
+}
+
+/* A generic address structure of 12 bytes; an all-zero or missing one names no register. */
+static struct acpi_register INIT read_register(struct bytes table, uint64_t offset)
+{
+    struct acpi_register r = { .space = ACPI_SPACE_NONE };
+
+    if (!bytes_have(table, offset, 12) || !bytes_u64(table, offset + 4))
+        return r;
+    r.space = bytes_u8(table, offset);
+    r.bit_width = bytes_u8(table, offset + 1);
+    r.address = bytes_u64(table, offset + 4);
+    return r;
+}
+
+/* The extended register where it is filled in, else the I/O port of the first ACPI version. */
+static struct acpi_register INIT read_fadt_register(struct bytes fadt, uint64_t extended,
+                                                    uint64_t port, uint64_t length)
+{
+    struct acpi_register r = read_register(fadt, extended);
+
+    if (r.space == ACPI_SPACE_NONE && bytes_u32(fadt, port))
+        r = (struct acpi_register){
+            .address = bytes_u32(fadt, port),
+            .space = ACPI_SPACE_IO,
+            .bit_width = (uint8_t)(bytes_u8(fadt, length) * 8),
+        };
+    return r;
+}
+
+static const char *INIT parse_fadt(struct parser *p, struct bytes t)
+{
+    struct acpi_fadt *f = &p->out->fadt;
+    uint32_t flags = bytes_u32(t, 112);
+    uint16_t boot_flags = bytes_u16(t, 109);
+
+    if (t.size < 116)
+        return "FADT is too short";
+    f->is_valid = true;
+    f->sci = bytes_u16(t, 46);
+    f->pm1a_event = read_fadt_register(t, 148, 56, 88);
+    f->pm1b_event = read_fadt_register(t, 160, 60, 88);
+    f->pm1a_control = read_fadt_register(t, 172, 64, 89);
+    f->pm1b_control = read_fadt_register(t, 184, 68, 89);
+    f->pm_timer = read_fadt_register(t, 208, 76, 91);
+    f->pm_timer_is_32bit = flags & FADT_TIMER_32BIT;
+    if (flags & FADT_HAS_RESET) {
+        f->reset = read_register(t, 116);
+        f->reset_value = bytes_u8(t, 128);
+    }
+    f->is_hardware_reduced = flags & FADT_HARDWARE_REDUCED;
+    f->sleep_control = read_register(t, 244);
+    f->sleep_status = read_register(t, 256);
+    f->has_no_legacy_devices = bytes_u8(t, 8) >= 3 && !(boot_flags & FADT_BOOT_LEGACY);
+    f->has_no_vga = boot_flags & FADT_BOOT_NO_VGA;
+    f->has_no_rtc = boot_flags & FADT_BOOT_NO_RTC;
+    f->facs = bytes_u64(t, 132) ? bytes_u64(t, 132) : bytes_u32(t, 36);
+    f->dsdt = bytes_u64(t, 140) ? bytes_u64(t, 140) : bytes_u32(t, 40);
+    return NULL;
+}
+
+static const char *INIT parse_hpet(struct parser *p, struct bytes t)
+{
+    struct acpi_register r = read_register(t, 40);
+
+    if (r.space != ACPI_SPACE_MEMORY)
+        return "HPET table names no memory address";
+    p->out->hpet = (struct acpi_hpet){ .is_valid = true, .address = r.address };
+    return NULL;
+}
+
+static const char *INIT parse_mcfg(struct parser *p, struct bytes t)
+{
+    struct acpi_info *out = p->out;
+
+    for (uint64_t offset = 44; bytes_have(t, offset, 16); offset += 16) {
+        struct acpi_mcfg m = {
+            .address = bytes_u64(t, offset),
+            .segment = bytes_u16(t, offset + 8),
+            .first_bus = bytes_u8(t, offset + 10),
+            .last_bus = bytes_u8(t, offset + 11),
+        };
+
+        if (m.first_bus > m.last_bus)
+            return "MCFG has an empty bus range";
+        if (have_room(p, out->nr_mcfgs, ACPI_MAX_MCFG))
+            out->mcfgs[out->nr_mcfgs++] = m;
+    }
+    return NULL;
+}
+
+struct table_parser {
+    const char *signature;
+    const char *bad;   /* what to say if length or checksum are wrong */
+    const char *(*parse)(struct parser *p, struct bytes table);
+};
+
+static const struct table_parser table_parsers[] INITCONST = {
+    { "APIC", "MADT has a wrong length or checksum", parse_madt },
+    { "FACP", "FADT has a wrong length or checksum", parse_fadt },
+    { "HPET", "HPET table has a wrong length or checksum", parse_hpet },
+    { "MCFG", "MCFG has a wrong length or checksum", parse_mcfg },
+};
+
+/*
+ * Reads the table at `at` if its row in table_parsers was not seen yet: the first of a kind counts.
+ */
+static void INIT parse_table(struct parser *p, paddr_t at, uint32_t *seen)
+{
+    struct bytes header = map_bytes(p, at, TABLE_HEADER_SIZE);
+
+    for (uint32_t i = 0; i < ARRAY_SIZE(table_parsers); i++) {
+        const struct table_parser *row = &table_parsers[i];
+        const char *problem = row->bad;
+        struct bytes table;
+
+        if (!bytes_match(header, 0, row->signature) || (*seen & (1u << i)))
+            continue;
+        *seen |= 1u << i;
+        table = table_map(p, at);
+        if (table.size)
+            problem = row->parse(p, table);
+        if (problem)
+            p->out->problem = problem;
+    }
+}
+
+static void INIT parse_root(struct parser *p, struct bytes root, unsigned int width)
+{
+    uint32_t seen = 0;
+    uint64_t offset = TABLE_HEADER_SIZE;
+
+    for (unsigned int i = 0; bytes_have(root, offset, width); i++, offset += width) {
+        if (have_room(p, i, ACPI_MAX_TABLES))
+            parse_table(p, bytes_read(root, offset, width), &seen);
+    }
+}
+
+/* The XSDT if there is a good one, else the RSDT. */
+static struct bytes INIT root_map(struct parser *p, struct bytes rsdp, unsigned int *width)
+{
+    struct bytes root;
+
+    p->out->revision = bytes_u8(rsdp, 15);
+    p->out->root = bytes_u64(rsdp, 24);
+    *width = 8;
+    root = table_map(p, p->out->root);
+    if (bytes_match(root, 0, "XSDT"))
+        return root;
+    p->out->root = bytes_u32(rsdp, 16);
+    *width = 4;
+    root = table_map(p, p->out->root);
+    if (!bytes_match(root, 0, "RSDT"))
+        root.size = 0;
+    return root;
+}
+
+int INIT acpi_parse(paddr_t rsdp, const void *(*map)(paddr_t start, size_t size),
+                    struct acpi_info *info)
+{
+    struct parser p = { .map = map, .out = info };
+    struct bytes root;
+    unsigned int width;
+
+    memset(info, 0, sizeof(*info));
+    info->rsdp = rsdp_find(&p, rsdp);
+    if (!info->rsdp) {
+        info->problem = "no RSDP found: enable ACPI in the firmware's setup";
+        return -XEN_ENODEV;
+    }
+    root = root_map(&p, rsdp_map(&p, info->rsdp), &width);
+    if (!root.size) {
+        info->problem = "RSDT and XSDT are missing or have wrong checksums: update the firmware";
+        return -XEN_ENODEV;
+    }
+    parse_root(&p, root, width);
+    return 0;
+}

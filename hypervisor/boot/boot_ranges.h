@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+/* Makes a firmware's memory map usable: sorted, disjoint, merged. Pure; boot time only. */
+#pragma once
+
+#include "boot/bootinfo.h"
+
+/*
+ * Sorts the `*nr` ranges in place, decides overlaps (the more restrictive type wins) and merges
+ * neighbours of one type. `ranges` has room for BOOT_MAX_RANGES. Returns how many were dropped from
+ * the top because the result has more parts than that.
+ */
+unsigned int boot_ranges_sanitize(struct boot_range *ranges, unsigned int *nr);

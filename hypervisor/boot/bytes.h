@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A run of bytes from outside (firmware, boot loader, kernel file) and bounds-checked little-endian
+ * reads from it. A read outside the run gives 0: a parser checks a structure's length once with
+ * bytes_have(), and a forgotten check can mislead it but never make it read elsewhere.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/string.h"
+
+struct bytes {
+    const uint8_t *at;
+    size_t size;
+};
+
+static inline bool bytes_have(struct bytes b, uint64_t offset, uint64_t size)
+{
+    return offset <= b.size && size <= b.size - offset;
+}
+
+/* The part [offset, offset + size), or an empty run if it is not all there. */
+static inline struct bytes bytes_part(struct bytes b, uint64_t offset, uint64_t size)
+{
+    if (!bytes_have(b, offset, size))
+        return (struct bytes){ b.at, 0 };
+    return (struct bytes){ b.at + offset, (size_t)size };
+}
+
+static inline uint64_t bytes_read(struct bytes b, uint64_t offset, size_t width)
+{
+    uint64_t value = 0;
+
+    if (bytes_have(b, offset, width))
+        memcpy(&value, b.at + offset, width);
+    return value;
+}
+
+static inline uint8_t bytes_u8(struct bytes b, uint64_t offset)
+{
+    return (uint8_t)bytes_read(b, offset, 1);
+}
+
+static inline uint16_t bytes_u16(struct bytes b, uint64_t offset)
+{
+    return (uint16_t)bytes_read(b, offset, 2);
+}
+
+static inline uint32_t bytes_u32(struct bytes b, uint64_t offset)
+{
+    return (uint32_t)bytes_read(b, offset, 4);
+}
+
+static inline uint64_t bytes_u64(struct bytes b, uint64_t offset)
+{
+    return bytes_read(b, offset, 8);
+}
+
+/* Is `text`, without its terminator, at `offset`? */
+static inline bool bytes_match(struct bytes b, uint64_t offset, const char *text)
+{
+    size_t length = strlen(text);
+
+    return bytes_have(b, offset, length) && !memcmp(b.at + offset, text, length);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Glue between struct codec and liblzma, zlib, libzstd and liblz4. Each is called in the way that
+ * decodes straight into the one output buffer and needs the least memory, and never reaches
+ * malloc().
+ */
+#include "boot/codec.h"
+
+#define ZLIB_CONST
+#define Z_SOLO
+#define ZSTD_STATIC_LINKING_ONLY
+#include <lz4.h>
+#include <lzma.h>
+#include <zlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "boot/bytes.h"
+#include "lib/compiler.h"
+
+#define WORK_ALIGN 64
+
+/* The libraries store SSE registers on a stack that they expect aligned to 16; ours is to 8. */
+#define ENTRY __attribute__((__force_align_arg_pointer__)) INIT
+
+#define LZ4_LEGACY_MAGIC 0x184c2102u
+#define LZ4_LEGACY_BLOCK (8u << 20)
+
+static void *INIT xz_alloc(void *arena, size_t count, size_t size)
+{
+    size_t bytes;
+
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return NULL;
+    return arena_alloc(arena, bytes, WORK_ALIGN);
+}
+
+/* Memory goes back with the arena. */
+static void INIT xz_free(void *arena, void *memory)
+{
+    (void)arena;
+    (void)memory;
+}
+
+static enum codec_result INIT xz_result(lzma_ret r)
+{
+    if (r == LZMA_OK)
+        return CODEC_OK;
+    if (r == LZMA_BUF_ERROR)
+        return CODEC_TOO_LARGE;
+    if (r == LZMA_MEM_ERROR)
+        return CODEC_NO_MEMORY;
+    return r == LZMA_OPTIONS_ERROR || r == LZMA_UNSUPPORTED_CHECK ? CODEC_UNKNOWN : CODEC_DAMAGED;
+}
+
+static enum codec_result ENTRY xz_decode(struct codec_job *job)
+{
+    lzma_allocator allocator = { .alloc = xz_alloc, .free = xz_free, .opaque = job->work };
+    uint64_t no_limit = UINT64_MAX;
+    size_t read = 0, written = 0;
+    lzma_ret r = lzma_stream_buffer_decode(&no_limit, 0, &allocator, job->in, &read, job->in_size,
+                                           job->out, &written, job->out_size);
+
+    job->out_size = written;
+    return xz_result(r);
+}
+
+static void *INIT gzip_alloc(void *arena, unsigned int count, unsigned int size)
+{
+    return xz_alloc(arena, count, size);
+}
+
+static void INIT gzip_free(void *arena, void *memory)
+{
+    (void)arena;
+    (void)memory;
+}
+
+static enum codec_result ENTRY gzip_decode(struct codec_job *job)
+{
+    z_stream stream = {
+        .zalloc = gzip_alloc,
+        .zfree = gzip_free,
+        .opaque = job->work,
+        .next_in = job->in,
+        .avail_in = (uInt)job->in_size,
+        .next_out = job->out,
+        .avail_out = (uInt)job->out_size,
+    };
+    int r = inflateInit2(&stream, MAX_WBITS + 16);   /* +16: a gzip header, nothing else */
+
+    if (r == Z_OK)
+        r = inflate(&stream, Z_FINISH);
+    job->out_size = stream.total_out;
+    if (r == Z_STREAM_END)
+        return CODEC_OK;
+    if (r == Z_MEM_ERROR)
+        return CODEC_NO_MEMORY;
+    return r == Z_BUF_ERROR && !stream.avail_out ? CODEC_TOO_LARGE : CODEC_DAMAGED;
+}
+
+static enum codec_result INIT zstd_result(size_t r)
+{
+    ZSTD_ErrorCode code = ZSTD_getErrorCode(r);
+
+    if (code == ZSTD_error_no_error)
+        return CODEC_OK;
+    if (code == ZSTD_error_dstSize_tooSmall)
+        return CODEC_TOO_LARGE;
+    return code == ZSTD_error_frameParameter_unsupported ||
+           code == ZSTD_error_frameParameter_windowTooLarge ||
+           code == ZSTD_error_dictionary_wrong ? CODEC_UNKNOWN : CODEC_DAMAGED;
+}
+
+/*
+ * One frame and no more, so that the library's decoders for its formats before 1.0 stay
+ * unreachable.
+ */
+static enum codec_result ENTRY zstd_decode(struct codec_job *job)
+{
+    size_t work_size = ZSTD_estimateDCtxSize();
+    void *work = arena_alloc(job->work, work_size, WORK_ALIGN);
+    size_t frame_size = ZSTD_findFrameCompressedSize(job->in, job->in_size);
+    size_t r;
+
+    if (ZSTD_isError(frame_size))
+        return CODEC_DAMAGED;
+    if (!work)
+        return CODEC_NO_MEMORY;
+    r = ZSTD_decompressDCtx(ZSTD_initStaticDCtx(work, work_size), job->out, job->out_size, job->in,
+                            frame_size);
+    if (!ZSTD_isError(r))
+        job->out_size = r;
+    return zstd_result(r);
+}
+
+/*
+ * Linux' lz4 payloads: the magic number, then blocks of {size, data}, each of up to 8 MiB of
+ * output.
+ */
+static enum codec_result ENTRY lz4_decode(struct codec_job *job)
+{
+    struct bytes in = { job->in, job->in_size };
+    size_t offset = 4, written = 0;
+
+    while (bytes_have(in, offset, 4)) {
+        uint32_t size = bytes_u32(in, offset);
+        size_t room = job->out_size - written;
+        int r;
+
+        offset += 4;
+        if (size == LZ4_LEGACY_MAGIC)
+            continue;
+        if (!size || !bytes_have(in, offset, size))
+            return CODEC_DAMAGED;
+        if (!room)
+            return CODEC_TOO_LARGE;
+        r = LZ4_decompress_safe((const char *)in.at + offset, (char *)job->out + written, (int)size,
+                                (int)(room < LZ4_LEGACY_BLOCK ? room : LZ4_LEGACY_BLOCK));
+        if (r < 0)
+            return room < LZ4_LEGACY_BLOCK ? CODEC_TOO_LARGE : CODEC_DAMAGED;
+        offset += size;
+        written += (size_t)r;
+    }
+    job->out_size = written;
+    return CODEC_OK;
+}
+
+static const struct codec codecs[] INITCONST = {
+    { "xz", { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6, xz_decode },
+    { "gzip", { 0x1f, 0x8b, 8 }, 3, gzip_decode },
+    { "zstd", { 0x28, 0xb5, 0x2f, 0xfd }, 4, zstd_decode },
+    { "lz4", { 0x02, 0x21, 0x4c, 0x18 }, 4, lz4_decode },
+    { "lz4 frame", { 0x04, 0x22, 0x4d, 0x18 }, 4, NULL },
+    { "bzip2", { 'B', 'Z', 'h' }, 3, NULL },
+    { "lzma", { 0x5d, 0, 0 }, 3, NULL },
+    { "lzo", { 0x89, 'L', 'Z', 'O', 0, 0x0d }, 6, NULL },
+};
+
+const struct codec *INIT codec_find(const uint8_t *in, size_t size)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(codecs); i++) {
+        if (size >= codecs[i].magic_size && !memcmp(in, codecs[i].magic, codecs[i].magic_size))
+            return &codecs[i];
+    }
+    return NULL;
+}

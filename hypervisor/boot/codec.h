@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The four decompressors behind one struct. Input and output are whole buffers; working memory
+ * comes from an arena. The state that they need of the CPU is listed in boot/image.h.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "boot/arena.h"
+
+enum codec_result {
+    CODEC_OK,
+    CODEC_DAMAGED,     /* bad data, or data that ends too early */
+    CODEC_TOO_LARGE,   /* more output than there is room for */
+    CODEC_NO_MEMORY,   /* the arena is too small for the decoder */
+    CODEC_UNKNOWN,     /* a variant of the format that the decoder does not know */
+};
+
+/* Sizes that every decoder's interface can express. */
+#define CODEC_MAX_SIZE INT32_MAX
+
+struct codec_job {
+    const uint8_t *in;
+    size_t in_size;       /* bytes behind the compressed data are ignored */
+    uint8_t *out;
+    size_t out_size;      /* room before, bytes written after */
+    struct arena *work;
+};
+
+struct codec {
+    const char *name;
+    uint8_t magic[6];
+    uint8_t magic_size;
+    enum codec_result (*decode)(struct codec_job *job);   /* NULL: known by name, not supported */
+};
+
+/* The codec whose magic number `in` begins with, or NULL. */
+const struct codec *codec_find(const uint8_t *in, size_t size);

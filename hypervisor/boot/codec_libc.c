@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the decompressors' archives want from a C library beyond lib/mem.c, in ring 0. Boot time
+ * only.
+ *
+ * boot/codec.c gives every decoder an allocator of its own or ready memory, so malloc() is named by
+ * the archives but never called; it refuses rather than pretends. This file must never grow into a
+ * C library.
+ */
+#include "lib/compiler.h"
+#include "lib/console.h"
+
+#include <stddef.h>
+
+void *malloc(size_t size);
+void *calloc(size_t count, size_t size);
+void free(void *memory);
+NORETURN void __stack_chk_fail(void);
+
+void *INIT malloc(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+void *INIT calloc(size_t count, size_t size)
+{
+    (void)count;
+    (void)size;
+    return NULL;
+}
+
+void INIT free(void *memory)
+{
+    (void)memory;
+}
+
+NORETURN void INIT __stack_chk_fail(void)
+{
+    panic("a decompressor overran its stack: the kernel image is hostile or memory is bad\n");
+}
