@@ -125,7 +125,6 @@ struct xenpf_settime64 {
     uint32_t mbz;
     uint64_t system_time;
 };
-#define xenpf_settime xenpf_settime64
 
 struct xenpf_add_memtype {
     xen_pfn_t mfn;

@@ -111,8 +111,8 @@
 #define MMUEXT_MARK_SUPER        19
 #define MMUEXT_UNMARK_SUPER      20
 
-// update_va_mapping's flags: a kind of flush and whose TLBs. Without ALL, what lies above the lowest
-// three bits is the address of a bitmap of vCPUs, or 0 for the calling one.
+// update_va_mapping's flags: a kind of flush and whose TLBs. Without ALL, what lies above the
+// lowest three bits is the address of a bitmap of vCPUs, or 0 for the calling one.
 #define UVMF_NONE           xen_mk_ulong(0)
 #define UVMF_TLB_FLUSH      xen_mk_ulong(1)
 #define UVMF_INVLPG         xen_mk_ulong(2)

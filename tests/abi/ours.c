@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+//
+// The table as our headers have it.
+
+#include "public/arch-x86/cpuid.h"
+#include "public/arch-x86/xen.h"
+#include "public/callback.h"
+#include "public/elfnote.h"
+#include "public/errno.h"
+#include "public/event_channel.h"
+#include "public/features.h"
+#include "public/grant_table.h"
+#include "public/memory.h"
+#include "public/nmi.h"
+#include "public/physdev.h"
+#include "public/platform.h"
+#include "public/sched.h"
+#include "public/vcpu.h"
+#include "public/version.h"
+#include "public/xen.h"
+
+#define ABI_LIST abi_list_ours
+#include "table.inc"
