@@ -1,47 +1,49 @@
 // SPDX-License-Identifier: MIT
 /* Names of control-register, RFLAGS and MSR bits (Intel SDM vol. 3, 2.5; vol. 4), and the instructions that touch them. */
 #pragma once
+#ifndef __ASSEMBLY__
 #include "lib/types.h"
+#endif
 
-#define X86_CR0_PE (1u << 0)
-#define X86_CR0_MP (1u << 1)
-#define X86_CR0_EM (1u << 2)
-#define X86_CR0_TS (1u << 3)
-#define X86_CR0_ET (1u << 4)
-#define X86_CR0_NE (1u << 5)
-#define X86_CR0_WP (1u << 16)
-#define X86_CR0_AM (1u << 18)
-#define X86_CR0_PG (1u << 31)
+#define X86_CR0_PE (1 << 0)
+#define X86_CR0_MP (1 << 1)
+#define X86_CR0_EM (1 << 2)
+#define X86_CR0_TS (1 << 3)
+#define X86_CR0_ET (1 << 4)
+#define X86_CR0_NE (1 << 5)
+#define X86_CR0_WP (1 << 16)
+#define X86_CR0_AM (1 << 18)
+#define X86_CR0_PG 0x80000000
 
-#define X86_CR4_VME        (1u << 0)
-#define X86_CR4_TSD        (1u << 2)
-#define X86_CR4_DE         (1u << 3)
-#define X86_CR4_PSE        (1u << 4)
-#define X86_CR4_PAE        (1u << 5)
-#define X86_CR4_MCE        (1u << 6)
-#define X86_CR4_PGE        (1u << 7)
-#define X86_CR4_OSFXSR     (1u << 9)
-#define X86_CR4_OSXMMEXCPT (1u << 10)
-#define X86_CR4_UMIP       (1u << 11)
-#define X86_CR4_FSGSBASE   (1u << 16)
-#define X86_CR4_PCIDE      (1u << 17)
-#define X86_CR4_OSXSAVE    (1u << 18)
-#define X86_CR4_SMEP       (1u << 20)
-#define X86_CR4_SMAP       (1u << 21)
+#define X86_CR4_VME        (1 << 0)
+#define X86_CR4_TSD        (1 << 2)
+#define X86_CR4_DE         (1 << 3)
+#define X86_CR4_PSE        (1 << 4)
+#define X86_CR4_PAE        (1 << 5)
+#define X86_CR4_MCE        (1 << 6)
+#define X86_CR4_PGE        (1 << 7)
+#define X86_CR4_OSFXSR     (1 << 9)
+#define X86_CR4_OSXMMEXCPT (1 << 10)
+#define X86_CR4_UMIP       (1 << 11)
+#define X86_CR4_FSGSBASE   (1 << 16)
+#define X86_CR4_PCIDE      (1 << 17)
+#define X86_CR4_OSXSAVE    (1 << 18)
+#define X86_CR4_SMEP       (1 << 20)
+#define X86_CR4_SMAP       (1 << 21)
 
-#define X86_RFLAGS_CF   (1u << 0)
-#define X86_RFLAGS_MBS  (1u << 1)
-#define X86_RFLAGS_TF   (1u << 8)
-#define X86_RFLAGS_IF   (1u << 9)
-#define X86_RFLAGS_DF   (1u << 10)
-#define X86_RFLAGS_IOPL (3u << 12)
-#define X86_RFLAGS_NT   (1u << 14)
-#define X86_RFLAGS_RF   (1u << 16)
-#define X86_RFLAGS_VM   (1u << 17)
-#define X86_RFLAGS_AC   (1u << 18)
-#define X86_RFLAGS_VIF  (1u << 19)
-#define X86_RFLAGS_VIP  (1u << 20)
-#define X86_RFLAGS_ID   (1u << 21)
+#define X86_RFLAGS_CF   (1 << 0)
+#define X86_RFLAGS_MBS  (1 << 1)
+#define X86_RFLAGS_TF   (1 << 8)
+#define X86_RFLAGS_IF   (1 << 9)
+#define X86_RFLAGS_DF   (1 << 10)
+#define X86_RFLAGS_IOPL (3 << 12)
+#define X86_RFLAGS_NT   (1 << 14)
+#define X86_RFLAGS_RF   (1 << 16)
+#define X86_RFLAGS_VM   (1 << 17)
+#define X86_RFLAGS_AC   (1 << 18)
+#define X86_RFLAGS_VIF  (1 << 19)
+#define X86_RFLAGS_VIP  (1 << 20)
+#define X86_RFLAGS_ID   (1 << 21)
 
 #define MSR_TSC              0x00000010
 #define MSR_APIC_BASE        0x0000001b
@@ -56,6 +58,7 @@
 #define MSR_MISC_ENABLE      0x000001a0
 #define MSR_PAT              0x00000277
 #define MSR_X2APIC_FIRST     0x00000800
+#define MSR_TSC_DEADLINE     0x000006e0
 #define MSR_XSS              0x00000da0
 #define MSR_EFER             0xc0000080
 #define MSR_STAR             0xc0000081
@@ -67,11 +70,11 @@
 #define MSR_KERNEL_GS_BASE   0xc0000102
 #define MSR_TSC_AUX          0xc0000103
 
-#define EFER_SCE  (1u << 0)
-#define EFER_LME  (1u << 8)
-#define EFER_LMA  (1u << 10)
-#define EFER_NX   (1u << 11)
-#define EFER_SVME (1u << 12)
+#define EFER_SCE  (1 << 0)
+#define EFER_LME  (1 << 8)
+#define EFER_LMA  (1 << 10)
+#define EFER_NX   (1 << 11)
+#define EFER_SVME (1 << 12)
 
 #define TRAP_DE 0
 #define TRAP_DB 1
@@ -92,13 +95,16 @@
 #define TRAP_MC 18
 #define TRAP_XM 19
 #define TRAP_CP 21
-#define ENTRY_SYSCALL 0x100          /* entry_vector of a frame that SYSCALL made */
+/* entry_vector of frames that no vector made. The first is a bit: rcx and r11 need not survive the way back. */
+#define ENTRY_SYSCALL  0x100
+#define ENTRY_CSTAR    0x201
+#define ENTRY_SYSENTER 0x202
 
-#define PFEC_PRESENT (1u << 0)
-#define PFEC_WRITE   (1u << 1)
-#define PFEC_USER    (1u << 2)
-#define PFEC_RSVD    (1u << 3)
-#define PFEC_FETCH   (1u << 4)
+#define PFEC_PRESENT (1 << 0)
+#define PFEC_WRITE   (1 << 1)
+#define PFEC_USER    (1 << 2)
+#define PFEC_RSVD    (1 << 3)
+#define PFEC_FETCH   (1 << 4)
 
 #ifndef __ASSEMBLY__
 #define DEFINE_REG_ACCESS(reg)                                                                      \

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The local APIC. See lapic.h; Intel SDM vol. 3, chapter 11. No locks: each CPU has its own registers, and a message is
+ * sent with interrupts off where it takes two writes.
+ */
+#include "cpu/lapic.h"
+
+#include "cpu/cpu_feature.h"
+#include "cpu/irq.h"
+#include "cpu/irqflags.h"
+#include "cpu/regs.h"
+#include "lib/console.h"
+#include "mm/page_table.h"
+
+/* Offsets of the memory-mapped registers; an x2APIC has them as MSRs, number MSR_X2APIC_FIRST + offset / 16. */
+enum {
+    LAPIC_ID = 0x020,
+    LAPIC_TPR = 0x080,
+    LAPIC_EOI = 0x0b0,
+    LAPIC_SVR = 0x0f0,
+    LAPIC_ESR = 0x280,
+    LAPIC_ICR = 0x300,
+    LAPIC_ICR_HIGH = 0x310,
+    LAPIC_LVT_TIMER = 0x320,
+    LAPIC_LVT_LINT0 = 0x350,
+    LAPIC_LVT_LINT1 = 0x360,
+    LAPIC_LVT_ERROR = 0x370,
+    LAPIC_TIMER_INITIAL = 0x380,
+    LAPIC_TIMER_CURRENT = 0x390,
+    LAPIC_TIMER_DIVIDE = 0x3e0,
+};
+
+#define LAPIC_DEFAULT_ADDRESS  0xfee00000u
+#define APIC_BASE_X2APIC       (UINT64_C(1) << 10)
+#define APIC_BASE_ENABLE       (UINT64_C(1) << 11)
+#define APIC_BASE_FLAGS        UINT64_C(0xfff)
+
+#define SVR_ENABLE             0x100u
+#define LVT_MASKED             0x10000u
+#define LVT_TIMER_DEADLINE     0x40000u
+#define ICR_NMI                0x400u
+#define ICR_INIT               0x500u
+#define ICR_STARTUP            0x600u
+#define ICR_PENDING            0x1000u
+#define ICR_ASSERT             0x4000u
+#define TIMER_DIVIDE_BY_1      0xbu
+#define MAX_ICR_SPINS          100000u
+
+static volatile uint32_t *lapic_registers;
+static paddr_t lapic_address;
+static bool is_x2apic;
+
+static uint32_t lapic_read(unsigned reg)
+{
+    if (is_x2apic)
+        return (uint32_t)rdmsr(MSR_X2APIC_FIRST + reg / 16);
+    return lapic_registers[reg / 4];
+}
+
+static void lapic_write(unsigned reg, uint32_t value)
+{
+    if (is_x2apic)
+        wrmsr(MSR_X2APIC_FIRST + reg / 16, value);
+    else
+        lapic_registers[reg / 4] = value;
+}
+
+void lapic_init(paddr_t address)
+{
+    lapic_address = address ? address : LAPIC_DEFAULT_ADDRESS;
+    is_x2apic = cpu_features.x2apic;
+    if (!is_x2apic)
+        lapic_registers = ioremap(lapic_address, PAGE_SIZE);
+    if (!is_x2apic && !lapic_registers)
+        panic("no room to map the local APIC");
+    lapic_cpu_init();
+}
+
+static void lapic_enable_mode(void)
+{
+    uint64_t base = (rdmsr(MSR_APIC_BASE) & APIC_BASE_FLAGS) | lapic_address | APIC_BASE_ENABLE;
+
+    wrmsr(MSR_APIC_BASE, base);
+    if (is_x2apic)
+        wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+}
+
+void lapic_cpu_init(void)
+{
+    lapic_enable_mode();
+    lapic_write(LAPIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+    lapic_write(LAPIC_TPR, 0);
+    lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+    lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
+    lapic_write(LAPIC_LVT_LINT1, ICR_NMI);
+    lapic_write(LAPIC_ESR, 0);
+    lapic_write(LAPIC_LVT_ERROR, VECTOR_ERROR);
+    lapic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
+}
+
+uint32_t lapic_id(void)
+{
+    uint32_t id = lapic_read(LAPIC_ID);
+
+    return is_x2apic ? id : id >> 24;
+}
+
+void lapic_eoi(void)
+{
+    lapic_write(LAPIC_EOI, 0);
+}
+
+/* The memory-mapped command register takes one message at a time; wait, but not for ever, until it has left. */
+static void lapic_wait_idle(void)
+{
+    for (unsigned i = 0; i < MAX_ICR_SPINS && (lapic_read(LAPIC_ICR) & ICR_PENDING); i++)
+        cpu_relax();
+}
+
+static void lapic_send(uint32_t apic_id, uint32_t command)
+{
+    unsigned long flags;
+
+    if (is_x2apic) {
+        /* The write is not serialising: earlier stores must be visible before the message arrives. */
+        __asm__ volatile("mfence; lfence" : : : "memory");
+        wrmsr(MSR_X2APIC_FIRST + LAPIC_ICR / 16, (uint64_t)apic_id << 32 | command);
+        return;
+    }
+    flags = irq_save();
+    lapic_wait_idle();
+    lapic_write(LAPIC_ICR_HIGH, apic_id << 24);
+    lapic_write(LAPIC_ICR, command);
+    irq_restore(flags);
+}
+
+void lapic_send_ipi(uint32_t apic_id, unsigned vector)
+{
+    lapic_send(apic_id, ICR_ASSERT | vector);
+}
+
+void lapic_send_nmi(uint32_t apic_id)
+{
+    lapic_send(apic_id, ICR_ASSERT | ICR_NMI);
+}
+
+void lapic_send_init(uint32_t apic_id)
+{
+    lapic_send(apic_id, ICR_ASSERT | ICR_INIT);
+}
+
+void lapic_send_startup(uint32_t apic_id, unsigned page)
+{
+    lapic_send(apic_id, ICR_ASSERT | ICR_STARTUP | page);
+}
+
+void lapic_error_interrupt(void)
+{
+    lapic_write(LAPIC_ESR, 0);
+    log_warn("APIC %u: error status %#x", lapic_id(), lapic_read(LAPIC_ESR));
+}
+
+void lapic_timer_use_deadline(void)
+{
+    lapic_write(LAPIC_LVT_TIMER, LVT_TIMER_DEADLINE | VECTOR_TIMER);
+    /* Orders the memory-mapped write before the first write of the deadline MSR. */
+    __asm__ volatile("mfence" : : : "memory");
+}
+
+void lapic_timer_use_oneshot(void)
+{
+    lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER);
+}
+
+void lapic_timer_set_deadline(uint64_t tsc)
+{
+    wrmsr(MSR_TSC_DEADLINE, tsc);
+}
+
+void lapic_timer_set_count(uint32_t ticks)
+{
+    lapic_write(LAPIC_TIMER_INITIAL, ticks);
+}
+
+uint32_t lapic_timer_read(void)
+{
+    return lapic_read(LAPIC_TIMER_CURRENT);
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The local APIC of each CPU: end of interrupt, messages to other CPUs, the local timer. x2APIC where the CPU has it,
+ * else memory-mapped. Every function acts on the CPU that calls it.
+ */
+#pragma once
+#include "lib/types.h"
+
+/* Boot CPU: choose the mode and map the registers at `address` (0: the architectural one). Then lapic_cpu_init(). */
+void lapic_init(paddr_t address);
+/* Each CPU: enable it, route LINT0 nowhere and LINT1 to NMI, leave the timer off. */
+void lapic_cpu_init(void);
+uint32_t lapic_id(void);
+void lapic_eoi(void);
+void lapic_send_ipi(uint32_t apic_id, unsigned vector);
+/* NMI to another CPU: to stop it when it may not answer interrupts. */
+void lapic_send_nmi(uint32_t apic_id);
+void lapic_send_init(uint32_t apic_id);
+/* `page`: number of the 4 KiB page below 1 MiB where the CPU starts in real mode. */
+void lapic_send_startup(uint32_t apic_id, unsigned page);
+/* VECTOR_ERROR: log and clear the error status. */
+void lapic_error_interrupt(void);
+
+/* The timer raises VECTOR_TIMER once: when the TSC reaches a value (0: off), or after a number of bus ticks (0: off). */
+void lapic_timer_use_deadline(void);
+void lapic_timer_use_oneshot(void);
+void lapic_timer_set_deadline(uint64_t tsc);
+void lapic_timer_set_count(uint32_t ticks);
+uint32_t lapic_timer_read(void);
