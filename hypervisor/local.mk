@@ -1,6 +1,68 @@
 # SPDX-License-Identifier: MIT
 # Files and flags of the freestanding image. HV_CPPFLAGS and HV_CFLAGS are also what tests/lint uses
 # to compile each header alone.
-HV_CPPFLAGS = -I$(abs_srcdir)/hypervisor -I$(abs_srcdir)/include
-HV_CFLAGS = -std=c11 -O2 -g $(WARNINGS) -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \
-    -mcmodel=large -fno-stack-protector -fno-asynchronous-unwind-tables
+#
+# The image is linked at a fixed address far from the lowest and highest 2 GiB, so code is compiled position-independent
+# (all addresses relative to rip) although it is never moved. No floating-point register is used in ring 0, so the
+# stack is 8-byte aligned; codec_call.S aligns it for the decoders, which are the distribution's libraries.
+
+HV_CPPFLAGS = -I$(abs_srcdir)/hypervisor -I$(abs_srcdir)/include -I$(abs_builddir)/hypervisor
+HV_CFLAGS = -std=c11 -O2 -g $(WARNINGS) -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
+    -mgeneral-regs-only -mpreferred-stack-boundary=3 -fno-stack-protector -fno-asynchronous-unwind-tables \
+    -fno-jump-tables -fno-strict-aliasing -fcf-protection=none -ffunction-sections
+
+hypervisor_sources = \
+    hypervisor/boot/head.S \
+    hypervisor/boot/main.c \
+    hypervisor/cpu/entry.S \
+    hypervisor/cpu/usercopy.S \
+    hypervisor/cpu/descriptor.c \
+    hypervisor/cpu/percpu.c \
+    hypervisor/cpu/trap.c \
+    hypervisor/mm/page_table.c
+
+hypervisor_sources += \
+    hypervisor/lib/console.c \
+    hypervisor/lib/mem.c \
+    hypervisor/lib/printf.c \
+    hypervisor/lib/rbtree.c \
+    hypervisor/lib/scnprintf.c \
+    hypervisor/lib/spinlock.c \
+    hypervisor/lib/spinlock_debug.c \
+    hypervisor/lib/string.c \
+    hypervisor/mm/heap.c \
+    hypervisor/mm/page_alloc.c
+
+noinst_PROGRAMS += hypervisor/paravane
+noinst_LIBRARIES = hypervisor/libcodec.a
+
+hypervisor_paravane_SOURCES = $(hypervisor_sources)
+hypervisor_paravane_CPPFLAGS = $(HV_CPPFLAGS)
+hypervisor_paravane_CFLAGS = $(HV_CFLAGS)
+hypervisor_paravane_CCASFLAGS = -D__ASSEMBLY__ $(HV_CPPFLAGS) -g
+hypervisor_paravane_LDFLAGS = -nostdlib -static -no-pie -Wl,-T,hypervisor/hypervisor.lds \
+    -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -Wl,--gc-sections \
+    -Wl,-Map,hypervisor/paravane.map
+hypervisor_paravane_LDADD = hypervisor/libcodec.a $(XZ_ARCHIVE) $(ZSTD_ARCHIVE) $(GZIP_ARCHIVE) $(LZ4_ARCHIVE) -lgcc
+hypervisor_paravane_DEPENDENCIES = hypervisor/hypervisor.lds hypervisor/libcodec.a
+
+# The glue between boot/image.c and the decoders: compiled like them, with 16-byte aligned stacks.
+hypervisor_libcodec_a_SOURCES = hypervisor/boot/codec.c hypervisor/boot/codec_libc.c
+hypervisor_libcodec_a_CPPFLAGS = $(HV_CPPFLAGS)
+hypervisor_libcodec_a_CFLAGS = $(HV_CFLAGS) -mpreferred-stack-boundary=4
+
+hypervisor/hypervisor.lds: $(srcdir)/hypervisor/boot/hypervisor.lds.S $(srcdir)/hypervisor/mm/layout.h
+	@mkdir -p hypervisor
+	$(AM_V_GEN)$(CPP) -P -x assembler-with-cpp -D__ASSEMBLY__ $(HV_CPPFLAGS) $< -o $@
+
+# Offsets of struct fields for assembly: the compiler's own numbers, picked out of its output.
+hypervisor/asm_offsets.h: $(srcdir)/hypervisor/cpu/asm_offsets.c
+	@mkdir -p hypervisor
+	$(AM_V_GEN)$(CC) $(HV_CPPFLAGS) $(HV_CFLAGS) -MMD -MF $@.d -MT $@ -S $< -o $@.s && \
+	    { echo '#pragma once'; sed -n 's/^.*OFFSET \([A-Za-z0-9_]*\) \$$\([0-9]*\).*/#define \1 \2/p' $@.s; } > $@
+-include hypervisor/asm_offsets.h.d
+
+hypervisor/cpu/paravane-entry.$(OBJEXT) hypervisor/cpu/paravane-usercopy.$(OBJEXT) \
+    hypervisor/boot/paravane-head.$(OBJEXT): hypervisor/asm_offsets.h
+
+CLEANFILES += hypervisor/hypervisor.lds hypervisor/asm_offsets.h hypervisor/asm_offsets.h.s hypervisor/paravane.map

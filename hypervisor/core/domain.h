@@ -21,7 +21,6 @@
 #include "public/xen.h"
 
 #define MAX_VCPUS            128         /* per domain */
-#define DOMID_IDLE           0x7fffu
 
 /* Reasons why a vCPU does not run, as bits of vcpu.pause_flags; runnable when all are clear. */
 #define VPF_BLOCKED   (1u << 0)          /* SCHEDOP_block: until an event */
@@ -79,7 +78,6 @@ struct domain {
     uint32_t vm_assist;                  /* bits VMASST_TYPE_*; atomic */
     int64_t time_offset_s;
     struct domain *next;                 /* list of all domains, under domain_list_lock */
-    uint64_t hypercall_counts[64];       /* plain increments: statistics */
     uint8_t handle[16];
     struct timer watchdog[2];            /* SCHEDOP_watchdog */
     uint8_t watchdog_in_use;

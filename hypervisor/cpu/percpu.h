@@ -21,7 +21,8 @@ struct cpu_info {
     uint32_t cpu;
     uint32_t softirq_pending;          /* bits of enum softirq; set atomically, by any CPU */
     uint64_t cr3;                      /* what this CPU's CR3 holds, without reading it */
-    uint64_t scratch;
+    struct vcpu *loaded;               /* whose address space and segments the CPU holds; NULL: nobody's */
+    uint64_t spare;                    /* keeps the frame's hardware part 16-byte aligned */
 };
 
 static inline struct cpu_info *cpu_info(void)

@@ -272,22 +272,3 @@ int snprintf(char *buffer, size_t size, const char *format, ...)
     va_end(args);
     return length;
 }
-
-int vscnprintf(char *buffer, size_t size, const char *format, va_list args)
-{
-    int length = vsnprintf(buffer, size, format, args);
-
-    if (size == 0)
-        return 0;
-    return (size_t)length < size ? length : (int)(size - 1);
-}
-
-int scnprintf(char *buffer, size_t size, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    int length = vscnprintf(buffer, size, format, args);
-    va_end(args);
-    return length;
-}

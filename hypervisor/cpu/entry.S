@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Every way into the hypervisor and back to a guest.
+ *
+ * The frame is struct cpu_user_regs, which stands at the start of struct cpu_info at the top of the CPU's stack when a
+ * guest was interrupted. Hardware (or the SYSCALL stub) fills its end, the stubs here the rest. Three shapes of entry:
+ *
+ *   SYSCALL     per-CPU stub (descriptor.c) stores rsp in the frame: a hypercall from the guest's kernel, or a system call
+ *               from its user. Only caller-saved registers are saved: the C code keeps the others, and the slow
+ *               exit saves them before anybody may look.
+ *   exceptions  all registers are saved; from a guest to upcall_guest_trap(), from ourselves to hyp_trap().
+ *   interrupts  the same, to irq_dispatch().
+ *
+ * NMI, #DF, #MC and #DB come on stacks of their own, since they can hit between SYSCALL and the frame being built. A #DB
+ * from a guest moves to the normal stack; the others stay where they are and return there.
+ *
+ * Exit to a guest: interrupts off, nothing pending (softirqs, events), then SYSRET if the guest expects rcx and r11 to be
+ * lost (entry_vector has ENTRY_SYSCALL), else IRET.
+ */
+#include "asm_offsets.h"
+#include "cpu/asm_macros.h"
+#include "cpu/regs.h"
+#include "mm/layout.h"
+#include "public/xen.h"
+
+#define CALLEE_SIZE (REGS_r11 - REGS_r15)
+
+        .macro SAVE_CALLER_SAVED        /* rsp at the error code's slot */
+        pushq   %rdi
+        pushq   %rsi
+        pushq   %rdx
+        pushq   %rcx
+        pushq   %rax
+        pushq   %r8
+        pushq   %r9
+        pushq   %r10
+        pushq   %r11
+        subq    $CALLEE_SIZE, %rsp
+        .endm
+
+        .macro SAVE_CALLEE_SAVED
+        movq    %rbx, REGS_rbx(%rsp)
+        movq    %rbp, REGS_rbp(%rsp)
+        movq    %r12, REGS_r12(%rsp)
+        movq    %r13, REGS_r13(%rsp)
+        movq    %r14, REGS_r14(%rsp)
+        movq    %r15, REGS_r15(%rsp)
+        .endm
+
+        .macro LOAD_CALLEE_SAVED
+        movq    REGS_r15(%rsp), %r15
+        movq    REGS_r14(%rsp), %r14
+        movq    REGS_r13(%rsp), %r13
+        movq    REGS_r12(%rsp), %r12
+        movq    REGS_rbp(%rsp), %rbp
+        movq    REGS_rbx(%rsp), %rbx
+        .endm
+
+        .macro LOAD_ARGUMENT_REGS       /* all caller-saved ones but rcx and r11 */
+        movq    REGS_r10(%rsp), %r10
+        movq    REGS_r9(%rsp), %r9
+        movq    REGS_r8(%rsp), %r8
+        movq    REGS_rax(%rsp), %rax
+        movq    REGS_rdx(%rsp), %rdx
+        movq    REGS_rsi(%rsp), %rsi
+        movq    REGS_rdi(%rsp), %rdi
+        .endm
+
+        .section .text.entry, "ax", @progbits
+
+/*
+ * SYSCALL. The stub stored rsp in the frame and left our rsp at the frame's rsp field; rcx = rip, r11 = rflags;
+ * IF, TF, DF, AC and NT are clear (SFMASK).
+ */
+        .balign 64
+        .global entry_syscall
+entry_syscall:
+        movq    $FLAT_USER_SS64, 8(%rsp)
+        pushq   %r11
+        pushq   $FLAT_USER_CS64
+        pushq   %rcx
+        pushq   syscall_vector(%rip)
+        SAVE_CALLER_SAVED
+        movq    INFO_current(%rsp), %r11
+        cmpb    $0, VCPU_in_kernel(%r11)
+        je      user_syscall
+        sti
+        movq    %r10, %rcx
+        cmpq    $64, %rax
+        jae     bad_hypercall
+        sbbq    %r10, %r10                  /* all ones in range; 0 if the branch is mispredicted */
+        andq    %r10, %rax
+        leaq    hypercall_table(%rip), %r11
+        call    *(%r11, %rax, 8)
+        cmpq    $-0x10000, %rax
+        je      restart_hypercall
+hypercall_done:
+        movq    %rax, REGS_rax(%rsp)
+        cli
+syscall_exit:
+        cmpl    $0, INFO_softirq(%rsp)
+        jne     syscall_slow_exit
+        movq    INFO_current(%rsp), %rcx
+        movq    VCPU_info(%rcx), %rcx
+        cmpb    $0, VINFO_pending(%rcx)
+        jne     syscall_event_pending
+syscall_load:
+        btl     $8, REGS_vector(%rsp)
+        jnc     load_and_iret               /* iret hypercall, or a new context */
+load_and_sysret:
+        movq    REGS_rip(%rsp), %rcx
+        movq    %rcx, %r11
+        sarq    $47, %r11                   /* 0 or -1 for a canonical address */
+        incq    %r11
+        cmpq    $1, %r11
+        ja      load_and_iret               /* SYSRET would fault in ring 0 on Intel (SDM vol. 2, SYSRET) */
+        movq    REGS_rflags(%rsp), %r11
+        LOAD_ARGUMENT_REGS
+        movq    REGS_rsp(%rsp), %rsp
+        sysretq
+
+syscall_event_pending:
+        cmpb    $0, VINFO_mask(%rcx)
+        jne     syscall_load
+syscall_slow_exit:
+        SAVE_CALLEE_SAVED
+        movq    %rsp, %rdi
+        call    upcall_guest_exit
+        LOAD_CALLEE_SAVED
+        jmp     syscall_load
+
+bad_hypercall:
+        movq    $-38, %rax                  /* -XEN_ENOSYS */
+        jmp     hypercall_done
+
+restart_hypercall:
+        movq    %rsp, %rdi
+        call    hypercall_write_back
+        cli
+        jmp     syscall_exit
+
+user_syscall:
+        movq    %rsp, %rdi
+        call    upcall_guest_syscall
+        jmp     syscall_exit
+
+load_and_iret:
+        movq    REGS_r11(%rsp), %r11
+        movq    REGS_rcx(%rsp), %rcx
+        LOAD_ARGUMENT_REGS
+        leaq    REGS_rip(%rsp), %rsp
+guest_iret:
+        iretq
+        EXTABLE(guest_iret, bad_iret)
+
+/*
+ * The IRET above faulted on what the guest asked for (selectors, rip). The frame that it could not load is intact at
+ * the top of the stack: build the entry frame around it again, and let the guest have a fault.
+ */
+bad_iret:
+        leaq    -REGS_rip(%rsp), %rsp
+        movq    %rdi, REGS_rdi(%rsp)
+        movq    %rsi, REGS_rsi(%rsp)
+        movq    %rdx, REGS_rdx(%rsp)
+        movq    %rcx, REGS_rcx(%rsp)
+        movq    %rax, REGS_rax(%rsp)
+        movq    %r8, REGS_r8(%rsp)
+        movq    %r9, REGS_r9(%rsp)
+        movq    %r10, REGS_r10(%rsp)
+        movq    %r11, REGS_r11(%rsp)
+        SAVE_CALLEE_SAVED
+        movq    %rsp, %rdi
+        sti
+        call    upcall_bad_iret
+        jmp     return_to_guest
+
+/* SYSCALL from compatibility mode (AMD): like the above, bounced by its vector. */
+        .global entry_cstar
+entry_cstar:
+        movq    $FLAT_USER_SS32, 8(%rsp)
+        pushq   %r11
+        pushq   $FLAT_USER_CS32
+        pushq   %rcx
+        pushq   cstar_vector(%rip)
+        SAVE_CALLER_SAVED
+        jmp     user_syscall_checked
+
+/* SYSENTER: rsp is at the end of the hardware frame; the CPU kept neither rip nor rsp of the guest. */
+        .global entry_sysenter
+entry_sysenter:
+        pushq   $FLAT_USER_SS32
+        pushq   $0
+        pushfq
+        andl    $~(X86_RFLAGS_TF | X86_RFLAGS_NT), (%rsp)
+        orl     $X86_RFLAGS_IF, (%rsp)
+        pushq   $FLAT_USER_CS32
+        pushq   $0
+        pushq   sysenter_vector(%rip)
+        SAVE_CALLER_SAVED
+        pushq   $X86_RFLAGS_MBS             /* NT and AC were the guest's */
+        popfq
+user_syscall_checked:
+        movq    INFO_current(%rsp), %r11
+        SAVE_CALLEE_SAVED
+        movq    %rsp, %rdi
+        call    upcall_guest_syscall
+        jmp     exception_exit
+
+/* --- Exceptions and interrupts ------------------------------------------------------------------------------ */
+
+        .macro EXCEPTION vector, has_error
+        .balign 16
+        .if !\has_error
+        pushq   $0
+        .endif
+        movl    $\vector, 4(%rsp)
+        jmp     exception_common
+        .endm
+
+        .balign 16
+exception_common:
+        SAVE_CALLER_SAVED
+        SAVE_CALLEE_SAVED
+        cld
+        FORBID_GUEST_ACCESS
+        movq    %rsp, %rdi
+        testb   $3, REGS_cs(%rsp)
+        jz      exception_in_hypervisor
+        call    guest_trap_entry
+        cli
+exception_exit:
+        cmpl    $0, INFO_softirq(%rsp)
+        jne     return_to_guest
+        movq    INFO_current(%rsp), %rcx
+        movq    VCPU_info(%rcx), %rcx
+        cmpb    $0, VINFO_pending(%rcx)
+        jne     return_to_guest
+exception_load:
+        LOAD_CALLEE_SAVED
+        btl     $8, REGS_vector(%rsp)
+        jc      load_and_sysret
+        jmp     load_and_iret
+
+exception_in_hypervisor:
+        call    hyp_trap
+return_to_hypervisor:
+        LOAD_CALLEE_SAVED
+        movq    REGS_r11(%rsp), %r11
+        movq    REGS_rcx(%rsp), %rcx
+        LOAD_ARGUMENT_REGS
+        leaq    REGS_rip(%rsp), %rsp
+        iretq
+
+/* The way back to whatever guest is current: rsp is at cpu_info, all registers are in the frame. Also context_switch's end. */
+        .global return_to_guest
+return_to_guest:
+        cli
+        movq    %rsp, %rdi
+        call    upcall_guest_exit
+        jmp     exception_load
+
+interrupt_common:
+        SAVE_CALLER_SAVED
+        SAVE_CALLEE_SAVED
+        cld
+        FORBID_GUEST_ACCESS
+        movl    REGS_vector(%rsp), %edi
+        call    irq_dispatch
+        testb   $3, REGS_cs(%rsp)
+        jnz     exception_exit
+        jmp     return_to_hypervisor
+
+/* NMI and #MC: on their own stacks, whatever was interrupted; back to it exactly. */
+ist_common:
+        SAVE_CALLER_SAVED
+        SAVE_CALLEE_SAVED
+        cld
+        FORBID_GUEST_ACCESS
+        movq    %rsp, %rdi
+        call    ist_trap
+        jmp     return_to_hypervisor
+
+entry_nmi:
+        pushq   $0
+        movl    $TRAP_NMI, 4(%rsp)
+        jmp     ist_common
+entry_mc:
+        pushq   $0
+        movl    $TRAP_MC, 4(%rsp)
+        jmp     ist_common
+entry_df:
+        movl    $TRAP_DF, 4(%rsp)
+        jmp     ist_common
+
+/* #DB: on a stack of its own. From a guest: move the hardware frame to the normal stack and go on as any exception. */
+entry_db:
+        pushq   $0
+        movl    $TRAP_DB, 4(%rsp)
+        SAVE_CALLER_SAVED
+        SAVE_CALLEE_SAVED
+        cld
+        FORBID_GUEST_ACCESS
+        testb   $3, REGS_cs(%rsp)
+        jz      1f
+        movq    %rsp, %rsi
+        movq    %rsp, %rdi
+        orq     $(CPU_STACK_SIZE - 1), %rdi
+        subq    $(INFO_SIZE - 1), %rdi
+        movq    %rdi, %rdx
+        movl    $(REGS_es / 8), %ecx
+        rep movsq
+        movq    %rdx, %rsp
+        movq    %rsp, %rdi
+        call    guest_trap_entry
+        cli
+        jmp     exception_exit
+1:      movq    %rsp, %rdi
+        call    ist_trap
+        jmp     return_to_hypervisor
+
+        .balign 16
+        .global exception_stubs
+exception_stubs:
+        EXCEPTION 0, 0
+        EXCEPTION 1, 0                      /* unused: entry_db */
+        EXCEPTION 2, 0                      /* unused: entry_nmi */
+        EXCEPTION 3, 0
+        EXCEPTION 4, 0
+        EXCEPTION 5, 0
+        EXCEPTION 6, 0
+        EXCEPTION 7, 0
+        EXCEPTION 8, 1                      /* unused: entry_df */
+        EXCEPTION 9, 0
+        EXCEPTION 10, 1
+        EXCEPTION 11, 1
+        EXCEPTION 12, 1
+        EXCEPTION 13, 1
+        EXCEPTION 14, 1
+        EXCEPTION 15, 0
+        EXCEPTION 16, 0
+        EXCEPTION 17, 1
+        EXCEPTION 18, 0                     /* unused: entry_mc */
+        EXCEPTION 19, 0
+        EXCEPTION 20, 0
+        EXCEPTION 21, 1
+        .set i, 22
+        .rept 10
+        EXCEPTION i, 0
+        .set i, i + 1
+        .endr
+
+/* Vectors 32-255: 16 bytes each. 0x80 is a software interrupt that guests may raise: an exception like #BP. */
+        .balign 16
+        .global interrupt_stubs
+interrupt_stubs:
+        .set i, 32
+        .rept 224
+        .balign 16
+        pushq   $0
+        movl    $i, 4(%rsp)
+        .if i == 0x80
+        jmp     exception_common
+        .else
+        jmp     interrupt_common
+        .endif
+        .set i, i + 1
+        .endr
+
+/* void reset_stack_and_jump(void (*fn)(void)): drop this CPU's C frames; rsp at cpu_info. */
+        .global reset_stack_and_jump
+reset_stack_and_jump:
+        orq     $(CPU_STACK_SIZE - 1), %rsp
+        subq    $(INFO_SIZE - 1), %rsp
+        jmp     *%rdi
+
+        .section .rodata
+        .balign 8
+syscall_vector:     .long 0, ENTRY_SYSCALL
+cstar_vector:       .long 0, ENTRY_CSTAR
+sysenter_vector:    .long 0, ENTRY_SYSENTER
+        .global entry_ist
+entry_ist:          .quad entry_db, entry_nmi, entry_df, entry_mc
+
+        .section .note.GNU-stack, "", @progbits
