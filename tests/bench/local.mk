@@ -1,4 +1,15 @@
 # SPDX-License-Identifier: MIT
-# Measurements against Debian's Xen: the target `bench'.
-bench:
-	@echo "bench: nothing is measured yet"
+# Measurements against Debian's Xen: the target `bench'. BENCH="--update" also writes docs/figures.md.
+BENCH_IMAGES = tests/bench/pvbench.elf tests/bench/stamp.elf
+CLEANFILES += $(BENCH_IMAGES)
+
+tests/bench/pvbench.elf: $(srcdir)/tests/bench/pvbench.c $(GUEST_KIT)
+	@mkdir -p tests/bench
+	$(AM_V_CCLD)$(CC) $(GUEST_CFLAGS) $(GUEST_LINK) -o $@ $(filter %.c %.S,$^)
+
+tests/bench/stamp.elf: $(srcdir)/tests/bench/stamp.S
+	@mkdir -p tests/bench
+	$(AM_V_CCLD)$(CC) -m32 -nostdlib -static -no-pie -Wl,-Ttext=0x100000 -Wl,--build-id=none -o $@ $<
+
+bench: all $(BENCH_IMAGES)
+	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' $(srcdir)/tests/bench/run $(BENCH)
