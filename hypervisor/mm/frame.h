@@ -25,6 +25,7 @@
 #define FRAME_OWNER_HYP     0xfffeu          /* ours: never reachable by a guest's reference */
 #define FRAME_OWNER_IO      0x7ff1u          /* DOMID_IO: RAM-like holes that dom0 may map */
 #define FRAME_OWNER_XEN     0x7ff2u          /* DOMID_XEN: ours, shared with privileged guests */
+#define FRAME_FIRST_SPECIAL_OWNER 0x7ff0u    /* owners below are domains */
 
 struct frame {
     uint64_t ref;
@@ -78,7 +79,14 @@ static inline bool frame_get(struct frame *f, unsigned owner)
     }
 }
 
-void frame_release(struct frame *f);  /* count reached 0: back to the allocator (mm/frame.c) */
+/* The count reached 0: a domain's frame goes to the hook, others straight back to the allocator (mm/frame.c). */
+void frame_release(struct frame *f);
+
+/*
+ * Set once by core/domain.c: takes the frame off its owner's list, and gives it back to the allocator (frame_reset,
+ * page_free) as soon as no TLB can hold a translation to it. Any context in which frame_put() is allowed.
+ */
+extern void (*frame_freed_hook)(struct frame *f);
 
 /* Drop a reference; the last one frees the frame. */
 static inline void frame_put(struct frame *f)
@@ -91,5 +99,13 @@ static inline void frame_put(struct frame *f)
 
 /* Give a frame from the allocator to `owner`, with the one reference of being allocated. */
 void frame_assign(struct frame *f, unsigned owner);
+/* The same without counting as allocated: a page of ours that `owner` may map; the one reference is ours. */
+void frame_share(struct frame *f, unsigned owner);
+/* Nobody's again: what page_free() wants to see. */
+static inline void frame_reset(struct frame *f)
+{
+    f->type = 0;
+    WRITE_ONCE(f->ref, (uint64_t)FRAME_OWNER_NONE << FRAME_OWNER_SHIFT);
+}
 /* Drop the allocation reference once; false if it is gone already. */
 bool frame_clear_allocated(struct frame *f);
