@@ -12,7 +12,7 @@ void grant_init(unsigned int nr_frames)
 
     if (nr_grants >= nr_frames * PAGE_SIZE / sizeof(*grants))
         return;
-    set_xen_guest_handle(s.frame_list, frames);
+    s.frame_list = U64(frames);
     CHECK_EQ(hyp_grant_op(GNTTABOP_setup_table, &s, 1), 0);
     CHECK_EQ(s.status, GNTST_okay);
     if (s.status != GNTST_okay)

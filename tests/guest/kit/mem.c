@@ -132,7 +132,7 @@ int mmuext(unsigned int cmd, uint64_t arg1, uint64_t arg2)
     struct mmuext_op o = { .cmd = cmd };
 
     o.arg1.linear_addr = arg1;
-    o.arg2.vcpumask.p = (void *)arg2;
+    o.arg2.vcpumask = arg2;
     return hyp_mmuext_op(&o, 1, NULL, DOMID_SELF);
 }
 
