@@ -26,6 +26,7 @@ enum lock_class {
     LOCK_SCHED,         // one CPU: its run queue
     LOCK_CLOCK,         // time base and wallclock
     LOCK_SMP_CALL,      // calls to other CPUs, TLB shootdown
+    LOCK_VECTOR,        // which interrupt vectors are taken
     LOCK_DEVICE,        // PCI configuration ports, RTC, interrupt-controller registers
     LOCK_CONSOLE,       // the log and its devices
     NR_LOCK_CLASSES,

@@ -4,11 +4,9 @@
 // instructions count upwards: the direction flag is clear, the ABI and the entry code see to it.
 #include "lib/string.h"
 
-#undef memcpy
-#undef memset
-
-// Words first: without fast string microcode (and in an emulator) a byte costs as much as a word.
-void *memcpy(void *restrict to, const void *restrict from, size_t n)
+// Names in brackets: lib/string.h may have made macros of them. Words first: without fast string
+// microcode, and in an emulator, a byte costs as much as a word.
+void *(memcpy)(void *restrict to, const void *restrict from, size_t n)
 {
     void *destination = to;
     const void *source = from;
@@ -20,7 +18,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
     return to;
 }
 
-void *memset(void *to, int byte, size_t n)
+void *(memset)(void *to, int byte, size_t n)
 {
     void *destination = to;
     uint64_t pattern = (uint8_t)byte * UINT64_C(0x0101010101010101);

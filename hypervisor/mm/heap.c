@@ -233,7 +233,7 @@ static void *large_alloc(size_t size, size_t align)
     if (MAX(size, align) > PAGE_SIZE << MAX_PAGE_ORDER)
         return NULL;
 
-    uint64_t nr_pages = pages_of_bytes(size);
+    uint64_t nr_pages = MAX(pages_of_bytes(size), UINT64_C(1));
     unsigned order = log2_ceil(MAX(nr_pages, (uint64_t)align >> PAGE_SHIFT));
     mfn_t start = page_alloc(order, ALLOC_RESERVE);
     if (mfn_eq(start, INVALID_MFN))

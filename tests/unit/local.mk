@@ -3,3 +3,31 @@
 # their flags from the top Makefile.am (host, sanitizers, fakes first).
 UNIT_TESTS += tests/unit/test_unit_main
 tests_unit_test_unit_main_SOURCES = tests/unit/test_unit_main.c
+
+# The library of ring 0, and the allocators. Those that check for misuse in debug builds are tested
+# as a debug build; tests of other files link $(FAKE_PANIC) instead of the real console.
+FAKE_PANIC = tests/unit/fake/fake_machine.c tests/unit/fake/fake_panic.c
+DEBUG_LOCKS = hypervisor/lib/spinlock.c hypervisor/lib/spinlock_debug.c $(FAKE_PANIC)
+DEBUG_BUILD = $(AM_CPPFLAGS) -DPARAVANE_DEBUG
+
+UNIT_TESTS += tests/unit/test_lib_headers tests/unit/test_printf tests/unit/test_mem \
+    tests/unit/test_string tests/unit/test_rbtree tests/unit/test_console tests/unit/test_spinlock \
+    tests/unit/test_lock_order tests/unit/test_page_alloc tests/unit/test_heap
+tests_unit_test_lib_headers_SOURCES = tests/unit/test_lib_headers.c
+tests_unit_test_printf_SOURCES = tests/unit/test_printf.c
+tests_unit_test_mem_SOURCES = tests/unit/test_mem.c
+tests_unit_test_string_SOURCES = tests/unit/test_string.c hypervisor/lib/string.c
+tests_unit_test_rbtree_SOURCES = tests/unit/test_rbtree.c hypervisor/lib/rbtree.c $(FAKE_PANIC)
+tests_unit_test_rbtree_CPPFLAGS = $(DEBUG_BUILD)
+tests_unit_test_console_SOURCES = tests/unit/test_console.c hypervisor/lib/console.c \
+    hypervisor/lib/scnprintf.c hypervisor/lib/spinlock.c tests/unit/fake/fake_machine.c
+tests_unit_test_spinlock_SOURCES = tests/unit/test_spinlock.c hypervisor/lib/spinlock.c \
+    $(FAKE_PANIC)
+tests_unit_test_lock_order_SOURCES = tests/unit/test_lock_order.c $(DEBUG_LOCKS)
+tests_unit_test_lock_order_CPPFLAGS = $(DEBUG_BUILD)
+tests_unit_test_page_alloc_SOURCES = tests/unit/test_page_alloc.c hypervisor/mm/page_alloc.c \
+    $(DEBUG_LOCKS)
+tests_unit_test_page_alloc_CPPFLAGS = $(DEBUG_BUILD)
+tests_unit_test_heap_SOURCES = tests/unit/test_heap.c hypervisor/mm/heap.c \
+    hypervisor/mm/page_alloc.c $(DEBUG_LOCKS)
+tests_unit_test_heap_CPPFLAGS = $(DEBUG_BUILD)

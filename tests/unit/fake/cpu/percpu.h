@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Host stand-in for per-CPU data: each variable is an array, and fake_cpu (fake_machine.h) says which
+// CPU the code under test believes to run on.
+#pragma once
+
+#include "fake_machine.h"
+#include "lib/cpumask.h"
+#include "lib/types.h"
+
+struct cpu_user_regs;
+struct vcpu;
+
+#define DECLARE_PER_CPU(type, name) extern __typeof__(type) name##__percpu[MAX_CPUS]
+#define DEFINE_PER_CPU(type, name) __typeof__(type) name##__percpu[MAX_CPUS]
+#define per_cpu(name, cpu) (name##__percpu[cpu])
+#define this_cpu(name) per_cpu(name, cpu_id())
+
+static inline unsigned cpu_id(void)
+{
+    return fake_cpu;
+}
+
+static inline struct vcpu *current_vcpu(void)
+{
+    return fake_current[fake_cpu];
+}
+
+static inline struct cpu_user_regs *guest_regs(void)
+{
+    return fake_guest_regs[fake_cpu];
+}
