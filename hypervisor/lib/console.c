@@ -33,10 +33,11 @@ struct threshold {
     uint64_t period_start;
 };
 
+static char ring[CONSOLE_RING_SIZE]; // guarded by console.lock
+
 static struct {
     struct spinlock lock;
-    // Guarded by lock. Positions count all bytes ever written, modulo 2^32.
-    char ring[CONSOLE_RING_SIZE];
+    // Guarded by lock. Positions count all bytes ever written to the ring, modulo 2^32.
     uint32_t written;
     uint32_t oldest;
     unsigned nr_sinks;
@@ -85,7 +86,7 @@ static void console_unlock(bool locked)
 static void ring_append(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++)
-        console.ring[console.written++ % CONSOLE_RING_SIZE] = text[i];
+        ring[console.written++ % CONSOLE_RING_SIZE] = text[i];
     if (console.written - console.oldest > CONSOLE_RING_SIZE)
         console.oldest = console.written - CONSOLE_RING_SIZE;
 }
@@ -341,7 +342,7 @@ static void replay(void (*write)(const char *text, size_t length))
     while (position != console.written) {
         uint32_t start = position % CONSOLE_RING_SIZE;
         uint32_t length = MIN(console.written - position, CONSOLE_RING_SIZE - start);
-        write(&console.ring[start], length);
+        write(&ring[start], length);
         position += length;
     }
 }
@@ -372,7 +373,7 @@ size_t console_ring_read(char *buffer, size_t size, uint32_t *index, bool increm
     if (incremental && console.written - *index <= console.written - console.oldest)
         position = *index;
     while (length < size && position != console.written)
-        buffer[length++] = console.ring[position++ % CONSOLE_RING_SIZE];
+        buffer[length++] = ring[position++ % CONSOLE_RING_SIZE];
     *index = position;
     if (clear)
         console.oldest = console.written;

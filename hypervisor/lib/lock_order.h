@@ -16,7 +16,6 @@ enum lock_class {
     LOCK_GRANT_MAPS,    // one domain: what it has mapped of others
     LOCK_EVENT_CHANNEL, // one domain: its ports
     LOCK_PIRQ,          // one domain: its physical interrupts
-    LOCK_IRQ,           // interrupt descriptors and controllers
     LOCK_VCPU,          // one vCPU: its state of life, timers of its own
     LOCK_DOMAIN_PAGES,  // one domain: list of its frames and their number
     LOCK_HYPERVISOR_MAP, // the hypervisor's own page tables
@@ -24,6 +23,7 @@ enum lock_class {
     LOCK_PAGE_ALLOC,    // free frames
     LOCK_TIMER,         // one CPU: its timers
     LOCK_SCHED,         // one CPU: its run queue
+    LOCK_IRQ,           // interrupt descriptors and controllers
     LOCK_CLOCK,         // time base and wallclock
     LOCK_SMP_CALL,      // calls to other CPUs, TLB shootdown
     LOCK_VECTOR,        // which interrupt vectors are taken

@@ -79,11 +79,12 @@ static inline bool spin_trylock(struct spinlock *lock)
     return true;
 }
 
-// Only the holder writes serving, so a plain increment with release order does.
+// Only the holder writes serving, so an increment without the lock prefix does; x86 stores in order,
+// and the clobber keeps the compiler to it. Pairs with the acquire in spin_lock and spin_lock_wait.
 static inline void spin_unlock(struct spinlock *lock)
 {
     spin_debug_unlock(lock);
-    store_release(&lock->serving, (uint16_t)(lock->serving + 1));
+    __asm__ volatile("incw %0" : "+m"(lock->serving) : : "memory", "cc");
 }
 
 // Whether anybody holds it: true is certain only for the holder. For assertions.
