@@ -33,6 +33,23 @@ hypervisor_sources += \
     hypervisor/mm/heap.c \
     hypervisor/mm/page_alloc.c
 
+hypervisor_sources += \
+    hypervisor/cpu/clock.c \
+    hypervisor/cpu/clock_math.c \
+    hypervisor/cpu/hpet.c \
+    hypervisor/cpu/ioapic.c \
+    hypervisor/cpu/irq.c \
+    hypervisor/cpu/lapic.c \
+    hypervisor/cpu/pit.c \
+    hypervisor/cpu/pmtimer.c \
+    hypervisor/cpu/rtc.c \
+    hypervisor/cpu/rtc_date.c \
+    hypervisor/cpu/smp.c \
+    hypervisor/cpu/smp_boot.c \
+    hypervisor/cpu/trampoline.S \
+    hypervisor/cpu/uart.c \
+    hypervisor/cpu/vector.c
+
 noinst_PROGRAMS += hypervisor/paravane
 noinst_LIBRARIES = hypervisor/libcodec.a
 

@@ -22,7 +22,6 @@
 #define IOAPIC_DATA         0x10u
 
 #define ROUTE_ACTIVE_LOW    (1u << 13)
-#define ROUTE_IN_SERVICE    (1u << 14)
 #define ROUTE_LEVEL         (1u << 15)
 #define ROUTE_MASKED        (1u << 16)
 #define ROUTE_DEST_SHIFT    24
@@ -146,16 +145,6 @@ void ioapic_unmask(unsigned gsi)
 
     ioapic_write_low(chip, gsi, route_low[gsi] & ~ROUTE_MASKED);
     spin_unlock_irqrestore(&chip->lock, flags);
-}
-
-bool ioapic_is_in_service(unsigned gsi)
-{
-    struct ioapic *chip = ioapic_of(gsi);
-    unsigned long flags = spin_lock_irqsave(&chip->lock);
-    uint32_t low = ioapic_read(chip, route_reg(chip, gsi));
-
-    spin_unlock_irqrestore(&chip->lock, flags);
-    return low & ROUTE_IN_SERVICE;
 }
 
 static bool ioapic_has_register(const struct ioapic *chip, uint32_t reg)

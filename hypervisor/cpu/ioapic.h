@@ -25,7 +25,5 @@ void ioapic_write_route(unsigned gsi, const struct ioapic_route *route);
 void ioapic_write_destination(unsigned gsi, uint32_t apic_id);
 void ioapic_mask(unsigned gsi);
 void ioapic_unmask(unsigned gsi);
-/* Is the pin's interrupt delivered but not yet ended? */
-bool ioapic_is_in_service(unsigned gsi);
 /* A register as dom0 asks for it, of the chip at `address`. 0 or -XEN_EINVAL. */
 int ioapic_read_register(paddr_t address, uint32_t reg, uint32_t *value);

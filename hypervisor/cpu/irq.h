@@ -20,13 +20,26 @@
 
 struct irq_msi_message { uint64_t address; uint32_t data; };
 
+/* Called with interrupts off and no lock held; a level-triggered line is masked until irq_eoi(). */
 typedef void (*irq_handler_fn)(unsigned irq, void *arg);
 
+/*
+ * Boot CPU, after ioapic_add() and irq_override(): silence the 8259s, let GSIs below 16 be ISA interrupts (edge, active
+ * high), those above PCI interrupts (level, active low), as far as no override says otherwise.
+ */
 void irq_init(void);
+/* The MADT says that ISA interrupt `isa` arrives at `gsi`; `flags` as there (polarity in bits 0-1, trigger in bits 2-3). */
+void irq_override(unsigned isa, unsigned gsi, uint16_t flags);
+/* The GSI of an ISA interrupt. */
+unsigned irq_isa_to_gsi(unsigned isa);
+unsigned irq_nr_gsis(void);
+/* Before `cpu` is started, once its per-CPU data exist (smp_boot() calls it). */
+void irq_cpu_init(unsigned cpu);
 /* From entry.S's common interrupt stub, interrupts off. */
 void irq_dispatch(unsigned vector);
 /* Hand `irq` to a handler. Flags per chip; the line starts masked. */
 int irq_request(unsigned irq, irq_handler_fn fn, void *arg);
+/* The line is masked and loses its vector. The handler may still run, once, on another CPU: `arg` must stay valid. */
 void irq_free(unsigned irq);
 void irq_mask(unsigned irq);
 void irq_unmask(unsigned irq);

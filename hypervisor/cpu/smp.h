@@ -8,8 +8,17 @@ extern struct cpumask online_cpus;
 extern unsigned nr_cpus;                      /* present; ids 0 .. nr_cpus - 1 */
 extern uint32_t cpu_apic_id[MAX_CPUS];
 
+/* A free page below 1 MiB, set by boot before smp_boot(): where other CPUs start. */
+extern paddr_t smp_trampoline_page;
+
 /* Start all CPUs that `apic_ids` names, at most max_cpus. Returns how many are online. */
 unsigned smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus);
+/* boot/main.c: where a started CPU goes, on its own stack in the idle address space, interrupts off. Calls smp_mark_online(). */
+void smp_secondary_main(void) __attribute__((noreturn));
+/* A started CPU is ready: agree on the time with the boot CPU, become one of online_cpus. Interrupts off. */
+void smp_mark_online(void);
+/* VECTOR_CALL. */
+void smp_call_interrupt(void);
 /* Make `cpu` look at its softirqs; cheap when it is this one. */
 void smp_kick(unsigned cpu);
 void smp_kick_mask(const struct cpumask *cpus);
@@ -17,10 +26,14 @@ void smp_kick_mask(const struct cpumask *cpus);
 void smp_call(const struct cpumask *cpus, void (*fn)(void *), void *arg);
 /* Stop all other CPUs for good (panic, reboot). */
 void smp_stop_others(void);
+/* First thing in the NMI handler: does not return if another CPU stops this one. */
+void smp_stop_if_asked(void);
 
 #define FLUSH_TLB_ALL_VA   UINT64_MAX
 /* Flush `va` (or everything: FLUSH_TLB_ALL_VA) from the TLBs of `cpus`; wait until done. */
 void tlb_flush_mask(const struct cpumask *cpus, uint64_t va);
+/* Load CR3 and stamp this CPU. Interrupts off. */
+void tlb_load_cr3(uint64_t cr3);
 void tlb_flush_local(void);                    /* non-global entries: reload CR3 */
 void tlb_flush_local_all(void);                /* global ones too */
 
