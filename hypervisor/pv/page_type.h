@@ -10,16 +10,21 @@
  *   L1..L4      each entry of the level above; a pin; a CR3        read it; change entries by our leave only
  *   DESC        GDT and LDT slots that hold it                     read it; change descriptors by our leave only
  *
- *   NONE/any, count 0 --get(WRITABLE)--> WRITABLE, count 1           (TLB filtered by stamp if the old type was a table)
- *   NONE/any, count 0 --get(Ln)--> Ln, partial --> Ln, validated     (promotion: each entry checked and referenced)
- *   Ln, validated, count 1 --put--> Ln, partial --> count 0, stamp   (demotion: each entry's references dropped)
+ *   any, count 0          --get(WRITABLE or DESC)-->  that type, count 1     (TLBs flushed by stamp if the type changes)
+ *   any, count 0          --promote(Ln)---------->   Ln, partial(p), count 0  each entry below p checked and referenced
+ *   Ln, partial(512)      ----------------------->   Ln, validated, count 1
+ *   Ln, validated, count 1 --put---------------->    Ln, partial(512)         then entries are dropped from the top
+ *   Ln, partial(0)        ----------------------->   Ln, count 0, stamp of now
  *
- * Promotion and demotion go entry by entry and can stop at a preemption point: the frame then is `partial`, its progress
- * in the type word, and the work goes on when the operation is restarted. No recursion: a table is promoted only when the
- * tables below it are, by an explicit stack of at most four levels.
+ * A table in use (count > 0) is validated, always. A partial one is in nobody's use: it holds one general reference to
+ * itself, its progress p stands in the type word, and whoever needs it next carries on, upward or downward. While a table
+ * is worked on, the child at entry p may be partial too: whoever carries on finishes that child first. So work can stop
+ * at any preemption point without a note elsewhere, except one: a tree that nobody will ask for again (its last use is
+ * gone, or its promotion failed) is kept in pv_domain.unfinished, and the next operation on page tables finishes it first.
+ * There is no recursion: levels strictly descend, so an explicit stack of four serves.
  *
- * Locks: changing entries, promoting and demoting need the owner's page_lock (struct pv_domain). WRITABLE and further
- * counts on a validated table are lock-free.
+ * Locks: tables (promotion, demotion, their counts, their entries) under the owner's page_lock. WRITABLE and DESC are
+ * lock-free: compare-and-exchange on the type word decides between them and a promotion.
  */
 #pragma once
 #include "lib/types.h"
@@ -43,13 +48,35 @@ static inline enum frame_type frame_type(const struct frame *f)
     return (enum frame_type)(READ_ONCE(f->type) >> TYPE_SHIFT);
 }
 
-/* Take a type reference. WRITABLE and DESC never sleep; tables need page_lock. 0, -XEN_EINVAL, -XEN_EBUSY (held as another
-   type), or -XEN_ERESTART (preempted; call again). */
-int frame_get_type(struct frame *f, enum frame_type type);
-/* Drop one. Tables need page_lock. 0 or -XEN_ERESTART: the count is already dropped to the partial state; call
-   frame_put_type_continue until 0. */
-int frame_put_type(struct frame *f);
+/* 0, -XEN_EINVAL (not possible: wrong type in use, or bad contents), or -XEN_ERESTART (preempted; call again). */
+int frame_get_type(struct pv_domain *d, struct frame *f, enum frame_type type);
+/* Drop one. What a last use leaves unfinished of a tree goes to d->unfinished. Tables need page_lock. */
+void frame_put_type(struct pv_domain *d, struct frame *f);
 
-/* General and type reference together, or neither. */
-int frame_get_and_type(mfn_t m, unsigned owner, enum frame_type type);
-int frame_put_and_type(struct frame *f);
+/* General and type reference together, or neither. `d` owns the frame. */
+int frame_get_and_type(struct pv_domain *d, mfn_t m, enum frame_type type);
+void frame_put_and_type(struct pv_domain *d, struct frame *f);
+
+/* References of one leaf that maps a frame of `owner` (or device memory) in a table of `d`. *e may come back with less. */
+int leaf_get(struct pv_domain *d, unsigned owner, pte_t *e);
+void leaf_put(pte_t e);
+
+/*
+ * Replace entry `index` of `table`, a validated table of `d`, whose page_lock is held. `owner` is whose frames a leaf may map.
+ * 0, -XEN_EINVAL or -XEN_ERESTART; with anything but 0 the entry is as it was.
+ */
+#define UPDATE_PRESERVE_AD 1u       /* keep the accessed and dirty bits that the CPU sets meanwhile */
+int table_update(struct pv_domain *d, struct frame *table, unsigned index, pte_t new, unsigned owner, unsigned flags);
+/* As table_update for an L1 entry, but only if it still holds *expected; else -XEN_EAGAIN and the value seen there. */
+int leaf_compare_and_update(struct pv_domain *d, struct frame *table, unsigned index, pte_t *expected, pte_t new);
+
+/* Carry on with d->unfinished: 0 when nothing is left, -XEN_ERESTART when preempted. */
+int page_type_finish(struct pv_domain *d);
+/* MMUEXT_PIN_Ln_TABLE and MMUEXT_UNPIN_TABLE. 0, -XEN_EINVAL or -XEN_ERESTART. */
+int table_pin(struct pv_domain *d, mfn_t m, enum frame_type type);
+int table_unpin(struct pv_domain *d, mfn_t m);
+
+/* What a guest may do with a frame number that is not RAM: asked by leaf_get. Boot registers what is ours. */
+enum mmio_access { MMIO_NONE, MMIO_READ, MMIO_FULL };
+enum mmio_access mmio_access(const struct pv_domain *d, mfn_t m);
+void mmio_restrict(mfn_t m, enum mmio_access most);

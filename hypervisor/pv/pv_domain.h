@@ -66,7 +66,8 @@ struct pv_vcpu {
 
 struct pv_domain {
     struct domain domain;                 /* first */
-    struct spinlock page_lock;            /* all page-table contents and table types of this domain */
+    struct spinlock page_lock;            /* page-table contents and table types of this domain; and: */
+    struct frame *unfinished;             /* a tree whose demotion was preempted (pv/page_type.h) */
     bool io_ports_all;                    /* control domain: all ports but ours */
 };
 

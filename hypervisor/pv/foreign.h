@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Whose tables and whose frames an MMU operation is about. The ABI packs both in one word: bits 15..0 the frames' owner,
+ * bits 31..16 the tables' owner plus one (0: the caller).
+ */
+#pragma once
+#include "lib/types.h"
+
+struct pv_domain;
+
+struct foreign {
+    struct pv_domain *tables;
+    struct domain *tables_ref;       /* reference held, NULL if the caller itself */
+    unsigned frames_owner;
+    struct domain *frames_ref;
+};
+
+/* 0, -XEN_EPERM (only the control domain may name another), or -XEN_ESRCH. */
+int foreign_get(struct foreign *who, uint32_t foreigndom);
+void foreign_put(struct foreign *who);

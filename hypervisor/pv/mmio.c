@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Device memory: every machine address that is not RAM belongs to the control domain, but for what ring 0 uses itself.
+ * The list is filled at boot, before a guest runs, and only read later.
+ */
+#include "lib/assert.h"
+#include "lib/compiler.h"
+#include "pv/page_type.h"
+#include "pv/pv_domain.h"
+
+static struct { mfn_t m; enum mmio_access most; } restricted[64];
+static unsigned nr_restricted;
+
+void mmio_restrict(mfn_t m, enum mmio_access most)
+{
+    BUG_ON(nr_restricted == ARRAY_SIZE(restricted));
+    restricted[nr_restricted].m = m;
+    restricted[nr_restricted++].most = most;
+}
+
+enum mmio_access mmio_access(const struct pv_domain *d, mfn_t m)
+{
+    if (!d->domain.is_control)
+        return MMIO_NONE;
+    for (unsigned i = 0; i < nr_restricted; i++)
+        if (mfn_eq(restricted[i].m, m))
+            return restricted[i].most;
+    return MMIO_FULL;
+}

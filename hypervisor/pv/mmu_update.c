@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+/*
+ * MMU_UPDATE and UPDATE_VA_MAPPING: guests' changes of page-table entries.
+ *
+ * Requests are copied in chunks; a chunk's run of updates to one table holds page_lock once and looks the table up once.
+ * Between requests the hypercall can stop and restart with the rest; `done` accumulates in guest memory, MMU_PREEMPTED in
+ * the count says that it has a value already.
+ */
+#include "core/guest_copy.h"
+#include "core/hypercall.h"
+#include "core/preempt.h"
+#include "cpu/smp.h"
+#include "lib/assert.h"
+#include "pv/foreign.h"
+#include "pv/page_type.h"
+#include "pv/pv_domain.h"
+#include "pv/pv_mmu.h"
+
+#define CHUNK           32u
+#define MMU_PREEMPTED   0x80000000u
+
+struct update_run {
+    struct pv_domain *d;          /* whose tables */
+    unsigned owner;               /* whose frames leaves may map */
+    struct frame *table;          /* of the last request, still valid under page_lock; NULL: none */
+};
+
+static bool is_table_in_use(const struct frame *f)
+{
+    return READ_ONCE(f->type) & TYPE_VALIDATED;
+}
+
+/* An update of a frame that is no page table: a plain write, if the frame may be written. */
+static int update_plain(struct pv_domain *d, mfn_t m, unsigned index, uint64_t val)
+{
+    int rc = frame_get_and_type(d, m, TYPE_WRITABLE);
+
+    if (rc)
+        return rc;
+    WRITE_ONCE(((uint64_t *)mfn_to_virt(m))[index], val);
+    frame_put_and_type(d, frame_of(m));
+    return 0;
+}
+
+static int update_entry(struct update_run *run, const struct mmu_update *req, unsigned flags)
+{
+    mfn_t m = paddr_to_mfn(req->ptr);
+    unsigned index = (unsigned)(req->ptr & (PAGE_SIZE - 1)) / sizeof(pte_t);
+    struct frame *f = frame_of(m);
+
+    if (f != run->table) {
+        if (!mfn_valid(m) || frame_owner(f) != run->d->domain.id)
+            return -XEN_EINVAL;
+        if (!is_table_in_use(f))
+            return update_plain(run->d, m, index, req->val);
+        run->table = f;
+    }
+    return table_update(run->d, f, index, pte(req->val), run->owner, flags);
+}
+
+static int update_m2p(struct update_run *run, const struct mmu_update *req)
+{
+    mfn_t m = paddr_to_mfn(req->ptr);
+
+    if (!mfn_valid(m) || frame_owner(frame_of(m)) != run->d->domain.id)
+        return -XEN_EINVAL;
+    m2p_set(m, req->val);
+    return 0;
+}
+
+static int update_one(struct update_run *run, const struct mmu_update *req)
+{
+    switch (req->ptr & (sizeof(pte_t) - 1)) {
+    case MMU_NORMAL_PT_UPDATE:
+        return update_entry(run, req, 0);
+    case MMU_PT_UPDATE_PRESERVE_AD:
+        return update_entry(run, req, UPDATE_PRESERVE_AD);
+    case MMU_MACHPHYS_UPDATE:
+        return update_m2p(run, req);
+    default:
+        return -XEN_ENOSYS;
+    }
+}
+
+/* Run one chunk under page_lock; *done counts what is finished, also when the result says to restart. */
+static int update_chunk(struct update_run *run, const struct mmu_update *reqs, unsigned nr, unsigned *done)
+{
+    int rc;
+
+    spin_lock(&run->d->page_lock);
+    run->table = NULL;
+    rc = page_type_finish(run->d);
+    for (*done = 0; !rc && *done < nr; (*done)++) {
+        rc = update_one(run, &reqs[*done]);
+        if (rc)
+            break;
+        if (run->d->unfinished) {
+            (*done)++;
+            rc = -XEN_ERESTART;
+            break;
+        }
+    }
+    spin_unlock(&run->d->page_lock);
+    return rc;
+}
+
+static int add_done(uint64_t guest, bool accumulate, uint32_t nr)
+{
+    uint32_t before = 0;
+
+    if (!guest)
+        return 0;
+    if (accumulate && copy_from_guest(&before, guest, sizeof(before)))
+        return -XEN_EFAULT;
+    nr += before;
+    return copy_to_guest(guest, &nr, sizeof(nr));
+}
+
+static int run_updates(struct update_run *run, uint64_t reqs, uint32_t count, uint32_t *finished)
+{
+    struct mmu_update chunk[CHUNK];
+
+    for (*finished = 0; *finished < count;) {
+        unsigned nr = MIN(count - *finished, CHUNK), done;
+        int rc;
+
+        if (copy_from_guest(chunk, reqs + (uint64_t)*finished * sizeof(chunk[0]), nr * sizeof(chunk[0])))
+            return -XEN_EFAULT;
+        rc = update_chunk(run, chunk, nr, &done);
+        *finished += done;
+        if (rc)
+            return rc;
+        if (*finished < count && preempt_wanted())
+            return -XEN_ERESTART;
+    }
+    return 0;
+}
+
+long do_mmu_update(uint64_t reqs, uint64_t count64, uint64_t done, uint64_t foreigndom, uint64_t a5)
+{
+    uint32_t count = (uint32_t)count64 & ~MMU_PREEMPTED, finished;
+    bool restarted = count64 & MMU_PREEMPTED;
+    struct foreign who;
+    struct update_run run;
+    int rc = foreign_get(&who, (uint32_t)foreigndom);
+
+    (void)a5;
+    if (rc)
+        return rc;
+    run = (struct update_run){ .d = who.tables, .owner = who.frames_owner };
+    rc = run_updates(&run, reqs, count, &finished);
+    foreign_put(&who);
+    if (add_done(done, restarted, finished) && !rc)
+        rc = -XEN_EFAULT;
+    if (rc == -XEN_ERESTART)
+        return hypercall_restart(reqs + (uint64_t)finished * sizeof(struct mmu_update),
+                                 (count - finished) | MMU_PREEMPTED, done, foreigndom, 0);
+    return rc;
+}
+
+/* --- By address ---------------------------------------------------------------------------------------------- */
+
+struct frame *pv_find_l1(struct pv_vcpu *v, uint64_t va)
+{
+    mfn_t m = paddr_to_mfn(v->cr3_kernel);
+
+    ASSERT_LOCKED(&pv_domain(v->vcpu.domain)->page_lock);
+    if (!guest_range_ok(va, 1))
+        return NULL;
+    for (unsigned level = 4; level > 1; level--) {
+        pte_t e = ((const pte_t *)mfn_to_virt(m))[pt_index(va, level)];
+
+        if (!pte_present(e))
+            return NULL;
+        m = pte_mfn(e);
+    }
+    return frame_of(m);
+}
+
+/* Where UVMF_ALL and UVMF_MULTI flushes go. */
+static int flush_cpus(struct pv_vcpu *v, uint64_t flags, struct cpumask *cpus)
+{
+    uint64_t bitmap = flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK;
+
+    if (bitmap == UVMF_ALL) {
+        *cpus = v->vcpu.domain->dirty_cpus;
+        return 0;
+    }
+    return pv_vcpu_bitmap_cpus(v, bitmap, cpus);
+}
+
+static int flush_after(struct pv_vcpu *v, uint64_t va, uint64_t flags)
+{
+    struct cpumask cpus;
+    uint64_t target = (flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG ? va : FLUSH_TLB_ALL_VA;
+
+    if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE)
+        return 0;
+    if (!(flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK)) {
+        if (target == va)
+            invlpg(va);
+        else
+            tlb_flush_local();
+        return 0;
+    }
+    if (flush_cpus(v, flags, &cpus))
+        return -XEN_EFAULT;
+    tlb_flush_mask(&cpus, target);
+    return 0;
+}
+
+static int update_va(struct pv_vcpu *v, uint64_t va, uint64_t val, unsigned owner)
+{
+    struct pv_domain *d = pv_domain(v->vcpu.domain);
+    struct frame *l1;
+    int rc;
+
+    spin_lock(&d->page_lock);
+    rc = page_type_finish(d);
+    if (!rc) {
+        l1 = pv_find_l1(v, va);
+        rc = l1 ? table_update(d, l1, pt_index(va, 1), pte(val), owner, 0) : -XEN_EINVAL;
+    }
+    spin_unlock(&d->page_lock);
+    return rc;
+}
+
+long do_update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, uint64_t a4, uint64_t a5)
+{
+    struct pv_vcpu *v = pv_vcpu(current_vcpu());
+    int rc = update_va(v, va, val, v->vcpu.domain->id);
+
+    (void)a4;
+    (void)a5;
+    if (unlikely(rc == -XEN_ERESTART))
+        return hypercall_restart(va, val, flags, 0, 0);
+    return rc ? rc : flush_after(v, va, flags);
+}
+
+long do_update_va_mapping_otherdomain(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid, uint64_t a5)
+{
+    struct pv_vcpu *v = pv_vcpu(current_vcpu());
+    struct foreign who;
+    int rc = foreign_get(&who, (uint16_t)domid);
+
+    (void)a5;
+    if (rc)
+        return rc;
+    rc = update_va(v, va, val, who.frames_owner);
+    foreign_put(&who);
+    if (rc == -XEN_ERESTART)
+        return hypercall_restart(va, val, flags, domid, 0);
+    return rc ? rc : flush_after(v, va, flags);
+}

@@ -1,0 +1,667 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Frame types (pv/page_type.h states the rules). Everything here is pure but for the TLB flush, and runs on the host under
+ * tests and fuzzing. Functions named begin_*, finish_* move a type word along the arrows of the table there; nothing
+ * else writes type words.
+ */
+#include "pv/page_type.h"
+
+#include "core/preempt.h"
+#include "cpu/smp.h"
+#include "lib/assert.h"
+#include "lib/string.h"
+#include "mm/page_table.h"
+#include "public/errno.h"
+#include "pv/pv_domain.h"
+
+/* Per level of table: what its present entries may not have set. Bits 52-62 are reserved for us, all of them. */
+#define HIGH_BITS      UINT64_C(0x7ff0000000000000)
+#define TABLE_FORBIDS  (HIGH_BITS | PTE_GLOBAL | PTE_PSE | PTE_PCD | PTE_PWT)
+#define LEAF_FORBIDS   (HIGH_BITS | PTE_GLOBAL)
+
+static const uint64_t forbidden_flags[] = {
+    [TYPE_L1] = LEAF_FORBIDS, [TYPE_L2] = TABLE_FORBIDS, [TYPE_L3] = TABLE_FORBIDS, [TYPE_L4] = TABLE_FORBIDS,
+};
+_Static_assert(TYPE_L1 == 1 && TYPE_L4 == 4, "a table's type is its level");
+
+#define PROGRESS_DONE PT_ENTRIES
+
+static bool is_table_type(enum frame_type type)
+{
+    return type >= TYPE_L1 && type <= TYPE_L4;
+}
+
+static uint64_t type_word(enum frame_type type, uint64_t flags, uint64_t middle, uint64_t count)
+{
+    return (uint64_t)type << TYPE_SHIFT | flags | middle << TYPE_STAMP_SHIFT | count;
+}
+
+static unsigned type_progress(uint64_t word)
+{
+    return (unsigned)(word >> TYPE_STAMP_SHIFT & TYPE_STAMP_MASK);
+}
+
+static bool is_reserved_slot(enum frame_type type, unsigned index)
+{
+    return type == TYPE_L4 && index >= HYP_L4_FIRST && index <= HYP_L4_LAST;
+}
+
+/* Before a frame becomes another type: no CPU may use what it cached under the old one (stale writable or table entries). */
+static void flush_for_change(struct pv_domain *d, uint64_t word, enum frame_type type)
+{
+    struct cpumask cpus = d->domain.dirty_cpus;
+
+    if (word >> TYPE_SHIFT == type || word >> TYPE_SHIFT == TYPE_NONE)
+        return;
+    tlb_filter(&cpus, type_progress(word));
+    if (!cpumask_is_empty(&cpus))
+        tlb_flush_mask(&cpus, FLUSH_TLB_ALL_VA);
+}
+
+/* --- Leaves -------------------------------------------------------------------------------------------------- */
+
+/* Lock-free types: count them up, or take an unused frame over. */
+static int get_plain_type(struct pv_domain *d, struct frame *f, enum frame_type type)
+{
+    uint64_t old = READ_ONCE(f->type), new, seen;
+
+    for (;;) {
+        if (likely(old & TYPE_COUNT_MASK)) {
+            if (old >> TYPE_SHIFT != type || (old & TYPE_COUNT_MASK) == TYPE_COUNT_MASK)
+                return -XEN_EINVAL;
+            new = old + 1;
+        } else {
+            if (old & TYPE_PARTIAL)
+                return -XEN_EBUSY;
+            flush_for_change(d, old, type);
+            new = type_word(type, 0, 0, 1);
+        }
+        seen = cmpxchg64(&f->type, old, new);
+        if (likely(seen == old))
+            return 0;
+        old = seen;
+    }
+}
+
+static void put_plain_type(struct frame *f)
+{
+    uint64_t old = READ_ONCE(f->type), new, seen;
+
+    for (;;) {
+        new = old - 1;
+        if (!(new & TYPE_COUNT_MASK))
+            new = type_word((enum frame_type)(old >> TYPE_SHIFT), 0, tlb_clock() & TYPE_STAMP_MASK, 0);
+        seen = cmpxchg64(&f->type, old, new);
+        if (likely(seen == old))
+            return;
+        old = seen;
+    }
+}
+
+static int leaf_get_mmio(struct pv_domain *d, pte_t *e)
+{
+    switch (mmio_access(d, pte_mfn(*e))) {
+    case MMIO_FULL:
+        return 0;
+    case MMIO_READ:
+        e->v &= ~PTE_RW;
+        return 0;
+    default:
+        return -XEN_EINVAL;
+    }
+}
+
+static bool is_device(mfn_t m)
+{
+    return !mfn_valid(m) || frame_owner(frame_of(m)) == FRAME_OWNER_IO;
+}
+
+int leaf_get(struct pv_domain *d, unsigned owner, pte_t *e)
+{
+    mfn_t m = pte_mfn(*e);
+    struct frame *f = frame_of(m);
+    int rc;
+
+    if (unlikely(e->v & LEAF_FORBIDS))
+        return -XEN_EINVAL;
+    if (unlikely(!mfn_valid(m)) || unlikely(!frame_get(f, owner)))
+        return is_device(m) ? leaf_get_mmio(d, e) : -XEN_EINVAL;
+    if (unlikely(e->v & PTE_CACHE_MASK) && !d->domain.is_control)
+        e->v &= ~PTE_CACHE_MASK;
+    if (!(e->v & PTE_RW))
+        return 0;
+    rc = get_plain_type(d, f, TYPE_WRITABLE);
+    if (unlikely(rc))
+        frame_put(f);
+    return rc;
+}
+
+void leaf_put(pte_t e)
+{
+    mfn_t m = pte_mfn(e);
+    struct frame *f = frame_of(m);
+
+    if (unlikely(is_device(m)))
+        return;
+    if (e.v & PTE_RW)
+        put_plain_type(f);
+    frame_put(f);
+}
+
+/* --- Trees --------------------------------------------------------------------------------------------------- */
+
+struct step {
+    struct frame *f;
+    pte_t *table;
+    enum frame_type type;
+    unsigned progress;
+};
+
+struct walk {
+    struct step stack[4];
+    unsigned depth;              /* steps in use; the last is worked on */
+    unsigned preempt_steps;
+};
+
+static struct step *walk_push(struct walk *w, struct frame *f)
+{
+    struct step *s = &w->stack[w->depth++];
+    uint64_t word = READ_ONCE(f->type);
+
+    ASSERT(w->depth <= ARRAY_SIZE(w->stack) && word & TYPE_PARTIAL);
+    *s = (struct step){ f, mfn_to_virt(frame_mfn(f)), (enum frame_type)(word >> TYPE_SHIFT), type_progress(word) };
+    return s;
+}
+
+/* Progress is kept in the step and written to the frame when the walk leaves it. */
+static void save_progress(const struct walk *w)
+{
+    for (unsigned i = 0; i < w->depth; i++)
+        WRITE_ONCE(w->stack[i].f->type, type_word(w->stack[i].type, TYPE_PARTIAL, w->stack[i].progress, 0));
+}
+
+/* An unused frame becomes a partial table with nothing done; it holds a reference to itself. */
+static int begin_promotion(struct pv_domain *d, struct frame *f, enum frame_type type)
+{
+    uint64_t old = READ_ONCE(f->type);
+
+    if (old & (TYPE_COUNT_MASK | TYPE_PARTIAL) || !frame_get(f, d->domain.id))
+        return -XEN_EINVAL;
+    flush_for_change(d, old, type);
+    if (cmpxchg64(&f->type, old, type_word(type, TYPE_PARTIAL, 0, 0)) == old)
+        return 0;
+    frame_put(f);
+    return -XEN_EINVAL;
+}
+
+/* All entries are good: in use once. Its reference to itself becomes the user's. */
+static void finish_promotion(struct step *s)
+{
+    if (s->type == TYPE_L4)
+        memcpy(&s->table[HYP_L4_FIRST], &hyp_l4[HYP_L4_FIRST], HYP_L4_SLOTS * sizeof(pte_t));
+    WRITE_ONCE(s->f->type, type_word(s->type, TYPE_VALIDATED, 0, 1));
+}
+
+/* The last use is gone: all entries are to be dropped. The user's reference becomes the frame's own. */
+static void begin_demotion(struct frame *f)
+{
+    enum frame_type type = (enum frame_type)(f->type >> TYPE_SHIFT);
+
+    WRITE_ONCE(f->type, type_word(type, TYPE_PARTIAL, PROGRESS_DONE, 0));
+}
+
+static void finish_demotion(struct step *s)
+{
+    WRITE_ONCE(s->f->type, type_word(s->type, 0, tlb_clock() & TYPE_STAMP_MASK, 0));
+    frame_put(s->f);
+}
+
+static int promote_leaves(struct pv_domain *d, struct step *s)
+{
+    for (; s->progress < PT_ENTRIES; s->progress++) {
+        pte_t e = s->table[s->progress];
+        int rc;
+
+        if (!pte_present(e))
+            continue;
+        rc = leaf_get(d, d->domain.id, &e);
+        if (rc)
+            return rc;
+        s->table[s->progress].v = e.v | PTE_USER;
+    }
+    return 0;
+}
+
+static void demote_leaves(struct step *s)
+{
+    while (s->progress) {
+        pte_t e = s->table[--s->progress];
+
+        if (pte_present(e))
+            leaf_put(e);
+    }
+}
+
+/* The frame that entry `e` of a table of `type` names as its child; NULL if the entry can not be had. */
+static struct frame *entry_child(struct pv_domain *d, enum frame_type type, pte_t e)
+{
+    mfn_t m = pte_mfn(e);
+
+    if (e.v & forbidden_flags[type] || !mfn_valid(m) || frame_owner(frame_of(m)) != d->domain.id)
+        return NULL;
+    return frame_of(m);
+}
+
+static bool is_partial(const struct frame *f, enum frame_type type)
+{
+    uint64_t word = READ_ONCE(f->type);
+
+    return word & TYPE_PARTIAL && word >> TYPE_SHIFT == type;
+}
+
+/* One more use of a table that is in use already; page_lock held. */
+static int get_validated(struct frame *f, enum frame_type type)
+{
+    uint64_t word = READ_ONCE(f->type);
+
+    if (!(word & TYPE_VALIDATED) || word >> TYPE_SHIFT != type || (word & TYPE_COUNT_MASK) == TYPE_COUNT_MASK)
+        return -XEN_EINVAL;
+    WRITE_ONCE(f->type, word + 1);
+    return 0;
+}
+
+/* Entry at s->progress is good: its child counts it. */
+static void accept_entry(struct step *s)
+{
+    s->table[s->progress++].v |= PTE_USER;
+}
+
+/* Go over a table's entries until a child must be promoted first (1), all are good (0), or one is bad (< 0). */
+static int promote_entries(struct pv_domain *d, struct walk *w, struct step *s)
+{
+    enum frame_type below = (enum frame_type)(s->type - 1);
+
+    for (; s->progress < PT_ENTRIES;) {
+        pte_t e = s->table[s->progress];
+        struct frame *child;
+        int rc;
+
+        if (!pte_present(e) || is_reserved_slot(s->type, s->progress)) {
+            s->progress++;
+            continue;
+        }
+        child = entry_child(d, s->type, e);
+        if (!child)
+            return -XEN_EINVAL;
+        if (READ_ONCE(child->type) & TYPE_COUNT_MASK) {
+            if (!frame_get(child, d->domain.id))
+                return -XEN_EINVAL;
+            rc = get_validated(child, below);
+            if (rc) {
+                frame_put(child);
+                return rc;
+            }
+            accept_entry(s);
+            continue;
+        }
+        rc = is_partial(child, below) ? 0 : begin_promotion(d, child, below);
+        if (rc)
+            return rc;
+        walk_push(w, child);
+        return 1;
+    }
+    return 0;
+}
+
+/* Carry a partial frame upward until it is in use once. On error it stays partial: the caller leaves it in d->unfinished. */
+static int promote(struct pv_domain *d, struct frame *root)
+{
+    struct walk w = { .depth = 0 };
+    int rc;
+
+    walk_push(&w, root);
+    while (w.depth) {
+        struct step *s = &w.stack[w.depth - 1];
+
+        rc = s->type == TYPE_L1 ? promote_leaves(d, s) : promote_entries(d, &w, s);
+        if (rc == 1)
+            continue;
+        if (rc) {
+            save_progress(&w);
+            return rc;
+        }
+        finish_promotion(s);
+        w.depth--;
+        if (!w.depth)
+            break;
+        accept_entry(&w.stack[w.depth - 1]);
+        if (preempt_check(&w.preempt_steps)) {
+            save_progress(&w);
+            return -XEN_ERESTART;
+        }
+    }
+    return 0;
+}
+
+/* Drop a use of a child; true if it was the last, and the child is partial now. */
+static bool drop_child(struct frame *child)
+{
+    uint64_t word = READ_ONCE(child->type);
+
+    if ((word & TYPE_COUNT_MASK) == 1) {
+        begin_demotion(child);
+        return true;
+    }
+    WRITE_ONCE(child->type, word - 1);
+    frame_put(child);
+    return false;
+}
+
+/* Drop a table's entries from the top until a child must be demoted first (true) or none is left (false). */
+static bool demote_entries(struct pv_domain *d, struct walk *w, struct step *s)
+{
+    enum frame_type below = (enum frame_type)(s->type - 1);
+    struct frame *child;
+
+    if (s->progress < PT_ENTRIES && pte_present(s->table[s->progress]) &&
+        !is_reserved_slot(s->type, s->progress)) {
+        child = entry_child(d, s->type, s->table[s->progress]);
+        if (child && is_partial(child, below)) {
+            walk_push(w, child);
+            return true;
+        }
+    }
+    while (s->progress) {
+        pte_t e = s->table[--s->progress];
+
+        if (!pte_present(e) || is_reserved_slot(s->type, s->progress))
+            continue;
+        child = frame_of(pte_mfn(e));
+        if (drop_child(child)) {
+            walk_push(w, child);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Carry a partial frame downward until nothing is referenced by it. */
+static int demote(struct pv_domain *d, struct frame *root)
+{
+    struct walk w = { .depth = 0 };
+
+    walk_push(&w, root);
+    while (w.depth) {
+        struct step *s = &w.stack[w.depth - 1];
+
+        if (s->type == TYPE_L1)
+            demote_leaves(s);
+        else if (demote_entries(d, &w, s))
+            continue;
+        finish_demotion(s);
+        w.depth--;
+        if (w.depth && preempt_check(&w.preempt_steps)) {
+            save_progress(&w);
+            return -XEN_ERESTART;
+        }
+    }
+    return 0;
+}
+
+int page_type_finish(struct pv_domain *d)
+{
+    struct frame *f = d->unfinished;
+    int rc;
+
+    ASSERT_LOCKED(&d->page_lock);
+    if (likely(!f))
+        return 0;
+    d->unfinished = NULL;
+    if (!(READ_ONCE(f->type) & TYPE_PARTIAL)) {
+        frame_put(f);
+        return 0;
+    }
+    rc = demote(d, f);
+    if (rc)
+        d->unfinished = f;
+    else
+        frame_put(f);
+    return rc;
+}
+
+/* Leave the partial tree at `f` to page_type_finish(). The slot keeps a reference: f may be promoted and freed meanwhile. */
+static void leave_unfinished(struct pv_domain *d, struct frame *f)
+{
+    if (!d->unfinished && frame_get(f, d->domain.id))
+        d->unfinished = f;
+}
+
+/* --- Uses ---------------------------------------------------------------------------------------------------- */
+
+static int get_table_type(struct pv_domain *d, struct frame *f, enum frame_type type)
+{
+    int rc;
+
+    ASSERT_LOCKED(&d->page_lock);
+    if (READ_ONCE(f->type) & TYPE_COUNT_MASK)
+        return get_validated(f, type);
+    if (READ_ONCE(f->type) & TYPE_PARTIAL && !is_partial(f, type)) {
+        rc = demote(d, f);
+        if (rc)
+            return rc;
+    }
+    if (!is_partial(f, type)) {
+        rc = begin_promotion(d, f, type);
+        if (rc)
+            return rc;
+    }
+    rc = promote(d, f);
+    if (!rc)
+        frame_put(f);                    /* the caller has a reference of its own */
+    else if (rc != -XEN_ERESTART)
+        leave_unfinished(d, f);
+    return rc;
+}
+
+int frame_get_type(struct pv_domain *d, struct frame *f, enum frame_type type)
+{
+    return is_table_type(type) ? get_table_type(d, f, type) : get_plain_type(d, f, type);
+}
+
+static void put_table_type(struct pv_domain *d, struct frame *f)
+{
+    uint64_t word = READ_ONCE(f->type);
+
+    ASSERT_LOCKED(&d->page_lock);
+    if ((word & TYPE_COUNT_MASK) > 1) {
+        WRITE_ONCE(f->type, word - 1);
+        return;
+    }
+    if (!frame_get(f, d->domain.id))     /* count at its limit: keep the table for good rather than lose a reference */
+        return;
+    begin_demotion(f);
+    if (demote(d, f))
+        leave_unfinished(d, f);
+}
+
+void frame_put_type(struct pv_domain *d, struct frame *f)
+{
+    if (is_table_type(frame_type(f)))
+        put_table_type(d, f);
+    else
+        put_plain_type(f);
+}
+
+int frame_get_and_type(struct pv_domain *d, mfn_t m, enum frame_type type)
+{
+    struct frame *f = frame_of(m);
+    int rc;
+
+    if (!mfn_valid(m) || !frame_get(f, d->domain.id))
+        return -XEN_EINVAL;
+    rc = frame_get_type(d, f, type);
+    if (rc)
+        frame_put(f);
+    return rc;
+}
+
+void frame_put_and_type(struct pv_domain *d, struct frame *f)
+{
+    frame_put_type(d, f);
+    frame_put(f);
+}
+
+int table_pin(struct pv_domain *d, mfn_t m, enum frame_type type)
+{
+    struct frame *f = frame_of(m);
+    int rc = frame_get_and_type(d, m, type);
+
+    if (rc)
+        return rc;
+    if (f->type & TYPE_PINNED) {
+        frame_put_and_type(d, f);
+        return -XEN_EINVAL;
+    }
+    WRITE_ONCE(f->type, f->type | TYPE_PINNED);
+    return 0;
+}
+
+int table_unpin(struct pv_domain *d, mfn_t m)
+{
+    struct frame *f = frame_of(m);
+
+    ASSERT_LOCKED(&d->page_lock);
+    if (!mfn_valid(m) || frame_owner(f) != d->domain.id || !(READ_ONCE(f->type) & TYPE_PINNED))
+        return -XEN_EINVAL;
+    WRITE_ONCE(f->type, f->type & ~TYPE_PINNED);
+    frame_put_and_type(d, f);
+    return 0;
+}
+
+/* --- Entries ------------------------------------------------------------------------------------------------- */
+
+/* Put `new` into a live entry and give back what was there. The CPU may set accessed and dirty bits at any time. */
+static pte_t write_entry(pte_t *e, pte_t new, unsigned flags)
+{
+    uint64_t old;
+
+    if (!(flags & UPDATE_PRESERVE_AD))
+        return pte(xchg64(&e->v, new.v));
+    old = READ_ONCE(e->v);
+    for (;;) {
+        uint64_t seen = cmpxchg64(&e->v, old, new.v | (old & (PTE_ACCESSED | PTE_DIRTY)));
+
+        if (seen == old)
+            return pte(old);
+        old = seen;
+    }
+}
+
+/* Two present entries that are alike in all that matters to us: the frame, and for a leaf what it may be used for. */
+static bool same_child(pte_t a, pte_t b, uint64_t matters)
+{
+    return pte_present(a) && !((a.v ^ b.v) & (PTE_ADDR_MASK | matters));
+}
+
+static int leaf_update(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsigned flags)
+{
+    pte_t old = pte(READ_ONCE(e->v));
+    int rc;
+
+    if (pte_present(new)) {
+        if (same_child(old, new, PTE_RW | PTE_CACHE_MASK)) {
+            if (new.v & LEAF_FORBIDS)
+                return -XEN_EINVAL;
+            write_entry(e, pte(new.v | PTE_USER), flags);
+            return 0;
+        }
+        rc = leaf_get(d, owner, &new);
+        if (rc)
+            return rc;
+        new.v |= PTE_USER;
+    }
+    old = write_entry(e, new, pte_present(new) ? flags : 0);
+    if (pte_present(old))
+        leaf_put(old);
+    return 0;
+}
+
+static int child_get(struct pv_domain *d, enum frame_type type, pte_t e)
+{
+    struct frame *child = entry_child(d, type, e);
+    int rc;
+
+    if (!child || !frame_get(child, d->domain.id))
+        return -XEN_EINVAL;
+    rc = get_table_type(d, child, (enum frame_type)(type - 1));
+    if (rc)
+        frame_put(child);
+    return rc;
+}
+
+static int branch_update(struct pv_domain *d, enum frame_type type, pte_t *e, pte_t new, unsigned flags)
+{
+    pte_t old = *e;
+    struct frame *child;
+    int rc;
+
+    if (pte_present(new)) {
+        if (same_child(old, new, 0)) {
+            if (new.v & forbidden_flags[type])
+                return -XEN_EINVAL;
+            write_entry(e, pte(new.v | PTE_USER), flags);
+            return 0;
+        }
+        rc = child_get(d, type, new);
+        if (rc)
+            return rc;
+        new.v |= PTE_USER;
+    }
+    old = write_entry(e, new, pte_present(new) ? flags : 0);
+    if (pte_present(old)) {
+        child = frame_of(pte_mfn(old));
+        put_table_type(d, child);
+        frame_put(child);
+    }
+    return 0;
+}
+
+int table_update(struct pv_domain *d, struct frame *table, unsigned index, pte_t new, unsigned owner, unsigned flags)
+{
+    enum frame_type type = frame_type(table);
+    pte_t *e = (pte_t *)mfn_to_virt(frame_mfn(table)) + index;
+
+    ASSERT_LOCKED(&d->page_lock);
+    ASSERT(index < PT_ENTRIES && READ_ONCE(table->type) & TYPE_VALIDATED);
+    if (likely(type == TYPE_L1))
+        return leaf_update(d, e, new, owner, flags);
+    if (is_reserved_slot(type, index))
+        return -XEN_EINVAL;
+    return branch_update(d, type, e, new, flags);
+}
+
+int leaf_compare_and_update(struct pv_domain *d, struct frame *table, unsigned index, pte_t *expected, pte_t new)
+{
+    pte_t *e = (pte_t *)mfn_to_virt(frame_mfn(table)) + index;
+    pte_t old = *expected;
+    uint64_t seen;
+    int rc;
+
+    ASSERT_LOCKED(&d->page_lock);
+    if (pte_present(new)) {
+        rc = leaf_get(d, d->domain.id, &new);
+        if (rc)
+            return rc;
+        new.v |= PTE_USER;
+    }
+    seen = cmpxchg64(&e->v, old.v, new.v);
+    if (seen != old.v) {
+        if (pte_present(new))
+            leaf_put(new);
+        expected->v = seen;
+        return -XEN_EAGAIN;
+    }
+    if (pte_present(old))
+        leaf_put(old);
+    return 0;
+}
