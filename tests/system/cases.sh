@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The cases of the system tests, as tables; run reads them. shellcheck shell=bash disable=SC2034
+# The cases of the system tests, as tables; run reads them.
+# shellcheck shell=bash disable=SC2034
 
 # Boots of dom0. KERNEL 6.1, 6.12, or a function of setup.sh that makes one; SCRIPTS run in dom0, from
 # dom0/; END is how the machine must end; MORE are functions of setup.sh that add to the machine.
@@ -24,8 +25,10 @@ dev-virtio         6.1         qemu64 2    1024  boot,disk,net,msix poweroff vir
 dev-intx           6.12        qemu64 1    1024  boot,disk,net,intx poweroff virtio_disk_intx,virtio_net_intx
 dev-ahci           6.12        max    2    1024  boot,disk,net,intx poweroff ahci_disk,e1000_net
 stress             6.1         qemu64 2    2048  boot,stress        poweroff stress_ng
-selftests          6.1         qemu64 2    2048  selftests          poweroff selftests_x86
-crash              6.1         qemu64 1    1024  crash              reset    crash
+selftests          6.1         qemu64 2    1024  selftests          poweroff selftests_bar
+selftests-max      6.12        max    1    1024  selftests          poweroff selftests_bar
+selftests-aim      6.1         qemu64 1    1024  selftests          poweroff selftests_aim,complaints
+crash              6.1         qemu64 1    1024  crash              reset    crash,complaints
 '
 
 # What FULL=1 adds: all combinations.
@@ -35,7 +38,7 @@ full_matrix() {
         for model in qemu64 max; do
             for cpus in 1 2 4; do
                 for mem in 1024 4096 16384; do
-                    echo "matrix-$kernel-$model-$cpus-$mem $kernel $model $cpus $mem boot poweroff -"
+                    echo "boot-full-$kernel-$model-$cpus-$mem $kernel $model $cpus $mem boot poweroff -"
                 done
             done
         done

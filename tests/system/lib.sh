@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash
 # Functions that system tests and ./demo share: fetch Debian's kernels, build dom0's initramfs, run a
 # virtual machine and judge its serial log. Sourced by bash, never run; prints nothing of its own
 # accord, keeps everything it makes below $PV_BUILD, and starts nothing that outlives it.
@@ -27,7 +28,7 @@
 #   log_results LOG                  what dom0's script reported: lines PASS, FAIL and SKIP
 #   log_value LOG NAME               value that dom0's script reported by `value NAME VALUE`
 #   log_complaints LOG               lines in which a hypervisor or kernel complains
-#   log_text LOG                     the log without time stamps
+#   log_text LOG, log_last LOG       the log without time stamps, its last line
 
 PV_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 PV_BUILD=${PV_BUILD:-$PV_ROOT/build}
@@ -36,13 +37,14 @@ PV_SYSTEM=$PV_ROOT/tests/system
 HV=${HV:-$PV_BUILD/hypervisor/paravane}
 
 # Drivers that dom0 may need before or after it has its root file system.
-PV_DRIVERS="virtio_pci virtio_blk virtio_net e1000 ahci sd_mod ext4 xen_evtchn xen_gntdev xen_gntalloc
-    xen_privcmd xenfs msr"
+PV_DRIVERS="virtio_pci virtio_blk virtio_net e1000 ahci sd_mod ext4 crc32c_generic xen_evtchn xen_gntdev
+    xen_gntalloc xen_privcmd xenfs msr"
 
 # What a healthy boot never prints, from whichever side. A word of the kernel's command line such as
 # panic=1 is no complaint.
 PV_COMPLAINT='\bWARN(ING)?\b|\bBUG\b|\bOops\b|Call Trace|[Pp]anic[ :]|PANIC|double fault|general protection'
 PV_COMPLAINT+='|soft lockup|hard LOCKUP|rcu.*stall|[Uu]nhandled|Marking clocksource .xen'
+PV_COMPLAINT+='|^Paravane: .*([Ww]arning|[Bb]ug|[Aa]ssert|[Cc]annot|[Ff]ailed)'
 
 die() {
     echo "error: $*" >&2
@@ -56,7 +58,7 @@ deb_fetch() {
     mkdir -p "$PV_CACHE"
     found=$(find "$PV_CACHE" -maxdepth 1 -name "$1_*.deb" | sort -V | tail -1)
     if [ -z "$found" ]; then
-        (cd "$PV_CACHE" && apt-get download "$1" >&2) ||
+        (cd "$PV_CACHE" && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2) ||
             die "cannot download package $1: check the network and /etc/apt/sources.list"
         found=$(find "$PV_CACHE" -maxdepth 1 -name "$1_*.deb" | sort -V | tail -1)
     fi
@@ -130,6 +132,7 @@ busybox_copy() {
     busybox=$(command -v busybox) || die "busybox is missing: install package busybox-static"
     mkdir -p "$root/bin"
     cp "$busybox" "$root/bin/busybox"
+    ln -s bin "$root/sbin"
     for applet in $("$busybox" --list); do
         [ -e "$root/bin/$applet" ] || ln -s busybox "$root/bin/$applet"
     done
@@ -182,9 +185,10 @@ initramfs() {
 disk_image() {
     local cpio=$1 out=$2 mib=$3 root
     root=$(mktemp -d "$out.XXXXXX")
-    (cd "$root" && cpio --quiet -idm) < "$cpio"
-    rm -f "$out"
-    mke2fs -q -t ext4 -d "$root" "$out" "${mib}M"
+    # An initramfs is a row of archives; each cpio takes one and leaves the rest of the file.
+    (cd "$root" && while cpio --quiet -idmu 2>/dev/null; do :; done) < "$cpio"
+    truncate -s "${mib}M" "$out"
+    mke2fs -q -F -t ext4 -d "$root" "$out"
     rm -rf "$root"
 }
 
@@ -314,6 +318,10 @@ vm_shell() {
 
 log_text() {
     sed 's/^\[ *[0-9.]*\] //' "$1"
+}
+
+log_last() {
+    log_text "$1" | grep . | tail -n 1
 }
 
 # dom0 marks its results with @@, wherever on the line the console put them.

@@ -1,2 +1,19 @@
 # SPDX-License-Identifier: MIT
-# Debian's kernels booted in QEMU: append scripts to SYSTEM_TESTS.
+# Debian's kernels booted in QEMU. An entry is a set of cases that run side by side; stress has the
+# machine for itself.
+SYSTEM_TESTS += \
+    tests/system/run:boot \
+    tests/system/run:kernel,grub,reboot,crash,no-initramfs \
+    tests/system/run:broken,option \
+    tests/system/run:dev \
+    tests/system/run:selftests \
+    tests/system/run:stress
+
+EXTRA_DIST += \
+    tests/system/README.md \
+    tests/system/cases.sh \
+    tests/system/dom0 \
+    tests/system/lib.sh \
+    tests/system/run \
+    tests/system/selftests.list \
+    tests/system/setup.sh

@@ -3,7 +3,7 @@
 # is broken on purpose (broken_NAME prints its path), or add to the machine (with_NAME). A with_ function
 # appends to machine (options of vm_run), qemu (arguments of QEMU), files (for initramfs_add) and
 # dom0 (words of dom0's command line), and may replace initrd; $work is the case's own folder.
-# shellcheck shell=bash disable=SC2154,SC2034
+# shellcheck shell=bash disable=SC2154,SC2034,SC2054
 
 # --- the machine ------------------------------------------------------------------------------------
 
@@ -11,9 +11,12 @@ with_reboot() { dom0+=" pv.end=reboot"; }
 
 with_crash() { dom0+=" panic=1"; }
 
+# For what makes a kernel complain by design, or makes Xen's.
+with_complaints() { may_complain=1; }
+
 with_dom0_mem() {
     machine+=(-a "dom0_mem=1024M,max:1024M")
-    dom0+=" pv.mem=900 pv.maxmem=1024"
+    want_mem=1024
 }
 
 with_max_vcpus() {
@@ -45,12 +48,19 @@ with_e1000_net() { network e1000,netdev=net; }
 # QEMU's user network hands a connection to a program: one port sends the data, one sums what comes.
 network() {
     local data=$PV_CACHE/100MiB
-    [ -e "$data" ] || { head -c 104857600 /dev/urandom > "$data.$$" && mv "$data.$$" "$data"; }
-    [ -e "$data.md5" ] || md5sum < "$data" > "$data.md5"
+    random_data "$data"
     echo "head -c 104857600 | md5sum > $work/uploaded.md5" > "$work/receive"
     qemu+=(-netdev "user,id=net,guestfwd=tcp:10.0.2.100:1-cmd:cat $data,guestfwd=tcp:10.0.2.100:2-cmd:sh $work/receive"
         -device "$1")
     files+=("$data.md5=test/100MiB.md5")
+}
+
+# Cases that run at the same time share the data; one of them makes them.
+random_data() {
+    (
+        flock 9
+        [ -e "$1.md5" ] || { head -c 104857600 /dev/urandom > "$1" && md5sum < "$1" > "$1.md5"; }
+    ) 9> "$1.lock"
 }
 
 with_stress_ng() {
@@ -59,9 +69,13 @@ with_stress_ng() {
     dom0+=" pv.seconds=$([ -n "${FULL:-}" ] && echo 300 || echo 60)"
 }
 
-with_selftests_x86() {
-    selftests_build "$PV_CACHE/selftests" >&2 || return 1
-    files+=("$PV_CACHE/selftests/bin=test/x86" "$PV_SYSTEM/selftests.list=test/selftests.list")
+with_selftests_bar() { selftests bar; }
+with_selftests_aim() { selftests aim; }
+
+selftests() {
+    (flock 9 && selftests_build "$PV_CACHE/selftests") 9> "$PV_CACHE/selftests.lock" >&2 || return 1
+    files+=("$PV_CACHE/selftests=test/x86" "$PV_SYSTEM/selftests.list=test/selftests.list")
+    dom0+=" pv.selftests=$1"
 }
 
 # The same files by GRUB's multiboot 2 from an ISO, in place of QEMU's own loader.
@@ -111,20 +125,20 @@ stress_ng_fetch() {
     cp "$root/usr/bin/stress-ng" "$dir/image/usr/bin/"
 }
 
-# DIR/bin: the kernel's x86 self-tests, static, 64 and 32 bit.
+# DIR: the kernel's x86 self-tests, static, 64 and 32 bit. It is there complete or not at all.
 selftests_build() {
-    local dir=$1 source=$1/src name bits extra
-    [ -e "$dir/bin/.complete" ] && return 0
-    deb_unpack linux-source-6.1 "$dir" || return 1
-    mkdir -p "$source" "$dir/bin"
-    tar -xJf "$dir/usr/src/linux-source-6.1.tar.xz" -C "$source" --strip-components=5 \
-        linux-source-6.1/tools/testing/selftests/x86 || return 1
-    rm "$dir/usr/src/linux-source-6.1.tar.xz"
+    local dir=$1 work=$1.new tests=linux-source-6.1/tools/testing/selftests/x86 name bits
+    [ -e "$dir" ] && return 0
+    rm -rf "$work"
+    mkdir -p "$work/bin"
+    deb_unpack linux-source-6.1 "$work" || return 1
+    tar -xJf "$work/usr/src/linux-source-6.1.tar.xz" -C "$work" "$tests" "${tests%x86}kselftest.h" \
+        linux-source-6.1/arch/x86/include || return 1
     while read -r name bits _; do
         case $name in '' | '#'*) continue ;; esac
-        selftest_compile "$source" "$name" "$bits" "$dir/bin/${name}_$bits" || return 1
+        selftest_compile "$work/$tests" "$name" "$bits" "$work/bin/${name}_$bits" || return 1
     done < "$PV_SYSTEM/selftests.list"
-    : > "$dir/bin/.complete"
+    mv "$work/bin" "$dir" && rm -rf "$work"
 }
 
 # What single tests need beyond the flags of all.
@@ -132,11 +146,12 @@ selftest_compile() {
     local source=$1 name=$2 bits=$3 out=$4 extra=()
     case $name-$bits in
     sysret_ss_attrs-64) extra=("$source/thunks.S") ;;
+    test_syscall_vdso-32) extra=("$source/thunks_32.S") ;;
     ptrace_syscall-32) extra=("$source/raw_syscall_helper_32.S") ;;
     check_initial_reg_state-*) extra=(-Wl,-ereal_start -static) ;;
     esac
     gcc "-m$bits" -O2 -w -std=gnu99 -pthread -no-pie -static -DCAN_BUILD_32 -DCAN_BUILD_64 \
-        -o "$out" "$source/$name.c" "${extra[@]}" -lrt -ldl -lm
+        -Wl,--no-warnings -o "$out" "$source/$name.c" "${extra[@]}" -lrt -ldl -lm
 }
 
 # --- kernels in other clothes -----------------------------------------------------------------------
