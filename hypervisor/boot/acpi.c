@@ -293,10 +293,10 @@ static const char *INIT parse_fadt(struct parser *p, struct bytes t)
     f->pm1b_control = read_fadt_register(t, 184, 68, 89);
     f->pm_timer = read_fadt_register(t, 208, 76, 91);
     f->pm_timer_is_32bit = flags & FADT_TIMER_32BIT;
-    if (flags & FADT_HAS_RESET) {
-        f->reset = read_register(t, 116);
-        f->reset_value = bytes_u8(t, 128);
-    }
+    f->reset = read_register(t, 116);
+    f->reset_value = bytes_u8(t, 128);
+    if (!(flags & FADT_HAS_RESET))
+        f->reset.space = ACPI_SPACE_NONE;
     f->is_hardware_reduced = flags & FADT_HARDWARE_REDUCED;
     f->sleep_control = read_register(t, 244);
     f->sleep_status = read_register(t, 256);

@@ -167,14 +167,14 @@ static enum codec_result ENTRY lz4_decode(struct codec_job *job)
 }
 
 static const struct codec codecs[] INITCONST = {
-    { "xz", { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6, xz_decode },
-    { "gzip", { 0x1f, 0x8b, 8 }, 3, gzip_decode },
-    { "zstd", { 0x28, 0xb5, 0x2f, 0xfd }, 4, zstd_decode },
-    { "lz4", { 0x02, 0x21, 0x4c, 0x18 }, 4, lz4_decode },
-    { "lz4 frame", { 0x04, 0x22, 0x4d, 0x18 }, 4, NULL },
-    { "bzip2", { 'B', 'Z', 'h' }, 3, NULL },
-    { "lzma", { 0x5d, 0, 0 }, 3, NULL },
-    { "lzo", { 0x89, 'L', 'Z', 'O', 0, 0x0d }, 6, NULL },
+    { "xz", { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6, false, xz_decode },
+    { "gzip", { 0x1f, 0x8b, 8 }, 3, true, gzip_decode },
+    { "zstd", { 0x28, 0xb5, 0x2f, 0xfd }, 4, false, zstd_decode },
+    { "lz4", { 0x02, 0x21, 0x4c, 0x18 }, 4, false, lz4_decode },
+    { "lz4 frame", { 0x04, 0x22, 0x4d, 0x18 }, 4, false, NULL },
+    { "bzip2", { 'B', 'Z', 'h' }, 3, false, NULL },
+    { "lzma", { 0x5d, 0, 0 }, 3, false, NULL },
+    { "lzo", { 0x89, 'L', 'Z', 'O', 0, 0x0d }, 6, false, NULL },
 };
 
 const struct codec *INIT codec_find(const uint8_t *in, size_t size)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +24,7 @@ enum codec_result {
 
 struct codec_job {
     const uint8_t *in;
-    size_t in_size;       /* bytes behind the compressed data are ignored */
+    size_t in_size;
     uint8_t *out;
     size_t out_size;      /* room before, bytes written after */
     struct arena *work;
@@ -33,6 +34,7 @@ struct codec {
     const char *name;
     uint8_t magic[6];
     uint8_t magic_size;
+    bool ends_in_size;   /* the format's last 4 bytes are the unpacked size */
     enum codec_result (*decode)(struct codec_job *job);   /* NULL: known by name, not supported */
 };
 

@@ -39,7 +39,7 @@ void INIT free(void *memory)
 
 NORETURN void INIT __stack_chk_fail(void)
 {
-    panic("a decompressor overran its stack: the kernel image is hostile or memory is bad\n");
+    panic("a decompressor overran its stack: the kernel image is hostile or memory is bad");
 }
 
 /*

@@ -105,6 +105,7 @@ static int INIT decode(struct bytes in, uint64_t room, struct arena *scratch, st
 static int INIT unpack_bzimage(struct bytes image, struct arena *scratch, struct bytes *out,
                                const char **why)
 {
+    const struct codec *codec;
     struct bytes payload;
     uint32_t unpacked_size;
     int rc = find_payload(image, &payload, why);
@@ -113,6 +114,9 @@ static int INIT unpack_bzimage(struct bytes image, struct arena *scratch, struct
     if (rc || is_elf(payload))
         return rc;
     unpacked_size = bytes_u32(payload, payload.size - SIZE_FIELD);
+    codec = codec_find(payload.at, payload.size);
+    if (codec && !codec->ends_in_size && payload.size > SIZE_FIELD)
+        payload.size -= SIZE_FIELD;
     rc = decode(payload, unpacked_size, scratch, out, why);
     if (!rc && out->size != unpacked_size) {
         *why = "the kernel unpacks to less than its header says: it is damaged, copy it again";

@@ -156,7 +156,7 @@ static bool INIT parse_vcpus(const char *value, void *target)
         if (!parse_u64(&value, 10, &max) && !has_min)
             return false;
     } else {
-        max = min;
+        max = has_min ? min : 0;
     }
     if (*value || min < 1 || min > max || max > OPTION_MAX_CPUS)
         return false;
@@ -343,13 +343,13 @@ static void INIT parse_word(char *word)
             o = NULL;
     }
     if (!o) {
-        log_warn("warning: unknown option '%s' is ignored; remove it, or see docs/options.md "
-                 "for what there is\n", word);
+        log_warn("warning: unknown option '%.80s' is ignored; remove it, or see docs/options.md "
+                 "for what there is", word);
         return;
     }
     if (!o->parse(value, o->target))
-        log_warn("warning: option '%s' has the bad value '%s' and keeps its default; "
-                 "allowed: %s\n", o->name, value, o->allowed);
+        log_warn("warning: option '%s' has the bad value '%.80s' and keeps its default; "
+                 "allowed: %s", o->name, value, o->allowed);
 }
 
 void INIT options_parse(const char *cmdline)
@@ -370,7 +370,7 @@ void INIT options_parse(const char *cmdline)
             word[length] = '\0';
             parse_word(word);
         } else {
-            log_warn("warning: option '%.32s...' is too long and is ignored; shorten it\n",
+            log_warn("warning: option '%.32s...' is too long and is ignored; shorten it",
                      cmdline);
         }
         cmdline += length;

@@ -31,3 +31,23 @@ tests_unit_test_page_alloc_CPPFLAGS = $(DEBUG_BUILD)
 tests_unit_test_heap_SOURCES = tests/unit/test_heap.c hypervisor/mm/heap.c \
     hypervisor/mm/page_alloc.c $(DEBUG_LOCKS)
 tests_unit_test_heap_CPPFLAGS = $(DEBUG_BUILD)
+
+# What boot parses: loader, command line, firmware, kernel. Each with a short deterministic run of its
+# fuzz target (tests/fuzz/).
+FUZZ_MINI = tests/fuzz/mini.c tests/fuzz/mini.h
+CODEC_ARCHIVES = $(XZ_ARCHIVE) $(ZSTD_ARCHIVE) $(GZIP_ARCHIVE) $(LZ4_ARCHIVE)
+
+UNIT_TESTS += tests/unit/test_bootinfo tests/unit/test_options tests/unit/test_acpi \
+    tests/unit/test_elf tests/unit/test_image
+tests_unit_test_bootinfo_SOURCES = tests/unit/test_bootinfo.c tests/fuzz/bootinfo.c $(FUZZ_MINI) \
+    hypervisor/boot/bootinfo.c hypervisor/boot/boot_ranges.c
+tests_unit_test_options_SOURCES = tests/unit/test_options.c tests/fuzz/options.c $(FUZZ_MINI) \
+    hypervisor/boot/options.c hypervisor/lib/string.c tests/unit/fake/fake_log.c \
+    tests/unit/fake/fake_log.h
+tests_unit_test_acpi_SOURCES = tests/unit/test_acpi.c tests/fuzz/acpi.c $(FUZZ_MINI) \
+    hypervisor/boot/acpi.c
+tests_unit_test_elf_SOURCES = tests/unit/test_elf.c tests/fuzz/elf.c $(FUZZ_MINI) \
+    hypervisor/boot/elf.c
+tests_unit_test_image_SOURCES = tests/unit/test_image.c tests/fuzz/image.c $(FUZZ_MINI) \
+    hypervisor/boot/image.c hypervisor/boot/codec.c hypervisor/boot/elf.c
+tests_unit_test_image_LDADD = $(LDADD) $(CODEC_ARCHIVES)

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// boot/options.c: the input is a command line. Every word must be understood or reported once.
+#include "boot/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake_log.h"
+#include "mini.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *line = malloc(size + 1);
+    size_t words = 0;
+
+    if (!line)
+        abort();
+    memcpy(line, data, size);
+    line[size] = '\0';
+    for (const char *s = line; *s; s++)
+        words += *s != ' ' && *s != '\t' && (s == line || s[-1] == ' ' || s[-1] == '\t');
+    fake_log_clear();
+    options_parse(line);
+    if (fake_log_lines() > words + strlen(line) / 2)   /* a word may hold a newline of its own */
+        abort();
+    if (options.com1.io_base == 0 || options.com1.stop_bits < 1 || options.com1.stop_bits > 2 ||
+        options.dom0_max_vcpus.min > options.dom0_max_vcpus.max)
+        abort();
+    free(line);
+    return 0;
+}
