@@ -34,14 +34,19 @@ hypervisor_sources += \
     hypervisor/mm/page_alloc.c
 
 hypervisor_sources += \
+    hypervisor/core/physdev_op.c \
+    hypervisor/core/pirq.c \
     hypervisor/cpu/clock.c \
     hypervisor/cpu/clock_math.c \
     hypervisor/cpu/hpet.c \
     hypervisor/cpu/ioapic.c \
     hypervisor/cpu/irq.c \
     hypervisor/cpu/lapic.c \
+    hypervisor/cpu/msi.c \
+    hypervisor/cpu/pci_config.c \
     hypervisor/cpu/pit.c \
     hypervisor/cpu/pmtimer.c \
+    hypervisor/cpu/power.c \
     hypervisor/cpu/rtc.c \
     hypervisor/cpu/rtc_date.c \
     hypervisor/cpu/smp.c \

@@ -237,6 +237,18 @@ int irq_set_affinity(unsigned irq, const struct cpumask *cpus)
     return rc;
 }
 
+void irq_reprogram(unsigned irq)
+{
+    struct irq_line *line = &lines[irq];
+    unsigned long flags = spin_lock_irqsave(&line->lock);
+
+    if (line->handler) {
+        line_program(line, irq, false);
+        line_apply_mask(line, irq);
+    }
+    spin_unlock_irqrestore(&line->lock, flags);
+}
+
 int irq_setup_gsi(unsigned gsi, bool level, bool active_low)
 {
     struct irq_line *line = &lines[gsi < NR_IRQS ? gsi : 0];

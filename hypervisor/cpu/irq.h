@@ -47,6 +47,8 @@ void irq_unmask(unsigned irq);
 void irq_eoi(unsigned irq);
 int irq_set_affinity(unsigned irq, const struct cpumask *cpus);
 /* GSI: program trigger and polarity (once the firmware's or the guest's word is known). */
+/* Write what the chip should hold once more: a device that was reset has lost it. */
+void irq_reprogram(unsigned irq);
 int irq_setup_gsi(unsigned gsi, bool level, bool active_low);
 bool irq_is_level(unsigned irq);
 /* An irq number for an MSI of a device; -XEN_ENOSPC. The message is written by the chip whenever the vector moves. */

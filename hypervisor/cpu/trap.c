@@ -8,6 +8,7 @@
 #include "cpu/irqflags.h"
 #include "cpu/percpu.h"
 #include "cpu/regs.h"
+#include "cpu/smp.h"
 #include "cpu/upcall.h"
 #include "lib/console.h"
 #include "lib/string.h"
@@ -107,9 +108,7 @@ void ist_trap(struct cpu_user_regs *regs)
         regs->rflags &= ~(uint64_t)X86_RFLAGS_TF;
         return;
     case TRAP_NMI:
-        if (console_in_panic())
-            for (;;)
-                __asm__ volatile("cli; hlt");
+        smp_stop_if_asked();
         upcall_platform_nmi();
         return;
     default:

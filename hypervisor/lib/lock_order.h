@@ -18,11 +18,15 @@ enum lock_class {
     LOCK_PIRQ,          // one domain: its physical interrupts
     LOCK_VCPU,          // one vCPU: its state of life, timers of its own
     LOCK_DOMAIN_PAGES,  // one domain: list of its frames and their number
+    LOCK_MSI_TABLES,    // mapped MSI-X tables
     LOCK_HYPERVISOR_MAP, // the hypervisor's own page tables
     LOCK_HEAP,          // small objects
     LOCK_PAGE_ALLOC,    // free frames
-    LOCK_TIMER,         // one CPU: its timers
+    LOCK_EVENT_PORT,    // one port: its binding, as senders in any context see it
+    LOCK_EVENT_QUEUE,   // one domain: its FIFO queues of pending ports
     LOCK_SCHED,         // one CPU: its run queue
+    LOCK_SCHED_BUDGET,  // one domain: CPU time left under its cap
+    LOCK_TIMER,         // one CPU: its timers
     LOCK_IRQ,           // interrupt descriptors and controllers
     LOCK_CLOCK,         // time base and wallclock
     LOCK_SMP_CALL,      // calls to other CPUs, TLB shootdown

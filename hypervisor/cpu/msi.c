@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+/*
+ * MSI and MSI-X (PCI Local Bus 3.0, 6.8). See msi.h. Mappings of MSI-X tables are kept and shared: ioremap() has no way back.
+ */
+#include "cpu/msi.h"
+
+#include "cpu/irq.h"
+#include "lib/spinlock.h"
+#include "mm/page_table.h"
+#include "public/errno.h"
+
+enum {
+    PCI_COMMAND = 0x04,
+    PCI_STATUS = 0x06,
+    PCI_CAPABILITIES = 0x34,
+    MSI_CONTROL = 2,
+    MSI_ADDRESS_LOW = 4,
+    MSI_ADDRESS_HIGH = 8,
+    MSI_DATA_32 = 8,
+    MSI_DATA_64 = 12,
+    MSI_MASK_32 = 12,
+    MSI_MASK_64 = 16,
+    MSIX_TABLE = 4,
+};
+
+#define COMMAND_MEMORY        0x2u
+#define STATUS_CAPABILITIES   0x10u
+#define CAPABILITY_MSI        0x05u
+#define CAPABILITY_MSIX       0x11u
+#define MAX_CAPABILITIES      48u
+#define MSI_CONTROL_64BIT     0x80u
+#define MSI_CONTROL_MASK      0x100u
+#define MSIX_CONTROL_SIZE     0x7ffu
+#define MSIX_TABLE_OFFSET     (~7u)
+#define MSIX_ENTRY_SIZE       16u
+#define MSIX_ENTRY_MASKED     1u
+#define MAX_TABLE_PAGES       256u
+
+static struct spinlock table_lock = SPINLOCK_INIT(LOCK_MSI_TABLES);     /* guards: table_pages, nr_table_pages */
+static struct {
+    paddr_t address;
+    volatile uint8_t *va;
+} table_pages[MAX_TABLE_PAGES];
+static unsigned nr_table_pages;
+
+static uint32_t msi_read(const struct msi *m, unsigned offset, unsigned size)
+{
+    return pci_config_read(m->device, m->capability + offset, size);
+}
+
+static void msi_write(const struct msi *m, unsigned offset, unsigned size, uint32_t value)
+{
+    pci_config_write(m->device, m->capability + offset, size, value);
+}
+
+/* Offset of a capability, 0 if the device has none. A chain that loops is left after as many steps as fit in there. */
+static uint16_t find_capability(struct pci_address device, unsigned wanted)
+{
+    unsigned at;
+
+    if (!(pci_config_read(device, PCI_STATUS, 2) & STATUS_CAPABILITIES))
+        return 0;
+    at = pci_config_read(device, PCI_CAPABILITIES, 1) & 0xfcu;
+    for (unsigned i = 0; i < MAX_CAPABILITIES && at >= 0x40; i++) {
+        uint32_t header = pci_config_read(device, at, 2);
+
+        if ((header & 0xff) == 0xff)
+            return 0;
+        if ((header & 0xff) == wanted)
+            return (uint16_t)at;
+        at = header >> 8 & 0xfcu;
+    }
+    return 0;
+}
+
+static void msi_write_message(void *arg, const struct irq_msi_message *message)
+{
+    const struct msi *m = arg;
+
+    msi_write(m, MSI_ADDRESS_LOW, 4, (uint32_t)message->address);
+    if (m->is_64bit)
+        msi_write(m, MSI_ADDRESS_HIGH, 4, (uint32_t)(message->address >> 32));
+    msi_write(m, m->is_64bit ? MSI_DATA_64 : MSI_DATA_32, 2, message->data);
+}
+
+static void msi_set_mask(void *arg, bool masked)
+{
+    const struct msi *m = arg;
+    unsigned offset = m->is_64bit ? MSI_MASK_64 : MSI_MASK_32;
+
+    if (m->has_mask)
+        msi_write(m, offset, 4, (msi_read(m, offset, 4) & ~1u) | masked);
+}
+
+/* An entry may change only while it is masked (PCI 3.0, 6.8.2); afterwards it is as it was. */
+static void msix_write_message(void *arg, const struct irq_msi_message *message)
+{
+    const struct msi *m = arg;
+    uint32_t control = m->entry[3];
+
+    m->entry[3] = control | MSIX_ENTRY_MASKED;
+    m->entry[0] = (uint32_t)message->address;
+    m->entry[1] = (uint32_t)(message->address >> 32);
+    m->entry[2] = message->data;
+    m->entry[3] = control;
+}
+
+static void msix_set_mask(void *arg, bool masked)
+{
+    const struct msi *m = arg;
+
+    m->entry[3] = (m->entry[3] & ~MSIX_ENTRY_MASKED) | (masked ? MSIX_ENTRY_MASKED : 0);
+    (void)m->entry[3];              /* the write has arrived when this read is answered */
+}
+
+int msi_create(struct msi *m, struct pci_address device)
+{
+    uint32_t control;
+    int rc;
+
+    *m = (struct msi){ .device = device, .capability = find_capability(device, CAPABILITY_MSI) };
+    if (!m->capability)
+        return -XEN_ENODEV;
+    control = msi_read(m, MSI_CONTROL, 2);
+    m->is_64bit = control & MSI_CONTROL_64BIT;
+    m->has_mask = control & MSI_CONTROL_MASK;
+    rc = irq_alloc_msi(msi_write_message, msi_set_mask, m);
+    if (rc < 0)
+        return rc;
+    m->irq = (unsigned)rc;
+    return 0;
+}
+
+/* Where a page of an MSI-X table is mapped; made on the first use. */
+static volatile uint8_t *map_table_page(paddr_t address)
+{
+    unsigned long flags = spin_lock_irqsave(&table_lock);
+    volatile uint8_t *va = NULL;
+    unsigned i;
+
+    for (i = 0; i < nr_table_pages && table_pages[i].address != address; i++)
+        ;
+    if (i == nr_table_pages && i < MAX_TABLE_PAGES) {
+        table_pages[i].address = address;
+        table_pages[i].va = ioremap(address, PAGE_SIZE);
+        nr_table_pages += table_pages[i].va != NULL;
+    }
+    if (i < nr_table_pages)
+        va = table_pages[i].va;
+    spin_unlock_irqrestore(&table_lock, flags);
+    return va;
+}
+
+int msix_create(struct msi *m, struct pci_address device, unsigned nr, paddr_t bar)
+{
+    volatile uint8_t *page;
+    paddr_t entry;
+    int rc;
+
+    *m = (struct msi){ .device = device, .is_msix = true, .capability = find_capability(device, CAPABILITY_MSIX) };
+    if (!m->capability)
+        return -XEN_ENODEV;
+    if (nr > (msi_read(m, MSI_CONTROL, 2) & MSIX_CONTROL_SIZE))
+        return -XEN_EINVAL;
+    if (!(pci_config_read(device, PCI_COMMAND, 2) & COMMAND_MEMORY))
+        return -XEN_ENXIO;
+    entry = bar + (msi_read(m, MSIX_TABLE, 4) & MSIX_TABLE_OFFSET) + (paddr_t)nr * MSIX_ENTRY_SIZE;
+    page = map_table_page(entry & PAGE_MASK);
+    if (!page)
+        return -XEN_ENOMEM;
+    m->entry = (volatile uint32_t *)(page + (entry & PAGE_OFFSET_MASK));
+    rc = irq_alloc_msi(msix_write_message, msix_set_mask, m);
+    if (rc < 0)
+        return rc;
+    m->irq = (unsigned)rc;
+    return 0;
+}
+
+void msi_destroy(struct msi *m)
+{
+    irq_free_msi(m->irq);
+}
