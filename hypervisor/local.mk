@@ -55,6 +55,16 @@ hypervisor_sources += \
     hypervisor/cpu/uart.c \
     hypervisor/cpu/vector.c
 
+hypervisor_sources += \
+    hypervisor/core/domain.c \
+    hypervisor/core/sched.c \
+    hypervisor/core/sched_credit.c \
+    hypervisor/core/sched_op.c \
+    hypervisor/core/softirq.c \
+    hypervisor/core/timer.c \
+    hypervisor/core/vcpu_op.c \
+    hypervisor/mm/frame.c
+
 noinst_PROGRAMS += hypervisor/paravane
 noinst_LIBRARIES = hypervisor/libcodec.a
 

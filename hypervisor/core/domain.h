@@ -10,6 +10,7 @@
 #include "core/grant_table.h"
 #include "core/guest_ops.h"
 #include "core/sched.h"
+#include "core/softirq.h"
 #include "core/timer.h"
 #include "cpu/percpu.h"
 #include "lib/compiler.h"
@@ -26,7 +27,13 @@
 #define VPF_BLOCKED   (1u << 0)          /* SCHEDOP_block: until an event */
 #define VPF_DOWN      (1u << 1)          /* not up */
 #define VPF_POLL      (1u << 2)          /* SCHEDOP_poll */
-#define VPF_PAUSED    (1u << 3)          /* pause_count > 0, its own or its domain's */
+#define VPF_PAUSED    (1u << 3)          /* the domain's pause_count > 0 */
+#define VPF_SHUTDOWN  (1u << 4)          /* the domain has shut down or crashed */
+
+#define SHUTDOWN_CODE_NONE   0xffu       /* domain.shutdown_code before anybody named one */
+#define MAX_WATCHDOGS        2
+#define MAX_GRANT_FRAMES     64
+#define MAX_MAPTRACK_FRAMES  1024
 
 struct vcpu {
     unsigned id;
@@ -56,9 +63,11 @@ struct domain {
     const struct guest_ops *ops;
     uint32_t refs;                       /* atomic */
     bool is_control;                     /* dom0: may do everything */
-    uint8_t is_shutting_down;            /* SCHEDOP_shutdown seen; under lock */
-    uint8_t shutdown_code;
+    uint8_t is_shutting_down;            /* SCHEDOP_shutdown seen, or crashed; atomic */
+    uint8_t shutdown_code;               /* SHUTDOWN_CODE_NONE: not named yet */
+    bool is_built;                       /* set once: domain_get_by_id() finds it */
     bool is_dying;
+    unsigned pause_count;                /* under lock */
     unsigned max_vcpus;
     struct vcpu *vcpu[MAX_VCPUS];        /* set once, before the domain runs */
     struct shared_info *shared_info;     /* a page of ours that the guest maps */
@@ -72,6 +81,7 @@ struct domain {
 
     struct evtchn_domain evtchn;         /* event_channel.c */
     struct grant_table *grant_table;     /* grant_table.c */
+    struct pirq_table *pirqs;            /* pirq.c; NULL: has no physical IRQs */
     struct sched_domain sched;           /* sched.c */
 
     struct cpumask dirty_cpus;           /* CPUs that may hold TLB entries or state of this domain; atomic */
@@ -79,34 +89,60 @@ struct domain {
     int64_t time_offset_s;
     struct domain *next;                 /* list of all domains, under domain_list_lock */
     uint8_t handle[16];
-    struct timer watchdog[2];            /* SCHEDOP_watchdog */
-    uint8_t watchdog_in_use;
+    struct timer watchdog[MAX_WATCHDOGS];   /* SCHEDOP_watchdog */
+    uint8_t watchdog_in_use;             /* one bit each, under lock */
+    struct tasklet destroy;              /* runs when the last reference has gone */
 };
 
 extern struct domain *control_domain;    /* dom0 */
+extern bool crash_halts_machine;         /* option noreboot: halt when the control domain has crashed */
 
-/* Make a domain with `max_vcpus` vCPUs, all down; NULL without memory or if the id is taken. */
+/* Once, before any domain: from here on freed frames leave their owner's list. */
+void domain_subsystem_init(void);
+void domain_cpu_init(unsigned cpu);      /* sched_cpu_init() calls it */
+
+/*
+ * Make a domain with `max_vcpus` vCPUs, all down; NULL without memory, or if the id is taken or reserved. It holds one
+ * reference for existing (the caller's to drop). Every frame that it owns holds one too. max_pages is set by the caller.
+ */
 struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest_ops *ops);
 /* A reference to domain `id`; NULL if there is none. DOMID_SELF gives the current one. */
 struct domain *domain_get_by_id(unsigned id);
 void domain_put(struct domain *d);
-/* The guest broke the contract beyond repair: log why, stop all its vCPUs, tell the control domain. */
+static inline void domain_get(struct domain *d)     /* one more; the caller has one */
+{
+    (void)fetch_add32(&d->refs, 1);
+}
+/* All domains by d->next, in ascending order of ids, while holding the lock; not all of them are built yet. */
+extern struct spinlock domain_list_lock;
+extern struct domain *domain_list;
+
+/*
+ * The guest broke the contract beyond repair: log why, stop all its vCPUs, tell the control domain. Any context, also
+ * with locks held: returns at once, the current vCPU stops on its way back to the guest.
+ */
 void domain_crash(struct domain *d, const char *why, ...) PRINTF_LIKE(2, 3);
-/* SCHEDOP_shutdown: for dom0 the machine goes down or reboots by `code`. */
+/* SCHEDOP_shutdown: for dom0 the machine goes down or reboots by `code`. Any context; only the first call counts. */
 void domain_shutdown(struct domain *d, unsigned code);
+/* Nestable. After domain_pause none of its vCPUs runs, but the current one, which stops on its way out. */
 void domain_pause(struct domain *d);
 void domain_unpause(struct domain *d);
-/* Frames: allocate `1 << order` for d and put them on its list; -XEN_ENOMEM names limit or shortage. */
+/*
+ * Frames: allocate `1 << order` for d and put them on its list; -XEN_ENOMEM names limit or shortage. Those of a guest
+ * come cleared; for the control domain `alloc_flags` decides.
+ */
 int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, mfn_t *out);
-/* Take a frame off its owner's list (mm/frame.c calls it when the last reference goes). */
+/* The last reference to a domain's frame has gone: mm/frame.c's hook (frame_freed_hook). */
 void domain_frame_freed(struct frame *f);
 /* Make a page of ours owned by `d` without counting it (shared_info, grant status): one reference for us. */
 void domain_share_frame(struct domain *d, mfn_t m);
 
 struct vcpu *vcpu_of(struct domain *d, uint64_t id);   /* NULL if out of range or absent; speculation-safe index */
-/* What the guest should look at again: events, timers. Wakes or interrupts it. */
+/* What the guest should look at again: events, timers. Ends a block or poll, or interrupts it. Any context. */
 void vcpu_kick(struct vcpu *v);
-/* Map the frame that holds a registered vcpu_info; checks and references it. */
+/* A vcpu_info nobody reads: what vCPUs point to that have no place in shared_info and have not registered one. */
+extern struct vcpu_info dummy_vcpu_info;
+/* Map the frame that holds a registered vcpu_info; checks and references it. Once a vCPU, by itself or while down. */
 int vcpu_map_info(struct vcpu *v, uint64_t gfn, uint32_t offset);
 
 static inline struct domain *current_domain(void)

@@ -9,49 +9,78 @@
 #include "lib/cpumask.h"
 #include "lib/list.h"
 #include "lib/rbtree.h"
+#include "lib/spinlock.h"
 #include "lib/types.h"
 
 struct vcpu;
 struct domain;
 
+struct vcpu_runstate_info;
+
+/* Under the lock of the run queue of `cpu`, but the flags that say otherwise. */
 struct sched_vcpu {
     unsigned cpu;                 /* where it runs, or waits, or last ran */
     uint8_t queued;               /* in cpu's run queue */
-    uint8_t running;              /* on cpu now: until its state is saved */
+    uint8_t running;              /* on cpu now: until its state is saved; cleared without the lock */
+    uint8_t parked;               /* runnable, but its domain has used up its cap */
+    uint8_t yielding;             /* lets whoever waits go first, once; set by itself */
+    uint8_t is_pinned;            /* hard_affinity is an override, pinned_from what it was */
     struct rb_node node;          /* run queue, by deadline/virtual time */
     uint64_t vruntime;
-    uint64_t slice_start_ns;
-    uint64_t run_ns;              /* CPU time used, ever */
+    uint64_t run_ns;              /* CPU time used, up to the last accounting */
     struct cpumask hard_affinity;
     struct cpumask soft_affinity;
+    struct cpumask pinned_from;
 };
 
+#define SCHED_DEFAULT_WEIGHT  256u
+#define SCHED_MAX_WEIGHT      65535u
+
 struct sched_domain {
-    uint32_t weight;              /* 1 .. 65535, default 256 */
+    uint32_t weight;              /* 1 .. 65535 */
+    uint64_t virtual_per_ns;      /* how fast virtual time runs at this weight; 2^24 at the default weight */
     uint32_t cap;                 /* per cent of one CPU, 0: none */
-    uint64_t budget_ns;           /* left in this period, when capped */
+    struct spinlock budget_lock;  /* guards the two below */
+    int64_t budget_ns;            /* left in this period, when capped; a debt is carried on */
     uint64_t budget_period_start_ns;
-    uint32_t parked;
+    struct timer budget_timer;    /* set while vCPUs are parked */
 };
 
 void sched_init(void);                           /* once, before any vCPU */
-void sched_cpu_init(unsigned cpu);               /* per CPU: its queue, its idle vCPU becomes current */
+/* On each CPU, before it is online or takes interrupts: its timers and queue; its idle vCPU becomes current. */
+void sched_cpu_init(unsigned cpu);
+void sched_domain_init(struct domain *d, uint32_t weight);
+void sched_domain_destroy(struct domain *d);
+/* Sets sched.cpu: vCPUs of a domain are spread over the CPUs that are online. */
 void sched_vcpu_init(struct vcpu *v);
+/* It must not run any more. */
 void sched_vcpu_destroy(struct vcpu *v);
 /* pause_flags may have become zero: queue it, preempt if it should run now. Any CPU, interrupts any. */
 void sched_wake(struct vcpu *v);
 /* pause_flags became non-zero: stop it; returns at once (vcpu_sleep_sync waits until it is off its CPU). */
 void sched_sleep(struct vcpu *v);
 void sched_sleep_sync(struct vcpu *v);
+/* Let others run that wait for this CPU; returns at once if there are none, else takes effect at the next exit. */
 void sched_yield(void);
 /* The current vCPU blocks unless an event is pending for it. Takes effect at the next exit. */
 void sched_block(void);
+/* -XEN_EINVAL if no CPU of `hard` is online. */
 int sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
+/* Pin `v` to one CPU for a while, or (cpu < 0) let it go where it might before. -XEN_EINVAL, -XEN_EBUSY, -XEN_ENOENT. */
+int sched_pin_override(struct vcpu *v, int cpu);
+/* -XEN_EINVAL if the weight is out of range. */
 int sched_set_weight_cap(struct domain *d, uint32_t weight, uint32_t cap);
 /* CPU time that `v` has used so far, the running slice included, in ns. */
-uint64_t sched_cpu_time(const struct vcpu *v);
+uint64_t sched_cpu_time(struct vcpu *v);
+/* Its runstate with the time in the present state added up to now. */
+void sched_get_runstate(struct vcpu *v, struct vcpu_runstate_info *out);
 void sched_idle_loop(void) __attribute__((noreturn));
 extern struct vcpu *idle_vcpu[MAX_CPUS];
 
-/* cpu/switch: called by sched.c with interrupts off to leave the current stack for `next` (see pv and cpu). */
+/*
+ * Called by sched.c with interrupts off to leave the current stack for `next` (see pv and cpu). It need not return: all
+ * bookkeeping is done. Once no CPU holds state of `prev` any more it calls sched_switched(prev), interrupts still off.
+ */
 void context_switch(struct vcpu *prev, struct vcpu *next);
+/* `prev` may run elsewhere from now on. */
+void sched_switched(struct vcpu *prev);

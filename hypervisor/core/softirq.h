@@ -14,6 +14,7 @@ enum softirq {
     NR_SOFTIRQS
 };
 
+void softirq_init(void);                         /* once */
 void softirq_register(enum softirq nr, void (*handler)(void));
 /* Raise on this CPU. Any context. */
 void softirq_raise(enum softirq nr);
@@ -30,4 +31,4 @@ struct tasklet {
     struct tasklet *next;
     uint32_t queued;
 };
-void tasklet_schedule(struct tasklet *t);
+void tasklet_schedule(struct tasklet *t);        /* any context */

@@ -29,6 +29,12 @@ static inline void irq_enable(void)
     __asm__ volatile("sti" : : : "memory");
 }
 
+/* Sleep until an interrupt. STI takes effect after the next instruction: none can come between it and HLT (SDM, STI). */
+static inline void irq_enable_and_halt(void)
+{
+    __asm__ volatile("sti; hlt" : : : "memory");
+}
+
 static inline bool irqs_enabled(void)
 {
     unsigned long flags;

@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Domains: creation, look-up, references, pausing, their end, and the list of frames that each owns. Nothing here knows
+ * what type of guest it is. domain_list_lock guards the list and the table of ids; page_list_lock of each domain its list
+ * of frames; crash and shutdown take no lock, since they may come from anywhere.
+ */
+#include "core/domain.h"
+
+#include "core/hypercall.h"
+#include "core/softirq.h"
+#include "core/vcpu_op.h"
+#include "cpu/power.h"
+#include "cpu/smp.h"
+#include "lib/assert.h"
+#include "lib/console.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "mm/page_alloc.h"
+#include "public/sched.h"
+
+#define IDS_PER_PAGE     512u
+#define ID_PAGES         (DOMID_FIRST_RESERVED / IDS_PER_PAGE + 1)
+#define DOMAIN_DEFAULT_WEIGHT  256u
+
+struct domain *control_domain;
+bool crash_halts_machine;
+struct spinlock domain_list_lock = SPINLOCK_INIT(LOCK_DOMAIN_LIST);
+struct domain *domain_list;
+struct vcpu_info dummy_vcpu_info;
+
+/* Domains by id, in pages that are allocated on demand and stay: so a reader needs no lock to find the slot. */
+static struct domain **domains_by_id[ID_PAGES];
+
+/* Frames on their way back to the allocator: they wait until no TLB of any CPU can reach them. */
+struct freed_frames {
+    uint32_t first;                      /* frame number, linked by struct frame.next */
+    uint32_t tlb_stamp;                  /* of the latest one */
+    struct tasklet flush;
+};
+static DEFINE_PER_CPU(struct freed_frames, freed_frames);
+
+static struct domain *domain_lookup(unsigned id)
+{
+    struct domain **page = id < DOMID_FIRST_RESERVED ? READ_ONCE(domains_by_id[id / IDS_PER_PAGE]) : NULL;
+
+    return page ? READ_ONCE(page[id % IDS_PER_PAGE]) : NULL;
+}
+
+/* Needs domain_list_lock. -XEN_EEXIST, -XEN_ENOMEM or 0. */
+static int domain_enlist(struct domain *d)
+{
+    struct domain ***slot = &domains_by_id[d->id / IDS_PER_PAGE];
+    struct domain **link = &domain_list;
+
+    ASSERT_LOCKED(&domain_list_lock);
+    if (domain_lookup(d->id))
+        return -XEN_EEXIST;
+    if (!*slot)
+        *slot = heap_alloc(IDS_PER_PAGE * sizeof(**slot), 0);
+    if (!*slot)
+        return -XEN_ENOMEM;
+    while (*link && (*link)->id < d->id)
+        link = &(*link)->next;
+    d->next = *link;
+    *link = d;
+    (*slot)[d->id % IDS_PER_PAGE] = d;
+    return 0;
+}
+
+static void domain_delist(struct domain *d)
+{
+    struct domain **link = &domain_list;
+
+    spin_lock(&domain_list_lock);
+    if (domain_lookup(d->id) == d) {
+        domains_by_id[d->id / IDS_PER_PAGE][d->id % IDS_PER_PAGE] = NULL;
+        while (*link != d)
+            link = &(*link)->next;
+        *link = d->next;
+    }
+    spin_unlock(&domain_list_lock);
+}
+
+/* All that domain_create built, from whatever it reached: each part accepts that it was never made. */
+static void domain_free(struct domain *d)
+{
+    const struct guest_ops *ops = d->ops;
+
+    for (unsigned i = 0; i < MAX_WATCHDOGS; i++)
+        timer_kill(&d->watchdog[i]);
+    evtchn_domain_destroy(d);
+    grant_table_destroy(d);
+    for (unsigned i = 0; i < d->max_vcpus; i++) {
+        struct vcpu *v = d->vcpu[i];
+        if (!v)
+            continue;
+        vcpu_op_destroy(v);
+        sched_vcpu_destroy(v);
+        evtchn_vcpu_destroy(v);
+        ops->vcpu_free(v);
+    }
+    sched_domain_destroy(d);
+    ops->domain_free(d);
+}
+
+static void domain_destroy(void *arg)
+{
+    struct domain *d = arg;
+
+    domain_delist(d);
+    domain_free(d);
+}
+
+static void watchdog_expired(void *arg)
+{
+    struct domain *d = arg;
+
+    log_guest_warn(d->id, "its watchdog expired");
+    domain_shutdown(d, SHUTDOWN_watchdog);
+}
+
+static int domain_create_vcpus(struct domain *d)
+{
+    for (unsigned i = 0; i < d->max_vcpus; i++) {
+        struct vcpu *v = d->ops->vcpu_alloc(d, i);
+        if (!v)
+            return -XEN_ENOMEM;
+        v->id = i;
+        v->domain = d;
+        v->pause_flags = VPF_DOWN;
+        v->vcpu_info = i < XEN_LEGACY_MAX_VCPUS ? &d->shared_info->vcpu_info[i] : &dummy_vcpu_info;
+        v->vcpu_info->evtchn_upcall_mask = 1;
+        sched_vcpu_init(v);
+        vcpu_op_init(v);
+        d->vcpu[i] = v;
+    }
+    return 0;
+}
+
+static int domain_create_shared_info(struct domain *d)
+{
+    mfn_t m = page_alloc(0, ALLOC_ZERO);
+
+    if (!mfn_is_valid_number(m))
+        return -XEN_ENOMEM;
+    domain_share_frame(d, m);
+    d->shared_info = mfn_to_virt(m);
+    d->shared_info_frame = frame_of(m);
+    return 0;
+}
+
+static int domain_build(struct domain *d)
+{
+    int rc;
+
+    /* Listed first, since its frames find their owner by its id; not to be had by others until it is whole. */
+    spin_lock(&domain_list_lock);
+    rc = domain_enlist(d);
+    spin_unlock(&domain_list_lock);
+    if (!rc)
+        rc = domain_create_shared_info(d);
+    if (!rc)
+        rc = evtchn_domain_init(d);
+    if (!rc)
+        rc = grant_table_create(d, MAX_GRANT_FRAMES, MAX_MAPTRACK_FRAMES);
+    if (!rc)
+        rc = domain_create_vcpus(d);
+    if (!rc)
+        store_release(&d->is_built, true);
+    return rc;
+}
+
+/* The frame that we share stays while others map it; its reference to the domain goes with it. */
+static void domain_drop_shared_info(struct domain *d)
+{
+    struct frame *f = d->shared_info_frame;
+
+    d->shared_info_frame = NULL;
+    if (f)
+        frame_put(f);
+}
+
+struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest_ops *ops)
+{
+    struct domain *d;
+
+    if (id >= DOMID_FIRST_RESERVED || !max_vcpus || max_vcpus > MAX_VCPUS)
+        return NULL;
+    d = ops->domain_alloc();
+    if (!d)
+        return NULL;
+    d->id = id;
+    d->ops = ops;
+    d->refs = 1;
+    d->max_vcpus = max_vcpus;
+    d->shutdown_code = SHUTDOWN_CODE_NONE;
+    d->page_list = FRAME_NONE;
+    d->destroy = (struct tasklet){.fn = domain_destroy, .arg = d};
+    spin_lock_init(&d->lock, LOCK_DOMAIN_CONTROL);
+    spin_lock_init(&d->page_list_lock, LOCK_DOMAIN_PAGES);
+    sched_domain_init(d, DOMAIN_DEFAULT_WEIGHT);
+    for (unsigned i = 0; i < MAX_WATCHDOGS; i++)
+        timer_init(&d->watchdog[i], watchdog_expired, d, cpu_id());
+    if (domain_build(d)) {
+        domain_drop_shared_info(d);
+        domain_put(d);
+        return NULL;
+    }
+    return d;
+}
+
+/* One whose last reference has gone stays listed until its tasklet runs, but is not to be had any more. */
+static bool domain_try_get(struct domain *d)
+{
+    uint32_t refs = READ_ONCE(d->refs);
+
+    while (refs) {
+        if (try_cmpxchg32(&d->refs, &refs, refs + 1))
+            return true;
+    }
+    return false;
+}
+
+struct domain *domain_get_by_id(unsigned id)
+{
+    struct domain *d = id == DOMID_SELF ? current_domain() : NULL;
+
+    if (d) {
+        domain_get(d);
+        return d;
+    }
+    spin_lock(&domain_list_lock);
+    d = domain_lookup(id);
+    if (d && (!load_acquire(&d->is_built) || !domain_try_get(d)))
+        d = NULL;
+    spin_unlock(&domain_list_lock);
+    return d;
+}
+
+/* The last reference may go anywhere, with locks of the domain held: so the end itself is deferred. */
+void domain_put(struct domain *d)
+{
+    if (!add_fetch32(&d->refs, UINT32_MAX))
+        tasklet_schedule(&d->destroy);
+}
+
+static void domain_stop(struct domain *d, uint32_t flag)
+{
+    for (unsigned i = 0; i < d->max_vcpus; i++) {
+        if (!d->vcpu[i])
+            continue;
+        (void)fetch_or32(&d->vcpu[i]->pause_flags, flag);
+        sched_sleep(d->vcpu[i]);
+    }
+}
+
+/*
+ * The control domain's end is the machine's: what the code asks for, or a restart after a failure. Its kernel knows how to
+ * switch the power off (XENPF_enter_acpi_sleep), and has done so already if it could.
+ */
+NORETURN static void machine_follow(unsigned code)
+{
+    bool failed = code != SHUTDOWN_poweroff && code != SHUTDOWN_reboot;
+
+    if (code == SHUTDOWN_poweroff)
+        log_info("The control domain has ended. The machine is halted: it may be switched off.");
+    else if (failed && crash_halts_machine)
+        log_err("The control domain failed with code %u. The machine is halted, since noreboot was given.", code);
+    else
+        log_info("The control domain has ended with code %u. The machine starts anew.", code);
+    if (code == SHUTDOWN_poweroff || (failed && crash_halts_machine))
+        machine_halt();
+    machine_reboot();
+}
+
+void domain_shutdown(struct domain *d, unsigned code)
+{
+    if (xchg8(&d->is_shutting_down, 1))
+        return;
+    if (d->shutdown_code == SHUTDOWN_CODE_NONE)
+        d->shutdown_code = (uint8_t)code;
+    domain_stop(d, VPF_SHUTDOWN);
+    if (d->is_control)
+        machine_follow(d->shutdown_code);
+    else if (control_domain)
+        evtchn_send_global_virq(control_domain, VIRQ_DOM_EXC);
+}
+
+void domain_crash(struct domain *d, const char *why, ...)
+{
+    char text[200];
+    va_list args;
+
+    va_start(args, why);
+    vscnprintf(text, sizeof(text), why, args);
+    va_end(args);
+    if (READ_ONCE(d->is_shutting_down))
+        return;
+    log_err("Domain %u crashed: %s", d->id, text);
+    d->shutdown_code = SHUTDOWN_crash;
+    domain_shutdown(d, SHUTDOWN_crash);
+}
+
+/* Waiting comes after unlocking: a vCPU that is to stop may be waiting for the same lock on its CPU. */
+void domain_pause(struct domain *d)
+{
+    spin_lock(&d->lock);
+    if (!d->pause_count++)
+        domain_stop(d, VPF_PAUSED);
+    spin_unlock(&d->lock);
+    for (unsigned i = 0; i < d->max_vcpus; i++) {
+        if (d->vcpu[i] && d->vcpu[i] != current_vcpu())
+            sched_sleep_sync(d->vcpu[i]);
+    }
+}
+
+void domain_unpause(struct domain *d)
+{
+    spin_lock(&d->lock);
+    BUG_ON(!d->pause_count);
+    if (!--d->pause_count) {
+        for (unsigned i = 0; i < d->max_vcpus; i++) {
+            (void)fetch_and32(&d->vcpu[i]->pause_flags, ~VPF_PAUSED);
+            sched_wake(d->vcpu[i]);
+        }
+    }
+    spin_unlock(&d->lock);
+}
+
+/* The list of owned frames is doubly linked by frame numbers; new ones come first. */
+static void page_list_add(struct domain *d, struct frame *f)
+{
+    uint32_t number = (uint32_t)frame_mfn(f).n;
+
+    ASSERT_LOCKED(&d->page_list_lock);
+    f->prev = FRAME_NONE;
+    f->next = d->page_list;
+    if (f->next != FRAME_NONE)
+        frame_table[f->next].prev = number;
+    d->page_list = number;
+}
+
+/* False for a frame that is on no list: domain_share_frame() leaves both links empty. */
+static bool page_list_remove(struct domain *d, struct frame *f)
+{
+    ASSERT_LOCKED(&d->page_list_lock);
+    if (f->prev == FRAME_NONE && d->page_list != (uint32_t)frame_mfn(f).n)
+        return false;
+    if (f->prev == FRAME_NONE)
+        d->page_list = f->next;
+    else
+        frame_table[f->prev].next = f->next;
+    if (f->next != FRAME_NONE)
+        frame_table[f->next].prev = f->prev;
+    return true;
+}
+
+/* Count `nr` frames before they are there, so that the limit holds. */
+static int domain_reserve_frames(struct domain *d, uint64_t nr)
+{
+    int rc = -XEN_ENOMEM;
+
+    spin_lock(&d->page_list_lock);
+    if (!d->is_dying && d->tot_pages <= d->max_pages && nr <= d->max_pages - d->tot_pages) {
+        d->tot_pages += nr;
+        rc = 0;
+    }
+    spin_unlock(&d->page_list_lock);
+    return rc;
+}
+
+int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, mfn_t *out)
+{
+    uint64_t nr = UINT64_C(1) << order;
+    mfn_t m;
+
+    if (order > MAX_PAGE_ORDER || domain_reserve_frames(d, nr))
+        return -XEN_ENOMEM;
+    m = page_alloc(order, d->is_control ? alloc_flags : alloc_flags | ALLOC_ZERO);
+    spin_lock(&d->page_list_lock);
+    if (!mfn_is_valid_number(m))
+        d->tot_pages -= nr;
+    for (uint64_t i = 0; mfn_is_valid_number(m) && i < nr; i++) {
+        page_list_add(d, frame_of(mfn_add(m, i)));
+        frame_assign(frame_of(mfn_add(m, i)), d->id);
+    }
+    spin_unlock(&d->page_list_lock);
+    if (!mfn_is_valid_number(m))
+        return -XEN_ENOMEM;
+    (void)fetch_add32(&d->refs, (uint32_t)nr);
+    *out = m;
+    return 0;
+}
+
+void domain_share_frame(struct domain *d, mfn_t m)
+{
+    struct frame *f = frame_of(m);
+
+    f->next = FRAME_NONE;
+    f->prev = FRAME_NONE;
+    domain_get(d);
+    frame_share(f, d->id);
+}
+
+/* Softirq context: one flush for all that were freed on this CPU since the last time. */
+static void freed_frames_flush(void *arg UNUSED)
+{
+    struct freed_frames *freed = &this_cpu(freed_frames);
+    struct cpumask cpus;
+    unsigned long flags = irq_save();
+    uint32_t number = freed->first;
+    uint32_t stamp = freed->tlb_stamp;
+
+    freed->first = FRAME_NONE;
+    irq_restore(flags);
+    cpumask_copy(&cpus, &online_cpus);
+    tlb_filter(&cpus, stamp);
+    if (!cpumask_is_empty(&cpus))
+        tlb_flush_mask(&cpus, FLUSH_TLB_ALL_VA);
+    while (number != FRAME_NONE) {
+        struct frame *f = &frame_table[number];
+        number = f->next;
+        frame_reset(f);
+        page_free(frame_mfn(f), 0);
+    }
+}
+
+/* The frame holds a reference to its owner, so the owner is there; the reference goes last. */
+void domain_frame_freed(struct frame *f)
+{
+    struct domain *d = domain_lookup(frame_owner(f));
+    unsigned long flags;
+    struct freed_frames *freed;
+
+    BUG_ON(!d);
+    spin_lock(&d->page_list_lock);
+    if (page_list_remove(d, f))
+        d->tot_pages--;
+    spin_unlock(&d->page_list_lock);
+
+    flags = irq_save();
+    freed = &this_cpu(freed_frames);
+    f->next = freed->first;
+    freed->first = (uint32_t)frame_mfn(f).n;
+    freed->tlb_stamp = tlb_clock();
+    tasklet_schedule(&freed->flush);
+    irq_restore(flags);
+    domain_put(d);
+}
+
+void domain_cpu_init(unsigned cpu)
+{
+    per_cpu(freed_frames, cpu) = (struct freed_frames){.first = FRAME_NONE, .flush = {.fn = freed_frames_flush}};
+}
+
+void domain_subsystem_init(void)
+{
+    frame_freed_hook = domain_frame_freed;
+}
+
+/* All ones if i < n, else 0, without a branch that the CPU could guess wrong. */
+static inline uint64_t index_mask(uint64_t i, uint64_t n)
+{
+    uint64_t mask;
+
+    __asm__("cmpq %2, %1; sbbq %0, %0" : "=r"(mask) : "r"(i), "r"(n) : "cc");
+    return mask;
+}
+
+struct vcpu *vcpu_of(struct domain *d, uint64_t id)
+{
+    if (id >= d->max_vcpus)
+        return NULL;
+    return d->vcpu[id & index_mask(id, d->max_vcpus)];
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+    uint32_t waits = VPF_BLOCKED | VPF_POLL;
+
+    if (READ_ONCE(v->pause_flags) & waits) {
+        if (fetch_and32(&v->pause_flags, ~waits) & waits)
+            sched_wake(v);
+    }
+    else if (READ_ONCE(v->sched.running)) {
+        softirq_raise_on(READ_ONCE(v->sched.cpu), SOFTIRQ_VCPU);
+    }
+}

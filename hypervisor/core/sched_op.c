@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+/*
+ * SCHEDOP: what a vCPU says about its own running, and a domain about its end. Nothing here takes effect in the middle of
+ * the hypercall: a vCPU that blocks, polls or shuts down stops on its way back to the guest.
+ */
+#include "core/domain.h"
+#include "core/event_channel.h"
+#include "core/guest_copy.h"
+#include "core/hypercall.h"
+#include "core/sched.h"
+#include "core/softirq.h"
+#include "cpu/clock.h"
+#include "lib/math.h"
+#include "public/sched.h"
+
+#define MAX_POLL_PORTS  128u
+#define POLL_SEVERAL    UINT32_MAX        /* in evtchn_vcpu.poll_port: look at all events */
+
+static int op_yield(struct vcpu *v UNUSED, void *arg UNUSED)
+{
+    sched_yield();
+    return 0;
+}
+
+static int op_block(struct vcpu *v, void *arg UNUSED)
+{
+    WRITE_ONCE(v->vcpu_info->evtchn_upcall_mask, 0);
+    sched_block();
+    return 0;
+}
+
+static int op_shutdown(struct vcpu *v, void *arg)
+{
+    const struct sched_shutdown *shutdown = arg;
+
+    domain_shutdown(v->domain, shutdown->reason);
+    return 0;
+}
+
+/* The flag comes before the look at the ports, as in sched_block(). */
+static int poll(struct vcpu *v, const uint32_t *ports, unsigned nr, uint64_t timeout_ns)
+{
+    int rc;
+
+    timer_stop(&v->poll_timer);
+    WRITE_ONCE(v->evtchn.poll_port, nr == 1 ? ports[0] : POLL_SEVERAL);
+    (void)fetch_or32(&v->pause_flags, VPF_POLL);
+    rc = evtchn_poll_check(v, ports, nr);
+    if (rc <= 0 || evtchn_vcpu_pending(v) || (timeout_ns && timeout_ns <= clock_now())) {
+        (void)fetch_and32(&v->pause_flags, ~VPF_POLL);
+        WRITE_ONCE(v->evtchn.poll_port, 0);
+        return rc < 0 ? rc : 0;
+    }
+    if (timeout_ns)
+        timer_set(&v->poll_timer, timeout_ns);
+    softirq_raise(SOFTIRQ_SCHEDULE);
+    return 0;
+}
+
+static int op_poll(struct vcpu *v, void *arg)
+{
+    const struct sched_poll *p = arg;
+    uint32_t ports[MAX_POLL_PORTS];
+
+    if (p->nr_ports > MAX_POLL_PORTS)
+        return -XEN_EINVAL;
+    if (copy_from_guest(ports, p->ports, p->nr_ports * sizeof(ports[0])))
+        return -XEN_EFAULT;
+    return poll(v, ports, p->nr_ports, p->timeout);
+}
+
+/* For who controls other domains; itself a domain shuts down with SCHEDOP_shutdown. */
+static int op_remote_shutdown(struct vcpu *v, void *arg)
+{
+    const struct sched_remote_shutdown *remote = arg;
+    struct domain *d = domain_get_by_id(remote->domain_id);
+    int rc = 0;
+
+    if (!d)
+        return -XEN_ESRCH;
+    if (!v->domain->is_control || d == v->domain)
+        rc = -XEN_EPERM;
+    else
+        domain_shutdown(d, remote->reason);
+    domain_put(d);
+    return rc;
+}
+
+static int op_shutdown_code(struct vcpu *v, void *arg)
+{
+    const struct sched_shutdown *shutdown = arg;
+
+    WRITE_ONCE(v->domain->shutdown_code, (uint8_t)shutdown->reason);
+    return 0;
+}
+
+static void watchdog_set(struct domain *d, unsigned i, uint32_t timeout_s)
+{
+    timer_set(&d->watchdog[i], clock_now() + timeout_s * NS_PER_SECOND);
+}
+
+/* A new one: its number, counted from 1. */
+static int watchdog_start(struct domain *d, uint32_t timeout_s)
+{
+    for (unsigned i = 0; i < MAX_WATCHDOGS; i++) {
+        if (d->watchdog_in_use & 1u << i)
+            continue;
+        d->watchdog_in_use |= (uint8_t)(1u << i);
+        watchdog_set(d, i, timeout_s);
+        return (int)i + 1;
+    }
+    return -XEN_ENOSPC;
+}
+
+static int watchdog_change(struct domain *d, uint32_t id, uint32_t timeout_s)
+{
+    unsigned i = id - 1;
+
+    if (i >= MAX_WATCHDOGS || !(d->watchdog_in_use & 1u << i))
+        return -XEN_EINVAL;
+    if (timeout_s) {
+        watchdog_set(d, i, timeout_s);
+    } else {
+        timer_stop(&d->watchdog[i]);
+        d->watchdog_in_use &= (uint8_t)~(1u << i);
+    }
+    return 0;
+}
+
+static int op_watchdog(struct vcpu *v, void *arg)
+{
+    const struct sched_watchdog *w = arg;
+    struct domain *d = v->domain;
+    int rc;
+
+    spin_lock(&d->lock);
+    if (w->id)
+        rc = watchdog_change(d, w->id, w->timeout);
+    else
+        rc = w->timeout ? watchdog_start(d, w->timeout) : -XEN_EINVAL;
+    spin_unlock(&d->lock);
+    return rc;
+}
+
+static int op_pin_override(struct vcpu *v, void *arg)
+{
+    const struct sched_pin_override *pin = arg;
+    int rc;
+
+    spin_lock(&v->domain->lock);
+    rc = sched_pin_override(v, pin->pcpu);
+    spin_unlock(&v->domain->lock);
+    return rc;
+}
+
+#define IN(type)  sizeof(struct type), SUBOP_IN
+
+static const struct subop sched_ops[] = {
+    [SCHEDOP_yield]           = {op_yield, 0, 0},
+    [SCHEDOP_block]           = {op_block, 0, 0},
+    [SCHEDOP_shutdown]        = {op_shutdown, IN(sched_shutdown)},
+    [SCHEDOP_poll]            = {op_poll, IN(sched_poll)},
+    [SCHEDOP_remote_shutdown] = {op_remote_shutdown, IN(sched_remote_shutdown)},
+    [SCHEDOP_shutdown_code]   = {op_shutdown_code, IN(sched_shutdown)},
+    [SCHEDOP_watchdog]        = {op_watchdog, IN(sched_watchdog)},
+    [SCHEDOP_pin_override]    = {op_pin_override, IN(sched_pin_override) | SUBOP_DOM0},
+};
+
+long do_sched_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+{
+    return subop_dispatch(sched_ops, ARRAY_SIZE(sched_ops), cmd, arg);
+}
+
+/* The call from before there were arguments in memory: `arg` is the reason of a shutdown itself. */
+long do_sched_op_compat(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+{
+    struct sched_shutdown shutdown = {.reason = (uint32_t)arg};
+
+    switch (cmd) {
+    case SCHEDOP_yield:
+        return op_yield(current_vcpu(), NULL);
+    case SCHEDOP_block:
+        return op_block(current_vcpu(), NULL);
+    case SCHEDOP_shutdown:
+        return op_shutdown(current_vcpu(), &shutdown);
+    default:
+        return -XEN_ENOSYS;
+    }
+}

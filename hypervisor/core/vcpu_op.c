@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: MIT
+/*
+ * VCPUOP: what a domain does with its own vCPUs; their timers; where the guest has its vcpu_info and watches its runstate.
+ * Bringing vCPUs up and down and moving a vcpu_info are guarded by the domain's lock. A vCPU's own timers and areas are set
+ * by itself, or, for the periodic timer, with the last one winning.
+ */
+#include "core/vcpu_op.h"
+
+#include "core/domain.h"
+#include "core/event_channel.h"
+#include "core/guest_copy.h"
+#include "core/hypercall.h"
+#include "core/sched.h"
+#include "cpu/clock.h"
+#include "cpu/smp.h"
+#include "lib/assert.h"
+#include "lib/string.h"
+#include "public/sched.h"
+#include "public/vcpu.h"
+
+#define MIN_PERIOD_NS  UINT64_C(1000000)
+#define MAX_PERIOD_NS  (UINT64_C(1) << 60)
+
+struct vcpu_op {
+    int (*handler)(struct vcpu *v, void *arg);   /* `arg`: our copy, or (size 0) the guest's address itself */
+    uint16_t size;
+    uint16_t flags;                              /* SUBOP_IN, SUBOP_OUT */
+};
+
+/* Timers ------------------------------------------------------------------------------------------------------------- */
+
+static void singleshot_expired(void *arg)
+{
+    evtchn_send_virq(arg, VIRQ_TIMER);
+}
+
+static void periodic_expired(void *arg)
+{
+    struct vcpu *v = arg;
+    uint64_t period = READ_ONCE(v->periodic_ns);
+
+    evtchn_send_virq(v, VIRQ_TIMER);
+    if (period) {
+        v->periodic_last_ns = clock_now();
+        timer_set(&v->periodic_timer, v->periodic_last_ns + period);
+    }
+}
+
+static void poll_expired(void *arg)
+{
+    struct vcpu *v = arg;
+
+    if (fetch_and32(&v->pause_flags, ~VPF_POLL) & VPF_POLL)
+        sched_wake(v);
+}
+
+void vcpu_op_init(struct vcpu *v)
+{
+    timer_init(&v->singleshot_timer, singleshot_expired, v, v->sched.cpu);
+    timer_init(&v->periodic_timer, periodic_expired, v, v->sched.cpu);
+    timer_init(&v->poll_timer, poll_expired, v, v->sched.cpu);
+}
+
+/* The frame of a registered vcpu_info goes back with the domain's other references (vcpu_unmap_info). */
+void vcpu_op_destroy(struct vcpu *v)
+{
+    timer_kill(&v->singleshot_timer);
+    timer_kill(&v->periodic_timer);
+    timer_kill(&v->poll_timer);
+}
+
+void vcpu_switched_in(struct vcpu *v, uint64_t now)
+{
+    if (v->is_idle)
+        return;
+    if (unlikely(v->singleshot_timer.cpu != v->sched.cpu)) {
+        timer_migrate(&v->singleshot_timer, v->sched.cpu);
+        timer_migrate(&v->periodic_timer, v->sched.cpu);
+        timer_migrate(&v->poll_timer, v->sched.cpu);
+    }
+    if (unlikely(v->periodic_ns))
+        timer_set(&v->periodic_timer, MAX(now, v->periodic_last_ns + v->periodic_ns));
+}
+
+void vcpu_switched_out(struct vcpu *v)
+{
+    if (unlikely(v->periodic_ns))
+        timer_stop(&v->periodic_timer);
+}
+
+void vcpu_set_singleshot(struct vcpu *v, uint64_t deadline_ns)
+{
+    if (deadline_ns)
+        timer_set(&v->singleshot_timer, deadline_ns);
+    else
+        timer_stop(&v->singleshot_timer);
+}
+
+long do_set_timer_op(uint64_t timeout_ns, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+                     uint64_t a5 UNUSED)
+{
+    vcpu_set_singleshot(current_vcpu(), timeout_ns);
+    return 0;
+}
+
+static int op_set_singleshot(struct vcpu *v, void *arg)
+{
+    const struct vcpu_set_singleshot_timer *set = arg;
+
+    if (v != current_vcpu())
+        return -XEN_EINVAL;
+    if (set->flags & VCPU_SSHOTTMR_future && set->timeout_abs_ns <= clock_now())
+        return -XEN_ETIME;
+    timer_set(&v->singleshot_timer, set->timeout_abs_ns);
+    return 0;
+}
+
+static int op_stop_singleshot(struct vcpu *v, void *arg UNUSED)
+{
+    if (v != current_vcpu())
+        return -XEN_EINVAL;
+    timer_stop(&v->singleshot_timer);
+    return 0;
+}
+
+/* Another vCPU's timer starts when that one is switched in next, if it does not run now. */
+static int op_set_periodic(struct vcpu *v, void *arg)
+{
+    const struct vcpu_set_periodic_timer *set = arg;
+
+    if (set->period_ns < MIN_PERIOD_NS || set->period_ns > MAX_PERIOD_NS)
+        return -XEN_EINVAL;
+    v->periodic_last_ns = clock_now();
+    WRITE_ONCE(v->periodic_ns, set->period_ns);
+    if (READ_ONCE(v->sched.running))
+        timer_set(&v->periodic_timer, v->periodic_last_ns + set->period_ns);
+    return 0;
+}
+
+static int op_stop_periodic(struct vcpu *v, void *arg UNUSED)
+{
+    WRITE_ONCE(v->periodic_ns, 0);
+    timer_stop(&v->periodic_timer);
+    return 0;
+}
+
+/* Life --------------------------------------------------------------------------------------------------------------- */
+
+static int op_initialise(struct vcpu *v, void *arg)
+{
+    struct domain *d = v->domain;
+    int rc;
+
+    spin_lock(&d->lock);
+    if (v->initialised)
+        rc = -XEN_EEXIST;
+    else if (v->vcpu_info == &dummy_vcpu_info)
+        rc = -XEN_EINVAL;
+    else
+        rc = d->ops->vcpu_initialise(v, *(const uint64_t *)arg);
+    if (!rc)
+        v->initialised = true;
+    spin_unlock(&d->lock);
+    return rc;
+}
+
+static int op_up(struct vcpu *v, void *arg UNUSED)
+{
+    struct domain *d = v->domain;
+    bool wake = false;
+    int rc = -XEN_EINVAL;
+
+    spin_lock(&d->lock);
+    if (v->initialised) {
+        wake = fetch_and32(&v->pause_flags, ~VPF_DOWN) & VPF_DOWN;
+        rc = 0;
+    }
+    spin_unlock(&d->lock);
+    if (wake)
+        sched_wake(v);
+    return rc;
+}
+
+static bool any_vcpu_is_up(const struct domain *d)
+{
+    for (unsigned i = 0; i < d->max_vcpus; i++) {
+        if (d->vcpu[i] && !(READ_ONCE(d->vcpu[i]->pause_flags) & VPF_DOWN))
+            return true;
+    }
+    return false;
+}
+
+/* A domain none of whose vCPUs could ever run again has ended. */
+static int op_down(struct vcpu *v, void *arg UNUSED)
+{
+    struct domain *d = v->domain;
+    bool is_last;
+
+    spin_lock(&d->lock);
+    (void)fetch_or32(&v->pause_flags, VPF_DOWN);
+    is_last = !any_vcpu_is_up(d);
+    spin_unlock(&d->lock);
+    sched_sleep(v);
+    if (is_last)
+        domain_shutdown(d, SHUTDOWN_poweroff);
+    return 0;
+}
+
+static int op_is_up(struct vcpu *v, void *arg UNUSED)
+{
+    return !(READ_ONCE(v->pause_flags) & VPF_DOWN);
+}
+
+static int op_send_nmi(struct vcpu *v, void *arg UNUSED)
+{
+    v->domain->ops->inject_nmi(v);
+    vcpu_kick(v);
+    return 0;
+}
+
+/* Only for one that stays on its CPU is the answer worth anything. The firmware's number of a CPU is taken for its APIC's. */
+static int op_get_physid(struct vcpu *v, void *arg)
+{
+    struct vcpu_get_physid *answer = arg;
+    uint64_t apic_id;
+
+    if (cpumask_weight(&v->sched.hard_affinity) != 1)
+        return -XEN_EINVAL;
+    apic_id = cpu_apic_id[v->sched.cpu];
+    answer->phys_id = apic_id | apic_id << 32;
+    return 0;
+}
+
+/* Areas in guest memory ---------------------------------------------------------------------------------------------- */
+
+static int op_get_runstate(struct vcpu *v, void *arg)
+{
+    sched_get_runstate(v, arg);
+    return 0;
+}
+
+/*
+ * With the flag of VMASST_TYPE_runstate_update_flag the guest sees in the entry time that a write is under way: the flag
+ * goes first and is taken back last. The three stores reach memory in program order.
+ */
+void vcpu_publish_runstate(struct vcpu *v)
+{
+    uint64_t area = READ_ONCE(v->runstate_guest);
+    uint64_t entry = area + offsetof(struct vcpu_runstate_info, state_entry_time);
+    struct vcpu_runstate_info copy;
+    uint64_t time;
+
+    if (!area)
+        return;
+    copy = v->runstate;
+    time = copy.state_entry_time;
+    if (READ_ONCE(v->domain->vm_assist) & 1u << VMASST_TYPE_runstate_update_flag) {
+        copy.state_entry_time |= XEN_RUNSTATE_UPDATE;
+        (void)copy_to_guest(entry, &copy.state_entry_time, sizeof(uint64_t));
+        smp_wmb();
+    }
+    (void)copy_to_guest(area, &copy, sizeof(copy));
+    smp_wmb();
+    if (copy.state_entry_time != time)
+        (void)copy_to_guest(entry, &time, sizeof(time));
+}
+
+static int op_register_runstate(struct vcpu *v, void *arg)
+{
+    const struct vcpu_register_runstate_memory_area *area = arg;
+
+    if (!guest_range_ok(area->addr.p, sizeof(struct vcpu_runstate_info)))
+        return -XEN_EFAULT;
+    WRITE_ONCE(v->runstate_guest, area->addr.p);
+    if (v == current_vcpu())
+        vcpu_publish_runstate(v);
+    return 0;
+}
+
+static int op_register_time(struct vcpu *v, void *arg)
+{
+    const struct vcpu_register_time_memory_area *area = arg;
+
+    if (!guest_range_ok(area->addr.p, sizeof(struct vcpu_time_info)))
+        return -XEN_EFAULT;
+    WRITE_ONCE(v->time_info_guest, area->addr.p);
+    if (v == current_vcpu())
+        v->domain->ops->update_time(v);
+    return 0;
+}
+
+/*
+ * The old contents go along, then all that is pending is marked anew: an event that was sent to the old place during the
+ * copy is not lost. The barrier orders the new pointer before that; a sender reads the pointer after it set the port.
+ */
+static int vcpu_map_info_locked(struct vcpu *v, mfn_t m, uint32_t offset)
+{
+    struct vcpu_info *to;
+
+    ASSERT_LOCKED(&v->domain->lock);
+    if (v->vcpu_info_frame)
+        return -XEN_EINVAL;
+    if (v != current_vcpu() && !(READ_ONCE(v->pause_flags) & VPF_DOWN))
+        return -XEN_EINVAL;
+    if (!mfn_valid(m) || !v->domain->ops->get_data(v->domain, m, true))
+        return -XEN_EINVAL;
+    to = (struct vcpu_info *)((char *)mfn_to_virt(m) + offset);
+    if (v->vcpu_info == &dummy_vcpu_info) {
+        memset(to, 0, sizeof(*to));
+        to->evtchn_upcall_mask = 1;
+    } else {
+        memcpy(to, v->vcpu_info, sizeof(*to));
+    }
+    v->vcpu_info_frame = frame_of(m);
+    WRITE_ONCE(v->vcpu_info, to);
+    smp_mb();
+    evtchn_vcpu_info_moved(v);
+    return 0;
+}
+
+int vcpu_map_info(struct vcpu *v, uint64_t gfn, uint32_t offset)
+{
+    int rc;
+
+    if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % _Alignof(struct vcpu_info))
+        return -XEN_EINVAL;
+    spin_lock(&v->domain->lock);
+    rc = vcpu_map_info_locked(v, mfn(gfn), offset);
+    spin_unlock(&v->domain->lock);
+    return rc;
+}
+
+void vcpu_unmap_info(struct vcpu *v)
+{
+    struct frame *f = v->vcpu_info_frame;
+
+    if (!f)
+        return;
+    v->vcpu_info = &dummy_vcpu_info;
+    v->vcpu_info_frame = NULL;
+    v->domain->ops->put_data(frame_mfn(f), true);
+}
+
+static int op_register_info(struct vcpu *v, void *arg)
+{
+    const struct vcpu_register_vcpu_info *info = arg;
+
+    return vcpu_map_info(v, info->mfn, info->offset);
+}
+
+/* The call ----------------------------------------------------------------------------------------------------------- */
+
+#define IN(type)   sizeof(struct type), SUBOP_IN
+#define OUT(type)  sizeof(struct type), SUBOP_OUT
+
+static const struct vcpu_op vcpu_ops[] = {
+    [VCPUOP_initialise]                     = {op_initialise, 0, 0},
+    [VCPUOP_up]                             = {op_up, 0, 0},
+    [VCPUOP_down]                           = {op_down, 0, 0},
+    [VCPUOP_is_up]                          = {op_is_up, 0, 0},
+    [VCPUOP_get_runstate_info]              = {op_get_runstate, OUT(vcpu_runstate_info)},
+    [VCPUOP_register_runstate_memory_area]  = {op_register_runstate, IN(vcpu_register_runstate_memory_area)},
+    [VCPUOP_set_periodic_timer]             = {op_set_periodic, IN(vcpu_set_periodic_timer)},
+    [VCPUOP_stop_periodic_timer]            = {op_stop_periodic, 0, 0},
+    [VCPUOP_set_singleshot_timer]           = {op_set_singleshot, IN(vcpu_set_singleshot_timer)},
+    [VCPUOP_stop_singleshot_timer]          = {op_stop_singleshot, 0, 0},
+    [VCPUOP_register_vcpu_info]             = {op_register_info, IN(vcpu_register_vcpu_info)},
+    [VCPUOP_send_nmi]                       = {op_send_nmi, 0, 0},
+    [VCPUOP_get_physid]                     = {op_get_physid, OUT(vcpu_get_physid)},
+    [VCPUOP_register_vcpu_time_memory_area] = {op_register_time, IN(vcpu_register_time_memory_area)},
+};
+
+union vcpu_op_arg {
+    uint64_t address;
+    struct vcpu_runstate_info largest;
+};
+
+long do_vcpu_op(uint64_t cmd, uint64_t vcpu_id, uint64_t arg, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+{
+    const struct vcpu_op *op = &vcpu_ops[cmd < ARRAY_SIZE(vcpu_ops) ? cmd : 0];
+    struct vcpu *v = vcpu_of(current_domain(), vcpu_id);
+    union vcpu_op_arg copy = {.address = arg};
+    int rc;
+
+    if (!v)
+        return -XEN_ENOENT;
+    if (cmd >= ARRAY_SIZE(vcpu_ops))
+        return -XEN_ENOSYS;
+    if (op->flags & SUBOP_IN && copy_from_guest(&copy, arg, op->size))
+        return -XEN_EFAULT;
+    rc = op->handler(v, &copy);
+    if (rc == -XEN_ERESTART)
+        return hypercall_restart(cmd, vcpu_id, arg, 0, 0);
+    if (rc >= 0 && op->flags & SUBOP_OUT && copy_to_guest(arg, &copy, op->size))
+        return -XEN_EFAULT;
+    return rc;
+}
