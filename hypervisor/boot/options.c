@@ -352,6 +352,12 @@ static void INIT parse_word(char *word)
                  "allowed: %s", o->name, value, o->allowed);
 }
 
+/* Control characters part words too, so that none reaches the console in a warning. */
+static bool INIT is_blank(char c)
+{
+    return c > '\0' && c <= ' ';
+}
+
 void INIT options_parse(const char *cmdline)
 {
     char word[MAX_WORD];
@@ -359,11 +365,11 @@ void INIT options_parse(const char *cmdline)
     for (;;) {
         size_t length = 0;
 
-        while (*cmdline == ' ' || *cmdline == '\t')
+        while (is_blank(*cmdline))
             cmdline++;
         if (!*cmdline)
             return;
-        while (cmdline[length] && cmdline[length] != ' ' && cmdline[length] != '\t')
+        while (cmdline[length] && !is_blank(cmdline[length]))
             length++;
         if (length < sizeof(word)) {
             memcpy(word, cmdline, length);
