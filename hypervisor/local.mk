@@ -4,7 +4,7 @@
 #
 # The image is linked at a fixed address far from the lowest and highest 2 GiB, so code is compiled position-independent
 # (all addresses relative to rip) although it is never moved. No floating-point register is used in ring 0, so the
-# stack is 8-byte aligned; codec_call.S aligns it for the decoders, which are the distribution's libraries.
+# stack is 8-byte aligned; boot/codec.c aligns it for the decoders, which are the distribution's libraries.
 
 HV_CPPFLAGS = -I$(abs_srcdir)/hypervisor -I$(abs_srcdir)/include -I$(abs_builddir)/hypervisor
 HV_CFLAGS = -std=c11 -O2 -g $(WARNINGS) -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
@@ -64,6 +64,14 @@ hypervisor_sources += \
     hypervisor/core/timer.c \
     hypervisor/core/vcpu_op.c \
     hypervisor/mm/frame.c
+
+hypervisor_sources += \
+    hypervisor/boot/acpi.c \
+    hypervisor/boot/boot_ranges.c \
+    hypervisor/boot/bootinfo.c \
+    hypervisor/boot/elf.c \
+    hypervisor/boot/image.c \
+    hypervisor/boot/options.c
 
 noinst_PROGRAMS += hypervisor/paravane
 noinst_LIBRARIES = hypervisor/libcodec.a
