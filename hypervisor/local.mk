@@ -57,6 +57,9 @@ hypervisor_sources += \
 
 hypervisor_sources += \
     hypervisor/core/domain.c \
+    hypervisor/core/event_2l.c \
+    hypervisor/core/event_channel.c \
+    hypervisor/core/event_fifo.c \
     hypervisor/core/sched.c \
     hypervisor/core/sched_credit.c \
     hypervisor/core/sched_op.c \

@@ -12,7 +12,8 @@
 struct domain;
 struct vcpu;
 struct evtchn;
-struct evtchn_fifo;
+struct evtchn_fifo_vcpu;
+struct evtchn_fifo_domain;
 struct evtchn_port_ops;
 
 struct evtchn_vcpu {
@@ -22,16 +23,22 @@ struct evtchn_vcpu {
 };
 
 struct evtchn_domain {
-    struct spinlock lock;                 /* binding state of all ports */
+    struct spinlock lock;                 /* guards what follows and the binding of all ports; never in interrupts */
     struct evtchn **bucket;               /* ports in pages; grown, never shrunk before the domain dies */
     uint32_t nr_ports;                    /* ports that exist */
+    uint32_t nr_used;                     /* ports that are bound or unbound, not closed */
+    uint32_t first_free;                  /* none below it can be had */
+    uint32_t reset_next;                  /* where a preempted reset goes on */
     uint32_t max_port;                    /* highest allowed */
     const struct evtchn_port_ops *ops;    /* 2-level or FIFO */
     struct evtchn_fifo_domain *fifo;
+    uint64_t pollers[2];                  /* a bit for each vCPU that may be in SCHEDOP_poll; atomic */
 };
 
 int evtchn_domain_init(struct domain *d);
-void evtchn_domain_destroy(struct domain *d);      /* closes every port */
+/* Close every port; -XEN_ERESTART to be called again. */
+int evtchn_domain_relinquish(struct domain *d);
+void evtchn_domain_destroy(struct domain *d);      /* the same at once, then frees all */
 void evtchn_vcpu_destroy(struct vcpu *v);
 /* Send VIRQ `virq` to `v` (per-vCPU ones) or to the domain's bound vCPU (global ones). Any context, interrupts any. */
 void evtchn_send_virq(struct vcpu *v, unsigned virq);
@@ -43,7 +50,11 @@ bool evtchn_vcpu_pending(const struct vcpu *v);
 bool evtchn_port_is_pending(struct domain *d, uint32_t port);
 /* Mark pending for the vCPU and kick it: the last step of every delivery. */
 void evtchn_mark_upcall(struct vcpu *v);
-/* SCHEDOP_poll: 0 if one of the ports is pending now, 1 if none, -XEN_EINVAL for a bad port. */
+/*
+ * SCHEDOP_poll by the current vCPU: 0 if one of the ports is pending now, 1 if none, -XEN_EINVAL for a bad port. Sets
+ * poll_port first, and from then on a port that becomes pending kicks the vCPU: so VPF_POLL must be set before the call.
+ * Whoever ends the poll sets poll_port to 0.
+ */
 int evtchn_poll_check(struct vcpu *v, const uint32_t *ports, unsigned nr);
 /* After a vCPU's vcpu_info moved: deliver again what is pending. */
 void evtchn_vcpu_info_moved(struct vcpu *v);
