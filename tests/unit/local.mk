@@ -51,3 +51,9 @@ tests_unit_test_elf_SOURCES = tests/unit/test_elf.c tests/fuzz/elf.c $(FUZZ_MINI
 tests_unit_test_image_SOURCES = tests/unit/test_image.c tests/fuzz/image.c $(FUZZ_MINI) \
     hypervisor/boot/image.c hypervisor/boot/codec.c hypervisor/boot/elf.c
 tests_unit_test_image_LDADD = $(LDADD) $(CODEC_ARCHIVES)
+
+# Devices: what of them is pure.
+UNIT_TESTS += tests/unit/test_clock_math tests/unit/test_vector tests/unit/test_rtc
+tests_unit_test_clock_math_SOURCES = tests/unit/test_clock_math.c hypervisor/cpu/clock_math.c
+tests_unit_test_vector_SOURCES = tests/unit/test_vector.c hypervisor/cpu/vector.c
+tests_unit_test_rtc_SOURCES = tests/unit/test_rtc.c hypervisor/cpu/rtc_date.c
