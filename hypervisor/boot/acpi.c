@@ -11,6 +11,7 @@
 #include "lib/string.h"
 #include "public/errno.h"
 
+#define RSDP_SIGNATURE UINT64_C(0x2052545020445352)   /* "RSD PTR " */
 #define RSDP_V1_SIZE 20
 #define RSDP_V2_SIZE 36
 #define RSDP_MAX_SIZE 256
@@ -61,7 +62,7 @@ static struct bytes INIT rsdp_map(const struct parser *p, paddr_t at)
     struct bytes rsdp = map_bytes(p, at, RSDP_V1_SIZE), none = { NULL, 0 };
     uint32_t length;
 
-    if (!bytes_match(rsdp, 0, "RSD PTR ") || !sum_is_zero(rsdp))
+    if (bytes_u64(rsdp, 0) != RSDP_SIGNATURE || !sum_is_zero(rsdp))
         return none;
     if (bytes_u8(rsdp, 15) < 2)
         return rsdp;
@@ -76,7 +77,7 @@ static struct bytes INIT rsdp_map(const struct parser *p, paddr_t at)
 static paddr_t INIT rsdp_search(const struct parser *p, paddr_t start, uint64_t size)
 {
     for (paddr_t at = start & ~UINT64_C(15); at < start + size; at += 16) {
-        if (rsdp_map(p, at).size)
+        if (bytes_u64(map_bytes(p, at, 8), 0) == RSDP_SIGNATURE && rsdp_map(p, at).size)
             return at;
     }
     return 0;

@@ -349,5 +349,6 @@ int INIT bootinfo_parse(uint32_t magic, paddr_t info,
         *why = "the boot loader gave no memory map: use another boot loader";
         return -XEN_EINVAL;
     }
+    *why = NULL;
     return 0;
 }
