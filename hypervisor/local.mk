@@ -19,7 +19,22 @@ hypervisor_sources = \
     hypervisor/cpu/descriptor.c \
     hypervisor/cpu/percpu.c \
     hypervisor/cpu/trap.c \
-    hypervisor/mm/page_table.c
+    hypervisor/mm/m2p.c \
+    hypervisor/mm/page_table.c \
+    hypervisor/boot/acpi.c \
+    hypervisor/boot/boot_ranges.c \
+    hypervisor/boot/bootinfo.c \
+    hypervisor/boot/dom0.c \
+    hypervisor/boot/elf.c \
+    hypervisor/boot/memory.c \
+    hypervisor/boot/options.c \
+    hypervisor/pv/foreign.c \
+    hypervisor/pv/grant_pv.c \
+    hypervisor/pv/mmio.c \
+    hypervisor/pv/mmu_update.c \
+    hypervisor/pv/mmuext_op.c \
+    hypervisor/pv/page_type.c \
+    hypervisor/pv/pt_write_fault.c
 
 hypervisor_sources += \
     hypervisor/lib/console.c \
@@ -90,7 +105,8 @@ hypervisor_paravane_LDADD = hypervisor/libcodec.a $(XZ_ARCHIVE) $(ZSTD_ARCHIVE) 
 hypervisor_paravane_DEPENDENCIES = hypervisor/hypervisor.lds hypervisor/libcodec.a
 
 # The glue between boot/image.c and the decoders: compiled like them, with 16-byte aligned stacks.
-hypervisor_libcodec_a_SOURCES = hypervisor/boot/codec.c hypervisor/boot/codec_libc.c
+hypervisor_libcodec_a_SOURCES = hypervisor/boot/codec.c hypervisor/boot/codec_libc.c \
+    hypervisor/boot/image.c hypervisor/boot/unpack.c
 hypervisor_libcodec_a_CPPFLAGS = $(HV_CPPFLAGS)
 hypervisor_libcodec_a_CFLAGS = $(HV_CFLAGS) -mpreferred-stack-boundary=4
 

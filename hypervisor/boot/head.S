@@ -159,6 +159,18 @@ switch_stack:
         call    *%rsi
         ud2
 
+/* long call_on_stack(void *top, long (*fn)(void *), void *arg): top is 16-byte aligned. */
+        .global call_on_stack
+call_on_stack:
+        pushq   %rbx
+        movq    %rsp, %rbx
+        movq    %rdi, %rsp
+        movq    %rdx, %rdi
+        call    *%rsi
+        movq    %rbx, %rsp
+        popq    %rbx
+        ret
+
         .section .bss.page_aligned, "aw", @nobits
         .balign CPU_STACK_SIZE
         .global boot_stack

@@ -478,12 +478,14 @@ struct vcpu *vcpu_of(struct domain *d, uint64_t id)
 void vcpu_kick(struct vcpu *v)
 {
     uint32_t waits = VPF_BLOCKED | VPF_POLL;
+    uint32_t flags = READ_ONCE(v->pause_flags);
 
-    if (READ_ONCE(v->pause_flags) & waits) {
+    if (flags & waits) {
+        if (flags & VPF_POLL)
+            WRITE_ONCE(v->evtchn.poll_port, 0);
         if (fetch_and32(&v->pause_flags, ~waits) & waits)
             sched_wake(v);
-    }
-    else if (READ_ONCE(v->sched.running)) {
+    } else if (READ_ONCE(v->sched.running)) {
         softirq_raise_on(READ_ONCE(v->sched.cpu), SOFTIRQ_VCPU);
     }
 }

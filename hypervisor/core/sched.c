@@ -102,8 +102,7 @@ static void enqueue(struct run_queue *rq, struct vcpu *v, bool is_newcomer)
     if (policy_preempts(rq, v, now)) {
         cpumask_clear_atomic(&idle_cpus, rq->cpu);
         softirq_raise_on(rq->cpu, SOFTIRQ_SCHEDULE);
-    }
-    else {
+    } else {
         set_slice_end(rq, now);
     }
 }

@@ -79,7 +79,8 @@ extern struct vcpu *idle_vcpu[MAX_CPUS];
 
 /*
  * Called by sched.c with interrupts off to leave the current stack for `next` (see pv and cpu). It need not return: all
- * bookkeeping is done. Once no CPU holds state of `prev` any more it calls sched_switched(prev), interrupts still off.
+ * bookkeeping is done. Once no CPU holds state of `prev` any more it calls sched_switched(prev), interrupts still off;
+ * once the kernel address space of `next` is loaded, vcpu_publish_runstate(next).
  */
 void context_switch(struct vcpu *prev, struct vcpu *next);
 /* `prev` may run elsewhere from now on. */

@@ -14,8 +14,6 @@
 #include "public/sched.h"
 
 #define MAX_POLL_PORTS  128u
-#define POLL_SEVERAL    UINT32_MAX        /* in evtchn_vcpu.poll_port: look at all events */
-
 static int op_yield(struct vcpu *v UNUSED, void *arg UNUSED)
 {
     sched_yield();
@@ -43,7 +41,6 @@ static int poll(struct vcpu *v, const uint32_t *ports, unsigned nr, uint64_t tim
     int rc;
 
     timer_stop(&v->poll_timer);
-    WRITE_ONCE(v->evtchn.poll_port, nr == 1 ? ports[0] : POLL_SEVERAL);
     (void)fetch_or32(&v->pause_flags, VPF_POLL);
     rc = evtchn_poll_check(v, ports, nr);
     if (rc <= 0 || evtchn_vcpu_pending(v) || (timeout_ns && timeout_ns <= clock_now())) {

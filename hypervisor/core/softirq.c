@@ -52,18 +52,21 @@ bool softirq_pending(void)
 }
 
 /*
- * One bit is taken at a time, since the scheduler's handler may leave this stack for good: what else is pending then stays
- * so, for whoever runs on this CPU next.
+ * In rounds, so that one that raises itself again and again leaves the others their turn. Each bit is cleared only when its
+ * handler is called, since the scheduler's may leave this stack for good: what else is pending then stays so, for whoever
+ * runs on this CPU next.
  */
 void softirq_run(void)
 {
-    uint32_t pending;
+    uint32_t round;
 
-    while ((pending = READ_ONCE(cpu_info()->softirq_pending)) != 0) {
-        unsigned nr = (unsigned)__builtin_ctz(pending);
-        (void)fetch_and32(&cpu_info()->softirq_pending, ~(1u << nr));
-        if (softirq_handler[nr])
-            softirq_handler[nr]();
+    while ((round = READ_ONCE(cpu_info()->softirq_pending)) != 0) {
+        for (; round; round &= round - 1) {
+            unsigned nr = (unsigned)__builtin_ctz(round);
+            (void)fetch_and32(&cpu_info()->softirq_pending, ~(1u << nr));
+            if (softirq_handler[nr])
+                softirq_handler[nr]();
+        }
     }
 }
 

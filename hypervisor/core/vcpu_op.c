@@ -50,6 +50,9 @@ static void poll_expired(void *arg)
 {
     struct vcpu *v = arg;
 
+    if (!(READ_ONCE(v->pause_flags) & VPF_POLL))
+        return;
+    WRITE_ONCE(v->evtchn.poll_port, 0);
     if (fetch_and32(&v->pause_flags, ~VPF_POLL) & VPF_POLL)
         sched_wake(v);
 }

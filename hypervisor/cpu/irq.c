@@ -19,6 +19,7 @@
 #include "cpu/vector.h"
 #include "lib/console.h"
 #include "lib/spinlock.h"
+#include "lib/string.h"
 #include "public/errno.h"
 
 #define NR_ISA_IRQS        16u
@@ -412,6 +413,7 @@ unsigned irq_nr_gsis(void)
 void irq_cpu_init(unsigned cpu)
 {
     vector_map_init(&per_cpu(vectors, cpu));
+    memset(per_cpu(vector_irq, cpu), 0, sizeof(per_cpu(vector_irq, cpu)));
 }
 
 void irq_init(void)

@@ -15,6 +15,13 @@
 static struct spinlock map_lock = SPINLOCK_INIT(LOCK_HYPERVISOR_MAP);
 static uint64_t ioremap_next = IOREMAP_START;
 
+static mfn_t alloc_table(void)
+{
+    return page_alloc(0, ALLOC_ZERO | ALLOC_RESERVE);
+}
+
+mfn_t (*page_table_alloc)(void) = alloc_table;
+
 #define TABLE_FLAGS (PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
 
 static uint64_t level_size(unsigned level)
@@ -31,7 +38,7 @@ static pte_t *entry_at(uint64_t va, unsigned level)
         pte_t *e = &table[pt_index(va, l)];
 
         if (!pte_present(*e)) {
-            mfn_t m = page_alloc(0, ALLOC_ZERO);
+            mfn_t m = page_table_alloc();
 
             if (mfn_eq(m, INVALID_MFN))
                 return NULL;

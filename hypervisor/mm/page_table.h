@@ -6,12 +6,15 @@
 #pragma once
 #include "mm/pte.h"
 
-#define MAP_RW     (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | PTE_NX)
-#define MAP_RO     (PTE_PRESENT | PTE_ACCESSED | PTE_NX)
-#define MAP_RX     (PTE_PRESENT | PTE_ACCESSED)
+#define MAP_RW     (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | PTE_GLOBAL | PTE_NX)
+#define MAP_RO     (PTE_PRESENT | PTE_ACCESSED | PTE_GLOBAL | PTE_NX)
+#define MAP_RX     (PTE_PRESENT | PTE_ACCESSED | PTE_GLOBAL)
 #define MAP_UC     (MAP_RW | PTE_PCD | PTE_PWT)
 
 extern pte_t hyp_l4[PT_ENTRIES];      /* idle address space; slots 256-271 are every guest L4's template */
+
+/* Where new tables come from; boot sets it before there is an allocator. Zeroed, below 4 GiB then. */
+extern mfn_t (*page_table_alloc)(void);
 
 /* Map [va, va + size) to pa with 1 GiB, 2 MiB and 4 KiB pages as alignment and CPU allow. 0 or -XEN_ENOMEM. */
 int hyp_map(uint64_t va, paddr_t pa, uint64_t size, uint64_t flags);

@@ -9,15 +9,16 @@
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/preempt.h"
+#include "cpu/regs.h"
 #include "cpu/smp.h"
 #include "lib/assert.h"
+#include "mm/m2p.h"
 #include "pv/foreign.h"
 #include "pv/page_type.h"
 #include "pv/pv_domain.h"
 #include "pv/pv_mmu.h"
 
 #define CHUNK           32u
-#define MMU_PREEMPTED   0x80000000u
 
 struct update_run {
     struct pv_domain *d;          /* whose tables */
@@ -62,9 +63,10 @@ static int update_m2p(struct update_run *run, const struct mmu_update *req)
 {
     mfn_t m = paddr_to_mfn(req->ptr);
 
-    if (!mfn_valid(m) || frame_owner(frame_of(m)) != run->d->domain.id)
+    if (!mfn_valid(m) || !frame_get(frame_of(m), run->d->domain.id))
         return -XEN_EINVAL;
     m2p_set(m, req->val);
+    frame_put(frame_of(m));
     return 0;
 }
 
@@ -104,7 +106,7 @@ static int update_chunk(struct update_run *run, const struct mmu_update *reqs, u
     return rc;
 }
 
-static int add_done(uint64_t guest, bool accumulate, uint32_t nr)
+int mmu_add_done(uint64_t guest, bool accumulate, uint32_t nr)
 {
     uint32_t before = 0;
 
@@ -150,7 +152,7 @@ long do_mmu_update(uint64_t reqs, uint64_t count64, uint64_t done, uint64_t fore
     run = (struct update_run){ .d = who.tables, .owner = who.frames_owner };
     rc = run_updates(&run, reqs, count, &finished);
     foreign_put(&who);
-    if (add_done(done, restarted, finished) && !rc)
+    if (mmu_add_done(done, restarted, finished) && !rc)
         rc = -XEN_EFAULT;
     if (rc == -XEN_ERESTART)
         return hypercall_restart(reqs + (uint64_t)finished * sizeof(struct mmu_update),

@@ -10,10 +10,11 @@
 struct frame *pv_find_l1(struct pv_vcpu *v, uint64_t va);
 /* CPUs that may hold TLB entries of the vCPUs in a guest's bitmap at `guest` (one word of bits per 64 vCPUs). */
 int pv_vcpu_bitmap_cpus(struct pv_vcpu *v, uint64_t guest, struct cpumask *cpus);
+/* A restarted list's count has this bit: its `done` in guest memory holds a value to add to. */
+#define MMU_PREEMPTED   0x80000000u
+int mmu_add_done(uint64_t guest, bool accumulate, uint32_t nr);
+
 /* MMUEXT_SET_LDT's work (guest_descriptor.c). */
 int pv_set_ldt(struct pv_vcpu *v, uint64_t base, uint32_t entries);
 /* MMUEXT_NEW_BASEPTR and NEW_USER_BASEPTR of the current vCPU. 0, -XEN_EINVAL or -XEN_ERESTART; page_lock held. */
 int pv_new_baseptr(struct pv_vcpu *v, mfn_t m, bool user);
-
-/* The machine-to-phys table: guests read it at M2P_VIRT_START, we write it through the direct map. */
-void m2p_set(mfn_t m, uint64_t pfn);

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Memory at the start of day. head.S has mapped the first 4 GiB; from the firmware's ranges, less what holds the image and
+ * the modules, frames are taken from the top for the tables that describe all memory, and what is left goes to the page
+ * allocator. Frames below 1 MiB and all that is not RAM are the control domain's to map (FRAME_OWNER_IO).
+ */
+#include "boot/memory.h"
+
+#include "cpu/regs.h"
+#include "cpu/smp.h"
+#include "lib/assert.h"
+#include "lib/console.h"
+#include "lib/string.h"
+#include "mm/frame.h"
+#include "mm/page_alloc.h"
+#include "mm/page_table.h"
+#include "pv/page_type.h"
+
+#define LOW_MEMORY   0x100000
+#define BOOT_MAPPED  0x100000000           /* head.S's direct map */
+#define CHUNK        0x200000
+#define MAX_FREE     (BOOT_MAX_RANGES + BOOT_MAX_MODULES + 4)
+
+extern char _image_start[], _rodata_start[], _data_start[], _init_start[], _init_data_start[], _init_end[], _image_end[];
+
+static INITDATA struct { paddr_t start, end; } free_ranges[MAX_FREE];
+static INITDATA unsigned nr_free;
+static uint64_t total_bytes;
+
+static INIT paddr_t image_paddr(const char *va)
+{
+    return (uintptr_t)va - IMAGE_VIRT_START + IMAGE_PHYS_START;
+}
+
+static INIT void add_free(paddr_t start, paddr_t end)
+{
+    start = ALIGN_UP(start, PAGE_SIZE);
+    end = ALIGN_DOWN(end, PAGE_SIZE);
+    if (start < end && nr_free < MAX_FREE) {
+        free_ranges[nr_free].start = start;
+        free_ranges[nr_free++].end = end;
+    }
+}
+
+/* Take [start, end) out of the free ranges. */
+static INIT void remove_free(paddr_t start, paddr_t end)
+{
+    unsigned nr = nr_free;
+
+    start = ALIGN_DOWN(start, PAGE_SIZE);
+    end = ALIGN_UP(end, PAGE_SIZE);
+    for (unsigned i = 0; i < nr; i++) {
+        paddr_t from = free_ranges[i].start, to = free_ranges[i].end;
+
+        if (end <= from || start >= to)
+            continue;
+        free_ranges[i].end = MAX(from, MIN(start, to));
+        if (end < to)
+            add_free(end, to);
+    }
+}
+
+/* From the top of the highest range that has room below `limit`. */
+static INIT paddr_t take_free(uint64_t size, paddr_t limit)
+{
+    paddr_t best = 0;
+    unsigned at = 0;
+
+    for (unsigned i = 0; i < nr_free; i++) {
+        paddr_t end = MIN(free_ranges[i].end, limit), start;
+
+        if (end < free_ranges[i].start + size)
+            continue;
+        start = ALIGN_DOWN(end - size, size);
+        if (start >= free_ranges[i].start && start > best) {
+            best = start;
+            at = i;
+        }
+    }
+    if (best) {
+        paddr_t end = free_ranges[at].end;
+
+        free_ranges[at].end = best;
+        add_free(best + size, end);
+    }
+    return best;
+}
+
+static INIT mfn_t boot_table_page(void)
+{
+    paddr_t pa = take_free(PAGE_SIZE, BOOT_MAPPED);
+
+    if (!pa)
+        panic("cannot start: no memory below 4 GiB for page tables: give the machine more memory");
+    memset(direct_map(pa), 0, PAGE_SIZE);
+    return paddr_to_mfn(pa);
+}
+
+static INIT void map_or_panic(uint64_t va, paddr_t pa, uint64_t size, uint64_t flags)
+{
+    if (hyp_map(va, pa, size, flags))
+        panic("cannot start: mapping %lx bytes at %lx failed: give the machine more memory", size, va);
+}
+
+/* A table over all frames: `size` bytes at `va`, in 2 MiB chunks from anywhere, filled with `byte`. */
+static INIT void make_table(uint64_t va, uint64_t size, uint64_t flags, int byte)
+{
+    for (uint64_t offset = 0; offset < size; offset += CHUNK) {
+        paddr_t pa = take_free(CHUNK, UINT64_MAX);
+
+        if (!pa)
+            panic("cannot start: no memory to describe memory: give the machine at least 128 MiB");
+        memset(direct_map(pa), byte, CHUNK);
+        map_or_panic(va + offset, pa, CHUNK, flags);
+    }
+}
+
+static INIT bool is_ram(const struct boot_range *r)
+{
+    return r->type == E820_RAM && r->size;
+}
+
+static INIT void collect_free(const struct bootinfo *info)
+{
+    for (unsigned i = 0; i < info->nr_ranges; i++) {
+        const struct boot_range *r = &info->ranges[i];
+
+        if (!is_ram(r))
+            continue;
+        total_bytes += r->size;
+        max_mfn = MAX(max_mfn, (r->start + r->size) >> PAGE_SHIFT);
+        add_free(r->start, r->start + r->size);
+    }
+    remove_free(0, LOW_MEMORY);
+    remove_free(IMAGE_PHYS_START, image_paddr(_image_end));
+    for (unsigned i = 0; i < info->nr_modules; i++)
+        remove_free(info->modules[i].start, info->modules[i].start + info->modules[i].size);
+}
+
+/* head.S mapped the first 4 GiB without regard to rights; above that only RAM is mapped. */
+static INIT void extend_direct_map(const struct bootinfo *info)
+{
+    pte_t *l3 = mfn_to_virt(pte_mfn(hyp_l4[pt_index(DIRECT_MAP_START, 4)]));
+
+    for (unsigned i = 0; i < 4; i++) {
+        pte_t *l2 = mfn_to_virt(pte_mfn(l3[i]));
+
+        for (unsigned k = 0; k < PT_ENTRIES; k++)
+            l2[k].v |= MAP_RW;
+    }
+    for (unsigned i = 0; i < info->nr_ranges; i++) {
+        const struct boot_range *r = &info->ranges[i];
+        paddr_t start = ALIGN_UP(MAX(r->start, (paddr_t)BOOT_MAPPED), PAGE_SIZE);
+        paddr_t end = ALIGN_DOWN(r->start + r->size, PAGE_SIZE);
+
+        if (is_ram(r) && start < end)
+            map_or_panic(DIRECT_MAP_START + start, start, end - start, MAP_RW);
+    }
+}
+
+/* Map the image again with a page's rights each, 1 GiB higher, then let the new tables take the old ones' place. */
+static INIT void protect_image(void)
+{
+    const struct { const char *start, *end; uint64_t flags; } parts[] = {
+        { _image_start, _rodata_start, MAP_RX },
+        { _rodata_start, _data_start, MAP_RO },
+        { _data_start, _init_start, MAP_RW },
+        { _init_start, _init_data_start, MAP_RX },
+        { _init_data_start, _image_end, MAP_RW },
+    };
+    pte_t *l3 = mfn_to_virt(pte_mfn(hyp_l4[pt_index(IMAGE_VIRT_START, 4)]));
+    unsigned at = pt_index(IMAGE_VIRT_START, 3);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
+        for (const char *va = parts[i].start; va < parts[i].end; va += PAGE_SIZE)
+            map_or_panic((uintptr_t)va + 0x40000000, image_paddr(va), PAGE_SIZE, parts[i].flags);
+    l3[at] = l3[at + 1];
+    l3[at + 1] = pte(0);
+}
+
+/* The sixteen L4 entries must exist before any guest's L4 table copies them. */
+static INIT void fill_template(void)
+{
+    for (unsigned i = HYP_L4_FIRST; i <= pt_index(DIRECT_MAP_START + (max_mfn << PAGE_SHIFT) - 1, 4); i++)
+        if (!pte_present(hyp_l4[i]))
+            hyp_l4[i] = pte_make(boot_table_page(), PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY |
+                                                        (i == HYP_L4_FIRST ? PTE_USER : 0));
+}
+
+static INIT void own_frames(mfn_t first, mfn_t end, unsigned owner)
+{
+    for (; first.n < end.n && first.n < max_mfn; first.n++)
+        frame_of(first)->ref = (uint64_t)owner << FRAME_OWNER_SHIFT;
+}
+
+static INIT void init_frames(const struct bootinfo *info)
+{
+    mfn_t hole = mfn(0);
+
+    for (unsigned i = 0; i < info->nr_ranges; i++) {
+        const struct boot_range *r = &info->ranges[i];
+        mfn_t start = paddr_to_mfn(ALIGN_UP(r->start, PAGE_SIZE)), end = paddr_to_mfn(r->start + r->size);
+
+        if (!is_ram(r) || start.n >= end.n)
+            continue;
+        own_frames(hole, start, FRAME_OWNER_IO);
+        own_frames(start, end, FRAME_OWNER_HYP);
+        hole = end;
+    }
+    own_frames(mfn(0), paddr_to_mfn(LOW_MEMORY), FRAME_OWNER_IO);
+    for (unsigned i = 0; i < nr_free; i++) {
+        mfn_t start = paddr_to_mfn(free_ranges[i].start);
+
+        page_alloc_init_range(start, paddr_to_mfn(free_ranges[i].end).n - start.n);
+    }
+}
+
+/* A page below 1 MiB for the start of other CPUs, out of the control domain's reach. */
+static INIT void reserve_trampoline(const struct bootinfo *info)
+{
+    for (unsigned i = 0; i < info->nr_ranges; i++) {
+        paddr_t start = MAX(info->ranges[i].start, (paddr_t)0x1000);
+        paddr_t end = MIN(info->ranges[i].start + info->ranges[i].size, (paddr_t)0xa0000);
+
+        if (is_ram(&info->ranges[i]) && end >= start + 2 * PAGE_SIZE)
+            smp_trampoline_page = ALIGN_DOWN(end - PAGE_SIZE, PAGE_SIZE);
+    }
+    if (smp_trampoline_page)
+        mmio_restrict(paddr_to_mfn(smp_trampoline_page), MMIO_NONE);
+}
+
+INIT void memory_init(const struct bootinfo *info)
+{
+    mfn_t (*later)(void) = page_table_alloc;
+
+    page_table_alloc = boot_table_page;
+    collect_free(info);
+    extend_direct_map(info);
+    fill_template();
+    make_table(FRAME_TABLE_START, max_mfn * sizeof(struct frame), MAP_RW, 0);
+    make_table(M2P_VIRT_START, max_mfn * sizeof(uint64_t), MAP_RO | PTE_USER, 0xff);
+    protect_image();
+    hyp_l4[0] = pte(0);
+    page_table_alloc = later;
+    tlb_flush_local_all();
+    reserve_trampoline(info);
+    init_frames(info);
+    log_info("memory: %lu MiB, %lu MiB free after tables", total_bytes >> 20,
+             page_alloc_free_pages() >> (20 - PAGE_SHIFT));
+}
+
+static INIT void release(paddr_t start, paddr_t end)
+{
+    start = ALIGN_UP(start, PAGE_SIZE);
+    end = ALIGN_DOWN(end, PAGE_SIZE);
+    if (start < end && end <= max_mfn << PAGE_SHIFT)
+        page_alloc_init_range(paddr_to_mfn(start), (end - start) >> PAGE_SHIFT);
+}
+
+INIT void memory_release_modules(const struct bootinfo *info)
+{
+    for (unsigned i = 0; i < info->nr_modules; i++) {
+        const struct boot_module *m = &info->modules[i];
+
+        release(ALIGN_DOWN(m->start, PAGE_SIZE), ALIGN_UP(m->start + m->size, PAGE_SIZE));
+    }
+}
+
+void memory_release_init(void)
+{
+    for (const char *va = _init_start; va < _init_end; va += PAGE_SIZE)
+        *hyp_l1_entry((uintptr_t)va) = pte(0);
+    tlb_flush_mask(&online_cpus, FLUSH_TLB_ALL_VA);
+    page_alloc_init_range(paddr_to_mfn((uintptr_t)_init_start - IMAGE_VIRT_START + IMAGE_PHYS_START),
+                          (uint64_t)(_init_end - _init_start) >> PAGE_SHIFT);
+}
+
+uint64_t memory_total(void)
+{
+    return total_bytes;
+}
