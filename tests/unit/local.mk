@@ -57,3 +57,13 @@ UNIT_TESTS += tests/unit/test_clock_math tests/unit/test_vector tests/unit/test_
 tests_unit_test_clock_math_SOURCES = tests/unit/test_clock_math.c hypervisor/cpu/clock_math.c
 tests_unit_test_vector_SOURCES = tests/unit/test_vector.c hypervisor/cpu/vector.c
 tests_unit_test_rtc_SOURCES = tests/unit/test_rtc.c hypervisor/cpu/rtc_date.c
+
+# Timers, scheduler and domains: time and other CPUs are the test's (fake_time.h).
+FAKE_TIME = tests/unit/fake/fake_time.c tests/unit/fake/fake_time.h hypervisor/lib/rbtree.c $(DEBUG_LOCKS)
+
+UNIT_TESTS += tests/unit/test_softirq tests/unit/test_timer
+tests_unit_test_softirq_SOURCES = tests/unit/test_softirq.c hypervisor/core/softirq.c $(FAKE_TIME)
+tests_unit_test_softirq_CPPFLAGS = $(DEBUG_BUILD)
+tests_unit_test_timer_SOURCES = tests/unit/test_timer.c hypervisor/core/timer.c \
+    hypervisor/core/softirq.c $(FAKE_TIME)
+tests_unit_test_timer_CPPFLAGS = $(DEBUG_BUILD)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cpu/percpu.h"
 #include "mm/frame.h"
 #include "mm/layout.h"
 
@@ -13,6 +14,7 @@ _Thread_local unsigned fake_cpu;
 bool fake_irqs_off[MAX_CPUS];
 struct vcpu *fake_current[MAX_CPUS];
 struct cpu_user_regs *fake_guest_regs[MAX_CPUS];
+struct cpu_info fake_cpu_info[MAX_CPUS];
 
 struct frame *frame_table;
 uint64_t max_mfn;

@@ -15,6 +15,23 @@ struct vcpu;
 #define per_cpu(name, cpu) (name##__percpu[cpu])
 #define this_cpu(name) per_cpu(name, cpu_id())
 
+// What code under test reaches through it; who runs is fake_current, as current_vcpu() says.
+struct cpu_info {
+    struct vcpu *current;
+    uint32_t softirq_pending;
+};
+extern struct cpu_info fake_cpu_info[MAX_CPUS];
+
+static inline struct cpu_info *cpu_info_of(unsigned cpu)
+{
+    return &fake_cpu_info[cpu];
+}
+
+static inline struct cpu_info *cpu_info(void)
+{
+    return &fake_cpu_info[fake_cpu];
+}
+
 static inline unsigned cpu_id(void)
 {
     return fake_cpu;
