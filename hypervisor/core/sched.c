@@ -185,6 +185,16 @@ void sched_unpark(struct vcpu *v)
     sched_wake(v);
 }
 
+void sched_charge(struct vcpu *v)
+{
+    unsigned long flags = irq_save();
+    struct run_queue *rq = queue_lock(v);
+
+    if (rq->current == v)
+        policy_charge(rq, clock_now());
+    spin_unlock_irqrestore(&rq->lock, flags);
+}
+
 void sched_yield(void)
 {
     struct vcpu *v = current_vcpu();

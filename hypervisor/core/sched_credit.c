@@ -319,6 +319,10 @@ int sched_set_weight_cap(struct domain *d, uint32_t weight, uint32_t cap)
 
     if (!weight || weight > SCHED_MAX_WEIGHT || cap > 100 * MAX_CPUS)
         return -XEN_EINVAL;
+    for (unsigned i = 0; i < d->max_vcpus; i++) {
+        if (d->vcpu[i])
+            sched_charge(d->vcpu[i]);
+    }
     set_weight(s, weight);
     flags = spin_lock_irqsave(&s->budget_lock);
     WRITE_ONCE(s->cap, cap);

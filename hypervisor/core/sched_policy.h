@@ -59,6 +59,8 @@ bool policy_pulls(const struct run_queue *rq, const struct vcpu *v, uint64_t now
 
 /* In sched.c: the budget of `v`'s domain changed. If it is parked it goes on, if it runs its slice is set anew. */
 void sched_unpark(struct vcpu *v);
+/* In sched.c: settle what `v` has used so far, before weight or cap change. */
+void sched_charge(struct vcpu *v);
 
 /* Caps. Has the vCPU's domain CPU time left? The budget has a lock of its own, inside that of the queue. */
 bool policy_may_run(struct vcpu *v, uint64_t now);

@@ -67,3 +67,11 @@ tests_unit_test_softirq_CPPFLAGS = $(DEBUG_BUILD)
 tests_unit_test_timer_SOURCES = tests/unit/test_timer.c hypervisor/core/timer.c \
     hypervisor/core/softirq.c $(FAKE_TIME)
 tests_unit_test_timer_CPPFLAGS = $(DEBUG_BUILD)
+
+# The tree's order function is wrapped to count comparisons.
+UNIT_TESTS += tests/unit/test_sched
+tests_unit_test_sched_SOURCES = tests/unit/test_sched.c tests/unit/sched_sim.c tests/unit/sched_sim.h \
+    hypervisor/core/sched.c hypervisor/core/sched_credit.c hypervisor/core/timer.c \
+    hypervisor/core/softirq.c $(FAKE_TIME)
+tests_unit_test_sched_CPPFLAGS = $(DEBUG_BUILD)
+tests_unit_test_sched_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=rb_insert
