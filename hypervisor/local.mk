@@ -75,6 +75,9 @@ hypervisor_sources += \
     hypervisor/core/event_2l.c \
     hypervisor/core/event_channel.c \
     hypervisor/core/event_fifo.c \
+    hypervisor/core/grant_copy.c \
+    hypervisor/core/grant_map.c \
+    hypervisor/core/grant_table.c \
     hypervisor/core/sched.c \
     hypervisor/core/sched_credit.c \
     hypervisor/core/sched_op.c \

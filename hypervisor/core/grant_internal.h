@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What grant_table.c, grant_map.c and grant_copy.c share; nobody else includes it.
+ *
+ * An entry is pinned while it is mapped or copied: counts of readers and writers in its struct grant_active, and the flags
+ * GTF_reading and GTF_writing in the guest's own entry, which tell the guest that it must not reuse the frame. What an
+ * entry says is read when it is first pinned and believed from then on; the guest may write what it likes meanwhile.
+ */
+#pragma once
+#include "core/domain.h"
+#include "lib/spinlock.h"
+#include "lib/types.h"
+#include "public/grant_table.h"
+
+#define GRANTS_PER_FRAME    ((uint32_t)(PAGE_SIZE / sizeof(struct grant_entry_v1)))
+#define MAPS_PER_FRAME      512u         /* what one maptrack frame of the limit stands for */
+#define UNMAP_GROUP         32u          /* unmaps that share one TLB flush */
+
+struct grant_active {
+    uint32_t frame;                      /* as the entry named it when it was pinned first */
+    uint32_t readers, writers;
+    domid_t domid;                       /* who has it pinned; the only one while it is */
+};
+
+/* A mapping that a domain has of somebody's grant; its handle is its index. */
+struct grant_maptrack {
+    uint32_t ref;
+    uint32_t frame;
+    domid_t domid;                       /* who granted */
+    uint16_t flags;                      /* GNTMAP_* of what is still mapped; MAPTRACK_BUSY; 0: free */
+    uint32_t next_free;
+};
+
+#define MAPTRACK_BUSY       0x8000u      /* being mapped or unmapped: nobody else's to touch */
+#define MAPTRACK_MAPPED     ((uint16_t)(GNTMAP_host_map | GNTMAP_device_map))
+#define NO_HANDLE           UINT32_MAX
+
+struct grant_table {
+    struct spinlock lock;                /* LOCK_GRANT_TABLE; guards what follows and the entries' pins */
+    uint32_t nr_frames;
+    uint32_t max_frames;
+    struct grant_entry_v1 *frame[MAX_GRANT_FRAMES];     /* shared with the guest; NULL again when it dies */
+    struct grant_active *active[MAX_GRANT_FRAMES];
+
+    struct spinlock maps_lock;           /* LOCK_GRANT_MAPS; guards what follows */
+    uint32_t nr_maps;                    /* handles that exist */
+    uint32_t max_maps;
+    uint32_t first_free;                 /* handle, or NO_HANDLE */
+    struct grant_maptrack **maps;        /* in pages */
+};
+
+/* One list of operations, by the current vCPU. */
+struct grant_batch {
+    struct vcpu *v;
+    struct domain *d;
+    struct domain *far;                  /* whom the last operation named: referenced; NULL: nobody yet */
+    unsigned nr_unmapped;                /* whose pins go after the TLB flush */
+    struct grant_maptrack unmapped[UNMAP_GROUP];
+};
+
+/* Domain `id`, kept until another one is asked for; NULL if there is none. DOMID_SELF is nobody. */
+struct domain *grant_batch_domain(struct grant_batch *b, domid_t id);
+
+/* Let `user` use entry `ref` of d's table: GNTST_okay and the frame it names, else nothing happened. */
+int16_t grant_pin(struct domain *d, grant_ref_t ref, const struct domain *user, bool readonly, mfn_t *out);
+void grant_unpin(struct domain *d, grant_ref_t ref, bool readonly);
+
+/* grant_map.c, grant_copy.c: one element of a list each. */
+void grant_map_ref(struct grant_batch *b, void *arg);
+void grant_unmap_ref(struct grant_batch *b, void *arg);
+void grant_unmap_and_replace(struct grant_batch *b, void *arg);
+void grant_copy(struct grant_batch *b, void *arg);
+/* Flush TLBs and drop the pins of what was unmapped. */
+void grant_unmap_finish(struct grant_batch *b);
+
+int grant_maps_create(struct grant_table *gt, unsigned max_frames);
+/* Drop all that `d` has mapped; -XEN_ERESTART to be called again. */
+int grant_maps_relinquish(struct domain *d);
+void grant_maps_destroy(struct grant_table *gt);
