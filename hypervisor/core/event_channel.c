@@ -532,12 +532,6 @@ static int op_close(struct vcpu *v, void *arg)
     return evtchn_close(v->domain, ((const struct evtchn_close *)arg)->port);
 }
 
-/* In multicalls of unusual shape only: do_event_channel_op() has the fast way. */
-static int op_send(struct vcpu *v, void *arg)
-{
-    return evtchn_send(v->domain, ((const struct evtchn_send *)arg)->port);
-}
-
 static void describe(const struct evtchn *chn, struct evtchn_status *op)
 {
     memset(&op->u, 0, sizeof(op->u));
@@ -696,18 +690,64 @@ static int op_set_priority(struct vcpu *v, void *arg)
     return rc;
 }
 
+/*
+ * Operations that open a port and answer with its number. If the answer can not be written the port is closed again: nobody
+ * would ever know of it.
+ */
+struct opening_op {
+    int (*handler)(struct vcpu *v, void *arg);
+    uint8_t size;
+    uint8_t port_offset;
+};
+
+#define OPENS(name, port)   { op_##name, sizeof(struct evtchn_##name), offsetof(struct evtchn_##name, port) }
+#define MAX_OPENING_SIZE    16u
+
+static const struct opening_op opening_ops[] = {
+    [EVTCHNOP_bind_interdomain] = OPENS(bind_interdomain, local_port),
+    [EVTCHNOP_bind_virq] = OPENS(bind_virq, port),
+    [EVTCHNOP_bind_pirq] = OPENS(bind_pirq, port),
+    [EVTCHNOP_alloc_unbound] = OPENS(alloc_unbound, port),
+    [EVTCHNOP_bind_ipi] = OPENS(bind_ipi, port),
+};
+
+static void close_untold(struct vcpu *v, domid_t id, uint32_t port)
+{
+    struct domain *d;
+
+    if (target_domain(v, id, &d))
+        return;
+    (void)evtchn_close(d, port);
+    domain_put(d);
+}
+
+static long do_opening(uint64_t cmd, uint64_t arg)
+{
+    const struct opening_op *op = &opening_ops[cmd];
+    struct vcpu *v = current_vcpu();
+    uint64_t copy[MAX_OPENING_SIZE / sizeof(uint64_t)];
+    domid_t whose = DOMID_SELF;
+    uint32_t port;
+    int rc;
+
+    if (copy_from_guest(copy, arg, op->size))
+        return -XEN_EFAULT;
+    if (cmd == EVTCHNOP_alloc_unbound)
+        whose = ((const struct evtchn_alloc_unbound *)(const void *)copy)->dom;
+    rc = op->handler(v, copy);
+    if (rc || !copy_to_guest(arg, copy, op->size))
+        return rc;
+    memcpy(&port, (const uint8_t *)copy + op->port_offset, sizeof(port));
+    close_untold(v, whose, port);
+    return -XEN_EFAULT;
+}
+
 #define IN(name)      { op_##name, sizeof(struct evtchn_##name), SUBOP_IN }
 #define IN_OUT(name)  { op_##name, sizeof(struct evtchn_##name), SUBOP_IN | SUBOP_OUT }
 
-static const struct subop event_channel_ops[] = {
-    [EVTCHNOP_bind_interdomain] = IN_OUT(bind_interdomain),
-    [EVTCHNOP_bind_virq] = IN_OUT(bind_virq),
-    [EVTCHNOP_bind_pirq] = IN_OUT(bind_pirq),
+static const struct subop other_ops[] = {
     [EVTCHNOP_close] = IN(close),
-    [EVTCHNOP_send] = IN(send),
     [EVTCHNOP_status] = IN_OUT(status),
-    [EVTCHNOP_alloc_unbound] = IN_OUT(alloc_unbound),
-    [EVTCHNOP_bind_ipi] = IN_OUT(bind_ipi),
     [EVTCHNOP_bind_vcpu] = IN(bind_vcpu),
     [EVTCHNOP_unmask] = IN(unmask),
     [EVTCHNOP_reset] = IN(reset),
@@ -716,6 +756,7 @@ static const struct subop event_channel_ops[] = {
     [EVTCHNOP_set_priority] = IN(set_priority),
 };
 
+/* Sending comes first: it is what guests do all day. */
 long do_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
     struct evtchn_send send;
@@ -726,6 +767,8 @@ long do_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_
             return -XEN_EFAULT;
         return evtchn_send(current_domain(), send.port);
     }
-    rc = subop_dispatch(event_channel_ops, ARRAY_SIZE(event_channel_ops), cmd, arg);
+    if (cmd < ARRAY_SIZE(opening_ops) && opening_ops[cmd].handler)
+        return do_opening(cmd, arg);
+    rc = subop_dispatch(other_ops, ARRAY_SIZE(other_ops), cmd, arg);
     return rc == -XEN_ERESTART ? hypercall_restart(cmd, arg, 0, 0, 0) : rc;
 }
