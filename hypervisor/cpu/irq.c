@@ -13,7 +13,6 @@
 #include "cpu/ioapic.h"
 #include "cpu/lapic.h"
 #include "cpu/percpu.h"
-#include "cpu/regs.h"
 #include "cpu/smp.h"
 #include "cpu/upcall.h"
 #include "cpu/vector.h"
@@ -30,12 +29,6 @@
 #define MADT_POLARITY_LOW  0x3u
 #define MADT_TRIGGER_MASK  0xcu
 #define MADT_TRIGGER_LEVEL 0xcu
-
-#define PIC_MASTER_COMMAND 0x20
-#define PIC_MASTER_DATA    0x21
-#define PIC_SLAVE_COMMAND  0xa0
-#define PIC_SLAVE_DATA     0xa1
-#define PIC_FIRST_VECTOR   0x20     /* masked; a spurious one still comes, at this vector + 7 or + 15 */
 
 struct irq_place {
     unsigned cpu;
@@ -376,21 +369,6 @@ void irq_dispatch(unsigned vector)
         irq_device_interrupt(vector);
 }
 
-/* Both 8259s: vectors out of the way of exceptions, everything masked. */
-static void pic_disable(void)
-{
-    outb(PIC_MASTER_COMMAND, 0x11);
-    outb(PIC_SLAVE_COMMAND, 0x11);
-    outb(PIC_MASTER_DATA, PIC_FIRST_VECTOR);
-    outb(PIC_SLAVE_DATA, PIC_FIRST_VECTOR + 8);
-    outb(PIC_MASTER_DATA, 0x04);
-    outb(PIC_SLAVE_DATA, 0x02);
-    outb(PIC_MASTER_DATA, 0x01);
-    outb(PIC_SLAVE_DATA, 0x01);
-    outb(PIC_MASTER_DATA, 0xff);
-    outb(PIC_SLAVE_DATA, 0xff);
-}
-
 void irq_override(unsigned isa, unsigned gsi, uint16_t flags)
 {
     if (isa >= NR_ISA_IRQS)
@@ -431,6 +409,5 @@ void irq_init(void)
         line->is_level = (isa_flags[isa] & MADT_TRIGGER_MASK) == MADT_TRIGGER_LEVEL;
         line->is_active_low = (isa_flags[isa] & MADT_POLARITY_MASK) == MADT_POLARITY_LOW;
     }
-    pic_disable();
     irq_cpu_init(0);
 }

@@ -24,7 +24,7 @@ struct irq_msi_message { uint64_t address; uint32_t data; };
 typedef void (*irq_handler_fn)(unsigned irq, void *arg);
 
 /*
- * Boot CPU, after ioapic_add() and irq_override(): silence the 8259s, let GSIs below 16 be ISA interrupts (edge, active
+ * Boot CPU, after ioapic_add() and irq_override(): let GSIs below 16 be ISA interrupts (edge, active
  * high), those above PCI interrupts (level, active low), as far as no override says otherwise.
  */
 void irq_init(void);

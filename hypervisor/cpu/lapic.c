@@ -46,6 +46,12 @@ enum {
 #define TIMER_DIVIDE_BY_1      0xbu
 #define MAX_ICR_SPINS          100000u
 
+#define PIC_MASTER_COMMAND 0x20
+#define PIC_MASTER_DATA    0x21
+#define PIC_SLAVE_COMMAND  0xa0
+#define PIC_SLAVE_DATA     0xa1
+#define PIC_FIRST_VECTOR   0x20     /* masked; a spurious one still comes, at this vector + 7 or + 15 */
+
 static volatile uint32_t *lapic_registers;
 static paddr_t lapic_address;
 static bool is_x2apic;
@@ -65,8 +71,27 @@ static void lapic_write(unsigned reg, uint32_t value)
         lapic_registers[reg / 4] = value;
 }
 
+/*
+ * Both 8259s: vectors out of the way of exceptions, everything masked. Before LINT0 is: a request that
+ * waits there would stay behind (QEMU then takes an interrupt without a vector).
+ */
+static void pic_disable(void)
+{
+    outb(PIC_MASTER_COMMAND, 0x11);
+    outb(PIC_SLAVE_COMMAND, 0x11);
+    outb(PIC_MASTER_DATA, PIC_FIRST_VECTOR);
+    outb(PIC_SLAVE_DATA, PIC_FIRST_VECTOR + 8);
+    outb(PIC_MASTER_DATA, 0x04);
+    outb(PIC_SLAVE_DATA, 0x02);
+    outb(PIC_MASTER_DATA, 0x01);
+    outb(PIC_SLAVE_DATA, 0x01);
+    outb(PIC_MASTER_DATA, 0xff);
+    outb(PIC_SLAVE_DATA, 0xff);
+}
+
 void lapic_init(paddr_t address)
 {
+    pic_disable();
     lapic_address = address ? address : LAPIC_DEFAULT_ADDRESS;
     is_x2apic = cpu_features.x2apic;
     if (!is_x2apic)

@@ -6,7 +6,7 @@
 #pragma once
 #include "lib/types.h"
 
-/* Boot CPU: choose the mode and map the registers at `address` (0: the architectural one). Then lapic_cpu_init(). */
+/* Boot CPU: silence the 8259s, choose the mode and map the registers at `address` (0: the architectural one). Then lapic_cpu_init(). */
 void lapic_init(paddr_t address);
 /* Each CPU: enable it, route LINT0 nowhere and LINT1 to NMI, leave the timer off. */
 void lapic_cpu_init(void);
