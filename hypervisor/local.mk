@@ -19,6 +19,12 @@ hypervisor_sources = \
     hypervisor/cpu/descriptor.c \
     hypervisor/cpu/percpu.c \
     hypervisor/cpu/trap.c \
+    hypervisor/core/console_io.c \
+    hypervisor/core/hypercall.c \
+    hypervisor/core/machine.c \
+    hypervisor/core/memory_op.c \
+    hypervisor/core/platform_op.c \
+    hypervisor/core/version.c \
     hypervisor/mm/m2p.c \
     hypervisor/mm/page_table.c \
     hypervisor/boot/acpi.c \
@@ -30,10 +36,12 @@ hypervisor_sources = \
     hypervisor/boot/options.c \
     hypervisor/pv/foreign.c \
     hypervisor/pv/grant_pv.c \
+    hypervisor/pv/hypercall_table.c \
     hypervisor/pv/mmio.c \
     hypervisor/pv/mmu_update.c \
     hypervisor/pv/mmuext_op.c \
     hypervisor/pv/page_type.c \
+    hypervisor/pv/pv_boot.c \
     hypervisor/pv/pt_write_fault.c
 
 hypervisor_sources += \

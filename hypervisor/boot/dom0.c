@@ -15,7 +15,7 @@
 #include "boot/options.h"
 #include "boot/unpack.h"
 #include "core/domain.h"
-#include "core/pirq.h"
+#include "core/irq_guest.h"
 #include "cpu/regs.h"
 #include "cpu/smp.h"
 #include "lib/console.h"

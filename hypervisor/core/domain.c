@@ -489,3 +489,12 @@ void vcpu_kick(struct vcpu *v)
         softirq_raise_on(READ_ONCE(v->sched.cpu), SOFTIRQ_VCPU);
     }
 }
+
+void domains_update_wallclock(void)
+{
+    spin_lock(&domain_list_lock);
+    for (struct domain *d = domain_list; d; d = d->next)
+        if (d->is_built)
+            d->ops->update_wallclock(d);
+    spin_unlock(&domain_list_lock);
+}

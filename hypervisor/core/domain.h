@@ -137,6 +137,9 @@ void domain_frame_freed(struct frame *f);
 /* Make a page of ours owned by `d` without counting it (shared_info, grant status): one reference for us. */
 void domain_share_frame(struct domain *d, mfn_t m);
 
+/* The wall clock was set: tell every domain. */
+void domains_update_wallclock(void);
+
 struct vcpu *vcpu_of(struct domain *d, uint64_t id);   /* NULL if out of range or absent; speculation-safe index */
 /* What the guest should look at again: events, timers. Ends a block or poll, or interrupts it. Any context. */
 void vcpu_kick(struct vcpu *v);

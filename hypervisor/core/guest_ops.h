@@ -29,6 +29,8 @@ struct guest_ops {
     int (*set_iobitmap)(struct vcpu *v, uint64_t bitmap, uint32_t nr_ports);
     /* Time parameters of `v` changed: write its vcpu_time_info. Any CPU may call for current only. */
     void (*update_time)(struct vcpu *v);
+    /* The wall clock was set: write the domain's copy. Any CPU. */
+    void (*update_wallclock)(struct domain *d);
     /*
      * Grant mappings, for the current vCPU: write or clear a leaf that maps `m`. `addr` is a linear address, or the
      * machine address of an L1 entry when GNTMAP_contains_pte is in `flags`. map takes the references that the

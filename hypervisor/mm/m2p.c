@@ -3,6 +3,7 @@
 #include "mm/m2p.h"
 
 #include "lib/compiler.h"
+#include "mm/layout.h"
 #include "mm/page_table.h"
 
 #define CHUNK_MASK UINT64_C(0x1fffff)

@@ -15,6 +15,7 @@
 
 #define GDT_FRAMES     14                 /* guest's descriptor frames below ours: FIRST_RESERVED_GDT_PAGE */
 #define LDT_FRAMES     16
+#define NO_CPU         UINT32_MAX
 
 struct pv_trap {                          /* checked copy of struct trap_info */
     uint64_t address;                     /* canonical, 0: none */
@@ -35,7 +36,7 @@ struct pv_vcpu {
     uint8_t fpu_ts;                       /* the guest set CR0.TS */
     uint8_t nmi_pending, nmi_masked;
     uint8_t iopl;                         /* 0..3, virtual */
-    uint8_t loaded_once;
+    uint8_t wallclock_written;
     uint64_t cr3_kernel, cr3_user;        /* machine addresses; user 0: none. Referenced, typed L4 */
     uint64_t kernel_sp;                   /* where a trap from user mode starts to push */
     uint64_t kernel_ss;
@@ -50,9 +51,17 @@ struct pv_vcpu {
     uint64_t cr2;
     uint64_t debugreg[8];                 /* 0-3, 6, 7: checked; 5 unused */
     struct fpu_state *fpu;
+    unsigned state_cpu;                   /* CPU whose registers still hold this state while it is `loaded` there; NO_CPU */
+
+    /* pv_time.c: what the guest was told last. */
+    uint32_t time_version;                /* of its vcpu_time_info: ours, the guest's copy is never read */
+    uint32_t time_params_version;
+    unsigned time_cpu;
 
     /* Descriptor tables: this vCPU's window slot, and what it maps. Under the domain's page_lock. */
     unsigned window;
+    unsigned window_cpu;                  /* whose descriptor page the window shows; NO_CPU: none yet */
+    pte_t *window_l1;                     /* the entries that map the window: 16 of the GDT, 16 of the LDT */
     uint32_t gdt_entries;                 /* guest's part */
     struct frame *gdt_frame[GDT_FRAMES];
     uint64_t ldt_base;

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The start of day: a list of calls, in the order that they depend on each other. No logic beyond taking numbers from the
+ * boot-time parsers to the rooms that need them. Runs on the boot stack, then on the boot CPU's own.
+ */
+#include <stdarg.h>
+
+#include "boot/acpi.h"
+#include "boot/bootinfo.h"
+#include "boot/dom0.h"
+#include "boot/memory.h"
+#include "boot/options.h"
+#include "core/console_io.h"
+#include "core/domain.h"
+#include "core/machine.h"
+#include "core/sched.h"
+#include "core/softirq.h"
+#include "core/timer.h"
+#include "cpu/clock.h"
+#include "cpu/cpu_feature.h"
+#include "cpu/descriptor.h"
+#include "cpu/ioapic.h"
+#include "cpu/irq.h"
+#include "cpu/irqflags.h"
+#include "cpu/lapic.h"
+#include "cpu/mitigation.h"
+#include "cpu/pci_config.h"
+#include "cpu/platform_timer.h"
+#include "cpu/power.h"
+#include "cpu/regs.h"
+#include "cpu/smp.h"
+#include "cpu/trap.h"
+#include "cpu/uart.h"
+#include "lib/console.h"
+#include "lib/printf.h"
+#include "mm/page_table.h"
+#include "pv/page_type.h"
+
+#define VERSION "0.1"
+#define LOW_4G  0x100000000
+
+static INITDATA struct bootinfo bootinfo;
+static INITDATA struct acpi_info acpi;
+
+void boot_main(uint32_t magic, uint32_t info);
+void switch_stack(void *top, void (*fn)(void)) NORETURN;
+void reset_stack_and_jump(void (*fn)(void)) NORETURN;
+
+INIT void boot_stop(const char *format, ...)
+{
+    char why[256];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, sizeof(why), format, args);
+    va_end(args);
+    log_err("cannot start: %s", why);
+    if (options.noreboot)
+        machine_halt();
+    log_err("rebooting in 5 seconds");
+    for (unsigned i = 0; i < 5000; i++)
+        clock_delay_us(1000);
+    machine_reboot();
+}
+
+static void panic_end(void)
+{
+    smp_stop_others();
+    if (options.noreboot)
+        machine_halt();
+    machine_reboot();
+}
+
+/* head.S maps the first 4 GiB, which is where boot loaders and firmware put what they tell us. */
+static INIT const void *map_low(paddr_t start, size_t size)
+{
+    return start < LOW_4G && size <= LOW_4G - start ? direct_map(start) : NULL;
+}
+
+static INIT void start_console(void)
+{
+    const struct uart_config config = {
+        .io_base = options.com1.io_base, .baud = options.com1.baud, .data_bits = options.com1.data_bits,
+        .stop_bits = options.com1.stop_bits, .parity = (uint8_t)options.com1.parity,
+    };
+
+    if (options.console & OPTION_CONSOLE_COM1)
+        uart_init(&config);
+    log_info("version " VERSION ", loaded by %s", bootinfo.loader[0] ? bootinfo.loader : "an unnamed loader");
+    if (bootinfo.cmdline[0])
+        log_info("command line: %s", bootinfo.cmdline);
+}
+
+static INIT void read_firmware(void)
+{
+    int rc = acpi_parse(bootinfo.rsdp, map_low, &acpi);
+    const struct acpi_fadt *f = &acpi.fadt;
+
+    if (rc)
+        log_warn("warning: no ACPI tables: one CPU, no IO-APIC, no power-off");
+    else if (acpi.problem)
+        log_warn("warning: ACPI: %s", acpi.problem);
+    if (f->is_valid)
+        power_init(&(struct power_registers){
+            .pm1a_control = f->pm1a_control.space == ACPI_SPACE_IO ? (uint16_t)f->pm1a_control.address : 0,
+            .pm1b_control = f->pm1b_control.space == ACPI_SPACE_IO ? (uint16_t)f->pm1b_control.address : 0,
+            .reset_is_memory = f->reset.space == ACPI_SPACE_MEMORY,
+            .reset_address = f->reset.space == ACPI_SPACE_NONE ? 0 : f->reset.address,
+            .reset_value = f->reset_value,
+        });
+}
+
+static INIT void start_interrupts(void)
+{
+    lapic_init(acpi.lapic_address);
+    mmio_restrict(paddr_to_mfn(acpi.lapic_address ? acpi.lapic_address : 0xfee00000), MMIO_NONE);
+    for (unsigned i = 0; i < acpi.nr_ioapics; i++) {
+        if (ioapic_add(acpi.ioapics[i].id, acpi.ioapics[i].address, acpi.ioapics[i].gsi_base))
+            log_warn("warning: IO-APIC %u left out", acpi.ioapics[i].id);
+        mmio_restrict(paddr_to_mfn(acpi.ioapics[i].address), MMIO_READ);
+    }
+    for (unsigned i = 0; i < acpi.nr_overrides; i++)
+        irq_override(acpi.overrides[i].source, acpi.overrides[i].gsi, acpi.overrides[i].flags);
+    irq_init();
+    irq_cpu_init(0);
+    lapic_cpu_init();
+}
+
+static INIT void start_clock(void)
+{
+    const struct acpi_register *pm = &acpi.fadt.pm_timer;
+
+    if (acpi.hpet.is_valid) {
+        hpet_init(acpi.hpet.address);
+        mmio_restrict(paddr_to_mfn(acpi.hpet.address), MMIO_READ);
+    }
+    if (acpi.fadt.is_valid && pm->space == ACPI_SPACE_IO)
+        pmtimer_init((uint16_t)pm->address, acpi.fadt.pm_timer_is_32bit);
+    clock_init();
+    console_set_clock(clock_now);
+}
+
+static INIT void start_cpus(void)
+{
+    uint32_t ids[ACPI_MAX_CPUS];
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < acpi.nr_cpus; i++)
+        if (acpi.cpus[i].is_enabled)
+            ids[nr++] = acpi.cpus[i].apic_id;
+    if (nr > 1 && !smp_trampoline_page)
+        log_warn("warning: no free page below 1 MiB: other CPUs stay off");
+    else
+        smp_boot(ids, nr, options.maxcpus);
+    log_info("%u CPU%s", nr_cpus, nr_cpus == 1 ? "" : "s");
+}
+
+/* Other CPUs arrive here, each on its own stack. */
+void smp_secondary_main(void)
+{
+    cpu_features_enable();
+    descriptor_cpu_init();
+    lapic_cpu_init();
+    sched_cpu_init(cpu_id());
+    smp_mark_online();
+    clock_cpu_init();
+    irq_enable();
+    reset_stack_and_jump(sched_idle_loop);
+}
+
+static struct timer refine_timer;
+
+static void refine(void *arg)
+{
+    (void)arg;
+    clock_refine();
+    timer_set(&refine_timer, clock_now() + 1000000000);
+}
+
+static void run_control_domain(void)
+{
+    memory_release_init();
+    timer_init(&refine_timer, refine, NULL, 0);
+    refine(NULL);
+    __sync_fetch_and_and(&control_domain->vcpu[0]->pause_flags, ~VPF_DOWN);
+    sched_wake(control_domain->vcpu[0]);
+    reset_stack_and_jump(sched_idle_loop);
+}
+
+static INIT void start_core(void)
+{
+    softirq_init();
+    timer_subsystem_init();
+    domain_subsystem_init();
+    sched_init();
+    sched_cpu_init(0);
+    clock_cpu_init();
+}
+
+static INIT void publish_machine(void)
+{
+    crash_halts_machine = options.noreboot;
+    for (unsigned i = 0; i < bootinfo.nr_ranges; i++)
+        machine_add_range(bootinfo.ranges[i].start, bootinfo.ranges[i].size, bootinfo.ranges[i].type);
+    machine_set_cmdline(bootinfo.cmdline);
+}
+
+/* The boot CPU, on its own stack. */
+static INIT void boot_cpu_main(void)
+{
+    descriptor_cpu_init();
+    if (cpu_features.smap)
+        smap_enable();
+    read_firmware();
+    start_interrupts();
+    start_clock();
+    start_core();
+    irq_enable();
+    start_cpus();
+    mitigation_init();
+    publish_machine();
+    console_io_init(irq_isa_to_gsi(options.com1.irq));
+    for (unsigned i = 0; i < acpi.nr_mcfgs; i++)
+        pci_add_mmcfg(acpi.mcfgs[i].address, acpi.mcfgs[i].segment, acpi.mcfgs[i].first_bus, acpi.mcfgs[i].last_bus);
+    dom0_build(&bootinfo);
+    memory_release_modules(&bootinfo);
+    switch_stack((void *)cpu_info(), run_control_domain);
+}
+
+INIT void boot_main(uint32_t magic, uint32_t info)
+{
+    const char *why = NULL;
+    int rc = bootinfo_parse(magic, info, map_low, &bootinfo, &why);
+
+    options_parse(bootinfo.cmdline);
+    start_console();
+    console_set_panic_hook(panic_end);
+    if (rc)
+        boot_stop("%s", why);
+    cpu_features_init(&(struct cpu_feature_options){
+        .smap_off = options.smap.is_set && !options.smap.is_on, .smap_forced = options.smap.is_set && options.smap.is_on,
+        .smep_off = options.smep.is_set && !options.smep.is_on });
+    cpu_features_enable();
+    memory_init(&bootinfo);
+    if (percpu_init(0))
+        boot_stop("no memory for the boot CPU's stack: give the machine more memory");
+    switch_stack(cpu_info_of(0), boot_cpu_main);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/* CONSOLE_IO: guests write lines to the machine's console; the control domain reads what is typed there. */
+#include "core/console_io.h"
+
+#include "core/domain.h"
+#include "core/guest_copy.h"
+#include "core/hypercall.h"
+#include "core/preempt.h"
+#include "core/timer.h"
+#include "cpu/clock.h"
+#include "cpu/uart.h"
+#include "lib/console.h"
+
+#define CHUNK      128u
+#define POLL_NS    50000000
+
+static struct timer poll_timer;
+
+static void input_arrived(void)
+{
+    if (control_domain)
+        evtchn_send_global_virq(control_domain, VIRQ_CONSOLE);
+}
+
+static void poll_input(void *arg)
+{
+    (void)arg;
+    uart_poll();
+    timer_set(&poll_timer, clock_now() + POLL_NS);
+}
+
+void console_io_init(unsigned gsi)
+{
+    uart_set_input_hook(input_arrived);
+    if (gsi && !uart_use_irq(gsi))
+        return;
+    timer_init(&poll_timer, poll_input, NULL, 0);
+    timer_set(&poll_timer, clock_now() + POLL_NS);
+}
+
+static long write_guest(struct domain *d, uint64_t count, uint64_t buffer)
+{
+    char chunk[CHUNK];
+
+    while (count) {
+        size_t n = MIN(count, (uint64_t)CHUNK);
+
+        if (copy_from_guest(chunk, buffer, n))
+            return -XEN_EFAULT;
+        console_guest_write(d->id, chunk, n);
+        buffer += n;
+        count -= n;
+        if (count && preempt_wanted())
+            return hypercall_restart(CONSOLEIO_write, count, buffer, 0, 0);
+    }
+    return 0;
+}
+
+static long read_input(uint64_t count, uint64_t buffer)
+{
+    char chunk[CHUNK];
+    size_t n = uart_read(chunk, MIN(count, (uint64_t)CHUNK));
+
+    return copy_to_guest(buffer, chunk, n) ? -XEN_EFAULT : (long)n;
+}
+
+long do_console_io(uint64_t cmd, uint64_t count, uint64_t buffer, uint64_t a4, uint64_t a5)
+{
+    struct domain *d = current_domain();
+
+    (void)a4, (void)a5;
+    if (count > INT32_MAX)
+        return -XEN_EINVAL;
+    switch ((uint32_t)cmd) {
+    case CONSOLEIO_write:
+        return write_guest(d, count, buffer);
+    case CONSOLEIO_read:
+        return d->is_control ? read_input(count, buffer) : -XEN_EPERM;
+    default:
+        return -XEN_ENOSYS;
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/* Restarting hypercalls, the dispatcher of sub-operations, and multicall. The table is in pv/hypercall_table.c. */
+#include "core/hypercall.h"
+
+#include "core/guest_copy.h"
+#include "core/preempt.h"
+#include "cpu/percpu.h"
+#include "lib/string.h"
+
+/* Arguments to be called with again: noted by a handler, used right after it returns, on the same CPU. */
+struct restart { uint64_t args[5]; };
+static DEFINE_PER_CPU(struct restart, restart);
+
+long hypercall_restart(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    this_cpu(restart) = (struct restart){ { a1, a2, a3, a4, a5 } };
+    return HYPERCALL_RESTART;
+}
+
+void hypercall_write_back(struct cpu_user_regs *regs)
+{
+    const struct restart *r = &this_cpu(restart);
+
+    regs->rdi = r->args[0];
+    regs->rsi = r->args[1];
+    regs->rdx = r->args[2];
+    regs->r10 = r->args[3];
+    regs->r8 = r->args[4];
+    regs->rip -= 2;                     /* the SYSCALL instruction */
+}
+
+long subop_dispatch(const struct subop *table, unsigned rows, uint64_t cmd, uint64_t arg)
+{
+    uint8_t copy[SUBOP_MAX_SIZE] ALIGNED(8);
+    const struct subop *row;
+    int rc;
+
+    if (cmd >= rows || !table[cmd].handler)
+        return -XEN_ENOSYS;
+    row = &table[cmd];
+    if (row->flags & SUBOP_DOM0 && !current_domain()->is_control)
+        return -XEN_EPERM;
+    if (row->flags & SUBOP_IN && copy_from_guest(copy, arg, row->size))
+        return -XEN_EFAULT;
+    rc = row->handler(current_vcpu(), copy);
+    if (rc >= 0 && row->flags & SUBOP_OUT && copy_to_guest(arg, copy, row->size))
+        return -XEN_EFAULT;
+    return rc;
+}
+
+/* --- Multicall ------------------------------------------------------------------------------------------------- */
+
+/* A list in a list, and what leaves the context that the list belongs to, have no place in one. */
+static bool multicall_allows(uint64_t op)
+{
+    return op < NR_HYPERCALLS && op != __HYPERVISOR_multicall && op != __HYPERVISOR_iret;
+}
+
+/* The entry that restarts is written back with the arguments to go on with; the list goes on from there. */
+long do_multicall(uint64_t calls, uint64_t nr, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    (void)a3, (void)a4, (void)a5;
+    for (uint64_t i = 0; i < nr; i++) {
+        struct multicall_entry call;
+        uint64_t at = calls + i * sizeof(call);
+        long rc;
+
+        if (copy_from_guest(&call, at, sizeof(call)))
+            return -XEN_EFAULT;
+        rc = -XEN_ENOSYS;
+        if (multicall_allows(call.op))
+            rc = hypercall_table[call.op](call.args[0], call.args[1], call.args[2], call.args[3], call.args[4]);
+        if (rc == HYPERCALL_RESTART) {
+            memcpy(call.args, this_cpu(restart).args, sizeof(this_cpu(restart).args));
+            if (copy_to_guest(at, &call, sizeof(call)))
+                return -XEN_EFAULT;
+            return hypercall_restart(at, nr - i, 0, 0, 0);
+        }
+        if (copy_to_guest(at + offsetof(struct multicall_entry, result), &rc, sizeof(rc)))
+            return -XEN_EFAULT;
+        if (i + 1 < nr && preempt_wanted())
+            return hypercall_restart(at + sizeof(call), nr - i - 1, 0, 0, 0);
+    }
+    return 0;
+}

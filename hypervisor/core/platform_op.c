@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+/* PLATFORM_OP: what the control domain's kernel does for the machine. Rows that are not here answer -XEN_ENOSYS. */
+#include "core/guest_copy.h"
+#include "core/hypercall.h"
+#include "cpu/clock.h"
+#include "cpu/cpu_feature.h"
+#include "cpu/power.h"
+#include "cpu/smp.h"
+#include "lib/compiler.h"
+#include "lib/string.h"
+#include "public/platform.h"
+
+#define NS_PER_S 1000000000u
+
+static int set_time(uint64_t secs, uint32_t nsecs, uint64_t system_time)
+{
+    uint64_t now_ns;
+
+    if (nsecs >= NS_PER_S || secs >= UINT64_MAX / NS_PER_S / 2)
+        return -XEN_EINVAL;
+    now_ns = secs * NS_PER_S + nsecs;
+    if (system_time > now_ns)
+        return -XEN_EINVAL;
+    clock_set_wall(now_ns - system_time);
+    domains_update_wallclock();
+    return 0;
+}
+
+static int op_settime32(struct xen_platform_op *op)
+{
+    return set_time(op->u.settime32.secs, op->u.settime32.nsecs, op->u.settime32.system_time);
+}
+
+static int op_settime64(struct xen_platform_op *op)
+{
+    if (op->u.settime64.mbz)
+        return -XEN_EINVAL;
+    return set_time(op->u.settime64.secs, op->u.settime64.nsecs, op->u.settime64.system_time);
+}
+
+/* The BIOS was asked nothing at boot: no disk, no video mode is known. */
+static int op_firmware_info(struct xen_platform_op *op)
+{
+    switch (op->u.firmware_info.type) {
+    case XEN_FW_DISK_INFO:
+    case XEN_FW_DISK_MBR_SIGNATURE:
+    case XEN_FW_VBEDDC_INFO:
+        return -XEN_ESRCH;
+    case XEN_FW_KBD_SHIFT_FLAGS:
+        op->u.firmware_info.u.kbd_shift_flags = 0;
+        return 0;
+    default:
+        return -XEN_EINVAL;
+    }
+}
+
+static int op_enter_acpi_sleep(struct xen_platform_op *op)
+{
+    const struct xenpf_enter_acpi_sleep *s = &op->u.enter_acpi_sleep;
+
+    return machine_enter_sleep(s->sleep_state, s->val_a, s->val_b);
+}
+
+static int op_get_cpuinfo(struct xen_platform_op *op)
+{
+    struct xenpf_pcpuinfo *info = &op->u.pcpu_info;
+
+    info->max_present = nr_cpus - 1;
+    if (info->xen_cpuid >= nr_cpus || !cpumask_test(&online_cpus, info->xen_cpuid)) {
+        info->flags = XEN_PCPU_FLAGS_INVALID;
+        return 0;
+    }
+    info->flags = XEN_PCPU_FLAGS_ONLINE;
+    info->apic_id = cpu_apic_id[info->xen_cpuid];
+    info->acpi_id = info->xen_cpuid;
+    return 0;
+}
+
+static int op_get_cpu_version(struct xen_platform_op *op)
+{
+    struct xenpf_pcpu_version *ver = &op->u.pcpu_version;
+
+    ver->max_present = nr_cpus - 1;
+    memset(ver->vendor_id, 0, sizeof(ver->vendor_id));
+    ver->family = ver->model = ver->stepping = 0;
+    if (ver->xen_cpuid >= nr_cpus)
+        return 0;
+    memcpy(ver->vendor_id, cpu_features.vendor, sizeof(ver->vendor_id));
+    ver->family = cpu_features.family;
+    ver->model = cpu_features.model;
+    ver->stepping = cpu_features.stepping;
+    return 0;
+}
+
+static const struct { int (*handler)(struct xen_platform_op *op); bool copies_out; } ops[] = {
+    [XENPF_settime32] = { op_settime32, false },
+    [XENPF_settime64] = { op_settime64, false },
+    [XENPF_firmware_info] = { op_firmware_info, true },
+    [XENPF_enter_acpi_sleep] = { op_enter_acpi_sleep, false },
+    [XENPF_get_cpuinfo] = { op_get_cpuinfo, true },
+    [XENPF_get_cpu_version] = { op_get_cpu_version, true },
+};
+
+long do_platform_op(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    struct xen_platform_op op;
+    int rc;
+
+    (void)a2, (void)a3, (void)a4, (void)a5;
+    if (!current_domain()->is_control)
+        return -XEN_EPERM;
+    if (copy_from_guest(&op, arg, sizeof(op)))
+        return -XEN_EFAULT;
+    if (op.interface_version != XENPF_INTERFACE_VERSION)
+        return -XEN_EACCES;
+    if (op.cmd >= ARRAY_SIZE(ops) || !ops[op.cmd].handler)
+        return -XEN_ENOSYS;
+    rc = ops[op.cmd].handler(&op);
+    if (!rc && ops[op.cmd].copies_out && copy_to_guest(arg, &op, sizeof(op)))
+        return -XEN_EFAULT;
+    return rc;
+}

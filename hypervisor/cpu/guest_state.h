@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Registers of the CPU that belong to a guest while it is loaded and that the hypervisor itself never uses: data segments,
+ * their bases, CR0.TS. Interrupts off, or on the vCPU's own behalf.
+ */
+#pragma once
+#include "cpu/asm_macros.h"
+#include "cpu/cpu_feature.h"
+#include "cpu/regs.h"
+#include "lib/types.h"
+
+/* Load a data segment register; null if the descriptor tables refuse the selector. */
+#define DEFINE_SEGMENT_LOAD(seg)                                                                    \
+    static inline void load_##seg(uint16_t selector)                                                \
+    {                                                                                               \
+        __asm__ goto("1: movl %0, %%" #seg "\n" EXTABLE("1b", "%l[fault]")                          \
+                     : : "r"((uint32_t)selector) : "memory" : fault);                               \
+        return;                                                                                     \
+    fault:                                                                                          \
+        __asm__ volatile("movl %0, %%" #seg : : "r"(0) : "memory");                                 \
+    }
+DEFINE_SEGMENT_LOAD(ds)
+DEFINE_SEGMENT_LOAD(es)
+DEFINE_SEGMENT_LOAD(fs)
+DEFINE_SEGMENT_LOAD(gs)
+
+static inline uint64_t read_fs_base(void)
+{
+    uint64_t base;
+
+    if (!cpu_features.fsgsbase)
+        return rdmsr(MSR_FS_BASE);
+    __asm__ volatile("rdfsbase %0" : "=r"(base));
+    return base;
+}
+
+static inline uint64_t read_gs_base(void)
+{
+    uint64_t base;
+
+    if (!cpu_features.fsgsbase)
+        return rdmsr(MSR_GS_BASE);
+    __asm__ volatile("rdgsbase %0" : "=r"(base));
+    return base;
+}
+
+static inline void swap_gs(void)
+{
+    __asm__ volatile("swapgs" : : : "memory");
+}
+
+static inline void set_ts(void)
+{
+    write_cr0(read_cr0() | X86_CR0_TS);
+}
+
+static inline void clear_ts(void)
+{
+    __asm__ volatile("clts" : : : "memory");
+}
+
+static inline bool is_canonical(uint64_t va)
+{
+    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+}

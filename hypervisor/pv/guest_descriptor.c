@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Guests' descriptor tables. The frames are of type DESC while a window maps them: the guest cannot write them, every
+ * descriptor in them has been checked, and changes go through update_descriptor. The CPU itself sets accessed bits in them.
+ *
+ * GDT pages that the guest did not give show a page of zeros, so that a bad selector faults with its own number. LDT pages
+ * are mapped when the first fault asks for them, by the linear address that the guest named. What a window maps
+ * is under the domain's page_lock.
+ */
+#include "pv/guest_descriptor.h"
+
+#include "core/guest_copy.h"
+#include "core/hypercall.h"
+#include "cpu/descriptor.h"
+#include "cpu/guest_state.h"
+#include "cpu/irqflags.h"
+#include "cpu/regs.h"
+#include "cpu/smp.h"
+#include "cpu/upcall.h"
+#include "lib/bitmap.h"
+#include "lib/string.h"
+#include "mm/page_table.h"
+#include "pv/page_type.h"
+#include "pv/pv_mmu.h"
+
+#define DESC_PRESENT      (UINT64_C(1) << 47)
+#define DESC_CODE_DATA    (UINT64_C(1) << 44)
+#define DESC_DPL_3        (UINT64_C(3) << 45)
+#define DESCS_PER_PAGE    512u
+#define MAX_GDT_ENTRIES   (GDT_FRAMES * DESCS_PER_PAGE)
+#define MAX_LDT_ENTRIES   8192u
+#define LDT_SLOT          16u             /* first LDT entry in window_l1 */
+#define LOCK_TRIES        10000u
+
+static DECLARE_BITMAP(windows_used, DESC_WINDOW_SLOTS);
+static uint64_t no_descriptors[DESCS_PER_PAGE] ALIGNED(4096);
+
+static mfn_t no_descriptors_mfn(void)
+{
+    return paddr_to_mfn((uint64_t)no_descriptors - IMAGE_VIRT_START + IMAGE_PHYS_START);
+}
+
+/* Windows ------------------------------------------------------------------------------------------------------------ */
+
+static bool slot_take(unsigned *slot)
+{
+    for (unsigned i = 0; i < DESC_WINDOW_SLOTS; i++) {
+        if (!bitmap_test_and_set_atomic(windows_used, i)) {
+            *slot = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A slot used before may be in TLBs: by pv_window_destroy nobody has it loaded, and the next CR3 load there forgets it. */
+int pv_window_create(struct pv_vcpu *v)
+{
+    v->window_cpu = NO_CPU;
+    v->state_cpu = NO_CPU;
+    if (!slot_take(&v->window))
+        return -XEN_ENOMEM;
+    v->window_l1 = hyp_l1_entry(pv_window_address(v));
+    if (!v->window_l1) {
+        bitmap_clear_atomic(windows_used, v->window);
+        return -XEN_ENOMEM;
+    }
+    for (unsigned i = 0; i < LDT_SLOT; i++)
+        v->window_l1[i] = pte_make(no_descriptors_mfn(), MAP_RO);
+    return 0;
+}
+
+void pv_window_destroy(struct pv_vcpu *v)
+{
+    if (!v->window_l1)
+        return;
+    memset(v->window_l1, 0, (LDT_SLOT + LDT_FRAMES) * sizeof(pte_t));
+    bitmap_clear_atomic(windows_used, v->window);
+}
+
+void pv_window_set_cpu(struct pv_vcpu *v, unsigned cpu)
+{
+    v->window_l1[FIRST_RESERVED_GDT_PAGE] = pte_make(descriptor_page_mfn(cpu), MAP_RW);
+    v->window_cpu = cpu;
+}
+
+static void window_put(struct pv_vcpu *v, unsigned index, pte_t e)
+{
+    v->window_l1[index] = e;
+    if (&v->vcpu == current_vcpu())
+        invlpg(pv_window_address(v) + index * PAGE_SIZE);
+}
+
+/* Descriptors -------------------------------------------------------------------------------------------------------- */
+
+bool pv_descriptor_sanitise(uint64_t *descriptor)
+{
+    if (!(*descriptor & DESC_PRESENT))
+        return true;
+    if (!(*descriptor & DESC_CODE_DATA))
+        return false;
+    *descriptor |= DESC_DPL_3;
+    return true;
+}
+
+/* The frame is of type DESC, so only update_descriptor and we can write it: checked ones stay checked. */
+static bool page_sanitise(mfn_t m)
+{
+    uint64_t *page = mfn_to_virt(m);
+
+    for (unsigned i = 0; i < DESCS_PER_PAGE; i++) {
+        uint64_t old = READ_ONCE(page[i]), new = old;
+        if (!pv_descriptor_sanitise(&new))
+            return false;
+        if (new != old)
+            (void)cmpxchg64(&page[i], old, new);
+    }
+    return true;
+}
+
+static struct frame *descriptor_frame_get(struct pv_vcpu *v, mfn_t m)
+{
+    struct pv_domain *d = pv_domain(v->vcpu.domain);
+
+    if (!mfn_valid(m) || frame_get_and_type(d, m, TYPE_DESC))
+        return NULL;
+    if (page_sanitise(m))
+        return frame_of(m);
+    frame_put_and_type(d, frame_of(m));
+    return NULL;
+}
+
+static void descriptor_frame_put(struct pv_vcpu *v, struct frame *f)
+{
+    frame_put_and_type(pv_domain(v->vcpu.domain), f);
+}
+
+/* GDT ---------------------------------------------------------------------------------------------------------------- */
+
+void pv_gdt_drop(struct pv_vcpu *v)
+{
+    ASSERT_LOCKED(&pv_domain(v->vcpu.domain)->page_lock);
+    for (unsigned i = 0; i < GDT_FRAMES; i++) {
+        struct frame *f = v->gdt_frame[i];
+        if (!f)
+            continue;
+        v->gdt_frame[i] = NULL;
+        window_put(v, i, pte_make(no_descriptors_mfn(), MAP_RO));
+        descriptor_frame_put(v, f);
+    }
+    v->gdt_entries = 0;
+}
+
+static void gdt_commit(struct pv_vcpu *v, struct frame *const *frames, unsigned nr, uint32_t entries)
+{
+    struct spinlock *lock = &pv_domain(v->vcpu.domain)->page_lock;
+
+    spin_lock(lock);
+    pv_gdt_drop(v);
+    for (unsigned i = 0; i < nr; i++) {
+        v->gdt_frame[i] = frames[i];
+        window_put(v, i, pte_make(frame_mfn(frames[i]), MAP_RW));
+    }
+    v->gdt_entries = entries;
+    spin_unlock(lock);
+}
+
+int pv_set_gdt(struct pv_vcpu *v, const uint64_t *mfns, uint32_t entries)
+{
+    unsigned nr = (entries + DESCS_PER_PAGE - 1) / DESCS_PER_PAGE;
+    struct frame *frames[GDT_FRAMES];
+
+    if (entries > MAX_GDT_ENTRIES)
+        return -XEN_EINVAL;
+    for (unsigned i = 0; i < nr; i++) {
+        frames[i] = descriptor_frame_get(v, mfn(mfns[i]));
+        if (frames[i])
+            continue;
+        while (i--)
+            descriptor_frame_put(v, frames[i]);
+        return -XEN_EINVAL;
+    }
+    gdt_commit(v, frames, nr, entries);
+    return 0;
+}
+
+long do_set_gdt(uint64_t list, uint64_t entries, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+{
+    uint64_t mfns[GDT_FRAMES];
+    uint64_t nr = (entries + DESCS_PER_PAGE - 1) / DESCS_PER_PAGE;
+
+    if (entries > MAX_GDT_ENTRIES)
+        return -XEN_EINVAL;
+    if (copy_from_guest(mfns, list, nr * sizeof(mfns[0])))
+        return -XEN_EFAULT;
+    return pv_set_gdt(pv_vcpu(current_vcpu()), mfns, (uint32_t)entries);
+}
+
+/* LDT ---------------------------------------------------------------------------------------------------------------- */
+
+void pv_ldt_drop(struct pv_vcpu *v)
+{
+    ASSERT_LOCKED(&pv_domain(v->vcpu.domain)->page_lock);
+    for (unsigned i = 0; i < LDT_FRAMES; i++) {
+        struct frame *f = v->ldt_frame[i];
+        if (!f)
+            continue;
+        v->ldt_frame[i] = NULL;
+        window_put(v, LDT_SLOT + i, pte(0));
+        descriptor_frame_put(v, f);
+    }
+}
+
+int pv_set_ldt(struct pv_vcpu *v, uint64_t base, uint32_t entries)
+{
+    struct spinlock *lock = &pv_domain(v->vcpu.domain)->page_lock;
+
+    if (entries > MAX_LDT_ENTRIES || (entries && (base & PAGE_OFFSET_MASK)) ||
+        (entries && !guest_range_ok(base, (uint64_t)entries * sizeof(uint64_t))))
+        return -XEN_EINVAL;
+    spin_lock(lock);
+    if (v->ldt_entries)
+        pv_ldt_drop(v);
+    v->ldt_base = entries ? base : 0;
+    v->ldt_entries = entries;
+    spin_unlock(lock);
+    if (&v->vcpu == current_vcpu())
+        descriptor_load_ldt(pv_window_address(v) + DESC_WINDOW_LDT, entries);
+    return 0;
+}
+
+/* page_lock held. The leaf that the guest has at the LDT's linear address names the frame. */
+static bool ldt_map(struct pv_vcpu *v, unsigned page)
+{
+    uint64_t va = v->ldt_base + page * PAGE_SIZE;
+    struct frame *l1, *f;
+    pte_t leaf;
+
+    if ((uint64_t)page * DESCS_PER_PAGE >= v->ldt_entries)
+        return false;
+    if (v->ldt_frame[page])
+        return true;
+    l1 = pv_find_l1(v, va);
+    if (!l1)
+        return false;
+    leaf = pte(READ_ONCE(((pte_t *)mfn_to_virt(frame_mfn(l1)))[pt_index(va, 1)].v));
+    f = pte_present(leaf) ? descriptor_frame_get(v, pte_mfn(leaf)) : NULL;
+    if (!f)
+        return false;
+    v->ldt_frame[page] = f;
+    v->window_l1[LDT_SLOT + page] = pte_make(frame_mfn(f), MAP_RW);
+    return true;
+}
+
+bool pv_ldt_fault(struct pv_vcpu *v, uint32_t offset)
+{
+    struct spinlock *lock = &pv_domain(v->vcpu.domain)->page_lock;
+    bool is_mapped;
+
+    if (offset >= LDT_FRAMES * PAGE_SIZE)
+        return false;
+    spin_lock(lock);
+    is_mapped = ldt_map(v, (unsigned)(offset >> PAGE_SHIFT));
+    spin_unlock(lock);
+    return is_mapped;
+}
+
+/*
+ * Our own load of a selector, at a context switch with interrupts off. The lock's holder may be waiting for this very CPU to
+ * flush, so it is only tried for a while; then the selector is lost (null), as if the guest had shrunk its LDT.
+ */
+bool upcall_window_fault(uint64_t offset)
+{
+    struct pv_vcpu *v = pv_vcpu(current_vcpu());
+    struct spinlock *lock;
+    bool is_mapped;
+
+    if (v->vcpu.is_idle || offset / DESC_WINDOW_SIZE != v->window || offset % DESC_WINDOW_SIZE < DESC_WINDOW_LDT)
+        return false;
+    lock = &pv_domain(v->vcpu.domain)->page_lock;
+    for (unsigned i = 0; !spin_trylock(lock); i++) {
+        if (i == LOCK_TRIES)
+            return false;
+        cpu_relax();
+    }
+    is_mapped = ldt_map(v, (unsigned)(offset % DESC_WINDOW_SIZE - DESC_WINDOW_LDT) >> PAGE_SHIFT);
+    spin_unlock(lock);
+    return is_mapped;
+}
+
+/* Updates ------------------------------------------------------------------------------------------------------------ */
+
+/* A frame that may become writable is written as such; one in use as a table must stay one while it is written. */
+static int descriptor_write_type(struct pv_domain *d, struct frame *f)
+{
+    enum frame_type first = frame_type(f) == TYPE_DESC ? TYPE_DESC : TYPE_WRITABLE;
+
+    return frame_get_and_type(d, frame_mfn(f), first) ? -XEN_EINVAL : 0;
+}
+
+long do_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+                          uint64_t a5 UNUSED)
+{
+    struct pv_domain *d = pv_domain(current_domain());
+    mfn_t m = paddr_to_mfn(maddr);
+    uint64_t *slot;
+
+    if (maddr % sizeof(uint64_t) || !mfn_valid(m) || !pv_descriptor_sanitise(&descriptor))
+        return -XEN_EINVAL;
+    if (descriptor_write_type(d, frame_of(m)))
+        return -XEN_EINVAL;
+    slot = (uint64_t *)((char *)mfn_to_virt(m) + (maddr & PAGE_OFFSET_MASK));
+    WRITE_ONCE(*slot, descriptor);
+    frame_put_and_type(d, frame_of(m));
+    return 0;
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A guest reads system time from the TSC by parameters that we leave in its vcpu_info, and, if it registered one, in an
+ * area that its user mode maps too. A reader sees an odd version while we write. Only the CPU that runs the vCPU writes its
+ * parameters; the version counts here, since the guest may write its copy. No locks.
+ */
+#include "pv/pv_time.h"
+
+#include "core/guest_copy.h"
+#include "cpu/clock.h"
+#include "cpu/guest_frame.h"
+#include "lib/math.h"
+#include "lib/string.h"
+
+#define VERSION_SIZE   sizeof(uint32_t)
+
+static void fill(struct vcpu_time_info *t)
+{
+    struct clock_params p;
+
+    clock_read_params(&p);
+    *t = (struct vcpu_time_info){
+        .tsc_timestamp = p.base_tsc,
+        .system_time = p.base_ns,
+        .tsc_to_system_mul = p.mul,
+        .tsc_shift = p.shift,
+        .flags = p.tsc_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
+    };
+}
+
+static void write_primary(struct vcpu_time_info *to, const struct vcpu_time_info *t)
+{
+    WRITE_ONCE(to->version, t->version - 1);
+    smp_wmb();                           /* pairs with the guest's reading of the version first and last */
+    memcpy((char *)to + VERSION_SIZE, (const char *)t + VERSION_SIZE, sizeof(*t) - VERSION_SIZE);
+    smp_wmb();
+    WRITE_ONCE(to->version, t->version);
+}
+
+/* A place that is not mapped is passed over: the guest may have unmapped it. */
+static void write_secondary(uint64_t to, const struct vcpu_time_info *t)
+{
+    uint32_t odd = t->version - 1;
+
+    if (copy_to_guest(to, &odd, VERSION_SIZE))
+        return;
+    smp_wmb();
+    if (copy_to_guest(to + VERSION_SIZE, (const char *)t + VERSION_SIZE, sizeof(*t) - VERSION_SIZE))
+        return;
+    smp_wmb();
+    (void)copy_to_guest(to, &t->version, VERSION_SIZE);
+}
+
+void pv_update_time(struct vcpu *vcpu)
+{
+    struct pv_vcpu *v = pv_vcpu(vcpu);
+    uint64_t area = READ_ONCE(vcpu->time_info_guest);
+    struct vcpu_time_info t;
+
+    v->time_params_version = clock_params_version();
+    v->time_cpu = cpu_id();
+    v->time_version += 2;
+    fill(&t);
+    t.version = v->time_version;
+    write_primary(&vcpu->vcpu_info->time, &t);
+    if (area)
+        write_secondary(area, &t);
+}
+
+static bool is_stale(const struct pv_vcpu *v)
+{
+    return v->time_params_version != clock_params_version() || v->time_cpu != cpu_id();
+}
+
+void pv_time_refresh(struct pv_vcpu *v)
+{
+    if (is_stale(v))
+        pv_update_time(&v->vcpu);
+}
+
+void pv_time_refresh_any(struct pv_vcpu *v)
+{
+    if (likely(!is_stale(v)))
+        return;
+    if (v->in_kernel) {
+        pv_update_time(&v->vcpu);
+        return;
+    }
+    guest_space_load(v->cr3_kernel);
+    pv_update_time(&v->vcpu);
+    guest_space_load(v->cr3_user);
+}
+
+void pv_update_wallclock(struct domain *d)
+{
+    struct shared_info *s = d->shared_info;
+    uint64_t ns = clock_wall_base() + (uint64_t)d->time_offset_s * NS_PER_SECOND;
+    uint32_t version = READ_ONCE(s->wc_version) | 1;
+    uint64_t sec = ns / NS_PER_SECOND;
+
+    WRITE_ONCE(s->wc_version, version);
+    smp_wmb();                           /* pairs with the guest's reading of wc_version first and last */
+    s->wc_sec = (uint32_t)sec;
+    s->wc_sec_hi = (uint32_t)(sec >> 32);
+    s->wc_nsec = (uint32_t)(ns % NS_PER_SECOND);
+    smp_wmb();
+    WRITE_ONCE(s->wc_version, version + 1);
+}

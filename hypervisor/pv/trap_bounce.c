@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Entering a PV kernel: the frame on its stack, the registers at its handler's entry, for traps, callbacks and system
+ * calls alike. Runs on the vCPU's own CPU, on its own registers; no locks. A kernel whose stack or handler is not there
+ * cannot go on: its domain crashes.
+ *
+ * The frame, highest address first, below the stack pointer aligned down to 16:
+ *
+ *   ss, rsp, rflags, cs, rip, [error code], r11, rcx
+ *
+ * rflags shows the virtual IF and IOPL. cs has RPL 0 if the kernel was interrupted, and the event mask in bits 32-39.
+ */
+#include "core/guest_copy.h"
+#include "cpu/guest_frame.h"
+#include "cpu/upcall.h"
+#include "pv/pv_domain.h"
+
+#define FLAGS_CLEARED  ((uint64_t)(X86_RFLAGS_TF | X86_RFLAGS_DF | X86_RFLAGS_IOPL | X86_RFLAGS_NT |       \
+                                   X86_RFLAGS_RF | X86_RFLAGS_VM | X86_RFLAGS_AC))
+#define ARCHITECTURAL_IOPL (1u << VMASST_TYPE_architectural_iopl)
+#define MAX_FRAME      64u
+
+struct target {
+    uint64_t address;
+    bool mask_events;
+};
+
+void pv_enter_kernel(struct pv_vcpu *v)
+{
+    v->in_kernel = 1;
+    guest_space_switch(v->cr3_kernel);
+}
+
+void pv_enter_user(struct pv_vcpu *v)
+{
+    v->in_kernel = 0;
+    guest_space_switch(v->cr3_user);
+}
+
+/* What the guest's own view of its flags is. */
+static ALWAYS_INLINE uint64_t virtual_flags(const struct pv_vcpu *v, uint64_t rflags, uint8_t mask)
+{
+    rflags &= ~(uint64_t)(X86_RFLAGS_IF | X86_RFLAGS_IOPL);
+    if (!mask)
+        rflags |= X86_RFLAGS_IF;
+    if (READ_ONCE(v->vcpu.domain->vm_assist) & ARCHITECTURAL_IOPL)
+        rflags |= (uint64_t)v->iopl << 12;
+    return rflags;
+}
+
+/* Switch to the kernel if need be, and fill the frame's upper part; returns its address. */
+static ALWAYS_INLINE uint64_t enter(struct pv_vcpu *v, const struct cpu_user_regs *regs, struct guest_frame_tail *f)
+{
+    uint8_t mask = READ_ONCE(v->vcpu.vcpu_info->evtchn_upcall_mask);
+    uint64_t sp = regs->rsp;
+
+    f->cs = regs->cs;
+    if (v->in_kernel) {
+        f->cs &= ~UINT64_C(3);
+    } else {
+        sp = v->kernel_sp;
+        pv_enter_kernel(v);
+    }
+    f->cs |= (uint64_t)mask << 32;
+    f->rip = regs->rip;
+    f->rflags = virtual_flags(v, regs->rflags, mask);
+    f->rsp = regs->rsp;
+    f->ss = regs->ss;
+    return (sp & ~UINT64_C(15)) - sizeof(*f);
+}
+
+/* The context at the handler's entry. rcx and r11 are in the frame, so SYSRET may spoil them. */
+static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs *regs, struct target to, uint64_t sp)
+{
+    regs->rip = to.address;
+    regs->cs = FLAT_KERNEL_CS;
+    regs->rflags &= ~FLAGS_CLEARED;
+    regs->rsp = sp;
+    regs->ss = FLAT_KERNEL_SS;
+    regs->entry_vector = ENTRY_SYSCALL;
+    if (to.mask_events)
+        v->vcpu.vcpu_info->evtchn_upcall_mask = 1;
+}
+
+static NOINLINE COLD void bad_stack(const struct pv_vcpu *v, const struct cpu_user_regs *regs, uint64_t sp)
+{
+    domain_crash(v->vcpu.domain, "vCPU %u cannot be told of a trap: its kernel stack at %lx is not there (rip %lx)",
+                 v->vcpu.id, sp, regs->rip);
+}
+
+static ALWAYS_INLINE void bounce(struct pv_vcpu *v, struct cpu_user_regs *regs, struct target to, bool has_error,
+                                 uint32_t error)
+{
+    struct guest_frame_tail f;
+    uint64_t tail = enter(v, regs, &f), head = tail - (has_error ? 24 : 16);
+
+    if (unlikely(!guest_range_ok(tail - 24, MAX_FRAME) ||
+                 !guest_frame_store(tail, head, &f, error, regs->r11, regs->rcx))) {
+        bad_stack(v, regs, head);
+        return;
+    }
+    start_handler(v, regs, to, head);
+}
+
+static NOINLINE COLD void no_handler(const struct pv_vcpu *v, const struct cpu_user_regs *regs, const char *what,
+                                     unsigned number)
+{
+    domain_crash(v->vcpu.domain, "vCPU %u has no handler for %s %u (rip %lx, rsp %lx, error %x)", v->vcpu.id, what,
+                 number, regs->rip, regs->rsp, regs->error_code);
+}
+
+static ALWAYS_INLINE void inject(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector, bool has_error,
+                                 uint32_t error)
+{
+    const struct pv_trap *t = &v->traps[vector];
+
+    if (unlikely(!t->address)) {
+        no_handler(v, regs, "trap", vector);
+        return;
+    }
+    bounce(v, regs, (struct target){ t->address, TI_GET_IF(t) }, has_error, error);
+}
+
+void pv_inject_trap(struct cpu_user_regs *regs, unsigned vector, uint32_t error, unsigned flags)
+{
+    inject(pv_vcpu(current_vcpu()), regs, vector & 0xff, flags & BOUNCE_ERROR_CODE, error);
+}
+
+void pv_inject_page_fault(struct cpu_user_regs *regs, uint64_t cr2, uint32_t error)
+{
+    struct pv_vcpu *v = pv_vcpu(current_vcpu());
+
+    if (v->in_kernel)
+        error &= ~(uint32_t)PFEC_USER;
+    v->cr2 = cr2;
+    v->vcpu.vcpu_info->arch.cr2 = cr2;
+    inject(v, regs, TRAP_PF, true, error);
+}
+
+static void deliver_nmi(struct pv_vcpu *v, struct cpu_user_regs *regs)
+{
+    uint64_t address = v->nmi_cb.address ? v->nmi_cb.address : v->traps[TRAP_NMI].address;
+
+    if (!address)
+        return;
+    v->nmi_pending = 0;
+    v->nmi_masked = 1;
+    bounce(v, regs, (struct target){ address, true }, false, 0);
+}
+
+/* An NMI goes last, so that its handler runs first. */
+void pv_deliver_pending(struct pv_vcpu *v, struct cpu_user_regs *regs)
+{
+    const struct vcpu_info *info = v->vcpu.vcpu_info;
+
+    if (READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask) && v->event_cb.address)
+        bounce(v, regs, (struct target){ v->event_cb.address, true }, false, 0);
+    if (unlikely(v->nmi_pending) && !v->nmi_masked)
+        deliver_nmi(v, regs);
+}
+
+static NOINLINE COLD void refuse_syscall(struct pv_vcpu *v, struct cpu_user_regs *regs, uint32_t entry)
+{
+    if (entry == ENTRY_SYSENTER) {
+        inject(v, regs, TRAP_GP, true, 0);
+        return;
+    }
+    regs->rip -= 2;
+    inject(v, regs, TRAP_UD, false, 0);
+}
+
+static NOINLINE void compat_syscall(struct pv_vcpu *v, struct cpu_user_regs *regs)
+{
+    uint32_t entry = regs->entry_vector;
+    const struct pv_callback *cb = entry == ENTRY_SYSENTER ? &v->sysenter_cb : &v->syscall32_cb;
+
+    if (!cb->address || v->in_kernel)
+        refuse_syscall(v, regs, entry);
+    else
+        bounce(v, regs, (struct target){ cb->address, cb->mask_events }, false, 0);
+}
+
+/* regs holds no callee-saved registers when SYSCALL came from 64-bit code: nothing here looks at them. */
+void upcall_guest_syscall(struct cpu_user_regs *regs)
+{
+    struct pv_vcpu *v = pv_vcpu(current_vcpu());
+    const struct pv_callback *cb = &v->syscall_cb;
+
+    if (unlikely(regs->entry_vector != ENTRY_SYSCALL))
+        compat_syscall(v, regs);
+    else if (unlikely(!cb->address))
+        refuse_syscall(v, regs, ENTRY_SYSCALL);
+    else
+        bounce(v, regs, (struct target){ cb->address, cb->mask_events }, false, 0);
+}
+
+/*
+ * The kernel asked to go where IRET cannot: its failsafe callback hears of it, with the data segments above rcx and r11.
+ * The context in `regs` is the one that could not be entered, and counts as interrupted.
+ */
+void upcall_bad_iret(struct cpu_user_regs *regs)
+{
+    struct pv_vcpu *v = pv_vcpu(current_vcpu());
+    struct target to = { v->failsafe_cb.address, v->failsafe_cb.mask_events };
+    struct { uint64_t rcx, r11, segment[4]; struct guest_frame_tail tail; } frame = { .rcx = regs->rcx, .r11 = regs->r11 };
+    uint16_t selector[4];
+    uint64_t head;
+
+    if (!to.address) {
+        no_handler(v, regs, "a failed return to selector", regs->cs);
+        return;
+    }
+    guest_selectors_read(selector);
+    for (unsigned i = 0; i < 4; i++)
+        frame.segment[i] = selector[i];
+    head = enter(v, regs, &frame.tail) + sizeof(frame.tail) - sizeof(frame);
+    if (copy_to_guest(head, &frame, sizeof(frame)))
+        bad_stack(v, regs, head);
+    else
+        start_handler(v, regs, to, head);
+}
