@@ -171,7 +171,7 @@ static int physdev_pci_mmcfg_reserved(struct vcpu *v, void *arg)
         return -XEN_EINVAL;
     if (!(op->flags & XEN_PCI_MMCFG_RESERVED))
         return 0;
-    return pci_add_mmcfg(op->segment, op->address, op->start_bus, op->end_bus);
+    return pci_add_mmcfg(op->address, op->segment, op->start_bus, op->end_bus);
 }
 
 /* Devices come and go without anything to keep about them: there is no IOMMU, and MSIs are set up as they are mapped. */

@@ -28,7 +28,7 @@ uint64_t clock_tsc_khz(void);
 /* Wall clock: UTC at system time 0, in ns since 1970; read from the RTC at boot, set by XENPF_settime. */
 uint64_t clock_wall_base(void);
 void clock_set_wall(uint64_t utc_ns_at_system_time_0);
-/* Wait, from clock_init() on: for hardware delays of at most some ms. */
+/* Wait: for hardware delays. Before clock_init() only roughly. */
 void clock_delay_us(unsigned us);
 /*
  * Arm this CPU's timer interrupt for system time `ns` (UINT64_MAX: off). One in the past fires at once; one far away, or

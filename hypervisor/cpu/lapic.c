@@ -9,6 +9,7 @@
 #include "cpu/irq.h"
 #include "cpu/irqflags.h"
 #include "cpu/regs.h"
+#include "cpu/smp.h"
 #include "lib/console.h"
 #include "mm/page_table.h"
 
@@ -99,6 +100,7 @@ void lapic_init(paddr_t address)
     if (!is_x2apic && !lapic_registers)
         panic("no room to map the local APIC");
     lapic_cpu_init();
+    cpu_apic_id[0] = lapic_id();
 }
 
 static void lapic_enable_mode(void)

@@ -110,7 +110,7 @@ void pci_config_write(struct pci_address device, unsigned reg, unsigned size, ui
         memory_write(base + reg, size, value);
 }
 
-int pci_add_mmcfg(uint16_t segment, paddr_t address, uint8_t first_bus, uint8_t last_bus)
+int pci_add_mmcfg(paddr_t address, uint16_t segment, uint8_t first_bus, uint8_t last_bus)
 {
     uint64_t first = (uint64_t)first_bus << 20;
     struct mmcfg m = { NULL, segment, first_bus, last_bus };

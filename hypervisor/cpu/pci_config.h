@@ -23,4 +23,4 @@ void pci_config_write(struct pci_address device, unsigned reg, unsigned size, ui
 uint32_t pci_port_read(uint32_t address, unsigned port, unsigned size);
 void pci_port_write(uint32_t address, unsigned port, unsigned size, uint32_t value);
 /* Memory-mapped configuration space of a segment, as MCFG or dom0 tells. 0, -XEN_ENOSPC or -XEN_ENOMEM. */
-int pci_add_mmcfg(uint16_t segment, paddr_t address, uint8_t first_bus, uint8_t last_bus);
+int pci_add_mmcfg(paddr_t address, uint16_t segment, uint8_t first_bus, uint8_t last_bus);

@@ -17,7 +17,7 @@
 
 #define TLB_CLOCK_MAX  UINT32_C(0x1ffffff)      /* 25 bits, as frames keep it (pv/page_type.h) */
 
-struct cpumask online_cpus;
+struct cpumask online_cpus = { { 1 } };     /* the boot CPU */
 unsigned nr_cpus = 1;
 uint32_t cpu_apic_id[MAX_CPUS];
 

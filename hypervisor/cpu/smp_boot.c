@@ -146,8 +146,6 @@ unsigned smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus)
     uint32_t self = lapic_id();
     pte_t before = map_low_memory();
 
-    cpu_apic_id[0] = self;
-    cpumask_set(&online_cpus, 0);
     max_cpus = MIN(max_cpus ? max_cpus : MAX_CPUS, MAX_CPUS);
     for (unsigned i = 0; i < nr && nr_cpus < max_cpus; i++) {
         unsigned cpu = nr_cpus;
