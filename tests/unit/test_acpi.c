@@ -124,6 +124,9 @@ static void build_madt(void)
     put(at + 4, 7, 4);
     put(at + 8, 1, 1);
     (void)madt_entry(0x7f, 30);
+    (void)madt_entry(0x7e, 2);
+    at = madt_entry(2, 10);
+    put(at + 2, 1, 1);   // not ISA: ignored
     at = madt_entry(5, 12);
     put(at + 4, 0x1fee00000, 8);
     put_table(MADT, "APIC", madt_end - MADT);
@@ -213,6 +216,7 @@ static void expect_fadt(void)
     CU_ASSERT_EQUAL(info.fadt.pm1b_control.space, ACPI_SPACE_NONE);
     CU_ASSERT_EQUAL(info.fadt.pm1a_event.address, 0x600);
     CU_ASSERT_EQUAL(info.fadt.pm_timer.address, 0xb008);
+    CU_ASSERT_EQUAL(info.fadt.pm_timer.bit_width, 32);
     CU_ASSERT(info.fadt.pm_timer_is_32bit);
     CU_ASSERT_EQUAL(info.fadt.reset.address, 0xcf9);
     CU_ASSERT_EQUAL(info.fadt.reset.space, ACPI_SPACE_IO);
@@ -258,6 +262,14 @@ static void finding_the_rsdp(void)
     put(RSDP + 9, 0x77, 1);
     CU_ASSERT_EQUAL(acpi_parse(0, map, &info), -XEN_ENODEV);
     CU_ASSERT_PTR_NOT_NULL(info.problem);
+    build();
+    put(RSDP + 20, 300, 4);
+    fix_sum(RSDP, 300, 32);
+    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), -XEN_ENODEV);
+    build();
+    put(RSDP + 20, 35, 4);
+    fix_sum(RSDP, 35, 32);
+    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), -XEN_ENODEV);
     build();
     put(RSDP + 33, 0x77, 1);
     CU_ASSERT_EQUAL(acpi_parse(0, map, &info), -XEN_ENODEV);
@@ -326,6 +338,11 @@ static void old_fadt(void)
     put_table(FADT, "FACP", 268);
     CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
     CU_ASSERT_EQUAL(info.fadt.reset.space, ACPI_SPACE_NONE);
+    CU_ASSERT(info.fadt.has_no_legacy_devices == false);
+    put(FADT + 109, 0, 2);
+    put_table(FADT, "FACP", 268);
+    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
+    CU_ASSERT(info.fadt.has_no_legacy_devices);
     CU_ASSERT(info.fadt.is_hardware_reduced && !info.fadt.pm_timer_is_32bit);
 }
 

@@ -271,6 +271,7 @@ static void bad_addresses(void)
         { XEN_ELFNOTE_HV_START_LOW, 0xffff800000001000, "ffff800000000000" },
         { XEN_ELFNOTE_VIRT_BASE, 0xffff87fffe000000, "VIRT_BASE" },
         { XEN_ELFNOTE_VIRT_BASE, 0x00007fffff000000, "VIRT_BASE" },
+        { XEN_ELFNOTE_VIRT_BASE, 0xffffffffff000000, "VIRT_BASE" },
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

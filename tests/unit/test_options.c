@@ -89,6 +89,10 @@ static void vcpus(void)
     refuses("dom0_max_vcpus=8-2", "'8-2'");
     refuses("dom0_max_vcpus=2000", "'2000'");
     refuses("dom0_max_vcpus=4x", "'4x'");
+    parse("maxcpus=1024");
+    CU_ASSERT_EQUAL(options.maxcpus, 1024);
+    refuses("maxcpus=1025", "'1025'");
+    refuses("maxcpus=2x", "'2x'");
     refuses("maxcpus=none", "'none'");
 }
 
@@ -113,12 +117,19 @@ static void console(void)
     CU_ASSERT_EQUAL(options.com1.baud, 9600);
     CU_ASSERT_EQUAL(options.com1.data_bits, 8);
     CU_ASSERT_EQUAL(options.com1.io_base, 0x3e8);
+    parse("com1=,8o1,,0");
+    CU_ASSERT_EQUAL(options.com1.baud, 115200);
+    CU_ASSERT_EQUAL(options.com1.parity, OPTION_PARITY_ODD);
+    CU_ASSERT_EQUAL(options.com1.irq, 0);
     CU_ASSERT_EQUAL(fake_log_lines(), 0);
     refuses("console=com3", "'com3'");
     refuses("com1=115200,9n1", "115200,8n1");
     refuses("com1=115200,8x1", "bad value");
     refuses("com1=115201", "'115201'");
     refuses("com1=0", "bad value");
+    refuses("com1=9600x", "bad value");
+    refuses("com1=9600,8n1,0x3f8,4x", "bad value");
+    refuses("com1=9600,8n1,0x3f8z", "bad value");
     refuses("com1=115200,8n1,0x3f8,4,5", "bad value");
     refuses("com1=115200,8n1,0x13f8f", "bad value");
     refuses("com1=115200,8n1,0x3f8,99", "bad value");
@@ -165,7 +176,7 @@ static void long_words(void)
 
     memset(line, 'x', sizeof(line));
     line[sizeof(line) - 1] = '\0';
-    memcpy(line + 300, " noreboot ", 10);
+    memcpy(line + 256, " noreboot ", 10);
     parse(line);
     CU_ASSERT_EQUAL(fake_log_lines(), 2);
     CU_ASSERT_PTR_NOT_NULL(strstr(fake_log, "too long"));
