@@ -32,8 +32,8 @@ static void run(const uint8_t *data, size_t size)
 static void mutate(uint8_t *data, size_t size)
 {
     static const uint64_t interesting[] = {
-        0, 1, 2, 7, 8, 0x7f, 0x80, 0xff, 0x100, 0x1000, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-        0xfffffff8, 0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000,
+        0, 1, 2, 7, 8, 0x7f, 0x80, 0xff, 0x100, 0x1000, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
+        0x80000000, 0xfffffff8, 0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000,
         0xfffffffffffffff8, 0xffffffffffffffff,
     };
     static const unsigned widths[] = { 1, 2, 4, 8 };

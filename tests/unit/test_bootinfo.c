@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// boot/bootinfo.c and boot/boot_ranges.c: both multiboot forms as QEMU and GRUB write them, and what
-// broken or hostile loaders could write.
+// boot/bootinfo.c and boot/boot_ranges.c: both multiboot forms as QEMU and GRUB write them, and
+// what broken or hostile loaders could write.
 #include "boot/bootinfo.h"
 
 #include <stdint.h>

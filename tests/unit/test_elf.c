@@ -323,7 +323,8 @@ static void kinds_of_kernel(void)
     refuses("__xen_guest");
 }
 
-// Notes whose sizes run over the end of their area end the list; numbers of odd sizes are not numbers.
+// Notes whose sizes run over the end of their area end the list; numbers of odd sizes are not
+// numbers.
 static void bad_notes(void)
 {
     build();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// boot/image.c and boot/codec.c: bzImages with each payload, made here with the libraries' encoders,
-// Debian's own kernels where the build has fetched them, and what goes wrong with either.
+// boot/image.c and boot/codec.c: bzImages with each payload, made here with the libraries'
+// encoders, Debian's own kernels where the build has fetched them, and what goes wrong with either.
 #include "boot/image.h"
 
 #define ZLIB_CONST
@@ -75,7 +75,12 @@ static size_t encode_xz(const uint8_t *in, size_t size, uint8_t *out, size_t roo
 
 static size_t encode_gzip(const uint8_t *in, size_t size, uint8_t *out, size_t room)
 {
-    z_stream s = { .next_in = in, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)room };
+    z_stream s = {
+        .next_in = in,
+        .avail_in = (uInt)size,
+        .next_out = out,
+        .avail_out = (uInt)room,
+    };
 
     CU_ASSERT_EQUAL_FATAL(deflateInit2(&s, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
     CU_ASSERT_EQUAL_FATAL(deflate(&s, Z_FINISH), Z_STREAM_END);
@@ -96,8 +101,8 @@ static size_t encode_zstd(const uint8_t *in, size_t size, uint8_t *out, size_t r
     return written;
 }
 
-// The legacy frame in two blocks. Only a block of less than 8 MiB of content may be the last, which the
-// decoder does not insist on.
+// The legacy frame in two blocks. Only a block of less than 8 MiB of content may be the last, which
+// the decoder does not insist on.
 static size_t encode_lz4(const uint8_t *in, size_t size, uint8_t *out, size_t room)
 {
     size_t at = 4, half = size / 2;
@@ -158,8 +163,8 @@ static size_t payload_length(void)
     return length;
 }
 
-// From a copy of exactly its size, into an arena of exactly its size: the sanitizer watches the edges.
-// The results stay valid until the next call.
+// From a copy of exactly its size, into an arena of exactly its size: the sanitizer watches the
+// edges. The results stay valid until the next call.
 static int unpack(size_t arena_size)
 {
     static uint8_t *copy, *base;
