@@ -172,7 +172,7 @@ call_on_stack:
         ret
 
         .section .bss.page_aligned, "aw", @nobits
-        .balign CPU_STACK_SIZE
+        .balign 4096                        /* the linker script aligns it to its size */
         .global boot_stack
 boot_stack:     .skip CPU_STACK_SIZE
 boot_stack_end:

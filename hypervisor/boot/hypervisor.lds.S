@@ -64,7 +64,8 @@ SECTIONS
     _init_end = .;
     _load_end = .;
     .bss (NOLOAD) : {
-        . = ALIGN(4096);
+        . = ALIGN(CPU_STACK_SIZE);      /* here and not in head.S: a section's alignment would move the image in the file,
+                                           and multiboot looks for its header in the first 8 KiB */
         *(.bss.page_aligned)
         *(.bss .bss.* COMMON)
         . = ALIGN(4096);

@@ -6,6 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Everything in the image is reached relative to rip, declared objects too: there is no global offset table.
+#if __STDC_HOSTED__ == 0
+#pragma GCC visibility push(hidden)
+#endif
+
 #define PACKED __attribute__((__packed__))
 #define ALIGNED(n) __attribute__((__aligned__(n)))
 #define NORETURN __attribute__((__noreturn__))
