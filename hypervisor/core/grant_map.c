@@ -242,7 +242,7 @@ void grant_unmap_and_replace(struct grant_batch *b, void *arg)
     struct gnttab_unmap_and_replace *op = arg;
     struct unmap_request r = { .host_addr = op->host_addr, .new_addr = op->new_addr, .handle = op->handle };
 
-    op->status = op->new_addr ? unmap(b, &r) : GNTST_bad_virt_addr;
+    op->status = unmap(b, &r);
 }
 
 /* ---- the end of a domain ---- */

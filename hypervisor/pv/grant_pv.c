@@ -61,7 +61,23 @@ static bool leaf_is(const struct frame *l1, unsigned index, mfn_t m, uint32_t fl
     return pte_present(e) && mfn_eq(pte_mfn(e), m) && !(e.v & PTE_RW) == !!(flags & GNTMAP_readonly);
 }
 
-int pv_grant_unmap(struct domain *dom, uint64_t addr, mfn_t m, uint32_t flags)
+/* Put the leaf of `new_addr` in the place of the grant's, then clear it where it was: references move with it. */
+static int replace_leaf(struct pv_domain *d, struct frame *l1, unsigned index, uint64_t new_addr)
+{
+    struct frame *new_l1 = guest_range_ok(new_addr, PAGE_SIZE) ? pv_find_l1(pv_vcpu(current_vcpu()), new_addr) : NULL;
+    unsigned new_index = pt_index(new_addr, 1);
+    pte_t e;
+
+    if (!new_l1)
+        return GNTST_bad_virt_addr;
+    e = ((const pte_t *)mfn_to_virt(frame_mfn(new_l1)))[new_index];
+    if (table_update(d, l1, index, e, d->domain.id, 0))
+        return GNTST_general_error;
+    (void)table_update(d, new_l1, new_index, pte(0), d->domain.id, 0);
+    return GNTST_okay;
+}
+
+int pv_grant_unmap(struct domain *dom, uint64_t addr, mfn_t m, uint32_t flags, uint64_t new_addr)
 {
     struct pv_domain *d = pv_domain(dom);
     struct frame *l1;
@@ -70,7 +86,9 @@ int pv_grant_unmap(struct domain *dom, uint64_t addr, mfn_t m, uint32_t flags)
 
     spin_lock(&d->page_lock);
     l1 = page_type_finish(d) ? NULL : find_leaf(d, addr, flags, &index);
-    if (l1 && leaf_is(l1, index, m, flags))
+    if (l1 && leaf_is(l1, index, m, flags) && new_addr)
+        rc = replace_leaf(d, l1, index, new_addr);
+    else if (l1 && leaf_is(l1, index, m, flags))
         rc = table_update(d, l1, index, pte(0), d->domain.id, 0) ? GNTST_general_error : GNTST_okay;
     spin_unlock(&d->page_lock);
     return rc;

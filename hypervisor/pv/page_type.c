@@ -58,6 +58,12 @@ static void flush_for_change(struct pv_domain *d, uint64_t word, enum frame_type
         tlb_flush_mask(&cpus, FLUSH_TLB_ALL_VA);
 }
 
+/* A page of ours that the guest maps too (its grant table, shared_info): we write it, so it can only be WRITABLE. */
+static bool is_shared_by_us(const struct frame *f)
+{
+    return !(READ_ONCE(f->ref) & FRAME_ALLOCATED);
+}
+
 /* --- Leaves -------------------------------------------------------------------------------------------------- */
 
 /* Lock-free types: count them up, or take an unused frame over. */
@@ -73,6 +79,8 @@ static int get_plain_type(struct pv_domain *d, struct frame *f, enum frame_type 
         } else {
             if (old & TYPE_PARTIAL)
                 return -XEN_EBUSY;
+            if (type != TYPE_WRITABLE && is_shared_by_us(f))
+                return -XEN_EINVAL;
             flush_for_change(d, old, type);
             new = type_word(type, 0, 0, 1);
         }
@@ -185,7 +193,7 @@ static int begin_promotion(struct pv_domain *d, struct frame *f, enum frame_type
 {
     uint64_t old = READ_ONCE(f->type);
 
-    if (old & (TYPE_COUNT_MASK | TYPE_PARTIAL) || !frame_get(f, d->domain.id))
+    if (old & (TYPE_COUNT_MASK | TYPE_PARTIAL) || is_shared_by_us(f) || !frame_get(f, d->domain.id))
         return -XEN_EINVAL;
     flush_for_change(d, old, type);
     if (cmpxchg64(&f->type, old, type_word(type, TYPE_PARTIAL, 0, 0)) == old)
