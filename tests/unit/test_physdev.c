@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+// Physical interrupts of a domain, through PHYSDEVOP: mapping, binding, end of interrupt, and the page
+// that tells the guest what needs one; with the interrupt chips played by counters.
+#include "core/domain.h"
+#include "core/hypercall.h"
+#include "core/irq_guest.h"
+#include "cpu/ioapic.h"
+#include "cpu/irq.h"
+#include "cpu/msi.h"
+#include "mm/heap.h"
+#include "public/physdev.h"
+#include "unit_main.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NR_GSIS     24u
+#define TAKEN_GSI   4u          // the console's: irq_request() refuses it
+#define LEVEL_GSI   11u
+#define EDGE_GSI    14u
+#define MSI_BUS     3
+
+static struct { irq_handler_fn fn; void *arg; bool masked, waits; unsigned eois, reprograms; } line[NR_IRQS];
+static bool is_level[NR_IRQS];
+static unsigned nr_msis, last_port, sent, iopl;
+static uint64_t eoi_page[512];
+static int page_refs;
+
+int irq_request(unsigned irq, irq_handler_fn fn, void *arg)
+{
+    if (irq == TAKEN_GSI || line[irq].fn)
+        return -XEN_EBUSY;
+    line[irq].fn = fn;
+    line[irq].arg = arg;
+    line[irq].masked = true;
+    return 0;
+}
+
+void irq_free(unsigned irq)
+{
+    line[irq].fn = NULL;
+}
+
+void irq_unmask(unsigned irq)
+{
+    line[irq].masked = false;
+}
+
+void irq_eoi(unsigned irq)
+{
+    line[irq].eois++;
+}
+
+void irq_reprogram(unsigned irq)
+{
+    line[irq].reprograms++;
+}
+
+int irq_set_affinity(unsigned irq UNUSED, const struct cpumask *cpus UNUSED)
+{
+    return 0;
+}
+
+int irq_setup_gsi(unsigned gsi, bool level, bool active_low UNUSED)
+{
+    if (gsi >= NR_GSIS)
+        return -XEN_EINVAL;
+    is_level[gsi] = level;
+    return 0;
+}
+
+bool irq_is_level(unsigned irq)
+{
+    return is_level[irq];
+}
+
+unsigned irq_nr_gsis(void)
+{
+    return NR_GSIS;
+}
+
+int ioapic_read_register(paddr_t address, uint32_t reg, uint32_t *value)
+{
+    *value = 0x170020;
+    return address == 0xfec00000 && reg == 1 ? 0 : -XEN_EINVAL;
+}
+
+int pci_add_mmcfg(paddr_t address UNUSED, uint16_t segment UNUSED, uint8_t first UNUSED, uint8_t last UNUSED)
+{
+    return 0;
+}
+
+int msi_create(struct msi *m, struct pci_address device)
+{
+    if (device.bus != MSI_BUS)
+        return -XEN_ENODEV;
+    *m = (struct msi){ .device = device, .irq = NR_GSIS + nr_msis++ };
+    return 0;
+}
+
+int msix_create(struct msi *m, struct pci_address device, unsigned nr, paddr_t bar UNUSED)
+{
+    return nr > 7 ? -XEN_EINVAL : msi_create(m, device);
+}
+
+void msi_destroy(struct msi *m)
+{
+    irq_free(m->irq);
+    nr_msis--;
+}
+
+void *heap_alloc(size_t size, size_t align UNUSED)
+{
+    return calloc(1, size);
+}
+
+void heap_free(void *object)
+{
+    free(object);
+}
+
+void evtchn_send_pirq(struct domain *d UNUSED, uint32_t port)
+{
+    last_port = port;
+    sent++;
+}
+
+uint64_t max_mfn = 8;
+
+void *direct_map(paddr_t pa UNUSED)
+{
+    return eoi_page;
+}
+
+static bool get_data(struct domain *d UNUSED, mfn_t m, bool writable)
+{
+    if (m.n != 5 || !writable)
+        return false;
+    page_refs++;
+    return true;
+}
+
+static void put_data(mfn_t m UNUSED, bool writable UNUSED)
+{
+    page_refs--;
+}
+
+static int set_iopl(struct vcpu *v UNUSED, unsigned level)
+{
+    iopl = level;
+    return 0;
+}
+
+static struct guest_ops ops = { .get_data = get_data, .put_data = put_data, .set_iopl = set_iopl };
+static struct domain dom0 = { .ops = &ops }, other = { .ops = &ops, .id = 1 };
+static struct vcpu vcpu0 = { .domain = &dom0 };
+static struct vcpu *current = &vcpu0;
+
+long subop_dispatch(const struct subop *table, unsigned rows, uint64_t cmd, uint64_t arg)
+{
+    if (cmd >= rows || !table[cmd].handler)
+        return -XEN_ENOSYS;
+    return table[cmd].handler(current, (void *)(uintptr_t)arg);
+}
+
+static long op(unsigned cmd, void *arg)
+{
+    return do_physdev_op(cmd, (uintptr_t)arg, 0, 0, 0);
+}
+
+static void begin(void)
+{
+    memset(line, 0, sizeof(line));
+    memset(is_level, 0, sizeof(is_level));
+    memset(eoi_page, 0xff, sizeof(eoi_page));
+    is_level[LEVEL_GSI] = true;
+    CU_ASSERT_FATAL(pirq_domain_init(&dom0) == 0);
+}
+
+static void end(void)
+{
+    pirq_domain_destroy(&dom0);
+    free(dom0.pirqs);
+    dom0.pirqs = NULL;
+    CU_ASSERT(nr_msis == 0);
+    CU_ASSERT(page_refs == 0);
+}
+
+static long map(int type, int index, int bus, int *pirq)
+{
+    struct physdev_map_pirq m = { .domid = DOMID_SELF, .type = type, .index = index, .pirq = *pirq, .bus = bus };
+    long rc = op(PHYSDEVOP_map_pirq, &m);
+
+    *pirq = m.pirq;
+    return rc;
+}
+
+static void gsi_from_map_to_eoi(void)
+{
+    struct physdev_eoi eoi = { LEVEL_GSI };
+    struct physdev_irq_status_query query = { .irq = LEVEL_GSI };
+    int pirq = LEVEL_GSI;
+
+    begin();
+    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 7, true) == -XEN_EINVAL);
+    CU_ASSERT(op(PHYSDEVOP_eoi, &eoi) == -XEN_EINVAL);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &pirq) == 0 && pirq == LEVEL_GSI);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &pirq) == 0);
+    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 7, true) == 0);
+    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 8, true) == -XEN_EEXIST);
+    CU_ASSERT(!line[LEVEL_GSI].masked);
+    line[LEVEL_GSI].fn(LEVEL_GSI, line[LEVEL_GSI].arg);
+    CU_ASSERT(last_port == 7);
+    CU_ASSERT(op(PHYSDEVOP_irq_status_query, &query) == 0 && (query.flags & XENIRQSTAT_needs_eoi));
+    CU_ASSERT(op(PHYSDEVOP_eoi, &eoi) == 0 && line[LEVEL_GSI].eois == 1);
+    pirq_unbind(&dom0, LEVEL_GSI);
+    CU_ASSERT(line[LEVEL_GSI].fn == NULL);
+    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 9, true) == 0);
+    end();
+    CU_ASSERT(line[LEVEL_GSI].fn == NULL);
+}
+
+// An interrupt that was under way when its port was closed must not reach a port that is not its own.
+static void late_interrupt_is_dropped(void)
+{
+    int pirq = EDGE_GSI;
+    irq_handler_fn fn;
+    void *arg;
+
+    begin();
+    CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, EDGE_GSI, 0, &pirq) == 0);
+    CU_ASSERT_FATAL(pirq_bind(&dom0, EDGE_GSI, 7, false) == 0);
+    fn = line[EDGE_GSI].fn;
+    arg = line[EDGE_GSI].arg;
+    pirq_unbind(&dom0, EDGE_GSI);
+    sent = 0;
+    fn(EDGE_GSI, arg);
+    CU_ASSERT(sent == 0);
+    end();
+}
+
+static void msi_gets_numbers_above_gsis(void)
+{
+    int one = -1, two = -1, none = -1, wanted = LEVEL_GSI;
+    struct physdev_unmap_pirq unmap = { .domid = DOMID_SELF };
+    struct physdev_restore_msi restore = { .bus = MSI_BUS };
+
+    begin();
+    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI_SEG, -1, MSI_BUS, &one) == 0 && one >= (int)NR_GSIS);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS, &two) == 0 && two >= (int)NR_GSIS && two != one);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS + 1, &none) == -XEN_ENODEV);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_MULTI_MSI, -1, MSI_BUS, &none) == -XEN_EOPNOTSUPP);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS, &one) == -XEN_EEXIST);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &wanted) == 0);
+    CU_ASSERT(pirq_bind(&dom0, (unsigned)one, 3, false) == 0);
+    CU_ASSERT(pirq_needs_eoi(&dom0, (unsigned)one) == 0);
+    CU_ASSERT(op(PHYSDEVOP_restore_msi, &restore) == 0 && line[NR_GSIS].reprograms == 1);
+    unmap.pirq = one;
+    CU_ASSERT(op(PHYSDEVOP_unmap_pirq, &unmap) == 0 && nr_msis == 1 && line[NR_GSIS].fn == NULL);
+    CU_ASSERT(op(PHYSDEVOP_unmap_pirq, &unmap) == -XEN_EINVAL);
+    end();
+}
+
+static void eoi_page_follows(void)
+{
+    struct physdev_pirq_eoi_gmfn bad = { 6 }, beyond = { 8 }, good = { 5 };
+    int level = LEVEL_GSI, edge = EDGE_GSI;
+
+    begin();
+    (void)map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &level);
+    (void)map(MAP_PIRQ_TYPE_GSI, EDGE_GSI, 0, &edge);
+    CU_ASSERT(op(PHYSDEVOP_pirq_eoi_gmfn_v2, &bad) == -XEN_EINVAL);
+    CU_ASSERT(op(PHYSDEVOP_pirq_eoi_gmfn_v2, &beyond) == -XEN_EINVAL);
+    CU_ASSERT(op(PHYSDEVOP_pirq_eoi_gmfn_v2, &good) == 0);
+    CU_ASSERT(op(PHYSDEVOP_pirq_eoi_gmfn_v2, &good) == -XEN_EBUSY && page_refs == 1);
+    CU_ASSERT(eoi_page[0] == 1u << LEVEL_GSI);
+    is_level[EDGE_GSI] = true;
+    CU_ASSERT(pirq_bind(&dom0, EDGE_GSI, 2, false) == 0);
+    CU_ASSERT(eoi_page[0] == (1u << LEVEL_GSI | 1u << EDGE_GSI));
+    end();
+}
+
+static void refuses_nonsense(void)
+{
+    struct physdev_map_pirq foreign = { .domid = 9, .type = MAP_PIRQ_TYPE_GSI };
+    struct physdev_setup_gsi setup = { .gsi = 24, .triggering = 1 }, odd = { .gsi = 3, .triggering = 2 };
+    struct physdev_apic apic = { .apic_physbase = 0xfec00000, .reg = 1 }, far = { .apic_physbase = 1 };
+    struct physdev_set_iopl high = { 4 }, fine = { 3 };
+    struct physdev_set_iobitmap ports = { .nr_ports = 65537 };
+    int beyond = 24, negative = -1, taken = TAKEN_GSI;
+
+    begin();
+    CU_ASSERT(op(PHYSDEVOP_map_pirq, &foreign) == -XEN_ESRCH);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, 24, 0, &beyond) == -XEN_EINVAL);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, -5, 0, &negative) == -XEN_EINVAL);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_UNKNOWN, 0, 0, &negative) == -XEN_EINVAL);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, TAKEN_GSI, 0, &taken) == 0);
+    CU_ASSERT(pirq_bind(&dom0, TAKEN_GSI, 3, false) == -XEN_EBUSY);
+    CU_ASSERT(pirq_bind(&dom0, 0xffffffff, 3, false) == -XEN_EINVAL);
+    CU_ASSERT(op(PHYSDEVOP_setup_gsi, &setup) == -XEN_EINVAL);
+    CU_ASSERT(op(PHYSDEVOP_setup_gsi, &odd) == -XEN_EINVAL);
+    CU_ASSERT(op(PHYSDEVOP_apic_read, &apic) == 0 && apic.value == 0x170020);
+    CU_ASSERT(op(PHYSDEVOP_apic_read, &far) == -XEN_EINVAL);
+    CU_ASSERT(op(PHYSDEVOP_set_iopl, &high) == -XEN_EINVAL && iopl == 0);
+    CU_ASSERT(op(PHYSDEVOP_set_iopl, &fine) == 0 && iopl == 3);
+    CU_ASSERT(op(PHYSDEVOP_set_iobitmap, &ports) == -XEN_EINVAL);
+    CU_ASSERT(op(PHYSDEVOP_dbgp_op, &ports) == -XEN_ENOSYS);
+    end();
+}
+
+static void other_domains_have_none(void)
+{
+    struct vcpu v = { .domain = &other };
+    struct physdev_eoi eoi = { LEVEL_GSI };
+    struct physdev_pirq_eoi_gmfn page = { 5 };
+
+    begin();
+    current = &v;
+    CU_ASSERT(op(PHYSDEVOP_eoi, &eoi) == -XEN_EINVAL);
+    CU_ASSERT(op(PHYSDEVOP_pirq_eoi_gmfn_v2, &page) == -XEN_EINVAL);
+    CU_ASSERT(pirq_bind(&other, LEVEL_GSI, 1, false) == -XEN_EINVAL);
+    pirq_unbind(&other, LEVEL_GSI);
+    pirq_domain_destroy(&other);
+    current = &vcpu0;
+    end();
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        { "gsi_from_map_to_eoi", gsi_from_map_to_eoi },
+        { "late_interrupt_is_dropped", late_interrupt_is_dropped },
+        { "msi_gets_numbers_above_gsis", msi_gets_numbers_above_gsis },
+        { "eoi_page_follows", eoi_page_follows },
+        { "refuses_nonsense", refuses_nonsense },
+        { "other_domains_have_none", other_domains_have_none },
+        { NULL, NULL },
+    };
+
+    return unit_main("physdev", tests);
+}
