@@ -78,3 +78,21 @@ tests_unit_test_sched_SOURCES = tests/unit/test_sched.c tests/unit/sched_sim.c t
     hypervisor/core/softirq.c $(FAKE_TIME)
 tests_unit_test_sched_CPPFLAGS = $(DEBUG_BUILD)
 tests_unit_test_sched_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=rb_insert
+
+# What stands on domains: a type of guest without a guest (fake_guest.h).
+CORE_BASE = hypervisor/core/domain.c hypervisor/core/hypercall.c hypervisor/core/sched.c \
+    hypervisor/core/sched_credit.c hypervisor/core/softirq.c hypervisor/core/timer.c \
+    hypervisor/core/vcpu_op.c hypervisor/lib/scnprintf.c hypervisor/mm/frame.c hypervisor/mm/heap.c \
+    hypervisor/mm/page_alloc.c tests/unit/fake/fake_guest.c tests/unit/fake/fake_guest.h $(FAKE_TIME)
+
+UNIT_TESTS += tests/unit/test_frame tests/unit/test_domain tests/unit/test_vcpu_op \
+    tests/unit/test_sched_op
+tests_unit_test_frame_SOURCES = tests/unit/test_frame.c hypervisor/mm/frame.c \
+    hypervisor/mm/page_alloc.c $(DEBUG_LOCKS)
+tests_unit_test_frame_CPPFLAGS = $(DEBUG_BUILD)
+tests_unit_test_domain_SOURCES = tests/unit/test_domain.c $(CORE_BASE)
+tests_unit_test_domain_CPPFLAGS = $(DEBUG_BUILD)
+tests_unit_test_vcpu_op_SOURCES = tests/unit/test_vcpu_op.c $(CORE_BASE)
+tests_unit_test_vcpu_op_CPPFLAGS = $(DEBUG_BUILD)
+tests_unit_test_sched_op_SOURCES = tests/unit/test_sched_op.c hypervisor/core/sched_op.c $(CORE_BASE)
+tests_unit_test_sched_op_CPPFLAGS = $(DEBUG_BUILD)

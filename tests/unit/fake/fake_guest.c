@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+// The state behind fake_guest.h.
+#include "fake_guest.h"
+
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/guest_copy.h"
+#include "core/hypercall.h"
+#include "core/sched.h"
+#include "core/sched_policy.h"
+#include "core/softirq.h"
+#include "cpu/power.h"
+#include "cpu/smp.h"
+#include "cpu/upcall.h"
+#include "fake_time.h"
+#include "mm/page_alloc.h"
+
+#define FAKE_FRAMES 4096u
+
+struct fake_guest fake_guest;
+const hypercall_fn hypercall_table[NR_HYPERCALLS];
+static jmp_buf machine_end;
+
+static bool may_allocate(void)
+{
+    return fake_guest.fail_after < 0 || fake_guest.fail_after-- > 0;
+}
+
+static struct domain *fake_domain_alloc(void)
+{
+    if (!may_allocate()) {
+        return NULL;
+    }
+    fake_guest.nr_domains++;
+    return calloc(1, sizeof(struct domain));
+}
+
+static void fake_domain_free(struct domain *d)
+{
+    fake_guest.nr_domains--;
+    free(d);
+}
+
+static struct vcpu *fake_vcpu_alloc(struct domain *d, unsigned id)
+{
+    (void)d;
+    (void)id;
+    if (!may_allocate()) {
+        return NULL;
+    }
+    fake_guest.nr_vcpus++;
+    return calloc(1, sizeof(struct vcpu));
+}
+
+static void fake_vcpu_free(struct vcpu *v)
+{
+    fake_guest.nr_vcpus--;
+    free(v);
+}
+
+static int fake_vcpu_initialise(struct vcpu *v, uint64_t ctxt)
+{
+    (void)v;
+    fake_guest.initialises++;
+    return ctxt < FAKE_BAD_ADDRESS ? -XEN_EFAULT : fake_guest.initialise_result;
+}
+
+static void fake_inject_nmi(struct vcpu *v)
+{
+    (void)v;
+    fake_guest.nmis++;
+}
+
+static void fake_update_time(struct vcpu *v)
+{
+    (void)v;
+    fake_guest.time_updates++;
+}
+
+static bool fake_get_data(struct domain *d, mfn_t m, bool writable)
+{
+    (void)writable;
+    if (fake_guest.data_refused || !frame_get(frame_of(m), d->id)) {
+        return false;
+    }
+    fake_guest.data_references++;
+    return true;
+}
+
+static void fake_put_data(mfn_t m, bool writable)
+{
+    (void)writable;
+    fake_guest.data_references--;
+    frame_put(frame_of(m));
+}
+
+const struct guest_ops fake_guest_ops = {
+    .name = "fake",
+    .domain_alloc = fake_domain_alloc,
+    .domain_free = fake_domain_free,
+    .vcpu_alloc = fake_vcpu_alloc,
+    .vcpu_free = fake_vcpu_free,
+    .vcpu_initialise = fake_vcpu_initialise,
+    .inject_nmi = fake_inject_nmi,
+    .update_time = fake_update_time,
+    .get_data = fake_get_data,
+    .put_data = fake_put_data,
+};
+
+int evtchn_domain_init(struct domain *d)
+{
+    (void)d;
+    return may_allocate() ? 0 : -XEN_ENOMEM;
+}
+
+void evtchn_domain_destroy(struct domain *d)
+{
+    (void)d;
+}
+
+void evtchn_vcpu_destroy(struct vcpu *v)
+{
+    (void)v;
+}
+
+void evtchn_send_virq(struct vcpu *v, unsigned virq)
+{
+    fake_guest.virqs[virq]++;
+    vcpu_kick(v);
+}
+
+void evtchn_send_global_virq(struct domain *d, unsigned virq)
+{
+    (void)d;
+    fake_guest.virqs[virq]++;
+}
+
+bool evtchn_vcpu_pending(const struct vcpu *v)
+{
+    return !v->is_idle && fake_guest.event_pending;
+}
+
+int evtchn_poll_check(struct vcpu *v, const uint32_t *ports, unsigned nr)
+{
+    v->evtchn.poll_port = nr == 1 ? ports[0] : UINT32_MAX;
+    return fake_guest.poll_result;
+}
+
+void evtchn_vcpu_info_moved(struct vcpu *v)
+{
+    (void)v;
+    fake_guest.info_moves++;
+}
+
+int grant_table_create(struct domain *d, unsigned max_frames, unsigned max_maptrack_frames)
+{
+    (void)d;
+    (void)max_frames;
+    (void)max_maptrack_frames;
+    return may_allocate() ? 0 : -XEN_ENOMEM;
+}
+
+void grant_table_destroy(struct domain *d)
+{
+    (void)d;
+}
+
+size_t guest_copy_raw(void *to, const void *from, size_t size)
+{
+    if ((uintptr_t)to < FAKE_BAD_ADDRESS || (uintptr_t)from < FAKE_BAD_ADDRESS) {
+        return size;
+    }
+    memcpy(to, from, size);
+    return 0;
+}
+
+void machine_halt(void)
+{
+    fake_guest.halts++;
+    longjmp(machine_end, 1);
+}
+
+void machine_reboot(void)
+{
+    fake_guest.reboots++;
+    longjmp(machine_end, 1);
+}
+
+bool fake_machine_ends(void (*run)(void *argument), void *argument)
+{
+    if (setjmp(machine_end) == 0) {
+        run(argument);
+        return false;
+    }
+    return true;
+}
+
+void context_switch(struct vcpu *prev, struct vcpu *next)
+{
+    fake_current[fake_cpu] = next;
+    sched_switched(prev);
+}
+
+static void drop_all_domains(void)
+{
+    while (domain_list) {
+        struct domain *d = domain_list;
+        for (unsigned i = 0; i < d->max_vcpus; i++) {
+            d->vcpu[i]->pause_flags |= VPF_DOWN;
+            sched_sleep(d->vcpu[i]);
+        }
+        fake_guest_settle();
+        while (d->page_list != FRAME_NONE) {
+            struct frame *f = &frame_table[d->page_list];
+            (void)frame_clear_allocated(f);
+            frame_put(f);
+        }
+        frame_put(d->shared_info_frame);
+        domain_put(d);
+        fake_guest_settle();
+    }
+    control_domain = NULL;
+}
+
+void fake_guest_reset(unsigned cpus)
+{
+    if (nr_cpus) {
+        drop_all_domains();
+    } else {
+        fake_memory_create(FAKE_FRAMES, 0);
+        page_alloc_init_range(mfn(1), FAKE_FRAMES - 1);
+    }
+    fake_time_reset(cpus);
+    fake_guest = (struct fake_guest){.fail_after = -1, .poll_result = 1};
+    crash_halts_machine = false;
+    softirq_init();
+    timer_subsystem_init();
+    for (unsigned cpu = 0; cpu < cpus; cpu++) {
+        timer_cpu_init(cpu);
+    }
+    sched_init();
+    domain_subsystem_init();
+    for (unsigned cpu = 0; cpu < cpus; cpu++) {
+        fake_cpu = cpu;
+        sched_cpu_init(cpu);
+        fake_current[cpu] = idle_vcpu[cpu];
+    }
+    fake_cpu = 0;
+}
+
+void fake_guest_settle(void)
+{
+    unsigned before = fake_cpu;
+    bool again = true;
+
+    while (again) {
+        again = false;
+        for (unsigned cpu = 0; cpu < nr_cpus; cpu++) {
+            fake_cpu = cpu;
+            if (fake_armed[cpu] <= fake_now) {
+                fake_armed[cpu] = UINT64_MAX;
+                upcall_timer_interrupt();
+            }
+            again |= softirq_pending();
+            softirq_run();
+        }
+    }
+    fake_cpu = before;
+}
+
+void fake_guest_advance(uint64_t ns)
+{
+    fake_now += ns;
+    fake_guest_settle();
+}
