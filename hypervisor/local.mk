@@ -34,14 +34,22 @@ hypervisor_sources = \
     hypervisor/boot/elf.c \
     hypervisor/boot/memory.c \
     hypervisor/boot/options.c \
+    hypervisor/pv/callbacks.c \
+    hypervisor/pv/context.c \
     hypervisor/pv/foreign.c \
     hypervisor/pv/grant_pv.c \
+    hypervisor/pv/guest_descriptor.c \
+    hypervisor/pv/guest_trap.c \
     hypervisor/pv/hypercall_table.c \
+    hypervisor/pv/iret.c \
     hypervisor/pv/mmio.c \
     hypervisor/pv/mmu_update.c \
     hypervisor/pv/mmuext_op.c \
     hypervisor/pv/page_type.c \
     hypervisor/pv/pv_boot.c \
+    hypervisor/pv/pv_domain.c \
+    hypervisor/pv/pv_time.c \
+    hypervisor/pv/trap_bounce.c \
     hypervisor/pv/pt_write_fault.c
 
 hypervisor_sources += \

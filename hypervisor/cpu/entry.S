@@ -134,6 +134,8 @@ bad_hypercall:
         jmp     hypercall_done
 
 restart_hypercall:
+        btl     $8, REGS_vector(%rsp)
+        jnc     hypercall_done              /* the iret hypercall returns the guest's rax, whatever it is */
         movq    %rsp, %rdi
         call    hypercall_write_back
         cli

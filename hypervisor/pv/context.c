@@ -65,7 +65,7 @@ static void save_segments(struct pv_vcpu *v)
     v->gs_base_user = v->in_kernel ? inactive : active;
 }
 
-static void pv_save(struct vcpu *vcpu)
+void pv_save(struct vcpu *vcpu)
 {
     struct pv_vcpu *v = pv_vcpu(vcpu);
 
@@ -173,7 +173,7 @@ static void load_again(struct pv_vcpu *v)
     guest_space_load(v->cr3_user);
 }
 
-static void pv_load(struct vcpu *vcpu)
+void pv_load(struct vcpu *vcpu)
 {
     struct pv_vcpu *v = pv_vcpu(vcpu);
     struct cpu_info *info = cpu_info();

@@ -6,6 +6,7 @@
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/preempt.h"
+#include "cpu/irqflags.h"
 #include "cpu/regs.h"
 #include "cpu/smp.h"
 #include "lib/string.h"
@@ -56,8 +57,9 @@ int pv_new_baseptr(struct pv_vcpu *v, mfn_t m, bool user)
         *slot = mfn_to_paddr(m);
     }
     if (!user) {
-        cpu_info()->cr3 = *slot;
-        tlb_flush_local();
+        unsigned long flags = irq_save();
+        tlb_load_cr3(*slot);
+        irq_restore(flags);
     }
     if (old && old != *slot)
         frame_put_and_type(d, frame_of(paddr_to_mfn(old)));

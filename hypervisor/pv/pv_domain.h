@@ -36,7 +36,6 @@ struct pv_vcpu {
     uint8_t fpu_ts;                       /* the guest set CR0.TS */
     uint8_t nmi_pending, nmi_masked;
     uint8_t iopl;                         /* 0..3, virtual */
-    uint8_t wallclock_written;
     uint64_t cr3_kernel, cr3_user;        /* machine addresses; user 0: none. Referenced, typed L4 */
     uint64_t kernel_sp;                   /* where a trap from user mode starts to push */
     uint64_t kernel_ss;

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT
+/*
+ * PV guests as core/ sees them (core/guest_ops.h): their objects, their first context, their end. A context from a guest is
+ * copied once, every value in it checked, then the frames it names are referenced, and only then is anything set. The
+ * vCPU does not run meanwhile (VPF_DOWN), and the domain's lock is held.
+ */
+#include "pv/pv_domain.h"
+
+#include "core/guest_copy.h"
+#include "core/vcpu_op.h"
+#include "cpu/guest_state.h"
+#include "cpu/regs.h"
+#include "lib/assert.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "public/physdev.h"
+#include "pv/callbacks.h"
+#include "pv/context.h"
+#include "pv/grant_pv.h"
+#include "pv/guest_descriptor.h"
+#include "pv/page_type.h"
+#include "pv/pv_mmu.h"
+#include "pv/pv_time.h"
+
+#define FLAGS_ALLOWED   ((uint64_t)0x254dd5)     /* arithmetic flags, TF, DF, NT, RF, AC, ID */
+#define MAX_IOPORTS     65536u
+
+/* Objects ------------------------------------------------------------------------------------------------------------ */
+
+static struct domain *pv_domain_alloc(void)
+{
+    struct pv_domain *d = heap_new(struct pv_domain);
+
+    if (!d)
+        return NULL;
+    pv_context_init();
+    spin_lock_init(&d->page_lock, LOCK_PAGE_TABLES);
+    return &d->domain;
+}
+
+static void pv_domain_free(struct domain *d)
+{
+    heap_free(pv_domain(d));
+}
+
+static struct vcpu *pv_vcpu_alloc(struct domain *d, unsigned id)
+{
+    struct pv_vcpu *v = heap_new(struct pv_vcpu);
+
+    if (!v)
+        return NULL;
+    v->fpu = fpu_alloc();
+    if (!v->fpu || pv_window_create(v)) {
+        fpu_free(v->fpu);
+        heap_free(v);
+        return NULL;
+    }
+    if (!id)
+        pv_update_wallclock(d);
+    v->time_cpu = NO_CPU;
+    v->debugreg[6] = 0xffff0ff0;
+    v->debugreg[7] = 0x400;
+    return &v->vcpu;
+}
+
+static void pv_vcpu_free(struct vcpu *vcpu)
+{
+    struct pv_vcpu *v = pv_vcpu(vcpu);
+
+    pv_window_destroy(v);
+    fpu_free(v->fpu);
+    heap_free(v);
+}
+
+/* The first context -------------------------------------------------------------------------------------------------- */
+
+static bool addresses_are_good(const struct vcpu_guest_context *c)
+{
+    return is_canonical(c->fs_base) && is_canonical(c->gs_base_kernel) && is_canonical(c->gs_base_user) &&
+           is_canonical(c->event_callback_eip) && is_canonical(c->failsafe_callback_eip) &&
+           is_canonical(c->syscall_callback_eip);
+}
+
+/* Replaces values by what the registers would hold of them. */
+static int context_check(struct vcpu_guest_context *c)
+{
+    struct pv_trap t;
+
+    if (!addresses_are_good(c) || c->gdt_ents > FIRST_RESERVED_GDT_ENTRY || c->ldt_ents > UINT32_MAX)
+        return -XEN_EINVAL;
+    if (!xen_cr3_to_pfn(c->ctrlreg[3]) || (!(c->flags & VGCF_in_kernel) && !xen_cr3_to_pfn(c->ctrlreg[1])))
+        return -XEN_EINVAL;
+    for (unsigned i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++) {
+        if (!pv_trap_check(&c->trap_ctxt[i], &t))
+            return -XEN_EINVAL;
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        if (i != 4 && i != 5 && !pv_debugreg_check(i, &c->debugreg[i]))
+            return -XEN_EINVAL;
+    }
+    return 0;
+}
+
+static int table_get(struct pv_domain *d, uint64_t cr3)
+{
+    mfn_t m = mfn(xen_cr3_to_pfn(cr3));
+    int rc;
+
+    if (!mfn_valid(m))
+        return -XEN_EINVAL;
+    spin_lock(&d->page_lock);
+    rc = page_type_finish(d);
+    if (!rc)
+        rc = frame_get_and_type(d, m, TYPE_L4);
+    spin_unlock(&d->page_lock);
+    return rc;
+}
+
+static void table_put(struct pv_domain *d, uint64_t cr3)
+{
+    spin_lock(&d->page_lock);
+    frame_put_and_type(d, frame_of(mfn(xen_cr3_to_pfn(cr3))));
+    spin_unlock(&d->page_lock);
+}
+
+/* All references that the context needs, or none; -XEN_ERESTART to be called again. */
+static int context_get(struct pv_vcpu *v, const struct vcpu_guest_context *c)
+{
+    struct pv_domain *d = pv_domain(v->vcpu.domain);
+    bool has_user = xen_cr3_to_pfn(c->ctrlreg[1]) != 0;
+    int rc = table_get(d, c->ctrlreg[3]);
+
+    if (rc)
+        return rc;
+    rc = has_user ? table_get(d, c->ctrlreg[1]) : 0;
+    if (rc)
+        goto put_kernel;
+    rc = pv_set_gdt(v, c->gdt_frames, (uint32_t)c->gdt_ents);
+    if (rc)
+        goto put_user;
+    rc = pv_set_ldt(v, c->ldt_base, (uint32_t)c->ldt_ents);
+    if (!rc)
+        return 0;
+    (void)pv_set_gdt(v, NULL, 0);
+put_user:
+    if (has_user)
+        table_put(d, c->ctrlreg[1]);
+put_kernel:
+    table_put(d, c->ctrlreg[3]);
+    return rc;
+}
+
+static uint16_t ring3(uint64_t selector)
+{
+    return (uint16_t)(selector & ~UINT64_C(3) ? selector | 3 : 0);
+}
+
+static void set_registers(struct pv_vcpu *v, const struct vcpu_guest_context *c)
+{
+    v->regs = c->user_regs;
+    v->regs.error_code = 0;
+    v->regs.entry_vector = 0;
+    v->regs.saved_upcall_mask = 0;
+    v->regs.cs = c->user_regs.cs | 3;
+    v->regs.ss = c->user_regs.ss | 3;
+    v->regs.ds = ring3(c->user_regs.ds);
+    v->regs.es = ring3(c->user_regs.es);
+    v->regs.fs = ring3(c->user_regs.fs);
+    v->regs.gs = ring3(c->user_regs.gs);
+    v->regs.rflags = (c->user_regs.rflags & FLAGS_ALLOWED) | X86_RFLAGS_IF | X86_RFLAGS_MBS;
+    v->iopl = (uint8_t)(c->user_regs.rflags >> 12 & 3);
+    v->fs_base = c->fs_base;
+    v->gs_base_kernel = c->gs_base_kernel;
+    v->gs_base_user = c->gs_base_user;
+    memcpy(v->debugreg, c->debugreg, sizeof(v->debugreg));
+    v->fpu_ts = (c->ctrlreg[0] & X86_CR0_TS) != 0;
+    if (c->flags & VGCF_i387_valid)
+        fpu_load_fxsave(v->fpu, c->fpu_ctxt.x);
+}
+
+static void set_entries(struct pv_vcpu *v, const struct vcpu_guest_context *c)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(v->traps); i++)
+        v->traps[c->trap_ctxt[i].vector] = (struct pv_trap){ 0 };
+    for (unsigned i = 0; i < ARRAY_SIZE(v->traps); i++) {
+        if (c->trap_ctxt[i].address)
+            (void)pv_trap_check(&c->trap_ctxt[i], &v->traps[c->trap_ctxt[i].vector]);
+    }
+    v->event_cb = (struct pv_callback){ c->event_callback_eip, true };
+    v->failsafe_cb = (struct pv_callback){ c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events };
+    v->syscall_cb = (struct pv_callback){ c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events };
+    v->kernel_ss = (uint16_t)(c->kernel_ss | 3);
+    v->kernel_sp = c->kernel_sp;
+}
+
+static int context_apply(struct pv_vcpu *v, struct vcpu_guest_context *c)
+{
+    int rc = context_check(c);
+
+    if (!rc)
+        rc = context_get(v, c);
+    if (rc)
+        return rc;
+    set_registers(v, c);
+    set_entries(v, c);
+    v->in_kernel = (c->flags & VGCF_in_kernel) != 0;
+    v->cr3_kernel = mfn_to_paddr(mfn(xen_cr3_to_pfn(c->ctrlreg[3])));
+    v->cr3_user = mfn_to_paddr(mfn(xen_cr3_to_pfn(c->ctrlreg[1])));
+    return 0;
+}
+
+static int pv_vcpu_initialise(struct vcpu *v, uint64_t ctxt)
+{
+    struct vcpu_guest_context *c = heap_new(struct vcpu_guest_context);
+    int rc;
+
+    if (!c)
+        return -XEN_ENOMEM;
+    rc = copy_from_guest(c, ctxt, sizeof(*c));
+    if (!rc)
+        rc = context_apply(pv_vcpu(v), c);
+    heap_free(c);
+    return rc;
+}
+
+/* The end ------------------------------------------------------------------------------------------------------------ */
+
+/* No vCPU of the domain runs any more. */
+static void release_vcpu(struct pv_domain *d, struct pv_vcpu *v)
+{
+    vcpu_unmap_info(&v->vcpu);
+    spin_lock(&d->page_lock);
+    pv_gdt_drop(v);
+    pv_ldt_drop(v);
+    v->ldt_entries = 0;
+    if (v->cr3_kernel)
+        frame_put_and_type(d, frame_of(paddr_to_mfn(v->cr3_kernel)));
+    if (v->cr3_user)
+        frame_put_and_type(d, frame_of(paddr_to_mfn(v->cr3_user)));
+    v->cr3_kernel = 0;
+    v->cr3_user = 0;
+    spin_unlock(&d->page_lock);
+}
+
+/* What a vCPU's last page tables leave to do is done before the next vCPU gives up its own. */
+static int pv_domain_relinquish(struct domain *domain)
+{
+    struct pv_domain *d = pv_domain(domain);
+    int rc = 0;
+
+    pv_drop_loaded(domain);
+    for (unsigned i = 0; i < domain->max_vcpus && !rc; i++) {
+        if (domain->vcpu[i])
+            release_vcpu(d, pv_vcpu(domain->vcpu[i]));
+        spin_lock(&d->page_lock);
+        rc = page_type_finish(d);
+        spin_unlock(&d->page_lock);
+    }
+    return rc;
+}
+
+/* Small operations --------------------------------------------------------------------------------------------------- */
+
+static void pv_inject_nmi(struct vcpu *v)
+{
+    WRITE_ONCE(pv_vcpu(v)->nmi_pending, 1);
+    if (v == current_vcpu())
+        softirq_raise(SOFTIRQ_VCPU);
+    else
+        vcpu_kick(v);
+}
+
+static int pv_set_iopl(struct vcpu *v, unsigned iopl)
+{
+    if (iopl > 3)
+        return -XEN_EINVAL;
+    pv_vcpu(v)->iopl = (uint8_t)iopl;
+    return 0;
+}
+
+static int pv_set_iobitmap(struct vcpu *v, uint64_t bitmap, uint32_t nr_ports)
+{
+    if (nr_ports > MAX_IOPORTS || (bitmap && !guest_range_ok(bitmap, (nr_ports + 7) / 8)))
+        return -XEN_EINVAL;
+    pv_vcpu(v)->iobmp = bitmap;
+    pv_vcpu(v)->iobmp_limit = bitmap ? nr_ports : 0;
+    return 0;
+}
+
+const struct guest_ops pv_guest_ops = {
+    .name = "PV",
+    .domain_alloc = pv_domain_alloc,
+    .domain_free = pv_domain_free,
+    .vcpu_alloc = pv_vcpu_alloc,
+    .vcpu_free = pv_vcpu_free,
+    .domain_relinquish = pv_domain_relinquish,
+    .save = pv_save,
+    .load = pv_load,
+    .vcpu_initialise = pv_vcpu_initialise,
+    .inject_nmi = pv_inject_nmi,
+    .set_iopl = pv_set_iopl,
+    .set_iobitmap = pv_set_iobitmap,
+    .update_time = pv_update_time,
+    .update_wallclock = pv_update_wallclock,
+    .grant_map = pv_grant_map,
+    .grant_unmap = pv_grant_unmap,
+    .get_data = pv_get_data,
+    .put_data = pv_put_data,
+};
