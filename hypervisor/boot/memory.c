@@ -270,7 +270,7 @@ void memory_release_init(void)
 {
     for (const char *va = _init_start; va < _init_end; va += PAGE_SIZE)
         *hyp_l1_entry((uintptr_t)va) = pte(0);
-    tlb_flush_mask(&online_cpus, FLUSH_TLB_ALL_VA);
+    tlb_flush_mask(&online_cpus, FLUSH_TLB_GLOBAL);
     page_alloc_init_range(paddr_to_mfn((uintptr_t)_init_start - IMAGE_VIRT_START + IMAGE_PHYS_START),
                           (uint64_t)(_init_end - _init_start) >> PAGE_SHIFT);
 }

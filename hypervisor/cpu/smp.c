@@ -210,6 +210,12 @@ void tlb_filter(struct cpumask *cpus, uint32_t stamp)
 static void flush_all_here(void *arg)
 {
     (void)arg;
+    tlb_flush_local();
+}
+
+static void flush_global_here(void *arg)
+{
+    (void)arg;
     tlb_flush_local_all();
 }
 
@@ -239,8 +245,12 @@ void tlb_flush_mask(const struct cpumask *cpus, uint64_t va)
 {
     struct cpumask others;
     bool here = split_others(cpus, &others);
-    void (*flush)(void *) = va == FLUSH_TLB_ALL_VA ? flush_all_here : flush_va_here;
+    void (*flush)(void *) = flush_va_here;
 
+    if (va == FLUSH_TLB_ALL_VA)
+        flush = flush_all_here;
+    if (va == FLUSH_TLB_GLOBAL)
+        flush = flush_global_here;
     if (unlikely(READ_ONCE(tlb_time) == TLB_CLOCK_MAX)) {
         tlb_clock_restart();
         return;

@@ -29,8 +29,9 @@ void smp_stop_others(void);
 /* First thing in the NMI handler: does not return if another CPU stops this one. */
 void smp_stop_if_asked(void);
 
-#define FLUSH_TLB_ALL_VA   UINT64_MAX
-/* Flush `va` (or everything: FLUSH_TLB_ALL_VA) from the TLBs of `cpus`; wait until done. */
+#define FLUSH_TLB_ALL_VA   UINT64_MAX          /* all that is not global: all of a guest's (a guest's leaves never are) */
+#define FLUSH_TLB_GLOBAL   (UINT64_MAX - 1)    /* ours too */
+/* Flush `va`, or one of these, from the TLBs of `cpus`; wait until done. */
 void tlb_flush_mask(const struct cpumask *cpus, uint64_t va);
 /* Load CR3 and stamp this CPU. Interrupts off. */
 void tlb_load_cr3(uint64_t cr3);
