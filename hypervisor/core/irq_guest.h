@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Physical IRQs as a guest sees them: a pirq number of the domain, mapped to a GSI or an MSI, bound to an event
- * channel port. Defined in core/pirq.c over cpu/irq.h; event_channel.c calls bind and unbind.
+ * Physical IRQs as a guest sees them: a pirq number of the domain, mapped to a GSI or an MSI, bound
+ * to an event channel port. Defined in core/pirq.c over cpu/irq.h; event_channel.c calls bind and
+ * unbind.
  */
 #pragma once
 #include "lib/types.h"
@@ -10,7 +11,10 @@ struct domain;
 struct vcpu;
 struct pirq_table;
 
-/* Let `d` have physical IRQs (the control domain); without it, every pirq operation of the domain is refused. -XEN_ENOMEM. */
+/*
+ * Let `d` have physical IRQs (the control domain); without it, every pirq operation of the domain
+ * is refused. -XEN_ENOMEM.
+ */
 int pirq_domain_init(struct domain *d);
 /* Stop and give back all of them, when the domain's ports are closed. */
 void pirq_domain_destroy(struct domain *d);
@@ -28,7 +32,10 @@ int pirq_unmap(struct domain *d, unsigned pirq);
 int pirq_reserve(struct domain *d);
 /* Does the guest have to call PHYSDEVOP_eoi for it? -XEN_EINVAL if there is no such pirq. */
 int pirq_needs_eoi(struct domain *d, unsigned pirq);
-/* PHYSDEVOP_pirq_eoi_gmfn: keep the answers to pirq_needs_eoi in a page of the guest's, a bit for each. */
+/*
+ * PHYSDEVOP_pirq_eoi_gmfn: keep the answers to pirq_needs_eoi in a page of the guest's, a bit for
+ * each.
+ */
 int pirq_set_eoi_page(struct domain *d, mfn_t page);
 /* PHYSDEVOP_restore_msi: write messages and masks of a device anew. */
 void pirq_restore_msi(struct domain *d, uint16_t segment, uint8_t bus, uint8_t devfn);

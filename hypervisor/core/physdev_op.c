@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * PHYSDEVOP: how the control domain sets up interrupts, I/O rights and PCI devices. Each row decodes its argument
- * and calls pirq.c, the chips, or the guest type; nothing is kept here.
+ * PHYSDEVOP: how the control domain sets up interrupts, I/O rights and PCI devices. Each row
+ * decodes its argument and calls pirq.c, the chips, or the guest type; nothing is kept here.
  */
 #include "core/domain.h"
 #include "core/hypercall.h"
@@ -62,7 +62,9 @@ static int physdev_apic_read(struct vcpu *v, void *arg)
     return ioapic_read_register(op->apic_physbase, op->reg, &op->value);
 }
 
-/* The chips are ours: the registers that dom0 may name are checked, what it writes changes nothing. */
+/*
+ * The chips are ours: the registers that dom0 may name are checked, what it writes changes nothing.
+ */
 static int physdev_apic_write(struct vcpu *v, void *arg)
 {
     const struct physdev_apic *op = arg;
@@ -174,7 +176,10 @@ static int physdev_pci_mmcfg_reserved(struct vcpu *v, void *arg)
     return pci_add_mmcfg(op->address, op->segment, op->start_bus, op->end_bus);
 }
 
-/* Devices come and go without anything to keep about them: there is no IOMMU, and MSIs are set up as they are mapped. */
+/*
+ * Devices come and go without anything to keep about them: there is no IOMMU, and MSIs are set up
+ * as they are mapped.
+ */
 static int physdev_note_device(struct vcpu *v, void *arg)
 {
     (void)v;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Physical IRQs of a domain. See irq_guest.h. A number below that of the machine's GSIs means the GSI of that number,
- * as Linux' dom0 expects; MSIs get numbers above.
+ * Physical IRQs of a domain. See irq_guest.h. A number below that of the machine's GSIs means the
+ * GSI of that number, as Linux' dom0 expects; MSIs get numbers above.
  *
- * A table's rows are never freed while the domain lives, because an interrupt may still be on its way to one. The table's
- * lock guards all rows; an interrupt reads `port` without it.
+ * A table's rows are never freed while the domain lives, because an interrupt may still be on its
+ * way to one. The table's lock guards all rows; an interrupt reads `port` without it.
  */
 #include "core/irq_guest.h"
 
@@ -143,7 +143,10 @@ void pirq_set_affinity(struct domain *d, unsigned pirq, struct vcpu *v)
     spin_unlock(&d->pirqs->lock);
 }
 
-/* No lock: rows stay, and a mapped row's irq does not change while the guest uses it; irq_eoi() checks its own state. */
+/*
+ * No lock: rows stay, and a mapped row's irq does not change while the guest uses it; irq_eoi()
+ * checks its own state.
+ */
 void pirq_eoi(struct domain *d, unsigned pirq)
 {
     struct pirq *p = pirq_mapped(d, pirq);
@@ -161,7 +164,10 @@ int pirq_needs_eoi(struct domain *d, unsigned pirq)
     return p->kind == PIRQ_GSI && irq_is_level(p->irq);
 }
 
-/* The row for a new mapping: the one asked for, or any above the GSIs. Lock held. NULL: taken, or none is left. */
+/*
+ * The row for a new mapping: the one asked for, or any above the GSIs. Lock held. NULL: taken, or
+ * none is left.
+ */
 static struct pirq *pirq_choose(struct domain *d, int wanted)
 {
     struct pirq *p;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The clock: one line from TSC to nanoseconds, the same for all CPUs, so that they agree by construction; a CPU whose TSC
- * differs has a constant offset. Lines lie in two slots: a reader takes the current one and needs no lock, because a
- * slot is rewritten a second later at the earliest. clock_refine() writes, under clock_lock.
+ * The clock: one line from TSC to nanoseconds, the same for all CPUs, so that they agree by
+ * construction; a CPU whose TSC differs has a constant offset. Lines lie in two slots: a reader
+ * takes the current one and needs no lock, because a slot is rewritten a second later at the
+ * earliest. clock_refine() writes, under clock_lock.
  */
 #include "cpu/clock.h"
 
@@ -34,7 +35,8 @@ static DEFINE_PER_CPU(uint64_t, tsc_offset);
 static struct clock_slot slots[2];
 static struct clock_slot *current_slot = &slots[0];
 static uint32_t params_version;
-static struct spinlock clock_lock = SPINLOCK_INIT(LOCK_CLOCK);      /* guards: fit, timer, writing slots, wall_base */
+/* Guards: fit, timer, writing slots. */
+static struct spinlock clock_lock = SPINLOCK_INIT(LOCK_CLOCK);
 static struct clock_fit fit;
 static const struct platform_timer *timer;
 static uint64_t wall_base;
@@ -49,8 +51,8 @@ uint64_t clock_now(void)
 }
 
 /*
- * Platform timer and TSC at one instant: the narrowest of a few brackets around a read at which the counter has just
- * stepped, so that neither a slow read nor a coarse counter blurs it.
+ * Platform timer and TSC at one instant: the narrowest of a few brackets around a read at which the
+ * counter has just stepped, so that neither a slow read nor a coarse counter blurs it.
  */
 static struct clock_sample clock_take_sample(void)
 {
@@ -154,12 +156,13 @@ void clock_init(void)
 {
     uint64_t now;
 
-    if (!clock_try_timer(hpet_timer()) && !clock_try_timer(pm_timer()) && !clock_try_timer(pit_timer()))
-        panic("no timer to measure the TSC by: the machine needs an HPET, an ACPI PM timer or a PIT");
+    if (!clock_try_timer(hpet_timer()) && !clock_try_timer(pm_timer()) &&
+        !clock_try_timer(pit_timer()))
+        panic("no timer to measure the TSC by: the machine needs an HPET, PM timer or PIT");
     now = clock_now();
     wall_base = MAX(rtc_read() * NS_PER_SECOND, now) - now;
     console_set_clock(clock_now);
-    log_info("clock: TSC %llu kHz by %s, timer by %s", (unsigned long long)clock_tsc_khz(), timer->name,
+    log_info("clock: TSC %lu kHz by %s, timer by %s", clock_tsc_khz(), timer->name,
              cpu_features.tsc_deadline ? "TSC deadline" : "APIC count");
     clock_cpu_init();
 }
@@ -183,7 +186,8 @@ void clock_refine(void)
     flags = spin_lock_irqsave(&clock_lock);
     sample = clock_take_sample();
     sample.tsc -= this_cpu(tsc_offset);
-    (void)clock_fit_add(&fit, sample.tsc, sample.ref, clock_line_ns(&current_slot->line, sample.tsc));
+    (void)clock_fit_add(&fit, sample.tsc, sample.ref,
+                        clock_line_ns(&current_slot->line, sample.tsc));
     line = clock_fit_line(&fit, &current_slot->line);
     clock_set_line(&line);
     spin_unlock_irqrestore(&clock_lock, flags);
@@ -256,7 +260,8 @@ void clock_arm(uint64_t ns)
     now = clock_line_ns(&slot->line, tsc - this_cpu(tsc_offset));
     ns = ns > now ? MIN(ns - now, MAX_ARM_NS) : 0;
     if (cpu_features.tsc_deadline) {
-        lapic_timer_set_deadline(tsc + mul_shift_right(ns, slot->ticks_per_ns, CLOCK_INVERSE_SHIFT) + 1);
+        ticks = mul_shift_right(ns, slot->ticks_per_ns, CLOCK_INVERSE_SHIFT) + 1;
+        lapic_timer_set_deadline(tsc + ticks);
         return;
     }
     ticks = mul_shift_right(ns, lapic_ticks_per_ns, CLOCK_INVERSE_SHIFT) + 1;

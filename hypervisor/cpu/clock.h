@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Time. System time is nanoseconds since boot, from the TSC scaled by parameters that are calibrated at boot against a
- * platform timer (HPET, PM timer or PIT) and refined while running, slewed and never stepped backwards.
+ * Time. System time is nanoseconds since boot, from the TSC scaled by parameters that are
+ * calibrated at boot against a platform timer (HPET, PM timer or PIT) and refined while running,
+ * slewed and never stepped backwards.
  */
 #pragma once
 #include "lib/types.h"
@@ -16,8 +17,11 @@ struct clock_params {
 };
 
 void clock_init(void);             /* boot CPU; interrupts may be off */
-void clock_cpu_init(void);         /* each CPU: its timer; on others than the boot CPU after smp_mark_online() */
-/* Compare with the platform timer and correct the rate; once before a guest runs, then every second, on any one CPU. */
+void clock_cpu_init(void);         /* each CPU: its timer; others after smp_mark_online() */
+/*
+ * Compare with the platform timer and correct the rate; once before a guest runs, then every
+ * second, on any one CPU.
+ */
 void clock_refine(void);
 /* This CPU's TSC runs ahead of the boot CPU's by `ticks` (bring-up only). */
 void clock_set_cpu_offset(uint64_t ticks);
@@ -25,13 +29,17 @@ uint64_t clock_now(void);          /* ns since boot; monotonic on a CPU */
 void clock_read_params(struct clock_params *p);   /* of this CPU */
 uint32_t clock_params_version(void);   /* of this CPU: changes whenever its parameters do */
 uint64_t clock_tsc_khz(void);
-/* Wall clock: UTC at system time 0, in ns since 1970; read from the RTC at boot, set by XENPF_settime. */
+/*
+ * Wall clock: UTC at system time 0, in ns since 1970; read from the RTC at boot, set by
+ * XENPF_settime.
+ */
 uint64_t clock_wall_base(void);
 void clock_set_wall(uint64_t utc_ns_at_system_time_0);
 /* Wait: for hardware delays. Before clock_init() only roughly. */
 void clock_delay_us(unsigned us);
 /*
- * Arm this CPU's timer interrupt for system time `ns` (UINT64_MAX: off). One in the past fires at once; one far away, or
- * one that the timer counts inexactly, may fire early: whoever is called looks at the time and arms again.
+ * Arm this CPU's timer interrupt for system time `ns` (UINT64_MAX: off). One in the past fires at
+ * once; one far away, or one that the timer counts inexactly, may fire early: whoever is called
+ * looks at the time and arms again.
  */
 void clock_arm(uint64_t ns);

@@ -12,7 +12,10 @@
 
 uint64_t clock_rate(uint64_t ticks, uint64_t ref, uint64_t ref_hz)
 {
-    /* Both counts lose the same low bits until the divisor fits: the quotient keeps 31 significant ones. */
+    /*
+     * Both counts lose the same low bits until the divisor fits: the quotient keeps 31 significant
+     * ones.
+     */
     while (ref > UINT32_MAX) {
         ref >>= 1;
         ticks >>= 1;
@@ -50,7 +53,8 @@ static uint64_t fit_ref_steps(const struct clock_fit *fit, uint64_t ticks)
     return muldiv(ticks, (uint32_t)fit->ref_hz, (uint32_t)hz);
 }
 
-bool clock_fit_start(struct clock_fit *fit, struct clock_sample first, struct clock_sample second, uint64_t ns_at_second)
+bool clock_fit_start(struct clock_fit *fit, struct clock_sample first, struct clock_sample second,
+                     uint64_t ns_at_second)
 {
     uint64_t mask = fit->ref_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << fit->ref_bits) - 1;
     uint64_t steps = (second.ref - first.ref) & mask;
@@ -91,7 +95,8 @@ bool clock_fit_add(struct clock_fit *fit, uint64_t tsc, uint64_t raw_ref, uint64
     struct clock_sample now = { tsc, clock_unwrap(predicted, raw_ref, fit->ref_bits) };
     uint64_t error = now.ref > predicted ? now.ref - predicted : predicted - now.ref;
 
-    if (tsc <= fit->last.tsc || now.ref <= fit->last.ref || error > steps / 100 + fit->ref_hz / 1000) {
+    if (tsc <= fit->last.tsc || now.ref <= fit->last.ref ||
+        error > steps / 100 + fit->ref_hz / 1000) {
         fit_restart(fit, now, ns_now);
         return false;
     }
@@ -128,7 +133,10 @@ struct clock_line clock_fit_line(const struct clock_fit *fit, const struct clock
         ppb = -CLOCK_MAX_SLEW_PPB;
     scale_from_hz(fit->tsc_hz, &next.mul, &next.shift);
     next.mul = slew_mul(next.mul, ppb);
-    /* The base lies a little in the past: another CPU may read this line with a TSC from just before. */
+    /*
+     * The base lies a little in the past: another CPU may read this line with a TSC from just
+     * before.
+     */
     ns = mul_shift_right(LINE_BACK_TICKS, next.mul, (unsigned)(32 - next.shift));
     if (next.base_ns >= ns) {
         next.base_tsc -= LINE_BACK_TICKS;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The arithmetic of the clock: rates from samples, counters that wrap, slewing. Pure: no registers, no locks; built on
- * the host too (tests/unit/test_clock_math.c).
+ * The arithmetic of the clock: rates from samples, counters that wrap, slewing. Pure: no registers,
+ * no locks; built on the host too (tests/unit/test_clock_math.c).
  */
 #pragma once
 #include "lib/math.h"
@@ -37,7 +37,8 @@ struct clock_fit {
 
 static inline uint64_t clock_line_ns(const struct clock_line *line, uint64_t tsc)
 {
-    return line->base_ns + mul_shift_right(tsc - line->base_tsc, line->mul, (unsigned)(32 - line->shift));
+    return line->base_ns +
+           mul_shift_right(tsc - line->base_tsc, line->mul, (unsigned)(32 - line->shift));
 }
 
 /* Ticks per second from `ticks` counted while a counter of `ref_hz` made `ref` (not 0) steps. */
@@ -47,16 +48,18 @@ uint64_t clock_inverse(uint64_t hz);
 /* The value nearest to `predicted` whose low `bits` are `raw`. */
 uint64_t clock_unwrap(uint64_t predicted, uint64_t raw, unsigned bits);
 /* Start a fit: two samples some time apart, less than half a wrap. False if they make no sense. */
-bool clock_fit_start(struct clock_fit *fit, struct clock_sample first, struct clock_sample second, uint64_t ns_at_second);
+bool clock_fit_start(struct clock_fit *fit, struct clock_sample first, struct clock_sample second,
+                     uint64_t ns_at_second);
 /*
- * Take another sample, `raw_ref` as the counter shows it. False if it contradicts the rate known so far by more than one
- * per cent (the counter was reset, the machine slept): the fit then starts afresh from here, at time `ns_now`.
+ * Take another sample, `raw_ref` as the counter shows it. False if it contradicts the rate known so
+ * far by more than one per cent (the counter was reset, the machine slept): the fit then starts
+ * afresh from here, at time `ns_now`.
  */
 bool clock_fit_add(struct clock_fit *fit, uint64_t tsc, uint64_t raw_ref, uint64_t ns_now);
 /* Reference time at the last sample. */
 uint64_t clock_fit_ns(const struct clock_fit *fit);
 /*
- * The line to follow after the last sample: continues `line` there without a step, at the fitted rate, a little faster or
- * slower to make up the difference to reference time within seconds.
+ * The line to follow after the last sample: continues `line` there without a step, at the fitted
+ * rate, a little faster or slower to make up the difference to reference time within seconds.
  */
 struct clock_line clock_fit_line(const struct clock_fit *fit, const struct clock_line *line);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The HPET's main counter (IA-PC HPET specification 1.0a, 2.3), its low 32 bits. No comparators, no interrupts.
+ * The HPET's main counter (IA-PC HPET specification 1.0a, 2.3), its low 32 bits. No comparators, no
+ * interrupts.
  */
 #include "cpu/platform_timer.h"
 #include "mm/page_table.h"
@@ -19,7 +20,9 @@ static uint64_t hpet_read(void)
     return hpet[HPET_COUNTER / 4];
 }
 
-static struct platform_timer timer = { .name = "HPET", .bits = 32, .keeps_running = true, .read = hpet_read };
+static struct platform_timer timer = {
+    .name = "HPET", .bits = 32, .keeps_running = true, .read = hpet_read,
+};
 
 void hpet_init(paddr_t address)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * IO-APICs. See ioapic.h; Intel 82093AA data sheet. The low half of each entry is remembered, so that masking is one
- * write and no read.
+ * IO-APICs. See ioapic.h; Intel 82093AA data sheet. The low half of each entry is remembered, so
+ * that masking is one write and no read.
  */
 #include "cpu/ioapic.h"
 
@@ -105,8 +105,8 @@ bool ioapic_has_gsi(unsigned gsi)
 
 static uint32_t route_encode(const struct ioapic_route *route)
 {
-    return route->vector | (route->is_level ? ROUTE_LEVEL : 0) | (route->is_active_low ? ROUTE_ACTIVE_LOW : 0) |
-           (route->is_masked ? ROUTE_MASKED : 0);
+    return route->vector | (route->is_level ? ROUTE_LEVEL : 0) |
+           (route->is_active_low ? ROUTE_ACTIVE_LOW : 0) | (route->is_masked ? ROUTE_MASKED : 0);
 }
 
 void ioapic_write_route(unsigned gsi, const struct ioapic_route *route)
@@ -149,7 +149,8 @@ void ioapic_unmask(unsigned gsi)
 
 static bool ioapic_has_register(const struct ioapic *chip, uint32_t reg)
 {
-    return reg <= IOAPIC_REG_ARB || (reg >= IOAPIC_REG_ROUTE && reg < IOAPIC_REG_ROUTE + 2 * chip->nr_pins);
+    return reg <= IOAPIC_REG_ARB ||
+           (reg >= IOAPIC_REG_ROUTE && reg < IOAPIC_REG_ROUTE + 2 * chip->nr_pins);
 }
 
 int ioapic_read_register(paddr_t address, uint32_t reg, uint32_t *value)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * IO-APICs: one redirection entry per global system interrupt (GSI). Only irq.c changes entries, under the interrupt's
- * lock; the index and data registers of one chip are used under the chip's lock.
+ * IO-APICs: one redirection entry per global system interrupt (GSI). Only irq.c changes entries,
+ * under the interrupt's lock; the index and data registers of one chip are used under the chip's
+ * lock.
  */
 #pragma once
 #include "lib/types.h"

@@ -2,11 +2,13 @@
 /*
  * Interrupt lines, vectors and their way to handlers. See irq.h.
  *
- * Level-triggered lines are masked and ended at the APIC at once, and unmasked when the handler's owner says so: a guest
- * that never does holds back its own line only. Edge-triggered ones and MSIs are ended at once and stay open.
+ * Level-triggered lines are masked and ended at the APIC at once, and unmasked when the handler's
+ * owner says so: a guest that never does holds back its own line only. Edge-triggered ones and MSIs
+ * are ended at once and stay open.
  *
- * An interrupt that moves to another CPU keeps its old vector there until it moves again, because one may still be on
- * its way. Locks: each line's own; vector_lock, within it, for the maps of all CPUs. No lock is held in a handler.
+ * An interrupt that moves to another CPU keeps its old vector there until it moves again, because
+ * one may still be on its way. Locks: each line's own; vector_lock, within it, for the maps of all
+ * CPUs. No lock is held in a handler.
  */
 #include "cpu/irq.h"
 
@@ -54,7 +56,8 @@ static unsigned isa_gsi[NR_ISA_IRQS];
 static uint16_t isa_flags[NR_ISA_IRQS];
 static bool isa_overridden[NR_ISA_IRQS];
 
-static struct spinlock vector_lock = SPINLOCK_INIT(LOCK_VECTOR);    /* guards: vectors, writing vector_irq */
+/* Guards: vectors, writing vector_irq. */
+static struct spinlock vector_lock = SPINLOCK_INIT(LOCK_VECTOR);
 static DEFINE_PER_CPU(struct vector_map, vectors);
 static DEFINE_PER_CPU(uint16_t[NR_VECTORS], vector_irq);
 
@@ -103,7 +106,10 @@ static void line_free_places(struct irq_line *line)
     spin_unlock_irqrestore(&vector_lock, flags);
 }
 
-/* Tell the chip what the line says. A pin that keeps its vector while it moves is never masked: no edge gets lost. */
+/*
+ * Tell the chip what the line says. A pin that keeps its vector while it moves is never masked: no
+ * edge gets lost.
+ */
 static void line_program(struct irq_line *line, unsigned irq, bool is_move)
 {
     uint32_t apic_id = cpu_apic_id[line->now.cpu];
@@ -363,8 +369,10 @@ static void (*const system_interrupt[NR_VECTORS - FIRST_SYSTEM_VECTOR])(void) = 
 
 void irq_dispatch(unsigned vector)
 {
-    if (vector >= FIRST_SYSTEM_VECTOR && vector < NR_VECTORS && system_interrupt[vector - FIRST_SYSTEM_VECTOR])
-        system_interrupt[vector - FIRST_SYSTEM_VECTOR]();
+    unsigned system = vector - FIRST_SYSTEM_VECTOR;
+
+    if (system < ARRAY_SIZE(system_interrupt) && system_interrupt[system])
+        system_interrupt[system]();
     else if (vector >= FIRST_DYNAMIC_VECTOR && vector <= LAST_DYNAMIC_VECTOR)
         irq_device_interrupt(vector);
 }

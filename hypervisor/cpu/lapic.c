@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The local APIC. See lapic.h; Intel SDM vol. 3, chapter 11. No locks: each CPU has its own registers, and a message is
- * sent with interrupts off where it takes two writes.
+ * The local APIC. See lapic.h; Intel SDM vol. 3, chapter 11. No locks: each CPU has its own
+ * registers, and a message is sent with interrupts off where it takes two writes.
  */
 #include "cpu/lapic.h"
 
@@ -13,7 +13,10 @@
 #include "lib/console.h"
 #include "mm/page_table.h"
 
-/* Offsets of the memory-mapped registers; an x2APIC has them as MSRs, number MSR_X2APIC_FIRST + offset / 16. */
+/*
+ * Offsets of the memory-mapped registers; an x2APIC has them as MSRs, number MSR_X2APIC_FIRST +
+ * offset / 16.
+ */
 enum {
     LAPIC_ID = 0x020,
     LAPIC_TPR = 0x080,
@@ -51,7 +54,7 @@ enum {
 #define PIC_MASTER_DATA    0x21
 #define PIC_SLAVE_COMMAND  0xa0
 #define PIC_SLAVE_DATA     0xa1
-#define PIC_FIRST_VECTOR   0x20     /* masked; a spurious one still comes, at this vector + 7 or + 15 */
+#define PIC_FIRST_VECTOR   0x20     /* masked; a spurious one still comes, at 0x27 or 0x2f */
 
 static volatile uint32_t *lapic_registers;
 static paddr_t lapic_address;
@@ -73,8 +76,8 @@ static void lapic_write(unsigned reg, uint32_t value)
 }
 
 /*
- * Both 8259s: vectors out of the way of exceptions, everything masked. Before LINT0 is: a request that
- * waits there would stay behind (QEMU then takes an interrupt without a vector).
+ * Both 8259s: vectors out of the way of exceptions, everything masked. Before LINT0 is: a request
+ * that waits there would stay behind (QEMU then takes an interrupt without a vector).
  */
 static void pic_disable(void)
 {
@@ -137,7 +140,10 @@ void lapic_eoi(void)
     lapic_write(LAPIC_EOI, 0);
 }
 
-/* The memory-mapped command register takes one message at a time; wait, but not for ever, until it has left. */
+/*
+ * The memory-mapped command register takes one message at a time; wait, but not for ever, until it
+ * has left.
+ */
 static void lapic_wait_idle(void)
 {
     for (unsigned i = 0; i < MAX_ICR_SPINS && (lapic_read(LAPIC_ICR) & ICR_PENDING); i++)
@@ -149,7 +155,9 @@ static void lapic_send(uint32_t apic_id, uint32_t command)
     unsigned long flags;
 
     if (is_x2apic) {
-        /* The write is not serialising: earlier stores must be visible before the message arrives. */
+        /*
+         * The write is not serialising: earlier stores must be visible before the message arrives.
+         */
         __asm__ volatile("mfence; lfence" : : : "memory");
         wrmsr(MSR_X2APIC_FIRST + LAPIC_ICR / 16, (uint64_t)apic_id << 32 | command);
         return;

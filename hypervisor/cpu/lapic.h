@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * The local APIC of each CPU: end of interrupt, messages to other CPUs, the local timer. x2APIC where the CPU has it,
- * else memory-mapped. Every function acts on the CPU that calls it.
+ * The local APIC of each CPU: end of interrupt, messages to other CPUs, the local timer. x2APIC
+ * where the CPU has it, else memory-mapped. Every function acts on the CPU that calls it.
  */
 #pragma once
 #include "lib/types.h"
 
-/* Boot CPU: silence the 8259s, choose the mode and map the registers at `address` (0: the architectural one). Then lapic_cpu_init(). */
+/*
+ * Boot CPU: silence the 8259s, choose the mode and map the registers at `address` (0: the
+ * architectural one). Then lapic_cpu_init().
+ */
 void lapic_init(paddr_t address);
 /* Each CPU: enable it, route LINT0 nowhere and LINT1 to NMI, leave the timer off. */
 void lapic_cpu_init(void);
@@ -21,7 +24,10 @@ void lapic_send_startup(uint32_t apic_id, unsigned page);
 /* VECTOR_ERROR: log and clear the error status. */
 void lapic_error_interrupt(void);
 
-/* The timer raises VECTOR_TIMER once: when the TSC reaches a value (0: off), or after a number of bus ticks (0: off). */
+/*
+ * The timer raises VECTOR_TIMER once: when the TSC reaches a value (0: off), or after a number of
+ * bus ticks (0: off).
+ */
 void lapic_timer_use_deadline(void);
 void lapic_timer_use_oneshot(void);
 void lapic_timer_set_deadline(uint64_t tsc);

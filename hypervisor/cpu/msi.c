@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * MSI and MSI-X (PCI Local Bus 3.0, 6.8). See msi.h. Mappings of MSI-X tables are kept and shared: ioremap() has no way back.
+ * MSI and MSI-X (PCI Local Bus 3.0, 6.8). See msi.h. Mappings of MSI-X tables are kept and shared:
+ * ioremap() has no way back.
  */
 #include "cpu/msi.h"
 
@@ -36,7 +37,8 @@ enum {
 #define MSIX_ENTRY_MASKED     1u
 #define MAX_TABLE_PAGES       256u
 
-static struct spinlock table_lock = SPINLOCK_INIT(LOCK_MSI_TABLES);     /* guards: table_pages, nr_table_pages */
+/* Guards: table_pages, nr_table_pages. */
+static struct spinlock table_lock = SPINLOCK_INIT(LOCK_MSI_TABLES);
 static struct {
     paddr_t address;
     volatile uint8_t *va;
@@ -53,7 +55,10 @@ static void msi_write(const struct msi *m, unsigned offset, unsigned size, uint3
     pci_config_write(m->device, m->capability + offset, size, value);
 }
 
-/* Offset of a capability, 0 if the device has none. A chain that loops is left after as many steps as fit in there. */
+/*
+ * Offset of a capability, 0 if the device has none. A chain that loops is left after as many steps
+ * as fit in there.
+ */
 static uint16_t find_capability(struct pci_address device, unsigned wanted)
 {
     unsigned at;
@@ -157,7 +162,8 @@ int msix_create(struct msi *m, struct pci_address device, unsigned nr, paddr_t b
     paddr_t entry;
     int rc;
 
-    *m = (struct msi){ .device = device, .is_msix = true, .capability = find_capability(device, CAPABILITY_MSIX) };
+    *m = (struct msi){ .device = device, .is_msix = true };
+    m->capability = find_capability(device, CAPABILITY_MSIX);
     if (!m->capability)
         return -XEN_ENODEV;
     if (nr > (msi_read(m, MSI_CONTROL, 2) & MSIX_CONTROL_SIZE))

@@ -19,7 +19,8 @@ struct mmcfg {
     uint8_t first_bus, last_bus;
 };
 
-static struct spinlock port_lock = SPINLOCK_INIT(LOCK_DEVICE);      /* guards: the ports; they are used in pairs */
+/* Guards: the two ports, which are used as a pair. */
+static struct spinlock port_lock = SPINLOCK_INIT(LOCK_DEVICE);
 static struct mmcfg mmcfgs[MAX_MMCFGS];
 static unsigned nr_mmcfgs;
 
@@ -60,14 +61,16 @@ static volatile uint8_t *mmcfg_of(struct pci_address device)
         const struct mmcfg *m = &mmcfgs[i];
 
         if (m->segment == device.segment && device.bus >= m->first_bus && device.bus <= m->last_bus)
-            return m->base + ((uint64_t)(device.bus - m->first_bus) << 20 | (uint64_t)device.devfn << 12);
+            return m->base + ((uint64_t)(device.bus - m->first_bus) << 20) +
+                   ((uint64_t)device.devfn << 12);
     }
     return NULL;
 }
 
 static uint32_t port_address(struct pci_address device, unsigned reg)
 {
-    return ADDRESS_ENABLE | (uint32_t)device.bus << 16 | (uint32_t)device.devfn << 8 | (reg & 0xfcu);
+    return ADDRESS_ENABLE | (uint32_t)device.bus << 16 | (uint32_t)device.devfn << 8 |
+           (reg & 0xfcu);
 }
 
 static uint32_t memory_read(volatile uint8_t *at, unsigned size)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Channel 2 of the 8254 interval timer, counting down over and over: the reference where there is nothing better. Boot
- * only: its ports are dom0's later (the PC speaker).
+ * Channel 2 of the 8254 interval timer, counting down over and over: the reference where there is
+ * nothing better. Boot only: its ports are dom0's later (the PC speaker).
  */
 #include "cpu/platform_timer.h"
 #include "cpu/regs.h"

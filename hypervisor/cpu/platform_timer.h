@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Counters of known frequency outside the CPU, against which the TSC is measured: HPET, ACPI's PM timer, PIT channel 2.
- * Boot tells where they are (each init checks that the counter is there); clock.c picks the best.
+ * Counters of known frequency outside the CPU, against which the TSC is measured: HPET, ACPI's PM
+ * timer, PIT channel 2. Boot tells where they are (each init checks that the counter is there);
+ * clock.c picks the best.
  */
 #pragma once
 #include "lib/types.h"

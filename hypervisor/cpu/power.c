@@ -84,7 +84,9 @@ static void reset_by_keyboard_controller(void)
     outb(KEYBOARD_STATUS, KEYBOARD_RESET);
 }
 
-/* No interrupt table, then an exception: the CPU shuts down, and boards answer that with a reset. */
+/*
+ * No interrupt table, then an exception: the CPU shuts down, and boards answer that with a reset.
+ */
 static void reset_by_triple_fault(void)
 {
     static const struct PACKED { uint16_t limit; uint64_t base; } no_table;
@@ -95,7 +97,8 @@ static void reset_by_triple_fault(void)
 void machine_reboot(void)
 {
     static void (*const ways[])(void) = {
-        reset_by_firmware_register, reset_by_chipset, reset_by_keyboard_controller, reset_by_triple_fault,
+        reset_by_firmware_register, reset_by_chipset, reset_by_keyboard_controller,
+        reset_by_triple_fault,
     };
 
     irq_disable();

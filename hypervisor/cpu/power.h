@@ -13,13 +13,14 @@ struct power_registers {
 
 void power_init(const struct power_registers *registers);
 /*
- * XENPF_enter_acpi_sleep for state 5: write dom0's PM1 values, which stops the machine. Returns only on failure:
- * -XEN_EINVAL for values that do not sleep, -XEN_EOPNOTSUPP for other states or without registers.
+ * XENPF_enter_acpi_sleep for state 5: write dom0's PM1 values, which stops the machine. Returns
+ * only on failure: -XEN_EINVAL for values that do not sleep, -XEN_EOPNOTSUPP for other states or
+ * without registers.
  */
 int machine_enter_sleep(unsigned state, uint16_t pm1a_value, uint16_t pm1b_value);
 /*
- * SCHEDOP_shutdown without that: which PM1 values mean "off" only dom0's ACPI interpreter knows, so this says that the
- * power can be cut, and halts.
+ * SCHEDOP_shutdown without that: which PM1 values mean "off" only dom0's ACPI interpreter knows, so
+ * this says that the power can be cut, and halts.
  */
 void machine_power_off(void) __attribute__((noreturn));
 /* Start the machine anew: the firmware's way, then each older one. */

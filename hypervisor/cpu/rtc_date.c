@@ -37,16 +37,20 @@ static uint64_t days_since_1970(unsigned year, unsigned month, unsigned day)
     unsigned y = month <= 2 ? year - 1 : year;
     unsigned m = month <= 2 ? month + 9 : month - 3;
 
-    return (uint64_t)y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - DAYS_0_TO_1970;
+    return (uint64_t)y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 -
+           DAYS_0_TO_1970;
 }
 
 uint64_t rtc_to_seconds(const struct rtc_fields *fields)
 {
-    unsigned second = rtc_number(fields, fields->second), minute = rtc_number(fields, fields->minute);
+    unsigned second = rtc_number(fields, fields->second);
+    unsigned minute = rtc_number(fields, fields->minute);
     unsigned hour = rtc_hour(fields), day = rtc_number(fields, fields->day);
     unsigned month = rtc_number(fields, fields->month), year = rtc_year(fields);
 
-    if (second > 59 || minute > 59 || hour > 23 || day < 1 || day > 31 || month < 1 || month > 12 || year < 1970)
+    if (second > 59 || minute > 59 || hour > 23 || day < 1 || day > 31 || month < 1 ||
+        month > 12 || year < 1970)
         return 0;
-    return days_since_1970(year, month, day) * SECONDS_PER_DAY + hour * 3600u + minute * 60u + second;
+    return days_since_1970(year, month, day) * SECONDS_PER_DAY + hour * 3600u + minute * 60u +
+           second;
 }

@@ -2,9 +2,9 @@
 /*
  * Calls to other CPUs, TLB shootdown, the TLB clock. See smp.h; bringing CPUs up is in smp_boot.c.
  *
- * One call is under way at a time, in `call`, guarded by call_lock. Who waits, for the lock or for an answer, answers calls
- * to itself meanwhile: so two CPUs that call each other get on, with interrupts on or off. A called function takes
- * no lock above LOCK_SMP_CALL.
+ * One call is under way at a time, in `call`, guarded by call_lock. Who waits, for the lock or for
+ * an answer, answers calls to itself meanwhile: so two CPUs that call each other get on, with
+ * interrupts on or off. A called function takes no lock above LOCK_SMP_CALL.
  */
 #include "cpu/smp.h"
 
@@ -35,7 +35,8 @@ static uint32_t tlb_stamp[MAX_CPUS];
 /* Answer a call to this CPU, if there is one. Interrupts off, or in a loop that waits. */
 static void call_answer(void)
 {
-    if (!cpumask_test(&call.asked, cpu_id()) || !cpumask_test_and_clear_atomic(&call.asked, cpu_id()))
+    if (!cpumask_test(&call.asked, cpu_id()) ||
+        !cpumask_test_and_clear_atomic(&call.asked, cpu_id()))
         return;
     call.fn(call.arg);
     (void)fetch_sub32(&call.left, 1);       /* pairs with the caller's load_acquire */
@@ -146,8 +147,9 @@ uint32_t tlb_clock(void)
 }
 
 /*
- * The stamp for a flush that begins now: the clock advances first, so that a frame stamped before the flush is done still
- * counts as needing one. At its end the clock stands, and nothing is filtered, until tlb_clock_restart().
+ * The stamp for a flush that begins now: the clock advances first, so that a frame stamped before
+ * the flush is done still counts as needing one. At its end the clock stands, and nothing is
+ * filtered, until tlb_clock_restart().
  */
 static uint32_t tlb_flush_begin(void)
 {
@@ -232,8 +234,8 @@ static void flush_va_here(void *arg)
 }
 
 /*
- * The clock stood at its end: flush everywhere and begin again. A frame stamped before has then been flushed for; its
- * old, larger stamp at worst asks for a flush too many.
+ * The clock stood at its end: flush everywhere and begin again. A frame stamped before has then
+ * been flushed for; its old, larger stamp at worst asks for a flush too many.
  */
 static void tlb_clock_restart(void)
 {

@@ -13,23 +13,32 @@ extern paddr_t smp_trampoline_page;
 
 /* Start all CPUs that `apic_ids` names, at most max_cpus. Returns how many are online. */
 unsigned smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus);
-/* boot/main.c: where a started CPU goes, on its own stack in the idle address space, interrupts off. Calls smp_mark_online(). */
+/*
+ * boot/main.c: where a started CPU goes, on its own stack in the idle address space, interrupts
+ * off. Calls smp_mark_online().
+ */
 void smp_secondary_main(void) __attribute__((noreturn));
-/* A started CPU is ready: agree on the time with the boot CPU, become one of online_cpus. Interrupts off. */
+/*
+ * A started CPU is ready: agree on the time with the boot CPU, become one of online_cpus.
+ * Interrupts off.
+ */
 void smp_mark_online(void);
 /* VECTOR_CALL. */
 void smp_call_interrupt(void);
 /* Make `cpu` look at its softirqs; cheap when it is this one. */
 void smp_kick(unsigned cpu);
 void smp_kick_mask(const struct cpumask *cpus);
-/* Run fn(arg) on all of `cpus`, this one included if set, with interrupts off there; wait until done. Interrupts on here. */
+/*
+ * Run fn(arg) on all of `cpus`, this one included if set, with interrupts off there; wait until
+ * done. Interrupts on here.
+ */
 void smp_call(const struct cpumask *cpus, void (*fn)(void *), void *arg);
 /* Stop all other CPUs for good (panic, reboot). */
 void smp_stop_others(void);
 /* First thing in the NMI handler: does not return if another CPU stops this one. */
 void smp_stop_if_asked(void);
 
-#define FLUSH_TLB_ALL_VA   UINT64_MAX          /* all that is not global: all of a guest's (a guest's leaves never are) */
+#define FLUSH_TLB_ALL_VA   UINT64_MAX          /* what is not global: a guest's leaves never are */
 #define FLUSH_TLB_GLOBAL   (UINT64_MAX - 1)    /* ours too */
 /* Flush `va`, or one of these, from the TLBs of `cpus`; wait until done. */
 void tlb_flush_mask(const struct cpumask *cpus, uint64_t va);
@@ -39,8 +48,9 @@ void tlb_flush_local(void);                    /* non-global entries: reload CR3
 void tlb_flush_local_all(void);                /* global ones too */
 
 /*
- * The TLB clock. A CPU stamps itself with it at each whole flush; a frame is stamped when its type count goes to zero or it is
- * freed. tlb_filter() clears from `cpus` those that have flushed since `stamp`, so that only the rest need an interrupt.
+ * The TLB clock. A CPU stamps itself with it at each whole flush; a frame is stamped when its type
+ * count goes to zero or it is freed. tlb_filter() clears from `cpus` those that have flushed since
+ * `stamp`, so that only the rest need an interrupt.
  */
 uint32_t tlb_clock(void);
 void tlb_filter(struct cpumask *cpus, uint32_t stamp);

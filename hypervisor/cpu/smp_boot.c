@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Bringing up other CPUs, one at a time: INIT, start-up message, trampoline.S, smp_secondary_main(). Boot CPU only; meanwhile the
- * idle address space maps low memory at its own address, for the trampoline.
+ * Bringing up other CPUs, one at a time: INIT, start-up message, trampoline.S,
+ * smp_secondary_main(). Boot CPU only; meanwhile the idle address space maps low memory at its own
+ * address, for the trampoline.
  */
 #include "cpu/clock.h"
 #include "cpu/irq.h"
@@ -35,7 +36,10 @@ paddr_t smp_trampoline_page;
 static pte_t low_l3[PT_ENTRIES] ALIGNED(4096);
 static pte_t low_l2[PT_ENTRIES] ALIGNED(4096);
 
-/* The boot CPU's and the starting CPU's side of comparing their TSCs. Each round: ask (the new one), answer. */
+/*
+ * The boot CPU's and the starting CPU's side of comparing their TSCs. Each round: ask (the new
+ * one), answer.
+ */
 static struct {
     uint32_t asked, answered;       /* round numbers */
     uint64_t boot_tsc;
@@ -56,7 +60,10 @@ static pte_t map_low_memory(void)
     return before;
 }
 
-/* Fill the trampoline page for `cpu`. Only what fits below 4 GiB can be given to it: the idle L4 is in the image. */
+/*
+ * Fill the trampoline page for `cpu`. Only what fits below 4 GiB can be given to it: the idle L4 is
+ * in the image.
+ */
 static volatile struct trampoline_words *prepare_trampoline(unsigned cpu)
 {
     uint8_t *page = direct_map(smp_trampoline_page);
@@ -86,8 +93,8 @@ static void answer_sync(void)
 }
 
 /*
- * The starting CPU: how far its TSC is ahead. Each round brackets one reading of the boot CPU's; if that lies in the
- * narrowest bracket, the two are taken to be equal.
+ * The starting CPU: how far its TSC is ahead. Each round brackets one reading of the boot CPU's; if
+ * that lies in the narrowest bracket, the two are taken to be equal.
  */
 static uint64_t measure_tsc_offset(void)
 {

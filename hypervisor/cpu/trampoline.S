@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where another CPU starts: real mode, at offset 0 of a page below 1 MiB to which smp_boot() copies these bytes. From
- * there to long mode by the idle address space, which meanwhile maps that page at its own address too, and on to
- * smp_secondary_main() on the CPU's own stack. The words at the end are filled in by smp.c (struct trampoline_words).
+ * Where another CPU starts: real mode, at offset 0 of a page below 1 MiB to which smp_boot() copies
+ * these bytes. From there to long mode by the idle address space, which meanwhile maps that page at
+ * its own address too, and on to smp_secondary_main() on the CPU's own stack. The words at the end
+ * are filled in by smp.c (struct trampoline_words).
  */
 #include "cpu/regs.h"
 

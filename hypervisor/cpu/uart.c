@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The serial port. See uart.h. Only this file touches its registers; `write` runs with interrupts off.
+ * The serial port. See uart.h. Only this file touches its registers; `write` runs with interrupts
+ * off.
  */
 #include "cpu/uart.h"
 
@@ -31,7 +32,7 @@ enum {
 #define LSR_SENT         0x20u    /* transmit holding register, or FIFO, empty */
 
 #define UART_CLOCK_HZ    115200u  /* baud rate at divisor 1 */
-#define MAX_SPINS        100000u  /* some 100 ms of port reads: 20 times what 16 bytes need at 9600 baud */
+#define MAX_SPINS        100000u  /* some 100 ms: 5 times what 16 bytes need at 9600 baud */
 #define INPUT_SIZE       512u
 #define MAX_POLL_BYTES   64u
 

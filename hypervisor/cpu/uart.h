@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The serial port (8250 to 16550A) as console device. Output is polled and bounded: a port that is absent or stuck costs
- * time once, never the machine. Input is collected by interrupt or by uart_poll() from a timer into a small ring, from
- * which dom0's console_io reads. Output runs under the console's lock, input under the port's own.
+ * The serial port (8250 to 16550A) as console device. Output is polled and bounded: a port that is
+ * absent or stuck costs time once, never the machine. Input is collected by interrupt or by
+ * uart_poll() from a timer into a small ring, from which dom0's console_io reads. Output runs under
+ * the console's lock, input under the port's own.
  */
 #pragma once
 #include "lib/types.h"
@@ -15,13 +16,22 @@ struct uart_config {
     uint8_t parity;             /* 0 none, 1 odd, 2 even */
 };
 
-/* Find the port, set its line and FIFO, and make it a console sink. False if there is none at that address. */
+/*
+ * Find the port, set its line and FIFO, and make it a console sink. False if there is none at that
+ * address.
+ */
 bool uart_init(const struct uart_config *config);
 /* I/O ports that the console owns: the guest may not have them. False: none. */
 bool uart_ports(uint16_t *first, uint16_t *last);
-/* Take input by interrupt from now on: `irq` is a GSI whose trigger is set. 0 or the error of irq_request(). */
+/*
+ * Take input by interrupt from now on: `irq` is a GSI whose trigger is set. 0 or the error of
+ * irq_request().
+ */
 int uart_use_irq(unsigned irq);
-/* Called, from interrupt or timer context, whenever new input arrived. Set once, before input is enabled. */
+/*
+ * Called, from interrupt or timer context, whenever new input arrived. Set once, before input is
+ * enabled.
+ */
 void uart_set_input_hook(void (*hook)(void));
 /* Move what the port received into the ring; true if something came. */
 bool uart_poll(void);
