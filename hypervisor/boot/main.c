@@ -146,8 +146,7 @@ static INIT void start_cpus(void)
     unsigned nr = 0;
 
     for (unsigned i = 0; i < acpi.nr_cpus; i++)
-        if (acpi.cpus[i].is_enabled)
-            ids[nr++] = acpi.cpus[i].apic_id;
+        ids[nr++] = acpi.cpus[i].apic_id;
     if (nr > 1 && !smp_trampoline_page)
         log_warn("warning: no free page below 1 MiB: other CPUs stay off");
     else

@@ -26,6 +26,7 @@ extern char _image_start[], _rodata_start[], _data_start[], _init_start[], _init
 static INITDATA struct { paddr_t start, end; } free_ranges[MAX_FREE];
 static INITDATA unsigned nr_free;
 static uint64_t total_bytes;
+uint64_t max_mfn;
 
 static INIT paddr_t image_paddr(const char *va)
 {

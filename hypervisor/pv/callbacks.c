@@ -10,6 +10,7 @@
 #include "cpu/regs.h"
 #include "lib/string.h"
 #include "public/callback.h"
+#include "public/nmi.h"
 #include "pv/callbacks.h"
 #include "pv/context.h"
 
@@ -118,6 +119,28 @@ long do_callback_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 
     if (cmd == CALLBACKOP_unregister)
         return copy_from_guest(&u, arg, sizeof(u)) ? -XEN_EFAULT : callback_unregister(current_pv(), &u);
     return -XEN_ENOSYS;
+}
+
+/* The older way to name the NMI's callback; only vCPU 0 is told of the platform's. */
+long do_nmi_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+{
+    struct pv_vcpu *v = current_pv();
+    struct xennmi_callback cb;
+
+    switch ((uint32_t)cmd) {
+    case XENNMI_register_callback:
+        if (v->vcpu.id)
+            return -XEN_EINVAL;
+        if (copy_from_guest(&cb, arg, sizeof(cb)))
+            return -XEN_EFAULT;
+        return callback_register(v, &(struct callback_register){ .type = CALLBACKTYPE_nmi,
+                                                                 .address = cb.handler_address });
+    case XENNMI_unregister_callback:
+        v->nmi_cb = (struct pv_callback){ 0 };
+        return 0;
+    default:
+        return -XEN_ENOSYS;
+    }
 }
 
 long do_stack_switch(uint64_t ss, uint64_t sp, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
