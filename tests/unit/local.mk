@@ -96,3 +96,8 @@ tests_unit_test_vcpu_op_SOURCES = tests/unit/test_vcpu_op.c $(CORE_BASE)
 tests_unit_test_vcpu_op_CPPFLAGS = $(DEBUG_BUILD)
 tests_unit_test_sched_op_SOURCES = tests/unit/test_sched_op.c hypervisor/core/sched_op.c $(CORE_BASE)
 tests_unit_test_sched_op_CPPFLAGS = $(DEBUG_BUILD)
+
+# PV guests: entering their kernels and coming back.
+UNIT_TESTS += tests/unit/test_trap_bounce
+tests_unit_test_trap_bounce_SOURCES = tests/unit/test_trap_bounce.c hypervisor/pv/trap_bounce.c \
+    hypervisor/pv/iret.c $(FAKE_PANIC)
