@@ -20,7 +20,7 @@
 
 #define CALIBRATION_HZ    500u              /* the first measurement takes 1 / 500 s */
 #define MAX_READS         200000u           /* until a counter that stands still is given up */
-#define SAMPLE_TRIES      3u
+#define SAMPLE_TRIES      4u
 #define MAX_EDGE_READS    64u
 #define DELAY_PORT        0x80              /* an access takes about 1 us on PCs */
 #define MAX_ARM_NS        NS_PER_SECOND     /* ask the timer for no more at once */
@@ -51,21 +51,21 @@ uint64_t clock_now(void)
 }
 
 /*
- * Platform timer and TSC at one instant: the narrowest of a few brackets around a read at which the
+ * A counter and the TSC at one instant: the narrowest of a few brackets around a read at which the
  * counter has just stepped, so that neither a slow read nor a coarse counter blurs it.
  */
-static struct clock_sample clock_take_sample(void)
+static struct clock_sample clock_take_sample(uint64_t (*read_counter)(void))
 {
     struct clock_sample best = { 0, 0 };
     uint64_t best_width = UINT64_MAX;
 
     for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
-        uint64_t before, after, first = timer->read(), ref = first;
+        uint64_t before, after, first = read_counter(), ref = first;
 
         before = after = rdtsc_ordered();
         for (unsigned reads = 0; reads < MAX_EDGE_READS && ref == first; reads++) {
             before = rdtsc_ordered();
-            ref = timer->read();
+            ref = read_counter();
             after = rdtsc_ordered();
         }
         if (after - before < best_width) {
@@ -111,25 +111,26 @@ static void clock_set_line(const struct clock_line *line)
     WRITE_ONCE(params_version, params_version + 1);
 }
 
+static uint64_t lapic_ticks_done(void)
+{
+    return UINT32_MAX - lapic_timer_read();
+}
+
 /* Measure the rates of the TSC and of the local APIC's timer by `timer`. */
 static bool clock_calibrate(void)
 {
-    uint64_t lapic_tsc;
-    uint32_t lapic_start, lapic_ticks;
-    struct clock_sample first, second;
+    struct clock_sample first, second, lapic_first, lapic_second;
     struct clock_line line;
 
     fit.ref_hz = timer->hz;
     fit.ref_bits = timer->bits;
     lapic_timer_set_count(UINT32_MAX);
-    first = clock_take_sample();
-    lapic_start = lapic_timer_read();
-    lapic_tsc = rdtsc_ordered();
+    first = clock_take_sample(timer->read);
+    lapic_first = clock_take_sample(lapic_ticks_done);
     if (!clock_wait_steps(first.ref, timer->hz / CALIBRATION_HZ))
         return false;
-    lapic_ticks = lapic_start - lapic_timer_read();
-    lapic_tsc = rdtsc_ordered() - lapic_tsc;
-    second = clock_take_sample();
+    lapic_second = clock_take_sample(lapic_ticks_done);
+    second = clock_take_sample(timer->read);
     lapic_timer_set_count(0);
     line = (struct clock_line){ .base_tsc = first.tsc };
     if (!clock_fit_start(&fit, first, second, 0))
@@ -137,7 +138,9 @@ static bool clock_calibrate(void)
     scale_from_hz(fit.tsc_hz, &line.mul, &line.shift);
     fit.epoch_ns = clock_line_ns(&line, second.tsc);
     clock_set_line(&line);
-    lapic_ticks_per_ns = muldiv(clock_inverse(fit.tsc_hz), lapic_ticks, (uint32_t)lapic_tsc);
+    lapic_ticks_per_ns = muldiv(clock_inverse(fit.tsc_hz),
+                                (uint32_t)(lapic_second.ref - lapic_first.ref),
+                                (uint32_t)(lapic_second.tsc - lapic_first.tsc));
     return true;
 }
 
@@ -184,7 +187,7 @@ void clock_refine(void)
     if (!timer->keeps_running)
         return;
     flags = spin_lock_irqsave(&clock_lock);
-    sample = clock_take_sample();
+    sample = clock_take_sample(timer->read);
     sample.tsc -= this_cpu(tsc_offset);
     (void)clock_fit_add(&fit, sample.tsc, sample.ref,
                         clock_line_ns(&current_slot->line, sample.tsc));
