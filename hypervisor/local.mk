@@ -120,8 +120,9 @@ hypervisor_paravane_CCASFLAGS = -D__ASSEMBLY__ $(HV_CPPFLAGS) -g
 hypervisor_paravane_LDFLAGS = -nostdlib -static -no-pie -Wl,-T,hypervisor/hypervisor.lds \
     -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -Wl,--gc-sections \
     -Wl,-Map,hypervisor/paravane.map
-hypervisor_paravane_LDADD = -Wl,--start-group hypervisor/libcodec.a $(XZ_ARCHIVE) $(ZSTD_ARCHIVE) $(GZIP_ARCHIVE) \
-    $(LZ4_ARCHIVE) -Wl,--end-group -lgcc
+# The decoders call back into libcodec.a, so it stands on both sides of them: automake takes no --start-group.
+hypervisor_paravane_LDADD = hypervisor/libcodec.a $(XZ_ARCHIVE) $(ZSTD_ARCHIVE) $(GZIP_ARCHIVE) \
+    $(LZ4_ARCHIVE) hypervisor/libcodec.a -lgcc
 hypervisor_paravane_DEPENDENCIES = hypervisor/hypervisor.lds hypervisor/libcodec.a
 
 # The glue between boot/image.c and the decoders: compiled like them, with 16-byte aligned stacks.
