@@ -313,8 +313,6 @@ static struct vcpu *choose_next(struct run_queue *rq, uint64_t now)
         return idle_vcpu[rq->cpu];
     policy_remove(rq, first);
     if (may_stay) {
-        if (yields)
-            policy_yield_to(prev, first);
         runstate_set(prev, RUNSTATE_runnable, now);
         policy_insert(rq, prev);
     }

@@ -61,12 +61,6 @@ bool policy_is_before(const struct vcpu *a, const struct vcpu *b)
     return virtual_diff(a->sched.vruntime, b->sched.vruntime) <= 0;
 }
 
-void policy_yield_to(struct vcpu *v, const struct vcpu *other)
-{
-    if (virtual_diff(v->sched.vruntime, other->sched.vruntime) < 0)
-        v->sched.vruntime = other->sched.vruntime;
-}
-
 /* The virtual time of the queue is that of the one who is furthest behind, but never goes back. */
 static void queue_advance(struct run_queue *rq)
 {

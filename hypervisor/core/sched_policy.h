@@ -46,8 +46,6 @@ void policy_remove(struct run_queue *rq, struct vcpu *v);
 struct vcpu *policy_first(const struct run_queue *rq);
 /* Is `a` to go on before `b`, by virtual time alone? */
 bool policy_is_before(const struct vcpu *a, const struct vcpu *b);
-/* `v` has given up its turn: it is not before `other` any more. */
-void policy_yield_to(struct vcpu *v, const struct vcpu *other);
 /* Should `v`, just inserted, replace the queue's current now? */
 bool policy_preempts(const struct run_queue *rq, const struct vcpu *v, uint64_t now);
 /* When the current's turn ends as things stand; UINT64_MAX if it need not. */

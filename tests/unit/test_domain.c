@@ -45,6 +45,7 @@ static void is_made_whole(void)
     fake_guest_reset(2);
     struct domain *d = make(3, 40);
 
+    CU_ASSERT(!fake_guest.half_made_was_found);
     CU_ASSERT_EQUAL(d->id, 3);
     CU_ASSERT_EQUAL(d->refs, 2); // for existing, and for the shared page
     CU_ASSERT_EQUAL(d->vcpu[0]->pause_flags, VPF_DOWN);
@@ -128,6 +129,8 @@ static void ends_with_its_last_reference(void)
     domain_put(d);
     fake_guest_settle();
     CU_ASSERT_EQUAL(fake_guest.nr_domains, 1); // its frame keeps it
+    CU_ASSERT_EQUAL(d->tot_pages, 1);
+    CU_ASSERT_EQUAL(d->page_list, m.n); // from which the shared page was never taken
     CU_ASSERT(frame_clear_allocated(frame_of(m)));
     frame_put(frame_of(m));
     CU_ASSERT_PTR_NULL(domain_get_by_id(5)); // not to be had any more, though still there
@@ -279,6 +282,18 @@ static void a_crash_stops_and_tells(void)
     CU_ASSERT_EQUAL(fake_guest.halts + fake_guest.reboots, 0);
 }
 
+static void only_the_first_end_counts(void)
+{
+    fake_guest_reset(1);
+    struct domain *d = make(5, 1);
+
+    start(d);
+    domain_shutdown(d, SHUTDOWN_suspend);
+    domain_crash(d, "after its end");
+    domain_shutdown(d, SHUTDOWN_reboot);
+    CU_ASSERT_EQUAL(d->shutdown_code, SHUTDOWN_suspend);
+}
+
 static unsigned asked_code;
 
 static void shut_down(void *d)
@@ -327,6 +342,7 @@ int main(void)
         {"pausing_nests", pausing_nests},
         {"kicks_wake_or_interrupt", kicks_wake_or_interrupt},
         {"a_crash_stops_and_tells", a_crash_stops_and_tells},
+        {"only_the_first_end_counts", only_the_first_end_counts},
         {"the_machine_follows_the_control_domain", the_machine_follows_the_control_domain},
         {NULL, NULL},
     };

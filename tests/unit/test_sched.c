@@ -124,17 +124,49 @@ static void a_cap_can_be_lifted(void)
     CU_ASSERT_EQUAL(sched_set_weight_cap(sim_get(a), 65536, 0), -XEN_EINVAL);
 }
 
+// Time that was not used under a cap can not be saved up.
+static void a_cap_forgets_idle_time(void)
+{
+    sim_reset(1);
+    unsigned a = sim_domain(1, 256, 20, SIM_MS, 10 * SECOND);
+    sim_run(5 * SECOND);
+    sim_vcpu(a, 0)->burst_ns = SIM_FOREVER;
+    sim_run(5 * SECOND + SIM_MS);
+    sim_vcpu(a, 0)->burst_left_ns = SIM_FOREVER;
+    sim_vcpu(a, 0)->used_ns = 0;
+    sim_run(SECOND);
+    CU_ASSERT(sim_used(a) < SECOND / 4);
+}
+
+// One whose virtual time has run far ahead on a CPU of its own does not have to wait for the others to catch
+// up where it comes to.
+static void a_newcomer_waits_no_longer_than_its_share(void)
+{
+    sim_reset(2);
+    unsigned a = sim_domain(1, 1, 0, SIM_FOREVER, 0);
+    unsigned b = sim_domain(1, 256, 0, SIM_FOREVER, 0);
+    sim_pin(a, 0, 1);
+    sim_pin(b, 0, 0);
+    sim_run(10 * SECOND);
+    sim_vcpu(a, 0)->used_ns = 0;
+    sim_pin(a, 0, 0);
+    sim_run(60 * SECOND);
+    CU_ASSERT(is_within(sim_used(a), 60 * SECOND / 257, 200));
+}
+
 // Who sleeps gets the CPU at once when it wakes, whatever the load; the load still gets the rest.
 static void waking_is_prompt(void)
 {
-    sim_reset(1);
-    for (unsigned i = 0; i < 8; i++) {
-        sim_domain(1, 256, 0, SIM_FOREVER, 0);
+    for (unsigned load = 1; load <= 8; load += 7) {
+        sim_reset(1);
+        for (unsigned i = 0; i < load; i++) {
+            sim_domain(1, 256, 0, SIM_FOREVER, 0);
+        }
+        unsigned s = sim_domain(1, 256, 0, SIM_MS / 5, 13700000);
+        sim_run(10 * SECOND);
+        CU_ASSERT(sim_vcpu(s, 0)->worst_wait_ns <= SIM_MS);
+        CU_ASSERT(is_within(sim_used(s), 10 * SECOND / 1390 * 20, 50));
     }
-    unsigned s = sim_domain(1, 256, 0, SIM_MS / 5, 20 * SIM_MS);
-    sim_run(10 * SECOND);
-    CU_ASSERT(sim_vcpu(s, 0)->worst_wait_ns <= SIM_MS);
-    CU_ASSERT(is_within(sim_used(s), 10 * SECOND / 101, 50));
 }
 
 // Many that wake at once bound each other's wait by their own short turns.
@@ -242,6 +274,33 @@ static void idle_cpus_find_work(void)
     }
     sim_run(SECOND);
     CU_ASSERT(is_within(sim_used(a), 4 * SECOND, 30));
+}
+
+// A CPU whose vCPU sleeps for a moment takes over who waits elsewhere, at once.
+static void short_sleeps_leave_no_cpu_idle(void)
+{
+    sim_reset(2);
+    unsigned s = sim_domain(1, 65535, 0, 53 * SIM_MS, 4 * SIM_MS);
+    sim_pin(s, 0, 1);
+    unsigned a = sim_domain(2, 256, 0, SIM_FOREVER, 0);
+    sim_run(5 * SECOND);
+    CU_ASSERT(is_within(sim_used(s) + sim_used(a), 10 * SECOND, 5));
+}
+
+static void yield_counts_once(void)
+{
+    sim_reset(1);
+    unsigned a = sim_domain(1, 256, 0, SIM_FOREVER, 0);
+    unsigned b = sim_domain(1, 1024, 0, SIM_FOREVER, 0);
+    sim_run(15 * SIM_MS);
+    while (fake_current[0] != &sim_vcpu(b, 0)->v) {
+        sim_run(SIM_MS);
+    }
+    sched_yield();
+    sim_settle();
+    CU_ASSERT_PTR_EQUAL(fake_current[0], &sim_vcpu(a, 0)->v);
+    sim_run(10 * SECOND);
+    CU_ASSERT(is_within(4 * sim_used(a), sim_used(b), 50));
 }
 
 static void yield_lets_the_other_run(void)
@@ -457,6 +516,8 @@ int main(void)
         {"weights_hold_across_four_cpus", weights_hold_across_four_cpus},
         {"caps_hold_to_two_points", caps_hold_to_two_points},
         {"a_cap_can_be_lifted", a_cap_can_be_lifted},
+        {"a_cap_forgets_idle_time", a_cap_forgets_idle_time},
+        {"a_newcomer_waits_no_longer_than_its_share", a_newcomer_waits_no_longer_than_its_share},
         {"waking_is_prompt", waking_is_prompt},
         {"waking_together_is_bounded", waking_together_is_bounded},
         {"naps_do_not_pay", naps_do_not_pay},
@@ -464,6 +525,8 @@ int main(void)
         {"affinity_is_kept", affinity_is_kept},
         {"an_override_can_be_undone", an_override_can_be_undone},
         {"idle_cpus_find_work", idle_cpus_find_work},
+        {"short_sleeps_leave_no_cpu_idle", short_sleeps_leave_no_cpu_idle},
+        {"yield_counts_once", yield_counts_once},
         {"yield_lets_the_other_run", yield_lets_the_other_run},
         {"yield_alone_does_nothing", yield_alone_does_nothing},
         {"block_looks_at_events", block_looks_at_events},
