@@ -271,6 +271,31 @@ static long machphys_mapping(uint64_t arg)
     return copy_to_guest(arg, &answer, sizeof(answer));
 }
 
+static long machphys_mfn_list(uint64_t arg)
+{
+    struct xen_machphys_mfn_list req;
+    mfn_t m;
+
+    if (copy_from_guest(&req, arg, sizeof(req)))
+        return -XEN_EFAULT;
+    for (req.nr_extents = 0; req.nr_extents < req.max_extents; req.nr_extents++) {
+        m = m2p_chunk_mfn(req.nr_extents);
+        if (mfn_eq(m, INVALID_MFN))
+            break;
+        if (copy_to_guest(req.extent_start + req.nr_extents * sizeof(m.n), &m.n, sizeof(m.n)))
+            return -XEN_EFAULT;
+    }
+    return copy_to_guest(arg, &req, sizeof(req));
+}
+
+/* A PV guest has no physical map of its own to add to: said after the argument was found readable. */
+static long no_physmap(uint64_t arg)
+{
+    struct xen_add_to_physmap req;
+
+    return copy_from_guest(&req, arg, sizeof(req)) ? -XEN_EFAULT : -XEN_EOPNOTSUPP;
+}
+
 static long put_map(uint64_t arg, const struct machine_range *ranges, uint32_t nr)
 {
     struct xen_memory_map req;
@@ -309,6 +334,10 @@ long do_memory_op(uint64_t cmd, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t
         return domain_pages(arg, false);
     case XENMEM_maximum_reservation:
         return domain_pages(arg, true);
+    case XENMEM_add_to_physmap:
+        return no_physmap(arg);
+    case XENMEM_machphys_mfn_list:
+        return machphys_mfn_list(arg);
     case XENMEM_machphys_mapping:
         return machphys_mapping(arg);
     case XENMEM_machine_memory_map:

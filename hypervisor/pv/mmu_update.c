@@ -74,6 +74,7 @@ static int update_one(struct update_run *run, const struct mmu_update *req)
 {
     switch (req->ptr & (sizeof(pte_t) - 1)) {
     case MMU_NORMAL_PT_UPDATE:
+    case MMU_PT_UPDATE_NO_TRANSLATE:
         return update_entry(run, req, 0);
     case MMU_PT_UPDATE_PRESERVE_AD:
         return update_entry(run, req, UPDATE_PRESERVE_AD);
@@ -106,16 +107,15 @@ static int update_chunk(struct update_run *run, const struct mmu_update *reqs, u
     return rc;
 }
 
-int mmu_add_done(uint64_t guest, bool accumulate, uint32_t nr)
+/* A bad address costs the guest the answer only: what was done is done. */
+void mmu_add_done(uint64_t guest, bool accumulate, uint32_t nr)
 {
     uint32_t before = 0;
 
-    if (!guest)
-        return 0;
-    if (accumulate && copy_from_guest(&before, guest, sizeof(before)))
-        return -XEN_EFAULT;
+    if (!guest || (accumulate && copy_from_guest(&before, guest, sizeof(before))))
+        return;
     nr += before;
-    return copy_to_guest(guest, &nr, sizeof(nr));
+    (void)copy_to_guest(guest, &nr, sizeof(nr));
 }
 
 static int run_updates(struct update_run *run, uint64_t reqs, uint32_t count, uint32_t *finished)
@@ -123,11 +123,16 @@ static int run_updates(struct update_run *run, uint64_t reqs, uint32_t count, ui
     struct mmu_update chunk[CHUNK];
 
     for (*finished = 0; *finished < count;) {
+        uint64_t from = reqs + (uint64_t)*finished * sizeof(chunk[0]);
         unsigned nr = MIN(count - *finished, CHUNK), done;
         int rc;
 
-        if (copy_from_guest(chunk, reqs + (uint64_t)*finished * sizeof(chunk[0]), nr * sizeof(chunk[0])))
-            return -XEN_EFAULT;
+        /* Where the array ends in a hole, what lies before it counts. */
+        if (copy_from_guest(chunk, from, nr * sizeof(chunk[0]))) {
+            nr = 1;
+            if (copy_from_guest(chunk, from, sizeof(chunk[0])))
+                return -XEN_EFAULT;
+        }
         rc = update_chunk(run, chunk, nr, &done);
         *finished += done;
         if (rc)
@@ -152,8 +157,7 @@ long do_mmu_update(uint64_t reqs, uint64_t count64, uint64_t done, uint64_t fore
     run = (struct update_run){ .d = who.tables, .owner = who.frames_owner };
     rc = run_updates(&run, reqs, count, &finished);
     foreign_put(&who);
-    if (mmu_add_done(done, restarted, finished) && !rc)
-        rc = -XEN_EFAULT;
+    mmu_add_done(done, restarted, finished);
     if (rc == -XEN_ERESTART)
         return hypercall_restart(reqs + (uint64_t)finished * sizeof(struct mmu_update),
                                  (count - finished) | MMU_PREEMPTED, done, foreigndom, 0);
@@ -206,7 +210,7 @@ static int flush_after(struct pv_vcpu *v, uint64_t va, uint64_t flags)
         return 0;
     }
     if (flush_cpus(v, flags, &cpus))
-        return -XEN_EFAULT;
+        return -XEN_EINVAL;
     tlb_flush_mask(&cpus, target);
     return 0;
 }

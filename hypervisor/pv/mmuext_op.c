@@ -103,7 +103,7 @@ int pv_vcpu_bitmap_cpus(struct pv_vcpu *v, uint64_t guest, struct cpumask *cpus)
     cpumask_zero(cpus);
     for (unsigned i = 0; i < d->max_vcpus; i++) {
         if (i % 64 == 0 && copy_from_guest(&word, guest + i / 8, MIN(8u, (d->max_vcpus - i + 7) / 8)))
-            return -XEN_EFAULT;
+            return -XEN_EINVAL;
         if (word >> (i % 64) & 1 && d->vcpu[i])
             cpumask_set(cpus, READ_ONCE(d->vcpu[i]->sched.cpu));
     }
@@ -188,7 +188,7 @@ static const struct { int (*handler)(struct ext_call *c); bool locked; } ext_ops
     [MMUEXT_UNPIN_TABLE]       = { ext_unpin, true },
     [MMUEXT_NEW_BASEPTR]       = { ext_new_baseptr, true },
     [MMUEXT_NEW_USER_BASEPTR]  = { ext_new_user_baseptr, true },
-    [MMUEXT_SET_LDT]           = { ext_set_ldt, true },
+    [MMUEXT_SET_LDT]           = { ext_set_ldt, false },
     [MMUEXT_TLB_FLUSH_LOCAL]   = { ext_flush_local, false },
     [MMUEXT_INVLPG_LOCAL]      = { ext_invlpg_local, false },
     [MMUEXT_TLB_FLUSH_MULTI]   = { ext_flush_multi, false },
@@ -264,8 +264,7 @@ long do_mmuext_op(uint64_t ops, uint64_t count64, uint64_t done, uint64_t foreig
     }
     rc = run_list(&c, ops, count, &finished);
     foreign_put(&who);
-    if (mmu_add_done(done, count64 & MMU_PREEMPTED, finished) && !rc)
-        rc = -XEN_EFAULT;
+    mmu_add_done(done, count64 & MMU_PREEMPTED, finished);
     if (rc == -XEN_ERESTART)
         return hypercall_restart(ops + (uint64_t)finished * sizeof(struct mmuext_op),
                                  (count - finished) | MMU_PREEMPTED, done, foreigndom, 0);

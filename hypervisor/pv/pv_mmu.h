@@ -12,9 +12,9 @@ struct frame *pv_find_l1(struct pv_vcpu *v, uint64_t va);
 int pv_vcpu_bitmap_cpus(struct pv_vcpu *v, uint64_t guest, struct cpumask *cpus);
 /* A restarted list's count has this bit: its `done` in guest memory holds a value to add to. */
 #define MMU_PREEMPTED   0x80000000u
-int mmu_add_done(uint64_t guest, bool accumulate, uint32_t nr);
+void mmu_add_done(uint64_t guest, bool accumulate, uint32_t nr);
 
-/* MMUEXT_SET_LDT's work (guest_descriptor.c). */
+/* MMUEXT_SET_LDT's work (guest_descriptor.c); takes page_lock. */
 int pv_set_ldt(struct pv_vcpu *v, uint64_t base, uint32_t entries);
 /* MMUEXT_NEW_BASEPTR and NEW_USER_BASEPTR of the current vCPU. 0, -XEN_EINVAL or -XEN_ERESTART; page_lock held. */
 int pv_new_baseptr(struct pv_vcpu *v, mfn_t m, bool user);
