@@ -12,65 +12,78 @@
 #include "lib/types.h"
 #include "public/xen.h"
 
-/* The upper five words of a bounce frame, lowest address first. */
-struct guest_frame_tail {
-    uint64_t rip, cs, rflags, rsp, ss;
-};
+#define FRAME_REG(reg) [reg] "i"(offsetof(struct cpu_user_regs, reg))
 
 /*
- * Write a bounce frame: `tail` at its address, the error code below it, then r11 and rcx at `head`. Without an error code
- * head is tail - 16, and r11 covers its place. False if the guest's stack faulted.
+ * Write a bounce frame of `regs`, its five upper words at `tail`, the error code below them if there is one, then r11 and
+ * rcx at `head`. Words go by way of one register: more would have to be saved first. False if the guest's stack faulted.
  */
-static ALWAYS_INLINE bool guest_frame_store(uint64_t tail, uint64_t head, const struct guest_frame_tail *f,
-                                            uint64_t error, uint64_t r11, uint64_t rcx)
+static ALWAYS_INLINE bool guest_frame_store(uint64_t tail, uint64_t head, const struct cpu_user_regs *regs, uint64_t cs,
+                                            uint64_t rflags, bool has_error, uint64_t error)
 {
     __asm__ goto(ALLOW_GUEST_ACCESS
-                 "1: movq %[ss], 32(%[tail])\n"
-                 "2: movq %[rsp], 24(%[tail])\n"
+                 "movzwl %c[ss](%[regs]), %%eax\n"
+                 "1: movq %%rax, 32(%[tail])\n"
+                 "movq %c[rsp](%[regs]), %%rax\n"
+                 "2: movq %%rax, 24(%[tail])\n"
                  "3: movq %[rflags], 16(%[tail])\n"
                  "4: movq %[cs], 8(%[tail])\n"
-                 "5: movq %[rip], (%[tail])\n"
-                 "6: movq %[error], -8(%[tail])\n"
-                 "7: movq %[r11], 8(%[head])\n"
-                 "8: movq %[rcx], (%[head])\n"
-                 FORBID_GUEST_ACCESS
+                 "movq %c[rip](%[regs]), %%rax\n"
+                 "5: movq %%rax, (%[tail])\n"
+                 "movq %c[r11](%[regs]), %%rax\n"
+                 "6: movq %%rax, 8(%[head])\n"
+                 "movq %c[rcx](%[regs]), %%rax\n"
+                 "7: movq %%rax, (%[head])\n"
                  EXTABLE("1b", "%l[fault]") EXTABLE("2b", "%l[fault]") EXTABLE("3b", "%l[fault]")
                  EXTABLE("4b", "%l[fault]") EXTABLE("5b", "%l[fault]") EXTABLE("6b", "%l[fault]")
-                 EXTABLE("7b", "%l[fault]") EXTABLE("8b", "%l[fault]")
-                 : : [tail] "r"(tail), [head] "r"(head), [ss] "r"(f->ss), [rsp] "r"(f->rsp),
-                   [rflags] "r"(f->rflags), [cs] "r"(f->cs), [rip] "r"(f->rip), [error] "r"(error),
-                   [r11] "r"(r11), [rcx] "r"(rcx)
-                 : "memory" : fault);
+                 EXTABLE("7b", "%l[fault]")
+                 : : [tail] "r"(tail), [head] "r"(head), [regs] "r"(regs), [cs] "r"(cs), [rflags] "r"(rflags),
+                   FRAME_REG(ss), FRAME_REG(rsp), FRAME_REG(rip), FRAME_REG(r11), FRAME_REG(rcx)
+                 : "rax", "memory" : fault);
+    if (has_error)
+        __asm__ goto("1: movq %[error], -8(%[tail])\n" EXTABLE("1b", "%l[fault]")
+                     : : [tail] "r"(tail), [error] "r"(error) : "memory" : fault);
+    __asm__ volatile(FORBID_GUEST_ACCESS : : : "memory");
     return true;
 fault:
     __asm__ volatile(FORBID_GUEST_ACCESS : : : "memory");
     return false;
 }
 
-/* Read the frame of the iret hypercall. False if the guest's stack faulted. */
-static ALWAYS_INLINE bool guest_iret_load(struct iret_context *c, uint64_t from)
+/*
+ * Read the frame of the iret hypercall: what needs no look goes straight to `regs`, the rest to `c`. False if the guest's
+ * stack faulted; regs is spoilt then.
+ */
+static ALWAYS_INLINE bool guest_iret_load(struct iret_context *c, struct cpu_user_regs *regs, uint64_t from)
 {
-    uint64_t rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
+    uint64_t rax, flags, cs, rflags, ss;
 
     __asm__ goto(ALLOW_GUEST_ACCESS
-                 "1: movq (%[from]), %[rax]\n"
-                 "2: movq 8(%[from]), %[r11]\n"
-                 "3: movq 16(%[from]), %[rcx]\n"
-                 "4: movq 24(%[from]), %[flags]\n"
-                 "5: movq 32(%[from]), %[rip]\n"
-                 "6: movq 40(%[from]), %[cs]\n"
-                 "7: movq 48(%[from]), %[rflags]\n"
-                 "8: movq 56(%[from]), %[rsp]\n"
+                 "1: movq 8(%[from]), %[rax]\n"
+                 "movq %[rax], %c[r11](%[regs])\n"
+                 "2: movq 16(%[from]), %[rax]\n"
+                 "movq %[rax], %c[rcx](%[regs])\n"
+                 "3: movq 32(%[from]), %[rax]\n"
+                 "movq %[rax], %c[rip](%[regs])\n"
+                 "4: movq 56(%[from]), %[rax]\n"
+                 "movq %[rax], %c[rsp](%[regs])\n"
+                 "5: movq (%[from]), %[rax]\n"
+                 "6: movq 24(%[from]), %[flags]\n"
+                 "7: movq 40(%[from]), %[cs]\n"
+                 "8: movq 48(%[from]), %[rflags]\n"
                  "9: movq 64(%[from]), %[ss]\n"
                  FORBID_GUEST_ACCESS
                  EXTABLE("1b", "%l[fault]") EXTABLE("2b", "%l[fault]") EXTABLE("3b", "%l[fault]")
                  EXTABLE("4b", "%l[fault]") EXTABLE("5b", "%l[fault]") EXTABLE("6b", "%l[fault]")
                  EXTABLE("7b", "%l[fault]") EXTABLE("8b", "%l[fault]") EXTABLE("9b", "%l[fault]")
-                 : [rax] "=&r"(rax), [r11] "=&r"(r11), [rcx] "=&r"(rcx), [flags] "=&r"(flags), [rip] "=&r"(rip),
-                   [cs] "=&r"(cs), [rflags] "=&r"(rflags), [rsp] "=&r"(rsp), [ss] "=&r"(ss)
-                 : [from] "r"(from)
+                 : [rax] "=&r"(rax), [flags] "=&r"(flags), [cs] "=&r"(cs), [rflags] "=&r"(rflags), [ss] "=&r"(ss)
+                 : [from] "r"(from), [regs] "r"(regs), FRAME_REG(rsp), FRAME_REG(rip), FRAME_REG(r11), FRAME_REG(rcx)
                  : "memory" : fault);
-    *c = (struct iret_context){ rax, r11, rcx, flags, rip, cs, rflags, rsp, ss };
+    c->rax = rax;
+    c->flags = flags;
+    c->cs = cs;
+    c->rflags = rflags;
+    c->ss = ss;
     return true;
 fault:
     __asm__ volatile(FORBID_GUEST_ACCESS : : : "memory");

@@ -63,6 +63,12 @@ static inline bool guest_range_ok(uint64_t va, uint64_t size)
     return end <= 0x0000800000000000 || va >= HYP_VIRT_END;
 }
 
+/* The same in fewer instructions, for `size` of less than a page whose accesses may wrap at the top of the address space. */
+static inline bool guest_frame_ok(uint64_t va, uint64_t size)
+{
+    return va + size - HYP_VIRT_START >= HYP_VIRT_END - HYP_VIRT_START + size;
+}
+
 #ifdef HOST_TEST
 void *direct_map(paddr_t pa);
 paddr_t direct_map_paddr(const void *va);

@@ -41,14 +41,16 @@ long do_iret(uint64_t a1 UNUSED, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
     struct cpu_user_regs *regs = guest_regs();
+    uint64_t from = regs->rsp;
     struct iret_context c;
 
-    if (unlikely(!guest_range_ok(regs->rsp, sizeof(c)) || !guest_iret_load(&c, regs->rsp)))
-        return bad_frame(v, "without a frame", regs->rsp);
+    if (unlikely(!guest_frame_ok(from, sizeof(c)) || !guest_iret_load(&c, regs, from)))
+        return bad_frame(v, "without a frame", from);
     if ((c.cs & 3) == 3) {
         if (unlikely(!v->cr3_user))
-            return bad_frame(v, "to user mode without page tables for it", regs->rsp);
-        pv_enter_user(v);
+            return bad_frame(v, "to user mode without page tables for it", from);
+        v->in_kernel = 0;
+        guest_space_switch(v->cr3_user);
     } else {
         c.cs |= 3;
         c.ss = c.ss & ~UINT64_C(3) ? c.ss | 3 : FLAT_KERNEL_SS;
@@ -60,12 +62,8 @@ long do_iret(uint64_t a1 UNUSED, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_
     } else {
         regs->entry_vector = 0;
     }
-    regs->rip = c.rip;
     regs->cs = (uint16_t)c.cs;
-    regs->rsp = c.rsp;
     regs->ss = (uint16_t)c.ss;
-    regs->rcx = c.rcx;
-    regs->r11 = c.r11;
     load_flags(v, regs, c.rflags);
     if (unlikely(v->nmi_masked))
         unmask_nmi(v);

@@ -89,10 +89,6 @@ static inline struct pv_domain *pv_domain(struct domain *d)
     return (struct pv_domain *)d;
 }
 
-/* Switch the current vCPU between its two address spaces; CR3 and GS base with it. */
-void pv_enter_kernel(struct pv_vcpu *v);
-void pv_enter_user(struct pv_vcpu *v);      /* the caller has checked cr3_user */
-
 /* trap_bounce.c: hand the guest an exception, as hardware would to a kernel. regs become those at the handler's entry. */
 #define BOUNCE_ERROR_CODE  1u
 #define BOUNCE_CR2         2u

@@ -18,55 +18,46 @@
 #define FLAGS_CLEARED  ((uint64_t)(X86_RFLAGS_TF | X86_RFLAGS_DF | X86_RFLAGS_IOPL | X86_RFLAGS_NT |       \
                                    X86_RFLAGS_RF | X86_RFLAGS_VM | X86_RFLAGS_AC))
 #define ARCHITECTURAL_IOPL (1u << VMASST_TYPE_architectural_iopl)
+#define TAIL_SIZE      40u               /* ss to rip */
 #define MAX_FRAME      64u
+#define FAILSAFE_WORDS 11u
 
 struct target {
     uint64_t address;
     bool mask_events;
 };
 
-void pv_enter_kernel(struct pv_vcpu *v)
-{
-    v->in_kernel = 1;
-    guest_space_switch(v->cr3_kernel);
-}
+/* The words of a frame that are not simply the interrupted context's, and the stack that it goes to. */
+struct entry {
+    uint64_t sp, cs, rflags;
+};
 
-void pv_enter_user(struct pv_vcpu *v)
-{
-    v->in_kernel = 0;
-    guest_space_switch(v->cr3_user);
-}
-
-/* What the guest's own view of its flags is. */
+/* The guest's own view of its flags. The real ones have IF set and IOPL 0. */
 static ALWAYS_INLINE uint64_t virtual_flags(const struct pv_vcpu *v, uint64_t rflags, uint8_t mask)
 {
-    rflags &= ~(uint64_t)(X86_RFLAGS_IF | X86_RFLAGS_IOPL);
-    if (!mask)
-        rflags |= X86_RFLAGS_IF;
+    if (mask)
+        rflags &= ~(uint64_t)X86_RFLAGS_IF;
     if (READ_ONCE(v->vcpu.domain->vm_assist) & ARCHITECTURAL_IOPL)
         rflags |= (uint64_t)v->iopl << 12;
     return rflags;
 }
 
-/* Switch to the kernel if need be, and fill the frame's upper part; returns its address. */
-static ALWAYS_INLINE uint64_t enter(struct pv_vcpu *v, const struct cpu_user_regs *regs, struct guest_frame_tail *f)
+/* Switch to the kernel if need be. */
+static ALWAYS_INLINE struct entry enter(struct pv_vcpu *v, const struct cpu_user_regs *regs, bool from_kernel)
 {
     uint8_t mask = READ_ONCE(v->vcpu.vcpu_info->evtchn_upcall_mask);
-    uint64_t sp = regs->rsp;
+    struct entry e = { .sp = regs->rsp, .cs = regs->cs, .rflags = virtual_flags(v, regs->rflags, mask) };
 
-    f->cs = regs->cs;
-    if (v->in_kernel) {
-        f->cs &= ~UINT64_C(3);
+    if (from_kernel) {
+        e.cs &= ~UINT64_C(3);
     } else {
-        sp = v->kernel_sp;
-        pv_enter_kernel(v);
+        e.sp = v->kernel_sp;
+        v->in_kernel = 1;
+        guest_space_switch(v->cr3_kernel);
     }
-    f->cs |= (uint64_t)mask << 32;
-    f->rip = regs->rip;
-    f->rflags = virtual_flags(v, regs->rflags, mask);
-    f->rsp = regs->rsp;
-    f->ss = regs->ss;
-    return (sp & ~UINT64_C(15)) - sizeof(*f);
+    e.cs |= (uint64_t)mask << 32;
+    e.sp &= ~UINT64_C(15);
+    return e;
 }
 
 /* The context at the handler's entry. rcx and r11 are in the frame, so SYSRET may spoil them. */
@@ -88,18 +79,24 @@ static NOINLINE COLD void bad_stack(const struct pv_vcpu *v, const struct cpu_us
                  v->vcpu.id, sp, regs->rip);
 }
 
-static ALWAYS_INLINE void bounce(struct pv_vcpu *v, struct cpu_user_regs *regs, struct target to, bool has_error,
-                                 uint32_t error)
+static ALWAYS_INLINE void bounce_from(struct pv_vcpu *v, struct cpu_user_regs *regs, struct target to, bool from_kernel,
+                                      bool has_error, uint32_t error)
 {
-    struct guest_frame_tail f;
-    uint64_t tail = enter(v, regs, &f), head = tail - (has_error ? 24 : 16);
+    struct entry e = enter(v, regs, from_kernel);
+    uint64_t tail = e.sp - TAIL_SIZE, head = tail - (has_error ? 24 : 16);
 
-    if (unlikely(!guest_range_ok(tail - 24, MAX_FRAME) ||
-                 !guest_frame_store(tail, head, &f, error, regs->r11, regs->rcx))) {
+    if (unlikely(!guest_frame_ok(e.sp - MAX_FRAME, MAX_FRAME) ||
+                 !guest_frame_store(tail, head, regs, e.cs, e.rflags, has_error, error))) {
         bad_stack(v, regs, head);
         return;
     }
     start_handler(v, regs, to, head);
+}
+
+static ALWAYS_INLINE void bounce(struct pv_vcpu *v, struct cpu_user_regs *regs, struct target to, bool has_error,
+                                 uint32_t error)
+{
+    bounce_from(v, regs, to, v->in_kernel, has_error, error);
 }
 
 static NOINLINE COLD void no_handler(const struct pv_vcpu *v, const struct cpu_user_regs *regs, const char *what,
@@ -191,7 +188,7 @@ void upcall_guest_syscall(struct cpu_user_regs *regs)
     else if (unlikely(!cb->address))
         refuse_syscall(v, regs, ENTRY_SYSCALL);
     else
-        bounce(v, regs, (struct target){ cb->address, cb->mask_events }, false, 0);
+        bounce_from(v, regs, (struct target){ cb->address, cb->mask_events }, false, false, 0);
 }
 
 /*
@@ -202,20 +199,25 @@ void upcall_bad_iret(struct cpu_user_regs *regs)
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
     struct target to = { v->failsafe_cb.address, v->failsafe_cb.mask_events };
-    struct { uint64_t rcx, r11, segment[4]; struct guest_frame_tail tail; } frame = { .rcx = regs->rcx, .r11 = regs->r11 };
+    uint64_t frame[FAILSAFE_WORDS] = { regs->rcx, regs->r11 };
     uint16_t selector[4];
-    uint64_t head;
+    struct entry e;
 
     if (!to.address) {
         no_handler(v, regs, "a failed return to selector", regs->cs);
         return;
     }
+    e = enter(v, regs, v->in_kernel);
     guest_selectors_read(selector);
     for (unsigned i = 0; i < 4; i++)
-        frame.segment[i] = selector[i];
-    head = enter(v, regs, &frame.tail) + sizeof(frame.tail) - sizeof(frame);
-    if (copy_to_guest(head, &frame, sizeof(frame)))
-        bad_stack(v, regs, head);
+        frame[2 + i] = selector[i];
+    frame[6] = regs->rip;
+    frame[7] = e.cs;
+    frame[8] = e.rflags;
+    frame[9] = regs->rsp;
+    frame[10] = regs->ss;
+    if (copy_to_guest(e.sp - sizeof(frame), frame, sizeof(frame)))
+        bad_stack(v, regs, e.sp);
     else
-        start_handler(v, regs, to, head);
+        start_handler(v, regs, to, e.sp - sizeof(frame));
 }
