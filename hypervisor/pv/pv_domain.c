@@ -78,7 +78,7 @@ static bool addresses_are_good(const struct vcpu_guest_context *c)
 {
     return is_canonical(c->fs_base) && is_canonical(c->gs_base_kernel) && is_canonical(c->gs_base_user) &&
            is_canonical(c->event_callback_eip) && is_canonical(c->failsafe_callback_eip) &&
-           is_canonical(c->syscall_callback_eip);
+           is_canonical(c->syscall_callback_eip) && is_canonical(c->user_regs.rip);
 }
 
 /* Replaces values by what the registers would hold of them. */
