@@ -98,6 +98,8 @@ tests_unit_test_sched_op_SOURCES = tests/unit/test_sched_op.c hypervisor/core/sc
 tests_unit_test_sched_op_CPPFLAGS = $(DEBUG_BUILD)
 
 # PV guests: entering their kernels and coming back.
-UNIT_TESTS += tests/unit/test_trap_bounce
+UNIT_TESTS += tests/unit/test_trap_bounce tests/unit/test_callbacks
 tests_unit_test_trap_bounce_SOURCES = tests/unit/test_trap_bounce.c hypervisor/pv/trap_bounce.c \
     hypervisor/pv/iret.c $(FAKE_PANIC)
+tests_unit_test_callbacks_SOURCES = tests/unit/test_callbacks.c hypervisor/pv/callbacks.c \
+    $(FAKE_PANIC)
