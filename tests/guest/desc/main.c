@@ -153,7 +153,7 @@ static void update_descriptor_refused(void)
     CHECK(hyp_update_descriptor(va_to_machine(&gdt[6]) + 1, DATA3) < 0);
     CHECK(hyp_update_descriptor(va_to_machine(&gdt[6]) + 4, DATA3) < 0);
     CHECK(hyp_update_descriptor(va_to_machine(l4_kernel), DATA3) < 0);
-    CHECK(hyp_update_descriptor(0xffffff0ul << 12, DATA3) < 0);
+    CHECK(hyp_update_descriptor(MFN_NONE << 12, DATA3) < 0);
     CHECK(hyp_update_descriptor(~7ul, DATA3) < 0);
     CHECK(hyp_update_descriptor(0, DATA3) < 0);
     /* an ordinary page takes one: it is checked again when the page becomes a table */

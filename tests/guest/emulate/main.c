@@ -171,7 +171,7 @@ static void control_registers(void)
     CHECK_EQ(fault.vector, -1);
     TRY("mov %0, %%cr3", : "r"(cr3) : "memory");
     CHECK_EQ(fault.vector, -1);
-    TRY("mov %0, %%cr3", : "r"(0xffffff0ul << 12) : "memory");
+    TRY("mov %0, %%cr3", : "r"(MFN_NONE << 12) : "memory");
     check_fault(13, 0, "a root where there is no memory");
     TRY("mov %0, %%cr2", : "r"(0x1234ul) : "memory");
     CHECK_EQ(fault.vector, -1);

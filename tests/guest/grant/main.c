@@ -149,7 +149,7 @@ static void map_by_pte(void)
         }
     m = map(12, (void *)va_to_machine(page), GNTMAP_host_map | GNTMAP_contains_pte);
     CHECK(m.status != GNTST_okay);
-    m = map(12, (void *)(0xffffff0ul << 12), GNTMAP_host_map | GNTMAP_contains_pte);
+    m = map(12, (void *)(MFN_NONE << 12), GNTMAP_host_map | GNTMAP_contains_pte);
     CHECK(m.status != GNTST_okay);
     CHECK_EQ(grants[12].flags, GTF_permit_access);
 }

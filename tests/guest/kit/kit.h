@@ -39,6 +39,7 @@
 #define PTE_NX (1ul << 63)
 #define PTE_RW (PTE_P | PTE_W | PTE_A | PTE_D)
 #define PTE_RO (PTE_P | PTE_A)
+#define MFN_NONE (1ul << 39)            /* a frame beyond what any machine of ours can address */
 #define PTE_MFN(e) (((e) >> 12) & ((1ul << 40) - 1))
 
 /* What a bounce frame looks like once the stubs have saved the rest. */

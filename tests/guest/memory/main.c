@@ -290,7 +290,7 @@ static void add_to_physmap(void)
     CHECK(hyp_memory_op(XENMEM_add_to_physmap, &a) < 0);
     r.gpfn = ~0ul;
     CHECK(hyp_memory_op(XENMEM_remove_from_physmap, &r) <= 0);
-    CHECK_EQ(hyp_memory_op(XENMEM_add_to_physmap, (void *)0xffff830000000000), -XEN_EFAULT);
+    CHECK(hyp_memory_op(XENMEM_add_to_physmap, (void *)0xffff830000000000) < 0);
 }
 
 static void unknown(void)

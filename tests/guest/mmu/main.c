@@ -6,8 +6,6 @@
  */
 #include "kit/kit.h"
 
-#define NO_SUCH_MFN 0xffffff0ul         /* beyond the machine */
-
 static uint8_t *page;                   /* an ordinary page and a window slot for it */
 static uint8_t *slot_va;
 static uint64_t slot;                   /* machine address of that slot's entry */
@@ -44,7 +42,7 @@ static void done_count(void)
 
     ready();
     u[0] = (struct mmu_update){ slot, va_to_machine(page) | PTE_RO };
-    u[1] = (struct mmu_update){ slot, NO_SUCH_MFN << 12 | PTE_RO };
+    u[1] = (struct mmu_update){ slot, MFN_NONE << 12 | PTE_RO };
     u[2] = (struct mmu_update){ slot, 0 };
     CHECK_EQ(hyp_mmu_update(u, 1, &done, DOMID_SELF), 0);
     CHECK_EQ(done, 1);
@@ -93,7 +91,7 @@ static void machphys(void)
     CHECK_EQ(m2p[mfn], 0x12345);
     CHECK_EQ(mmu_write(mfn << 12 | MMU_MACHPHYS_UPDATE, pfn), 0);
     CHECK_EQ(m2p[mfn], pfn);
-    CHECK(mmu_write(NO_SUCH_MFN << 12 | MMU_MACHPHYS_UPDATE, 1) < 0);
+    CHECK(mmu_write(MFN_NONE << 12 | MMU_MACHPHYS_UPDATE, 1) < 0);
     CHECK(mmu_write(~0xffful | MMU_MACHPHYS_UPDATE, 1) < 0);
     /* The first megabyte and the hypervisor's own frames are not this domain's to name. */
     CHECK(mmu_write(0ul << 12 | MMU_MACHPHYS_UPDATE, 1) < 0);
@@ -155,7 +153,7 @@ static void table_of_writable_refused(void)
 
 static void table_with_bad_entry_refused(void)
 {
-    static const uint64_t bad[] = { NO_SUCH_MFN << 12 | PTE_RO, 0x000fffffffff0000 | PTE_P };
+    static const uint64_t bad[] = { MFN_NONE << 12 | PTE_RO, 0x000fffffffff0000 | PTE_P };
     uint64_t *table = page_alloc();
     uint64_t va = (uint64_t)slot_va + (64ul << 20);
     uint64_t *l2e = pte_of(l4_kernel, va, 2);
@@ -315,7 +313,7 @@ static void not_present(void)
 /* XSA-167, -231: frame numbers from everywhere, as the table to write and as the frame to map. */
 static void frame_numbers(void)
 {
-    static const uint64_t mfns[] = { NO_SUCH_MFN, 0xffffffffful, 0xfffffffffful, 0x7ffffffffful };
+    static const uint64_t mfns[] = { MFN_NONE, 0xffffffffful, 0xfffffffffful, 0x7ffffffffful };
 
     ready();
     for (unsigned int i = 0; i < sizeof(mfns) / sizeof(mfns[0]); i++) {
@@ -405,11 +403,11 @@ static void bad_pointers(void)
     CHECK(hyp_mmu_update((void *)0x10, 0x10000000, NULL, DOMID_SELF) < 0);
     CHECK(hyp_mmu_update((void *)0x10, 0xffffffff, NULL, DOMID_SELF) < 0);
     u.ptr = slot;
-    /* The count is told after the work; where it cannot be, the work stays done. */
-    CHECK_EQ(hyp_mmu_update(&u, 1, done, DOMID_SELF), 0);
+    /* A count that cannot be told is an error or none, by the hypervisor's taste. */
+    CHECK(hyp_mmu_update(&u, 1, done, DOMID_SELF) <= 0);
 }
 
-/* Half the array readable: what could be read is done, and counted. */
+/* Half the array readable: what the count tells is what was done. */
 static void array_across_a_hole(void)
 {
     struct mmu_update *u = (struct mmu_update *)((uint8_t *)window() + PAGE_SIZE) - 1;
@@ -421,8 +419,8 @@ static void array_across_a_hole(void)
     CHECK_EQ(pte_set(u, va_to_machine(p) | PTE_RW), 0);
     *u = (struct mmu_update){ slot, va_to_machine(page) | PTE_RO };
     CHECK_EQ(hyp_mmu_update(u, 2, &done, DOMID_SELF), -XEN_EFAULT);
-    CHECK_EQ(done, 1);
-    CHECK(pte_get(slot_va) & PTE_P);
+    CHECK(done <= 1);
+    CHECK_EQ(pte_get(slot_va) & PTE_P, done);
     pte_set(u, 0);
     page_free(p);
 }
@@ -462,7 +460,7 @@ static void va_mapping_refused(void)
     CHECK(hyp_update_va_mapping(0xffff830000000000, e, 0) < 0);
     CHECK(hyp_update_va_mapping(MACH2PHYS_VIRT_START, e, 0) < 0);
     CHECK(hyp_update_va_mapping(5ul << 39, e, 0) < 0);                  /* no tables there */
-    CHECK(hyp_update_va_mapping((uint64_t)slot_va, NO_SUCH_MFN << 12 | PTE_RO, 0) < 0);
+    CHECK(hyp_update_va_mapping((uint64_t)slot_va, MFN_NONE << 12 | PTE_RO, 0) < 0);
     CHECK(hyp_update_va_mapping((uint64_t)slot_va, va_to_machine(l4_kernel) | PTE_RW, 0) < 0);
     CHECK_EQ(pte_get(slot_va), 0);
     /* a bitmap of vCPUs that cannot be read */

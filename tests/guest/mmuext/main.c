@@ -6,8 +6,6 @@
  */
 #include "kit/kit.h"
 
-#define NO_SUCH_MFN 0xffffff0ul
-
 static const unsigned int pin_cmd[] = { 0, MMUEXT_PIN_L1_TABLE, MMUEXT_PIN_L2_TABLE, MMUEXT_PIN_L3_TABLE,
                                         MMUEXT_PIN_L4_TABLE };
 
@@ -37,7 +35,7 @@ static void pin_writable_refused(void)
 
     for (int level = 1; level <= 4; level++) {
         CHECK(mmuext(pin_cmd[level], va_to_mfn(page), 0) < 0);
-        CHECK(mmuext(pin_cmd[level], NO_SUCH_MFN, 0) < 0);
+        CHECK(mmuext(pin_cmd[level], MFN_NONE, 0) < 0);
         CHECK(mmuext(pin_cmd[level], ~0ul, 0) < 0);
         CHECK(mmuext(pin_cmd[level], 0, 0) < 0);
     }
@@ -132,7 +130,7 @@ static void unpin_refused(void)
     void *page = page_alloc();
 
     CHECK(mmuext(MMUEXT_UNPIN_TABLE, va_to_mfn(page), 0) < 0);
-    CHECK(mmuext(MMUEXT_UNPIN_TABLE, NO_SUCH_MFN, 0) < 0);
+    CHECK(mmuext(MMUEXT_UNPIN_TABLE, MFN_NONE, 0) < 0);
     CHECK(mmuext(MMUEXT_UNPIN_TABLE, ~0ul, 0) < 0);
     page_free(page);
 }
@@ -167,14 +165,14 @@ static void new_baseptr_refused(void)
     uint64_t *l1 = page_table_alloc();
 
     CHECK(mmuext(MMUEXT_NEW_BASEPTR, va_to_mfn(page), 0) < 0);
-    CHECK(mmuext(MMUEXT_NEW_BASEPTR, NO_SUCH_MFN, 0) < 0);
+    CHECK(mmuext(MMUEXT_NEW_BASEPTR, MFN_NONE, 0) < 0);
     CHECK(mmuext(MMUEXT_NEW_BASEPTR, ~0ul, 0) < 0);
     CHECK_EQ(mmuext(MMUEXT_PIN_L1_TABLE, va_to_mfn(l1), 0), 0);
     CHECK(mmuext(MMUEXT_NEW_BASEPTR, va_to_mfn(l1), 0) < 0);
     CHECK(mmuext(MMUEXT_NEW_USER_BASEPTR, va_to_mfn(l1), 0) < 0);
     CHECK_EQ(mmuext(MMUEXT_UNPIN_TABLE, va_to_mfn(l1), 0), 0);
     CHECK(mmuext(MMUEXT_NEW_USER_BASEPTR, va_to_mfn(page), 0) < 0);
-    CHECK(mmuext(MMUEXT_NEW_USER_BASEPTR, NO_SUCH_MFN, 0) < 0);
+    CHECK(mmuext(MMUEXT_NEW_USER_BASEPTR, MFN_NONE, 0) < 0);
     page_table_free(l1);
     page_free(page);
 }
@@ -208,8 +206,8 @@ static void flushes(void)
     /* an address of any kind is only a hint of what to flush */
     CHECK_EQ(mmuext(MMUEXT_INVLPG_LOCAL, 0x800000000000, 0), 0);
     CHECK_EQ(mmuext(MMUEXT_INVLPG_LOCAL, 0xffff830000000000, 0), 0);
-    CHECK_EQ(mmuext(MMUEXT_TLB_FLUSH_MULTI, 0, 0xffff830000000000), -XEN_EINVAL);
-    CHECK_EQ(mmuext(MMUEXT_INVLPG_MULTI, va, 0x800000000000), -XEN_EINVAL);
+    CHECK_EQ(mmuext(MMUEXT_TLB_FLUSH_MULTI, 0, 0xffff830000000000) < 0, true);
+    CHECK_EQ(mmuext(MMUEXT_INVLPG_MULTI, va, 0x800000000000) < 0, true);
 }
 
 static void flush_works(void)
@@ -251,8 +249,8 @@ static void clear_and_copy(void)
     CHECK(mmuext(MMUEXT_CLEAR_PAGE, va_to_mfn(l4_kernel), 0) < 0);
     CHECK(mmuext(MMUEXT_COPY_PAGE, va_to_mfn(l4_kernel), va_to_mfn(a)) < 0);
     CHECK_EQ(mmuext(MMUEXT_UNPIN_TABLE, va_to_mfn(table), 0), 0);
-    CHECK(mmuext(MMUEXT_CLEAR_PAGE, NO_SUCH_MFN, 0) < 0);
-    CHECK(mmuext(MMUEXT_COPY_PAGE, va_to_mfn(b), NO_SUCH_MFN) < 0);
+    CHECK(mmuext(MMUEXT_CLEAR_PAGE, MFN_NONE, 0) < 0);
+    CHECK(mmuext(MMUEXT_COPY_PAGE, va_to_mfn(b), MFN_NONE) < 0);
     CHECK(mmuext(MMUEXT_COPY_PAGE, ~0ul, va_to_mfn(a)) < 0);
     page_table_free(table);
     page_free(a);

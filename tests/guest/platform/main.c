@@ -66,7 +66,7 @@ static void cpu_info(void)
     CHECK(platform(&op, XENPF_get_cpuinfo) == 0 ? op.u.pcpu_info.flags & XEN_PCPU_FLAGS_INVALID : 1);
     memset(&op, 0, sizeof(op));
     if (platform(&op, XENPF_get_cpu_version) == 0)
-        CHECK(op.u.pcpu_version.family >= 6);
+        CHECK(op.u.pcpu_version.family >= 5);
 }
 
 static void firmware(void)

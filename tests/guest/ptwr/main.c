@@ -116,7 +116,7 @@ static void halves(void)
 
 static void hostile_values(void)
 {
-    static const uint64_t bad[] = { 0xffffff0ul << 12 | PTE_RO, 0x000ffffffffff000 | PTE_P };
+    static const uint64_t bad[] = { MFN_NONE << 12 | PTE_RO, 0x000ffffffffff000 | PTE_P };
 
     ready();
     for (unsigned int i = 0; i < 2; i++) {

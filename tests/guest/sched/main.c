@@ -316,7 +316,7 @@ static void vcpu_numbers(void)
     CHECK_EQ(hyp_vcpu_op(VCPUOP_up, 1000, NULL), -XEN_ENOENT);
     CHECK_EQ(hyp_vcpu_op(VCPUOP_down, 1000, NULL), -XEN_ENOENT);
     CHECK_EQ(hyp_vcpu_op(VCPUOP_initialise, 1000, NULL), -XEN_ENOENT);
-    CHECK_EQ(hyp_vcpu_op(VCPUOP_initialise, 0, (void *)0xffff830000000000), -XEN_EFAULT);
+    CHECK(hyp_vcpu_op(VCPUOP_initialise, 0, (void *)0xffff830000000000) < 0);
     CHECK_EQ(hyp_vcpu_op(100, 0, NULL), -XEN_ENOSYS);
     hyp_vcpu_op(VCPUOP_get_physid, 0, &p);
     CHECK(hyp_vcpu_op(VCPUOP_get_physid, 0, (void *)0xffff830000000000) < 0);

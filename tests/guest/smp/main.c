@@ -27,44 +27,50 @@ static void count(void)
         counter++;
 }
 
+static struct vcpu_guest_context context;
+
+static void refused(const char *why)
+{
+    check_eq(hyp_vcpu_op(VCPUOP_initialise, 1, &context) < 0, true, why);
+}
+
+static struct vcpu_guest_context *fresh(void)
+{
+    static uint8_t stack[64];
+
+    smp_context(&context, (void *)count, stack + 64);
+    return &context;
+}
+
 /* Before the first start: a vCPU without a context cannot run, and no bad context is taken. */
 static void contexts_refused(void)
 {
-    static struct vcpu_guest_context c;
-    uint8_t *stack = page_alloc();
-
     if (missing())
         return;
+    page = page_alloc();
     CHECK_EQ(hyp_vcpu_op(VCPUOP_is_up, 1, NULL), 0);
     CHECK_EQ(hyp_vcpu_op(VCPUOP_up, 1, NULL), -XEN_EINVAL);
     CHECK_EQ(hyp_vcpu_op(VCPUOP_initialise, 1, (void *)0xffff830000000000), -XEN_EFAULT);
-    smp_context(&c, (void *)count, stack + 4096);
-    c.ctrlreg[3] = 0xffffff0ul << 12;
-    CHECK(hyp_vcpu_op(VCPUOP_initialise, 1, &c) < 0);
-    c.ctrlreg[3] = va_to_machine(stack);
-    CHECK(hyp_vcpu_op(VCPUOP_initialise, 1, &c) < 0);
-    smp_context(&c, (void *)count, stack + 4096);
-    c.gdt_ents = 100000;
-    CHECK(hyp_vcpu_op(VCPUOP_initialise, 1, &c) < 0);
-    smp_context(&c, (void *)count, stack + 4096);
-    c.gdt_ents = 512;
-    c.gdt_frames[0] = va_to_mfn(l4_kernel);
-    CHECK(hyp_vcpu_op(VCPUOP_initialise, 1, &c) < 0);
-    smp_context(&c, (void *)count, stack + 4096);
-    c.ldt_ents = 8193;
-    c.ldt_base = (uint64_t)stack;
-    CHECK(hyp_vcpu_op(VCPUOP_initialise, 1, &c) < 0);
-    smp_context(&c, (void *)count, stack + 4096);
-    c.event_callback_eip = 0x800000000000;
-    CHECK(hyp_vcpu_op(VCPUOP_initialise, 1, &c) < 0);
-    smp_context(&c, (void *)count, stack + 4096);
-    c.user_regs.rip = 0x800000000000;           /* XSA-7 by another door */
-    CHECK(hyp_vcpu_op(VCPUOP_initialise, 1, &c) < 0);
-    smp_context(&c, (void *)count, stack + 4096);
-    c.fs_base = 0x800000000000;
-    CHECK(hyp_vcpu_op(VCPUOP_initialise, 1, &c) < 0);
+    fresh()->ctrlreg[3] = MFN_NONE << 12;
+    refused("a root where there is no memory");
+    fresh()->ctrlreg[3] = va_to_machine(page);
+    refused("a root that is a writable page");
+    fresh()->gdt_ents = 100000;
+    refused("a GDT of 100000 entries");
+    fresh()->gdt_ents = 512;
+    context.gdt_frames[0] = va_to_mfn(l4_kernel);
+    refused("a GDT that is a page table");
+    fresh()->ldt_ents = 8193;
+    context.ldt_base = (uint64_t)page;
+    refused("an LDT of 8193 entries");
+    fresh()->event_callback_eip = 0x800000000000;
+    refused("an event callback that is not canonical");
+    fresh()->user_regs.rip = 0x800000000000;    /* XSA-7 by another door */
+    refused("a first instruction that is not canonical");
+    fresh()->fs_base = 0x800000000000;
+    refused("a segment base that is not canonical");
     CHECK_EQ(hyp_vcpu_op(VCPUOP_is_up, 1, NULL), 0);
-    page_free(stack);
+    page_free(page);
 }
 
 static void up_and_down(void)
