@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The machine's part of entering and leaving a PV kernel: frames on guest stacks, written and read with faults caught, and
- * the switch between the two address spaces of a guest. The caller has checked addresses against our hole. Host tests
- * have a fake of this header.
+ * The machine's part of entering and leaving a PV kernel: frames on guest stacks, written and read
+ * with faults caught, and the switch between the two address spaces of a guest. The caller has
+ * checked addresses against our hole. Host tests have a fake of this header.
  */
 #pragma once
 #include "cpu/asm_macros.h"
@@ -15,10 +15,12 @@
 #define FRAME_REG(reg) [reg] "i"(offsetof(struct cpu_user_regs, reg))
 
 /*
- * Write a bounce frame of `regs`, its five upper words at `tail`, the error code below them if there is one, then r11 and
- * rcx at `head`. Words go by way of one register: more would have to be saved first. False if the guest's stack faulted.
+ * Write a bounce frame of `regs`, its five upper words at `tail`, the error code below them if
+ * there is one, then r11 and rcx at `head`. Words go by way of one register: more would have to be
+ * saved first. False if the guest's stack faulted.
  */
-static ALWAYS_INLINE bool guest_frame_store(uint64_t tail, uint64_t head, const struct cpu_user_regs *regs, uint64_t cs,
+static ALWAYS_INLINE bool guest_frame_store(uint64_t tail, uint64_t head,
+                                            const struct cpu_user_regs *regs, uint64_t cs,
                                             uint64_t rflags, bool has_error, uint64_t error)
 {
     __asm__ goto(ALLOW_GUEST_ACCESS
@@ -37,7 +39,8 @@ static ALWAYS_INLINE bool guest_frame_store(uint64_t tail, uint64_t head, const 
                  EXTABLE("1b", "%l[fault]") EXTABLE("2b", "%l[fault]") EXTABLE("3b", "%l[fault]")
                  EXTABLE("4b", "%l[fault]") EXTABLE("5b", "%l[fault]") EXTABLE("6b", "%l[fault]")
                  EXTABLE("7b", "%l[fault]")
-                 : : [tail] "r"(tail), [head] "r"(head), [regs] "r"(regs), [cs] "r"(cs), [rflags] "r"(rflags),
+                 : : [tail] "r"(tail), [head] "r"(head), [regs] "r"(regs), [cs] "r"(cs),
+                     [rflags] "r"(rflags),
                    FRAME_REG(ss), FRAME_REG(rsp), FRAME_REG(rip), FRAME_REG(r11), FRAME_REG(rcx)
                  : "rax", "memory" : fault);
     if (has_error)
@@ -51,10 +54,11 @@ fault:
 }
 
 /*
- * Read the frame of the iret hypercall: what needs no look goes straight to `regs`, the rest to `c`. False if the guest's
- * stack faulted; regs is spoilt then.
+ * Read the frame of the iret hypercall: what needs no look goes straight to `regs`, the rest to
+ * `c`. False if the guest's stack faulted; regs is spoilt then.
  */
-static ALWAYS_INLINE bool guest_iret_load(struct iret_context *c, struct cpu_user_regs *regs, uint64_t from)
+static ALWAYS_INLINE bool guest_iret_load(struct iret_context *c, struct cpu_user_regs *regs,
+                                          uint64_t from)
 {
     uint64_t rax, flags, cs, rflags, ss;
 
@@ -76,8 +80,10 @@ static ALWAYS_INLINE bool guest_iret_load(struct iret_context *c, struct cpu_use
                  EXTABLE("1b", "%l[fault]") EXTABLE("2b", "%l[fault]") EXTABLE("3b", "%l[fault]")
                  EXTABLE("4b", "%l[fault]") EXTABLE("5b", "%l[fault]") EXTABLE("6b", "%l[fault]")
                  EXTABLE("7b", "%l[fault]") EXTABLE("8b", "%l[fault]") EXTABLE("9b", "%l[fault]")
-                 : [rax] "=&r"(rax), [flags] "=&r"(flags), [cs] "=&r"(cs), [rflags] "=&r"(rflags), [ss] "=&r"(ss)
-                 : [from] "r"(from), [regs] "r"(regs), FRAME_REG(rsp), FRAME_REG(rip), FRAME_REG(r11), FRAME_REG(rcx)
+                 : [rax] "=&r"(rax), [flags] "=&r"(flags), [cs] "=&r"(cs), [rflags] "=&r"(rflags),
+                     [ss] "=&r"(ss)
+                 : [from] "r"(from), [regs] "r"(regs), FRAME_REG(rsp), FRAME_REG(rip),
+                     FRAME_REG(r11), FRAME_REG(rcx)
                  : "memory" : fault);
     c->rax = rax;
     c->flags = flags;
@@ -91,8 +97,9 @@ fault:
 }
 
 /*
- * Load one of the current vCPU's address spaces. The TLB clock is not told of this flush: a stamp too old only costs a
- * needless flush later. cpu_info()->cr3 goes first, so that an interrupt in between that reloads it loads what comes anyway.
+ * Load one of the current vCPU's address spaces. The TLB clock is not told of this flush: a stamp
+ * too old only costs a needless flush later. cpu_info()->cr3 goes first, so that an interrupt in
+ * between that reloads it loads what comes anyway.
  */
 static ALWAYS_INLINE void guest_space_load(uint64_t cr3)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Registers of the CPU that belong to a guest while it is loaded and that the hypervisor itself never uses: data segments,
- * their bases, CR0.TS. Interrupts off, or on the vCPU's own behalf.
+ * Registers of the CPU that belong to a guest while it is loaded and that the hypervisor itself
+ * never uses: data segments, their bases, CR0.TS. Interrupts off, or on the vCPU's own behalf.
  */
 #pragma once
 #include "cpu/asm_macros.h"
@@ -10,14 +10,14 @@
 #include "lib/types.h"
 
 /* Load a data segment register; null if the descriptor tables refuse the selector. */
-#define DEFINE_SEGMENT_LOAD(seg)                                                                    \
-    static inline void load_##seg(uint16_t selector)                                                \
-    {                                                                                               \
-        __asm__ goto("1: movl %0, %%" #seg "\n" EXTABLE("1b", "%l[fault]")                          \
-                     : : "r"((uint32_t)selector) : "memory" : fault);                               \
-        return;                                                                                     \
-    fault:                                                                                          \
-        __asm__ volatile("movl %0, %%" #seg : : "r"(0) : "memory");                                 \
+#define DEFINE_SEGMENT_LOAD(seg)                                                                  \
+    static inline void load_##seg(uint16_t selector)                                              \
+    {                                                                                             \
+        __asm__ goto("1: movl %0, %%" #seg "\n" EXTABLE("1b", "%l[fault]")                        \
+                     : : "r"((uint32_t)selector) : "memory" : fault);                             \
+        return;                                                                                   \
+    fault:                                                                                        \
+        __asm__ volatile("movl %0, %%" #seg : : "r"(0) : "memory");                               \
     }
 DEFINE_SEGMENT_LOAD(ds)
 DEFINE_SEGMENT_LOAD(es)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where a PV kernel wants to be entered, and the registers of its own that only ring 0 can write: trap table, callbacks,
- * kernel stack, debug registers, segment bases, TS. All for the current vCPU, so nothing is locked. An address that IRET
- * could not go to is refused here, so that no handler can fault on its first step for ever.
+ * Where a PV kernel wants to be entered, and the registers of its own that only ring 0 can write:
+ * trap table, callbacks, kernel stack, debug registers, segment bases, TS. All for the current
+ * vCPU, so nothing is locked. An address that IRET could not go to is refused here, so that no
+ * handler can fault on its first step for ever.
  */
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
@@ -27,7 +28,8 @@ bool pv_trap_check(const struct trap_info *info, struct pv_trap *t)
     return is_canonical(info->address);
 }
 
-long do_set_trap_table(uint64_t traps, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_set_trap_table(uint64_t traps, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+                       uint64_t a5 UNUSED)
 {
     struct pv_vcpu *v = current_pv();
     struct trap_info row;
@@ -49,7 +51,8 @@ long do_set_trap_table(uint64_t traps, uint64_t a2 UNUSED, uint64_t a3 UNUSED, u
     return -XEN_EINVAL;
 }
 
-long do_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, uint64_t a4 UNUSED,
+                      uint64_t a5 UNUSED)
 {
     struct pv_vcpu *v = current_pv();
 
@@ -109,20 +112,28 @@ static long callback_unregister(struct pv_vcpu *v, const struct callback_unregis
     return 0;
 }
 
-long do_callback_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_callback_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+                    uint64_t a5 UNUSED)
 {
     struct callback_register r;
     struct callback_unregister u;
 
-    if (cmd == CALLBACKOP_register)
-        return copy_from_guest(&r, arg, sizeof(r)) ? -XEN_EFAULT : callback_register(current_pv(), &r);
-    if (cmd == CALLBACKOP_unregister)
-        return copy_from_guest(&u, arg, sizeof(u)) ? -XEN_EFAULT : callback_unregister(current_pv(), &u);
+    if (cmd == CALLBACKOP_register) {
+        if (copy_from_guest(&r, arg, sizeof(r)))
+            return -XEN_EFAULT;
+        return callback_register(current_pv(), &r);
+    }
+    if (cmd == CALLBACKOP_unregister) {
+        if (copy_from_guest(&u, arg, sizeof(u)))
+            return -XEN_EFAULT;
+        return callback_unregister(current_pv(), &u);
+    }
     return -XEN_ENOSYS;
 }
 
 /* The older way to name the NMI's callback; only vCPU 0 is told of the platform's. */
-long do_nmi_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_nmi_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+               uint64_t a5 UNUSED)
 {
     struct pv_vcpu *v = current_pv();
     struct xennmi_callback cb;
@@ -143,7 +154,8 @@ long do_nmi_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSE
     }
 }
 
-long do_stack_switch(uint64_t ss, uint64_t sp, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_stack_switch(uint64_t ss, uint64_t sp, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+                     uint64_t a5 UNUSED)
 {
     struct pv_vcpu *v = current_pv();
 
@@ -152,7 +164,8 @@ long do_stack_switch(uint64_t ss, uint64_t sp, uint64_t a3 UNUSED, uint64_t a4 U
     return 0;
 }
 
-long do_fpu_taskswitch(uint64_t set, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_fpu_taskswitch(uint64_t set, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+                       uint64_t a5 UNUSED)
 {
     struct pv_vcpu *v = current_pv();
 
@@ -164,7 +177,7 @@ long do_fpu_taskswitch(uint64_t set, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uin
     return 0;
 }
 
-/* Debug registers ---------------------------------------------------------------------------------------------------- */
+/* Debug registers ------------------------------------------------------------------------------ */
 
 #define DR6_FIXED      UINT64_C(0xffff0ff0)
 #define DR6_ZERO       UINT64_C(0x1000)
@@ -182,7 +195,10 @@ static bool breakpoint_is_possible(uint64_t dr7, unsigned i)
     return type != DR7_IO && (type || !length);
 }
 
-/* Breakpoints on our own memory would let a guest see us work; those on I/O ports and on debug registers themselves too. */
+/*
+ * Breakpoints on our own memory would let a guest see us work; those on I/O ports and on debug
+ * registers themselves too.
+ */
 bool pv_debugreg_check(unsigned reg, uint64_t *value)
 {
     if (reg < 4)
@@ -201,13 +217,17 @@ bool pv_debugreg_check(unsigned reg, uint64_t *value)
     return !(*value & DR7_GD);
 }
 
-/* 4 and 5 are other names of 6 and 7 where the CPU's CR4.DE is clear; for a PV guest they are not there. */
+/*
+ * 4 and 5 are other names of 6 and 7 where the CPU's CR4.DE is clear; for a PV guest they are not
+ * there.
+ */
 static bool debugreg_exists(uint64_t reg)
 {
     return reg < 8 && reg != 4 && reg != 5;
 }
 
-long do_set_debugreg(uint64_t reg, uint64_t value, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_set_debugreg(uint64_t reg, uint64_t value, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+                     uint64_t a5 UNUSED)
 {
     struct pv_vcpu *v = current_pv();
 
@@ -221,12 +241,13 @@ long do_set_debugreg(uint64_t reg, uint64_t value, uint64_t a3 UNUSED, uint64_t 
     return 0;
 }
 
-long do_get_debugreg(uint64_t reg, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_get_debugreg(uint64_t reg, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+                     uint64_t a5 UNUSED)
 {
     return debugreg_exists(reg) ? (long)current_pv()->debugreg[reg] : -XEN_EINVAL;
 }
 
-/* Segment bases ------------------------------------------------------------------------------------------------------ */
+/* Segment bases -------------------------------------------------------------------------------- */
 
 static void set_fs_base(struct pv_vcpu *v, uint64_t base)
 {
@@ -261,7 +282,8 @@ static void (*const segment_base_rows[])(struct pv_vcpu *v, uint64_t base) = {
     [SEGBASE_GS_USER_SEL] = set_gs_user_selector,
 };
 
-long do_set_segment_base(uint64_t which, uint64_t base, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_set_segment_base(uint64_t which, uint64_t base, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+                         uint64_t a5 UNUSED)
 {
     if (which >= ARRAY_SIZE(segment_base_rows) || !is_canonical(base))
         return -XEN_EINVAL;

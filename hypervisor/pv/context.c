@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Switching a CPU from one vCPU to another. A vCPU's state is saved whenever it leaves, but a CPU that goes idle keeps it
- * loaded too (cpu_info()->loaded): if the same vCPU comes back first, nothing but its general registers is moved.
+ * Switching a CPU from one vCPU to another. A vCPU's state is saved whenever it leaves, but a CPU
+ * that goes idle keeps it loaded too (cpu_info()->loaded): if the same vCPU comes back first,
+ * nothing but its general registers is moved.
  *
- * A vCPU that comes to another CPU first makes the old one let go of its page tables, which may be freed from then on: the
- * newcomer lets go of its own, asks, and waits. No two CPUs wait for each other, since neither holds anything then. No locks.
+ * A vCPU that comes to another CPU first makes the old one let go of its page tables, which may be
+ * freed from then on: the newcomer lets go of its own, asks, and waits. No two CPUs wait for each
+ * other, since neither holds anything then. No locks.
  */
 #include "pv/context.h"
 
@@ -78,7 +80,10 @@ void pv_save(struct vcpu *vcpu)
         write_db7(DR7_NONE);
 }
 
-/* Null selectors may go with any base; the bases come after them, since loading a selector changes its base. */
+/*
+ * Null selectors may go with any base; the bases come after them, since loading a selector changes
+ * its base.
+ */
 static void load_segments(const struct pv_vcpu *v)
 {
     load_ds(v->regs.ds);
@@ -90,7 +95,10 @@ static void load_segments(const struct pv_vcpu *v)
     wrmsr(MSR_KERNEL_GS_BASE, v->in_kernel ? v->gs_base_user : v->gs_base_kernel);
 }
 
-/* Let go of whatever guest state this CPU holds beyond the saved one. `loaded` goes last: others wait for it. */
+/*
+ * Let go of whatever guest state this CPU holds beyond the saved one. `loaded` goes last: others
+ * wait for it.
+ */
 static void unload(void)
 {
     struct cpu_info *info = cpu_info();
@@ -190,8 +198,8 @@ void pv_load(struct vcpu *vcpu)
 }
 
 /*
- * prev's state is all in memory before sched_switched() lets other CPUs have it. From here to the end the stack below
- * cpu_info belongs to nobody.
+ * prev's state is all in memory before sched_switched() lets other CPUs have it. From here to the
+ * end the stack below cpu_info belongs to nobody.
  */
 void context_switch(struct vcpu *prev, struct vcpu *next)
 {
@@ -209,8 +217,9 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
 }
 
 /*
- * SOFTIRQ_VCPU: the current vCPU's way out looks at what is new for it. An idle CPU was asked to let go of its guest, or
- * is just woken in vain; and an NMI for the control domain may wait (upcall_platform_nmi).
+ * SOFTIRQ_VCPU: the current vCPU's way out looks at what is new for it. An idle CPU was asked to
+ * let go of its guest, or is just woken in vain; and an NMI for the control domain may wait
+ * (upcall_platform_nmi).
  */
 static void vcpu_softirq(void)
 {

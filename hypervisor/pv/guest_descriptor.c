@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Guests' descriptor tables. The frames are of type DESC while a window maps them: the guest cannot write them, every
- * descriptor in them has been checked, and changes go through update_descriptor. The CPU itself sets accessed bits in them.
+ * Guests' descriptor tables. The frames are of type DESC while a window maps them: the guest cannot
+ * write them, every descriptor in them has been checked, and changes go through update_descriptor.
+ * The CPU itself sets accessed bits in them.
  *
- * GDT pages that the guest did not give show a page of zeros, so that a bad selector faults with its own number. LDT pages
- * are mapped when the first fault asks for them, by the linear address that the guest named. What a window maps
- * is under the domain's page_lock.
+ * GDT pages that the guest did not give show a page of zeros, so that a bad selector faults with
+ * its own number. LDT pages are mapped when the first fault asks for them, by the linear address
+ * that the guest named. What a window maps is under the domain's page_lock.
  */
 #include "pv/guest_descriptor.h"
 
@@ -40,7 +41,7 @@ static mfn_t no_descriptors_mfn(void)
     return paddr_to_mfn((uint64_t)no_descriptors - IMAGE_VIRT_START + IMAGE_PHYS_START);
 }
 
-/* Windows ------------------------------------------------------------------------------------------------------------ */
+/* Windows -------------------------------------------------------------------------------------- */
 
 static bool slot_take(unsigned *slot)
 {
@@ -53,7 +54,10 @@ static bool slot_take(unsigned *slot)
     return false;
 }
 
-/* A slot used before may be in TLBs: by pv_window_destroy nobody has it loaded, and the next CR3 load there forgets it. */
+/*
+ * A slot used before may be in TLBs: by pv_window_destroy nobody has it loaded, and the next CR3
+ * load there forgets it.
+ */
 int pv_window_create(struct pv_vcpu *v)
 {
     v->window_cpu = NO_CPU;
@@ -91,7 +95,7 @@ static void window_put(struct pv_vcpu *v, unsigned index, pte_t e)
         invlpg(pv_window_address(v) + index * PAGE_SIZE);
 }
 
-/* Descriptors -------------------------------------------------------------------------------------------------------- */
+/* Descriptors ---------------------------------------------------------------------------------- */
 
 bool pv_descriptor_sanitise(uint64_t *descriptor)
 {
@@ -103,7 +107,10 @@ bool pv_descriptor_sanitise(uint64_t *descriptor)
     return true;
 }
 
-/* The frame is of type DESC, so only update_descriptor and we can write it: checked ones stay checked. */
+/*
+ * The frame is of type DESC, so only update_descriptor and we can write it: checked ones stay
+ * checked.
+ */
 static bool page_sanitise(mfn_t m)
 {
     uint64_t *page = mfn_to_virt(m);
@@ -135,7 +142,7 @@ static void descriptor_frame_put(struct pv_vcpu *v, struct frame *f)
     frame_put_and_type(pv_domain(v->vcpu.domain), f);
 }
 
-/* GDT ---------------------------------------------------------------------------------------------------------------- */
+/* GDT ------------------------------------------------------------------------------------------ */
 
 void pv_gdt_drop(struct pv_vcpu *v)
 {
@@ -151,7 +158,8 @@ void pv_gdt_drop(struct pv_vcpu *v)
     v->gdt_entries = 0;
 }
 
-static void gdt_commit(struct pv_vcpu *v, struct frame *const *frames, unsigned nr, uint32_t entries)
+static void gdt_commit(struct pv_vcpu *v, struct frame *const *frames, unsigned nr,
+                       uint32_t entries)
 {
     struct spinlock *lock = &pv_domain(v->vcpu.domain)->page_lock;
 
@@ -184,7 +192,8 @@ int pv_set_gdt(struct pv_vcpu *v, const uint64_t *mfns, uint32_t entries)
     return 0;
 }
 
-long do_set_gdt(uint64_t list, uint64_t entries, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_set_gdt(uint64_t list, uint64_t entries, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+                uint64_t a5 UNUSED)
 {
     uint64_t mfns[GDT_FRAMES];
     uint64_t nr = (entries + DESCS_PER_PAGE - 1) / DESCS_PER_PAGE;
@@ -196,7 +205,7 @@ long do_set_gdt(uint64_t list, uint64_t entries, uint64_t a3 UNUSED, uint64_t a4
     return pv_set_gdt(pv_vcpu(current_vcpu()), mfns, (uint32_t)entries);
 }
 
-/* LDT ---------------------------------------------------------------------------------------------------------------- */
+/* LDT ------------------------------------------------------------------------------------------ */
 
 void pv_ldt_drop(struct pv_vcpu *v)
 {
@@ -266,8 +275,9 @@ bool pv_ldt_fault(struct pv_vcpu *v, uint32_t offset)
 }
 
 /*
- * Our own load of a selector, at a context switch with interrupts off. The lock's holder may be waiting for this very CPU to
- * flush, so it is only tried for a while; then the selector is lost (null), as if the guest had shrunk its LDT.
+ * Our own load of a selector, at a context switch with interrupts off. The lock's holder may be
+ * waiting for this very CPU to flush, so it is only tried for a while; then the selector is lost
+ * (null), as if the guest had shrunk its LDT.
  */
 bool upcall_window_fault(uint64_t offset)
 {
@@ -275,7 +285,8 @@ bool upcall_window_fault(uint64_t offset)
     struct spinlock *lock;
     bool is_mapped;
 
-    if (v->vcpu.is_idle || offset / DESC_WINDOW_SIZE != v->window || offset % DESC_WINDOW_SIZE < DESC_WINDOW_LDT)
+    if (v->vcpu.is_idle || offset / DESC_WINDOW_SIZE != v->window ||
+        offset % DESC_WINDOW_SIZE < DESC_WINDOW_LDT)
         return false;
     lock = &pv_domain(v->vcpu.domain)->page_lock;
     for (unsigned i = 0; !spin_trylock(lock); i++) {
@@ -288,9 +299,12 @@ bool upcall_window_fault(uint64_t offset)
     return is_mapped;
 }
 
-/* Updates ------------------------------------------------------------------------------------------------------------ */
+/* Updates -------------------------------------------------------------------------------------- */
 
-/* A frame that may become writable is written as such; one in use as a table must stay one while it is written. */
+/*
+ * A frame that may become writable is written as such; one in use as a table must stay one while it
+ * is written.
+ */
 static int descriptor_write_type(struct pv_domain *d, struct frame *f)
 {
     enum frame_type first = frame_type(f) == TYPE_DESC ? TYPE_DESC : TYPE_WRITABLE;
@@ -298,7 +312,8 @@ static int descriptor_write_type(struct pv_domain *d, struct frame *f)
     return frame_get_and_type(d, frame_mfn(f), first) ? -XEN_EINVAL : 0;
 }
 
-long do_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+long do_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t a3 UNUSED,
+                          uint64_t a4 UNUSED,
                           uint64_t a5 UNUSED)
 {
     struct pv_domain *d = pv_domain(current_domain());

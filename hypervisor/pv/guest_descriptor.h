@@ -6,7 +6,9 @@
 /* Take a window slot for a new vCPU: -XEN_ENOMEM, or 0. Given back when no CPU has it loaded. */
 int pv_window_create(struct pv_vcpu *v);
 void pv_window_destroy(struct pv_vcpu *v);
-/* Let the window show `cpu`'s reserved descriptors; interrupts off, the window not loaded anywhere. */
+/*
+ * Let the window show `cpu`'s reserved descriptors; interrupts off, the window not loaded anywhere.
+ */
 void pv_window_set_cpu(struct pv_vcpu *v, unsigned cpu);
 
 static inline uint64_t pv_window_address(const struct pv_vcpu *v)
@@ -15,12 +17,12 @@ static inline uint64_t pv_window_address(const struct pv_vcpu *v)
 }
 
 /*
- * Make *descriptor fit for a guest: code and data get DPL 3; false for what no guest may have (gates, TSS, LDT). What is
- * not present is harmless.
+ * Make *descriptor fit for a guest: code and data get DPL 3; false for what no guest may have
+ * (gates, TSS, LDT). What is not present is harmless.
  */
 bool pv_descriptor_sanitise(uint64_t *descriptor);
 /*
- * Take `entries` descriptors in the frames `mfns` as v's GDT: all or nothing, the old one goes. -XEN_EINVAL. v is current or
- * does not run.
+ * Take `entries` descriptors in the frames `mfns` as v's GDT: all or nothing, the old one goes.
+ * -XEN_EINVAL. v is current or does not run.
  */
 int pv_set_gdt(struct pv_vcpu *v, const uint64_t *mfns, uint32_t entries);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a guest's own instructions raise, one table row per vector: put right here what only we can put right (privileged
- * instructions, writes to page tables, LDT pages not mapped yet), and hand the guest the rest. Also the last look before a
- * CPU returns to a guest. Runs on the vCPU's own CPU; nothing of its state is locked.
+ * What a guest's own instructions raise, one table row per vector: put right here what only we can
+ * put right (privileged instructions, writes to page tables, LDT pages not mapped yet), and hand
+ * the guest the rest. Also the last look before a CPU returns to a guest. Runs on the vCPU's own
+ * CPU; nothing of its state is locked.
  */
 #include "core/domain.h"
 #include "core/softirq.h"
@@ -18,7 +19,7 @@
 #define DR6_STATUS       0xe00fu          /* B0-B3, BD, BS, BT */
 #define SOFT_INTERRUPT   0x80u
 #define NR_EXCEPTIONS    32u
-#define LOWEST_SOFT_DPL  1u               /* a PV kernel counts as ring 1 for the gates of its software interrupts */
+#define LOWEST_SOFT_DPL  1u               /* for int n, a PV kernel counts as ring 1 */
 #define PORT_B           0x61
 #define PORT_B_SERR      0x80
 #define PORT_B_IOCHK     0x40
@@ -42,7 +43,8 @@ static void forward(struct pv_vcpu *v UNUSED, struct cpu_user_regs *regs, uint64
 {
     unsigned vector = regs->entry_vector & 0xff;
 
-    pv_inject_trap(regs, vector, regs->error_code, row_of(vector)->has_error ? BOUNCE_ERROR_CODE : 0);
+    pv_inject_trap(regs, vector, regs->error_code, row_of(vector)->has_error ? BOUNCE_ERROR_CODE
+                   : 0);
 }
 
 /* int3, into, int 0x80: as a gate would, refuse them by #GP at the instruction itself. */
@@ -87,7 +89,9 @@ static void general_protection(struct pv_vcpu *v, struct cpu_user_regs *regs, ui
         forward(v, regs, detail);
 }
 
-/* The CPU read a descriptor of the guest's: its LDT starts at ldt_base as far as the guest can see. */
+/*
+ * The CPU read a descriptor of the guest's: its LDT starts at ldt_base as far as the guest can see.
+ */
 static NOINLINE void window_fault(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t offset)
 {
     uint64_t in_ldt = offset % DESC_WINDOW_SIZE - DESC_WINDOW_LDT;
@@ -106,7 +110,8 @@ static ALWAYS_INLINE void page_fault(struct pv_vcpu *v, struct cpu_user_regs *re
 
     if (unlikely(va - DESC_WINDOW_START < WINDOWS_SIZE) && !(regs->error_code & PFEC_USER))
         window_fault(v, regs, va - DESC_WINDOW_START);
-    else if (!v->in_kernel || (regs->error_code & kinds) != (PFEC_PRESENT | PFEC_WRITE) || !pv_pt_write_fault(v, regs, va))
+    else if (!v->in_kernel || (regs->error_code & kinds) != (PFEC_PRESENT | PFEC_WRITE) ||
+             !pv_pt_write_fault(v, regs, va))
         pv_inject_page_fault(regs, va, regs->error_code);
 }
 
@@ -159,7 +164,10 @@ void upcall_guest_trap(struct cpu_user_regs *regs, uint64_t detail)
         row_of(regs->entry_vector)->handler(v, regs, detail);
 }
 
-/* Delivering an event masks further ones, so this ends; softirqs may switch to another vCPU and never come back here. */
+/*
+ * Delivering an event masks further ones, so this ends; softirqs may switch to another vCPU and
+ * never come back here.
+ */
 void upcall_guest_exit(struct cpu_user_regs *regs)
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
@@ -179,8 +187,9 @@ void upcall_guest_exit(struct cpu_user_regs *regs)
 }
 
 /*
- * In NMI context: no lock may be taken, so the kick is left to the next softirq (pv/context.c). The reason is port B's, as
- * on any PC; writing its clear bits is the control domain's, whose kernel owns that port.
+ * In NMI context: no lock may be taken, so the kick is left to the next softirq (pv/context.c). The
+ * reason is port B's, as on any PC; writing its clear bits is the control domain's, whose kernel
+ * owns that port.
  */
 void upcall_platform_nmi(void)
 {

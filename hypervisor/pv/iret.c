@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The iret hypercall: how a PV kernel returns, to itself or to its user. The frame is on its stack (struct iret_context);
- * it is read once, and nothing in it can reach a ring below 3: the code selector has RPL 3, the flags pass a list. What
- * the real IRET refuses comes back by upcall_bad_iret(). No locks.
+ * The iret hypercall: how a PV kernel returns, to itself or to its user. The frame is on its stack
+ * (struct iret_context); it is read once, and nothing in it can reach a ring below 3: the code
+ * selector has RPL 3, the flags pass a list. What the real IRET refuses comes back by
+ * upcall_bad_iret(). No locks.
  */
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
@@ -34,10 +35,11 @@ static ALWAYS_INLINE void load_flags(struct pv_vcpu *v, struct cpu_user_regs *re
 }
 
 /*
- * The result becomes rax, whatever it is: without ENTRY_SYSCALL in entry_vector, entry.S never takes it for
- * HYPERCALL_RESTART, so a return by SYSRET is one by IRET when rax has that value.
+ * The result becomes rax, whatever it is: without ENTRY_SYSCALL in entry_vector, entry.S never
+ * takes it for HYPERCALL_RESTART, so a return by SYSRET is one by IRET when rax has that value.
  */
-long do_iret(uint64_t a1 UNUSED, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_iret(uint64_t a1 UNUSED, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+             uint64_t a5 UNUSED)
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
     struct cpu_user_regs *regs = guest_regs();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * PV guests as core/ sees them (core/guest_ops.h): their objects, their first context, their end. A context from a guest is
- * copied once, every value in it checked, then the frames it names are referenced, and only then is anything set. The
- * vCPU does not run meanwhile (VPF_DOWN), and the domain's lock is held.
+ * PV guests as core/ sees them (core/guest_ops.h): their objects, their first context, their end. A
+ * context from a guest is copied once, every value in it checked, then the frames it names are
+ * referenced, and only then is anything set. The vCPU does not run meanwhile (VPF_DOWN), and the
+ * domain's lock is held.
  */
 #include "pv/pv_domain.h"
 
@@ -25,7 +26,7 @@
 #define FLAGS_ALLOWED   ((uint64_t)0x254dd5)     /* arithmetic flags, TF, DF, NT, RF, AC, ID */
 #define MAX_IOPORTS     65536u
 
-/* Objects ------------------------------------------------------------------------------------------------------------ */
+/* Objects -------------------------------------------------------------------------------------- */
 
 static struct domain *pv_domain_alloc(void)
 {
@@ -72,11 +73,12 @@ static void pv_vcpu_free(struct vcpu *vcpu)
     heap_free(v);
 }
 
-/* The first context -------------------------------------------------------------------------------------------------- */
+/* The first context ---------------------------------------------------------------------------- */
 
 static bool addresses_are_good(const struct vcpu_guest_context *c)
 {
-    return is_canonical(c->fs_base) && is_canonical(c->gs_base_kernel) && is_canonical(c->gs_base_user) &&
+    return is_canonical(c->fs_base) && is_canonical(c->gs_base_kernel) &&
+        is_canonical(c->gs_base_user) &&
            is_canonical(c->event_callback_eip) && is_canonical(c->failsafe_callback_eip) &&
            is_canonical(c->syscall_callback_eip) && is_canonical(c->user_regs.rip);
 }
@@ -86,9 +88,11 @@ static int context_check(struct vcpu_guest_context *c)
 {
     struct pv_trap t;
 
-    if (!addresses_are_good(c) || c->gdt_ents > FIRST_RESERVED_GDT_ENTRY || c->ldt_ents > UINT32_MAX)
+    if (!addresses_are_good(c) || c->gdt_ents > FIRST_RESERVED_GDT_ENTRY ||
+        c->ldt_ents > UINT32_MAX)
         return -XEN_EINVAL;
-    if (!xen_cr3_to_pfn(c->ctrlreg[3]) || (!(c->flags & VGCF_in_kernel) && !xen_cr3_to_pfn(c->ctrlreg[1])))
+    if (!xen_cr3_to_pfn(c->ctrlreg[3]) || (!(c->flags & VGCF_in_kernel) &&
+                                           !xen_cr3_to_pfn(c->ctrlreg[1])))
         return -XEN_EINVAL;
     for (unsigned i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++) {
         if (!pv_trap_check(&c->trap_ctxt[i], &t))
@@ -187,8 +191,10 @@ static void set_entries(struct pv_vcpu *v, const struct vcpu_guest_context *c)
             (void)pv_trap_check(&c->trap_ctxt[i], &v->traps[c->trap_ctxt[i].vector]);
     }
     v->event_cb = (struct pv_callback){ c->event_callback_eip, true };
-    v->failsafe_cb = (struct pv_callback){ c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events };
-    v->syscall_cb = (struct pv_callback){ c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events };
+    v->failsafe_cb = (struct pv_callback){ c->failsafe_callback_eip,
+                                           c->flags & VGCF_failsafe_disables_events };
+    v->syscall_cb = (struct pv_callback){ c->syscall_callback_eip,
+                                          c->flags & VGCF_syscall_disables_events };
     v->kernel_ss = (uint16_t)(c->kernel_ss | 3);
     v->kernel_sp = c->kernel_sp;
 }
@@ -223,7 +229,7 @@ static int pv_vcpu_initialise(struct vcpu *v, uint64_t ctxt)
     return rc;
 }
 
-/* The end ------------------------------------------------------------------------------------------------------------ */
+/* The end -------------------------------------------------------------------------------------- */
 
 /* No vCPU of the domain runs any more. */
 static void release_vcpu(struct pv_domain *d, struct pv_vcpu *v)
@@ -259,7 +265,7 @@ static int pv_domain_relinquish(struct domain *domain)
     return rc;
 }
 
-/* Small operations --------------------------------------------------------------------------------------------------- */
+/* Small operations ----------------------------------------------------------------------------- */
 
 static void pv_inject_nmi(struct vcpu *v)
 {

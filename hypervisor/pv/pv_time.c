@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * A guest reads system time from the TSC by parameters that we leave in its vcpu_info, and, if it registered one, in an
- * area that its user mode maps too. A reader sees an odd version while we write. Only the CPU that runs the vCPU writes its
- * parameters; the version counts here, since the guest may write its copy. No locks.
+ * A guest reads system time from the TSC by parameters that we leave in its vcpu_info, and, if it
+ * registered one, in an area that its user mode maps too. A reader sees an odd version while we
+ * write. Only the CPU that runs the vCPU writes its parameters; the version counts here, since the
+ * guest may write its copy. No locks.
  */
 #include "pv/pv_time.h"
 
@@ -31,7 +32,8 @@ static void fill(struct vcpu_time_info *t)
 static void write_primary(struct vcpu_time_info *to, const struct vcpu_time_info *t)
 {
     WRITE_ONCE(to->version, t->version - 1);
-    smp_wmb();                           /* pairs with the guest's reading of the version first and last */
+    /* pairs with the guest's reading of the version first and last */
+    smp_wmb();
     memcpy((char *)to + VERSION_SIZE, (const char *)t + VERSION_SIZE, sizeof(*t) - VERSION_SIZE);
     smp_wmb();
     WRITE_ONCE(to->version, t->version);
@@ -99,7 +101,8 @@ void pv_update_wallclock(struct domain *d)
     uint64_t sec = ns / NS_PER_SECOND;
 
     WRITE_ONCE(s->wc_version, version);
-    smp_wmb();                           /* pairs with the guest's reading of wc_version first and last */
+    /* pairs with the guest's reading of wc_version first and last */
+    smp_wmb();
     s->wc_sec = (uint32_t)sec;
     s->wc_sec_hi = (uint32_t)(sec >> 32);
     s->wc_nsec = (uint32_t)(ns % NS_PER_SECOND);

@@ -3,7 +3,10 @@
 #pragma once
 #include "pv/pv_domain.h"
 
-/* Write the current vCPU's time parameters anew if this CPU's have changed since; kernel address space loaded. */
+/*
+ * Write the current vCPU's time parameters anew if this CPU's have changed since; kernel address
+ * space loaded.
+ */
 void pv_time_refresh(struct pv_vcpu *v);
 /* The same for a vCPU in either address space: on the way out to it. */
 void pv_time_refresh_any(struct pv_vcpu *v);

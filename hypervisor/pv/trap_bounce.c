@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: MIT
 /*
- * Entering a PV kernel: the frame on its stack, the registers at its handler's entry, for traps, callbacks and system
- * calls alike. Runs on the vCPU's own CPU, on its own registers; no locks. A kernel whose stack or handler is not there
- * cannot go on: its domain crashes.
+ * Entering a PV kernel: the frame on its stack, the registers at its handler's entry, for traps,
+ * callbacks and system calls alike. Runs on the vCPU's own CPU, on its own registers; no locks. A
+ * kernel whose stack or handler is not there cannot go on: its domain crashes.
  *
  * The frame, highest address first, below the stack pointer aligned down to 16:
  *
- *   ss, rsp, rflags, cs, rip, [error code], r11, rcx
+ * ss, rsp, rflags, cs, rip, [error code], r11, rcx
  *
- * rflags shows the virtual IF and IOPL. cs has RPL 0 if the kernel was interrupted, and the event mask in bits 32-39.
+ * rflags shows the virtual IF and IOPL. cs has RPL 0 if the kernel was interrupted, and the event
+ * mask in bits 32-39.
  */
 #include "core/guest_copy.h"
 #include "cpu/guest_frame.h"
 #include "cpu/upcall.h"
 #include "pv/pv_domain.h"
 
-#define FLAGS_CLEARED  ((uint64_t)(X86_RFLAGS_TF | X86_RFLAGS_DF | X86_RFLAGS_IOPL | X86_RFLAGS_NT |       \
-                                   X86_RFLAGS_RF | X86_RFLAGS_VM | X86_RFLAGS_AC))
+#define FLAGS_CLEARED                                                                              \
+    ((uint64_t)(X86_RFLAGS_TF | X86_RFLAGS_DF | X86_RFLAGS_IOPL | X86_RFLAGS_NT | X86_RFLAGS_RF |   \
+                X86_RFLAGS_VM | X86_RFLAGS_AC))
 #define ARCHITECTURAL_IOPL (1u << VMASST_TYPE_architectural_iopl)
 #define TAIL_SIZE      40u               /* ss to rip */
 #define MAX_FRAME      64u
@@ -27,7 +29,10 @@ struct target {
     bool mask_events;
 };
 
-/* The words of a frame that are not simply the interrupted context's, and the stack that it goes to. */
+/*
+ * The words of a frame that are not simply the interrupted context's, and the stack that it goes
+ * to.
+ */
 struct entry {
     uint64_t sp, cs, rflags;
 };
@@ -43,10 +48,12 @@ static ALWAYS_INLINE uint64_t virtual_flags(const struct pv_vcpu *v, uint64_t rf
 }
 
 /* Switch to the kernel if need be. */
-static ALWAYS_INLINE struct entry enter(struct pv_vcpu *v, const struct cpu_user_regs *regs, bool from_kernel)
+static ALWAYS_INLINE struct entry enter(struct pv_vcpu *v, const struct cpu_user_regs *regs,
+                                        bool from_kernel)
 {
     uint8_t mask = READ_ONCE(v->vcpu.vcpu_info->evtchn_upcall_mask);
-    struct entry e = { .sp = regs->rsp, .cs = regs->cs, .rflags = virtual_flags(v, regs->rflags, mask) };
+    struct entry e = { .sp = regs->rsp, .cs = regs->cs, .rflags = virtual_flags(v, regs->rflags,
+                                                                                mask) };
 
     if (from_kernel) {
         e.cs &= ~UINT64_C(3);
@@ -61,7 +68,8 @@ static ALWAYS_INLINE struct entry enter(struct pv_vcpu *v, const struct cpu_user
 }
 
 /* The context at the handler's entry. rcx and r11 are in the frame, so SYSRET may spoil them. */
-static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs *regs, struct target to, uint64_t sp)
+static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs *regs,
+                                        struct target to, uint64_t sp)
 {
     regs->rip = to.address;
     regs->cs = FLAT_KERNEL_CS;
@@ -73,13 +81,16 @@ static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs 
         v->vcpu.vcpu_info->evtchn_upcall_mask = 1;
 }
 
-static NOINLINE COLD void bad_stack(const struct pv_vcpu *v, const struct cpu_user_regs *regs, uint64_t sp)
+static NOINLINE COLD void bad_stack(const struct pv_vcpu *v, const struct cpu_user_regs *regs,
+                                    uint64_t sp)
 {
-    domain_crash(v->vcpu.domain, "vCPU %u cannot be told of a trap: its kernel stack at %lx is not there (rip %lx)",
+    domain_crash(v->vcpu.domain,
+                 "vCPU %u cannot be told of a trap: its kernel stack at %lx is not there (rip %lx)",
                  v->vcpu.id, sp, regs->rip);
 }
 
-static ALWAYS_INLINE void bounce_from(struct pv_vcpu *v, struct cpu_user_regs *regs, struct target to, bool from_kernel,
+static ALWAYS_INLINE void bounce_from(struct pv_vcpu *v, struct cpu_user_regs *regs,
+                                      struct target to, bool from_kernel,
                                       bool has_error, uint32_t error)
 {
     struct entry e = enter(v, regs, from_kernel);
@@ -93,20 +104,24 @@ static ALWAYS_INLINE void bounce_from(struct pv_vcpu *v, struct cpu_user_regs *r
     start_handler(v, regs, to, head);
 }
 
-static ALWAYS_INLINE void bounce(struct pv_vcpu *v, struct cpu_user_regs *regs, struct target to, bool has_error,
+static ALWAYS_INLINE void bounce(struct pv_vcpu *v, struct cpu_user_regs *regs, struct target to,
+                                 bool has_error,
                                  uint32_t error)
 {
     bounce_from(v, regs, to, v->in_kernel, has_error, error);
 }
 
-static NOINLINE COLD void no_handler(const struct pv_vcpu *v, const struct cpu_user_regs *regs, const char *what,
+static NOINLINE COLD void no_handler(const struct pv_vcpu *v, const struct cpu_user_regs *regs,
+                                     const char *what,
                                      unsigned number)
 {
-    domain_crash(v->vcpu.domain, "vCPU %u has no handler for %s %u (rip %lx, rsp %lx, error %x)", v->vcpu.id, what,
+    domain_crash(v->vcpu.domain, "vCPU %u has no handler for %s %u (rip %lx, rsp %lx, error %x)",
+                 v->vcpu.id, what,
                  number, regs->rip, regs->rsp, regs->error_code);
 }
 
-static ALWAYS_INLINE void inject(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector, bool has_error,
+static ALWAYS_INLINE void inject(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector,
+                                 bool has_error,
                                  uint32_t error)
 {
     const struct pv_trap *t = &v->traps[vector];
@@ -150,13 +165,15 @@ void pv_deliver_pending(struct pv_vcpu *v, struct cpu_user_regs *regs)
 {
     const struct vcpu_info *info = v->vcpu.vcpu_info;
 
-    if (READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask) && v->event_cb.address)
+    if (READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask) &&
+        v->event_cb.address)
         bounce(v, regs, (struct target){ v->event_cb.address, true }, false, 0);
     if (unlikely(v->nmi_pending) && !v->nmi_masked)
         deliver_nmi(v, regs);
 }
 
-static NOINLINE COLD void refuse_syscall(struct pv_vcpu *v, struct cpu_user_regs *regs, uint32_t entry)
+static NOINLINE COLD void refuse_syscall(struct pv_vcpu *v, struct cpu_user_regs *regs,
+                                         uint32_t entry)
 {
     if (entry == ENTRY_SYSENTER) {
         inject(v, regs, TRAP_GP, true, 0);
@@ -177,7 +194,10 @@ static NOINLINE void compat_syscall(struct pv_vcpu *v, struct cpu_user_regs *reg
         bounce(v, regs, (struct target){ cb->address, cb->mask_events }, false, 0);
 }
 
-/* regs holds no callee-saved registers when SYSCALL came from 64-bit code: nothing here looks at them. */
+/*
+ * regs holds no callee-saved registers when SYSCALL came from 64-bit code: nothing here looks at
+ * them.
+ */
 void upcall_guest_syscall(struct cpu_user_regs *regs)
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
@@ -192,8 +212,9 @@ void upcall_guest_syscall(struct cpu_user_regs *regs)
 }
 
 /*
- * The kernel asked to go where IRET cannot: its failsafe callback hears of it, with the data segments above rcx and r11.
- * The context in `regs` is the one that could not be entered, and counts as interrupted.
+ * The kernel asked to go where IRET cannot: its failsafe callback hears of it, with the data
+ * segments above rcx and r11. The context in `regs` is the one that could not be entered, and
+ * counts as interrupted.
  */
 void upcall_bad_iret(struct cpu_user_regs *regs)
 {
