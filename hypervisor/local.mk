@@ -13,68 +13,49 @@ HV_CFLAGS = -std=c11 -O2 -g $(WARNINGS) -ffreestanding -fpie -fvisibility=hidden
 
 hypervisor_sources = \
     hypervisor/boot/head.S \
-    hypervisor/boot/main.c \
-    hypervisor/cpu/entry.S \
-    hypervisor/cpu/usercopy.S \
-    hypervisor/cpu/descriptor.c \
-    hypervisor/cpu/percpu.c \
-    hypervisor/cpu/trap.c \
-    hypervisor/core/console_io.c \
-    hypervisor/core/hypercall.c \
-    hypervisor/core/machine.c \
-    hypervisor/core/memory_op.c \
-    hypervisor/core/platform_op.c \
-    hypervisor/core/version.c \
-    hypervisor/mm/m2p.c \
-    hypervisor/mm/page_table.c \
     hypervisor/boot/acpi.c \
     hypervisor/boot/boot_ranges.c \
     hypervisor/boot/bootinfo.c \
     hypervisor/boot/dom0.c \
     hypervisor/boot/elf.c \
+    hypervisor/boot/main.c \
     hypervisor/boot/memory.c \
     hypervisor/boot/options.c \
-    hypervisor/pv/callbacks.c \
-    hypervisor/pv/context.c \
-    hypervisor/pv/foreign.c \
-    hypervisor/pv/grant_pv.c \
-    hypervisor/pv/guest_descriptor.c \
-    hypervisor/pv/guest_trap.c \
-    hypervisor/pv/hypercall_table.c \
-    hypervisor/pv/iret.c \
-    hypervisor/pv/mmio.c \
-    hypervisor/pv/mmu_update.c \
-    hypervisor/pv/mmuext_op.c \
-    hypervisor/pv/page_type.c \
-    hypervisor/pv/pv_boot.c \
-    hypervisor/pv/pv_domain.c \
-    hypervisor/pv/pv_time.c \
-    hypervisor/pv/trap_bounce.c \
-    hypervisor/pv/pt_write_fault.c
-
-hypervisor_sources += \
-    hypervisor/lib/console.c \
-    hypervisor/lib/mem.c \
-    hypervisor/lib/printf.c \
-    hypervisor/lib/rbtree.c \
-    hypervisor/lib/scnprintf.c \
-    hypervisor/lib/spinlock.c \
-    hypervisor/lib/spinlock_debug.c \
-    hypervisor/lib/string.c \
-    hypervisor/mm/heap.c \
-    hypervisor/mm/page_alloc.c
-
-hypervisor_sources += \
+    hypervisor/core/console_io.c \
+    hypervisor/core/domain.c \
+    hypervisor/core/event_2l.c \
+    hypervisor/core/event_channel.c \
+    hypervisor/core/event_fifo.c \
+    hypervisor/core/fpu.c \
+    hypervisor/core/grant_copy.c \
+    hypervisor/core/grant_map.c \
+    hypervisor/core/grant_table.c \
+    hypervisor/core/hypercall.c \
+    hypervisor/core/machine.c \
+    hypervisor/core/memory_op.c \
     hypervisor/core/physdev_op.c \
     hypervisor/core/pirq.c \
+    hypervisor/core/platform_op.c \
+    hypervisor/core/sched.c \
+    hypervisor/core/sched_credit.c \
+    hypervisor/core/sched_op.c \
+    hypervisor/core/softirq.c \
+    hypervisor/core/timer.c \
+    hypervisor/core/vcpu_op.c \
+    hypervisor/core/version.c \
     hypervisor/cpu/clock.c \
     hypervisor/cpu/clock_math.c \
+    hypervisor/cpu/cpu_feature.c \
+    hypervisor/cpu/descriptor.c \
+    hypervisor/cpu/entry.S \
     hypervisor/cpu/hpet.c \
     hypervisor/cpu/ioapic.c \
     hypervisor/cpu/irq.c \
     hypervisor/cpu/lapic.c \
+    hypervisor/cpu/mitigation.c \
     hypervisor/cpu/msi.c \
     hypervisor/cpu/pci_config.c \
+    hypervisor/cpu/percpu.c \
     hypervisor/cpu/pit.c \
     hypervisor/cpu/pmtimer.c \
     hypervisor/cpu/power.c \
@@ -83,32 +64,45 @@ hypervisor_sources += \
     hypervisor/cpu/smp.c \
     hypervisor/cpu/smp_boot.c \
     hypervisor/cpu/trampoline.S \
+    hypervisor/cpu/trap.c \
     hypervisor/cpu/uart.c \
-    hypervisor/cpu/vector.c
-
-hypervisor_sources += \
-    hypervisor/core/domain.c \
-    hypervisor/core/event_2l.c \
-    hypervisor/core/event_channel.c \
-    hypervisor/core/event_fifo.c \
-    hypervisor/core/grant_copy.c \
-    hypervisor/core/grant_map.c \
-    hypervisor/core/grant_table.c \
-    hypervisor/core/sched.c \
-    hypervisor/core/sched_credit.c \
-    hypervisor/core/sched_op.c \
-    hypervisor/core/softirq.c \
-    hypervisor/core/timer.c \
-    hypervisor/core/vcpu_op.c \
-    hypervisor/mm/frame.c
-
-hypervisor_sources += \
-    hypervisor/boot/acpi.c \
-    hypervisor/boot/boot_ranges.c \
-    hypervisor/boot/bootinfo.c \
-    hypervisor/boot/elf.c \
-    hypervisor/boot/image.c \
-    hypervisor/boot/options.c
+    hypervisor/cpu/usercopy.S \
+    hypervisor/cpu/vector.c \
+    hypervisor/lib/console.c \
+    hypervisor/lib/mem.c \
+    hypervisor/lib/printf.c \
+    hypervisor/lib/rbtree.c \
+    hypervisor/lib/scnprintf.c \
+    hypervisor/lib/spinlock.c \
+    hypervisor/lib/spinlock_debug.c \
+    hypervisor/lib/string.c \
+    hypervisor/mm/frame.c \
+    hypervisor/mm/heap.c \
+    hypervisor/mm/m2p.c \
+    hypervisor/mm/page_alloc.c \
+    hypervisor/mm/page_table.c \
+    hypervisor/pv/callbacks.c \
+    hypervisor/pv/context.c \
+    hypervisor/pv/cpuid.c \
+    hypervisor/pv/emulate.c \
+    hypervisor/pv/foreign.c \
+    hypervisor/pv/grant_pv.c \
+    hypervisor/pv/guest_descriptor.c \
+    hypervisor/pv/guest_trap.c \
+    hypervisor/pv/hypercall_table.c \
+    hypervisor/pv/insn.c \
+    hypervisor/pv/iret.c \
+    hypervisor/pv/mmio.c \
+    hypervisor/pv/mmu_update.c \
+    hypervisor/pv/mmuext_op.c \
+    hypervisor/pv/msr.c \
+    hypervisor/pv/page_type.c \
+    hypervisor/pv/ports.c \
+    hypervisor/pv/pt_write_fault.c \
+    hypervisor/pv/pv_boot.c \
+    hypervisor/pv/pv_domain.c \
+    hypervisor/pv/pv_time.c \
+    hypervisor/pv/trap_bounce.c
 
 noinst_PROGRAMS += hypervisor/paravane
 noinst_LIBRARIES = hypervisor/libcodec.a

@@ -18,13 +18,11 @@ static const struct xen_compile_info compile_info = {
     .compiler = "gcc " __VERSION__, .compile_by = "paravane", .compile_domain = "", .compile_date = "",
 };
 
-static uint32_t features(const struct domain *d, uint32_t submap)
+static uint32_t features(const struct domain *d)
 {
-    if (submap)
-        return 0;
     return 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits |
            1u << XENFEAT_memory_op_vnode_supported | (d->is_control ? 1u << XENFEAT_dom0 : 0) |
-           (d->vm_assist & 1u << VMASST_TYPE_pae_extended_cr3 ? 1u << XENFEAT_pae_pgdir_above_4gb : 0);
+           1u << XENFEAT_pae_pgdir_above_4gb;
 }
 
 static long get_features(uint64_t arg)
@@ -33,7 +31,9 @@ static long get_features(uint64_t arg)
 
     if (copy_from_guest(&info, arg, sizeof(info)))
         return -XEN_EFAULT;
-    info.submap = features(current_domain(), info.submap_idx);
+    if (info.submap_idx)
+        return -XEN_EINVAL;
+    info.submap = features(current_domain());
     return copy_to_guest(arg, &info, sizeof(info));
 }
 

@@ -329,3 +329,23 @@ long do_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t a3 UNUSE
     frame_put_and_type(d, frame_of(m));
     return 0;
 }
+
+#define DESC_PRESENT_CODE  (UINT64_C(0x98) << 40)      /* present, code or data, code */
+#define DESC_LONG          (UINT64_C(1) << 53)
+
+bool pv_code_segment(const struct pv_vcpu *v, uint16_t selector, uint64_t *base, bool *long_mode)
+{
+    uint64_t at = pv_window_address(v) + (selector & 4 ? DESC_WINDOW_LDT : 0) + (selector & ~7u), d;
+
+    if (selector == FLAT_USER_CS64 || selector == FLAT_KERNEL_CS64) {
+        *base = 0;
+        *long_mode = true;
+        return true;
+    }
+    if ((selector & ~7u) > GDT_LIMIT || guest_copy_raw(&d, (const void *)at, sizeof(d)) ||
+        (d & DESC_PRESENT_CODE) != DESC_PRESENT_CODE)
+        return false;
+    *base = (d >> 16 & 0xffffff) | (d >> 32 & 0xff000000);
+    *long_mode = d & DESC_LONG;
+    return true;
+}

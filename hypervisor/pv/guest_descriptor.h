@@ -26,3 +26,5 @@ bool pv_descriptor_sanitise(uint64_t *descriptor);
  * -XEN_EINVAL. v is current or does not run.
  */
 int pv_set_gdt(struct pv_vcpu *v, const uint64_t *mfns, uint32_t entries);
+/* Base and mode of the code segment `selector`, as the loaded tables have it; false if it is none. Current vCPU. */
+bool pv_code_segment(const struct pv_vcpu *v, uint16_t selector, uint64_t *base, bool *long_mode);

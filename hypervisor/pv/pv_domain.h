@@ -77,6 +77,7 @@ struct pv_domain {
     struct spinlock page_lock;            /* page-table contents and table types of this domain; and: */
     struct frame *unfinished;             /* a tree whose demotion was preempted (pv/page_type.h) */
     bool io_ports_all;                    /* control domain: all ports but ours */
+    uint32_t pci_address;                 /* what it wrote to port 0xcf8 last */
 };
 
 static inline struct pv_vcpu *pv_vcpu(struct vcpu *v)
@@ -88,6 +89,9 @@ static inline struct pv_domain *pv_domain(struct domain *d)
 {
     return (struct pv_domain *)d;
 }
+
+/* Copy from the kernel's address space, whichever the vCPU is in now (emulate.c). 0 or -XEN_EFAULT. */
+int pv_copy_from_kernel(const struct pv_vcpu *v, void *to, uint64_t from, size_t size);
 
 /* trap_bounce.c: hand the guest an exception, as hardware would to a kernel. regs become those at the handler's entry. */
 #define BOUNCE_ERROR_CODE  1u

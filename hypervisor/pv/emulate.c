@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Privileged instructions of PV guests, which fault in ring 3: decoded from the bytes at rip, fetched once, checked against
+ * policy, done, rip moved on. What is not in the table, or not allowed, is the guest's own #GP. Runs with interrupts on,
+ * on the vCPU's own registers; no locks but those of what it calls.
+ */
+#include "core/guest_copy.h"
+#include "core/hypercall.h"
+#include "cpu/guest_frame.h"
+#include "cpu/irqflags.h"
+#include "cpu/guest_state.h"
+#include "lib/compiler.h"
+#include "lib/string.h"
+#include "pv/context.h"
+#include "pv/guest_descriptor.h"
+#include "pv/insn.h"
+#include "pv/policy.h"
+#include "pv/ports.h"
+
+#define STRING_BURST 256u           /* elements of a repeated string instruction done before it is issued anew */
+#define DR6_SINGLE_STEP 0x4000u
+
+struct emulation {
+    struct pv_vcpu *v;
+    struct cpu_user_regs *regs;
+    struct insn i;
+    bool again;                     /* not done yet: leave rip */
+};
+
+/* Handlers: true if the instruction is done, false if it is refused. */
+typedef bool (*handler)(struct emulation *e);
+
+int pv_copy_from_kernel(const struct pv_vcpu *v, void *to, uint64_t from, size_t size)
+{
+    int rc;
+
+    if (v->in_kernel)
+        return copy_from_guest(to, from, size);
+    irq_disable();
+    guest_space_load(v->cr3_kernel);
+    rc = copy_from_guest(to, from, size);
+    guest_space_load(v->cr3_user);
+    irq_enable();
+    return rc;
+}
+
+/* --- Registers ------------------------------------------------------------------------------------------------- */
+
+static bool do_rdmsr(struct emulation *e)
+{
+    uint64_t value;
+
+    if (!e->v->in_kernel || pv_read_msr(e->v, (uint32_t)e->regs->rcx, &value))
+        return false;
+    e->regs->rax = (uint32_t)value;
+    e->regs->rdx = value >> 32;
+    return true;
+}
+
+static bool do_wrmsr(struct emulation *e)
+{
+    uint64_t value = (uint32_t)e->regs->rax | e->regs->rdx << 32;
+
+    return e->v->in_kernel && !pv_write_msr(e->v, (uint32_t)e->regs->rcx, value);
+}
+
+static bool do_read_cr(struct emulation *e)
+{
+    uint64_t *to = insn_register(e->regs, insn_rm(&e->i));
+    const struct pv_vcpu *v = e->v;
+
+    if (!v->in_kernel)
+        return false;
+    switch (insn_reg(&e->i)) {
+    case 0: *to = (read_cr0() & ~(uint64_t)X86_CR0_TS) | (v->fpu_ts ? X86_CR0_TS : 0); return true;
+    case 2: *to = v->vcpu.vcpu_info->arch.cr2; return true;
+    case 3: *to = v->cr3_kernel; return true;
+    case 4: *to = v->ctrlreg4 | X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | (cr4_base & X86_CR4_OSXSAVE) |
+                  (cr4_base & X86_CR4_FSGSBASE); return true;
+    default: return false;
+    }
+}
+
+/* CR0: TS only. CR4: what a vCPU owns; the rest is as it is, whatever the guest writes. CR3 goes by hypercall. */
+static bool do_write_cr(struct emulation *e)
+{
+    uint64_t value = *insn_register(e->regs, insn_rm(&e->i));
+    struct pv_vcpu *v = e->v;
+
+    if (!v->in_kernel)
+        return false;
+    switch (insn_reg(&e->i)) {
+    case 0:
+        (void)do_fpu_taskswitch(value & X86_CR0_TS, 0, 0, 0, 0);
+        return true;
+    case 2:
+        v->vcpu.vcpu_info->arch.cr2 = value;
+        return true;
+    case 4:
+        v->ctrlreg4 = value & (X86_CR4_TSD | X86_CR4_DE);
+        pv_load_cr4(v);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool do_clts(struct emulation *e)
+{
+    return e->v->in_kernel && !do_fpu_taskswitch(0, 0, 0, 0, 0);
+}
+
+static bool do_read_dr(struct emulation *e)
+{
+    unsigned n = insn_reg(&e->i);
+
+    if (!e->v->in_kernel || n > 7)
+        return false;
+    *insn_register(e->regs, insn_rm(&e->i)) = (uint64_t)do_get_debugreg(n, 0, 0, 0, 0);
+    return true;
+}
+
+static bool do_write_dr(struct emulation *e)
+{
+    unsigned n = insn_reg(&e->i);
+
+    return e->v->in_kernel && n <= 7 && !do_set_debugreg(n, *insn_register(e->regs, insn_rm(&e->i)), 0, 0, 0);
+}
+
+/* 0f 01: INVLPG with a memory operand is not needed by kernels that have the hypercall; XSETBV by its whole modrm byte. */
+static bool do_group7(struct emulation *e)
+{
+    uint64_t value = (uint32_t)e->regs->rax | e->regs->rdx << 32;
+
+    return e->i.modrm == 0xd1 && e->v->in_kernel && !(uint32_t)e->regs->rcx && !fpu_set_xcr0(e->v->fpu, value);
+}
+
+static bool do_cache_flush(struct emulation *e)
+{
+    if (!e->v->in_kernel)
+        return false;
+    if (e->v->vcpu.domain->is_control)
+        __asm__ volatile("wbinvd" : : : "memory");
+    return true;
+}
+
+static bool do_hlt(struct emulation *e)
+{
+    if (!e->v->in_kernel)
+        return false;
+    sched_block();
+    return true;
+}
+
+/* CLI and STI change nothing: what masks events is in shared memory. Allowed as IOPL says. */
+static bool do_interrupt_flag(struct emulation *e)
+{
+    return e->v->iopl >= (e->v->in_kernel ? 1 : 3);
+}
+
+static bool do_rdtsc(struct emulation *e)
+{
+    uint64_t now = rdtsc();
+
+    if (!e->v->in_kernel)
+        return false;
+    e->regs->rax = (uint32_t)now;
+    e->regs->rdx = now >> 32;
+    return true;
+}
+
+/* --- Ports ----------------------------------------------------------------------------------------------------- */
+
+static unsigned port_size(const struct insn *i)
+{
+    return i->size == 8 ? 4 : i->size;
+}
+
+static bool do_port(struct emulation *e)
+{
+    unsigned size = port_size(&e->i), port = e->i.opcode & 8 ? (uint16_t)e->regs->rdx : (uint8_t)e->i.imm;
+    uint64_t mask = size == 4 ? UINT32_MAX : (1u << (8 * size)) - 1;
+
+    if (!pv_ports_allowed(e->v, port, size))
+        return false;
+    if (e->i.opcode & 2) {
+        pv_port_write(e->v, port, size, (uint32_t)(e->regs->rax & mask));
+        return true;
+    }
+    e->regs->rax = (size == 4 ? 0 : e->regs->rax & ~mask) | (pv_port_read(e->v, port, size) & mask);
+    return true;
+}
+
+static bool string_element(struct emulation *e, uint64_t *pointer, unsigned port, unsigned size)
+{
+    uint64_t mask = e->i.address_size == 8 ? UINT64_MAX : UINT32_MAX, va = *pointer & mask;
+    uint32_t value = 0;
+
+    if (e->i.opcode & 2) {
+        if (copy_from_guest(&value, va, size))
+            return false;
+        pv_port_write(e->v, port, size, value);
+    } else {
+        value = pv_port_read(e->v, port, size);
+        if (copy_to_guest(va, &value, size))
+            return false;
+    }
+    *pointer += e->regs->rflags & X86_RFLAGS_DF ? -(uint64_t)size : size;
+    return true;
+}
+
+static bool do_string_port(struct emulation *e)
+{
+    unsigned size = port_size(&e->i), port = (uint16_t)e->regs->rdx;
+    uint64_t *pointer = e->i.opcode & 2 ? &e->regs->rsi : &e->regs->rdi;
+
+    if (!pv_ports_allowed(e->v, port, size))
+        return false;
+    if (!e->i.rep)
+        return string_element(e, pointer, port, size);
+    for (unsigned n = 0; e->regs->rcx && n < STRING_BURST; n++, e->regs->rcx--)
+        if (!string_element(e, pointer, port, size))
+            return false;
+    e->again = e->regs->rcx != 0;
+    return true;
+}
+
+/* --- Dispatch -------------------------------------------------------------------------------------------------- */
+
+static const struct { uint16_t first, last; handler fn; } handlers[] = {
+    { 0x6c, 0x6f, do_string_port },
+    { 0xe4, 0xe7, do_port },
+    { 0xec, 0xef, do_port },
+    { 0xf4, 0xf4, do_hlt },
+    { 0xfa, 0xfb, do_interrupt_flag },
+    { 0x0f01, 0x0f01, do_group7 },
+    { 0x0f06, 0x0f06, do_clts },
+    { 0x0f08, 0x0f09, do_cache_flush },
+    { 0x0f20, 0x0f20, do_read_cr },
+    { 0x0f21, 0x0f21, do_read_dr },
+    { 0x0f22, 0x0f22, do_write_cr },
+    { 0x0f23, 0x0f23, do_write_dr },
+    { 0x0f30, 0x0f30, do_wrmsr },
+    { 0x0f31, 0x0f31, do_rdtsc },
+    { 0x0f32, 0x0f32, do_rdmsr },
+};
+
+/* The code at rip, by the base of its segment; how many bytes were there. */
+static unsigned fetch(const struct pv_vcpu *v, const struct cpu_user_regs *regs, uint8_t *bytes, bool *long_mode)
+{
+    uint64_t base, va;
+    unsigned n = INSN_MAX;
+
+    if (!pv_code_segment(v, regs->cs, &base, long_mode))
+        return 0;
+    va = *long_mode ? regs->rip : (uint32_t)(base + regs->rip);
+    if (!copy_from_guest(bytes, va, n))
+        return n;
+    n = (unsigned)(PAGE_SIZE - (va & (PAGE_SIZE - 1)));
+    return n < INSN_MAX && !copy_from_guest(bytes, va, n) ? n : 0;
+}
+
+/* rip moves past the instruction; a single step over it ends as it would on bare hardware. */
+static void finish(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned length)
+{
+    regs->rip += length;
+    regs->rflags &= ~(uint64_t)X86_RFLAGS_RF;
+    if (regs->rflags & X86_RFLAGS_TF) {
+        v->debugreg[6] |= DR6_SINGLE_STEP;
+        pv_inject_trap(regs, TRAP_DB, 0, 0);
+    }
+}
+
+/*
+ * INT n that the gate's DPL stopped: the guest's own table decides. The error code should name the vector, but QEMU's TCG
+ * before version 8 gives another (docs/qemu.md), so the instruction itself is asked.
+ */
+static bool software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, const struct insn *i)
+{
+    unsigned vector = (uint8_t)i->imm;
+    const struct pv_trap *t = &v->traps[vector];
+
+    if (!t->address || (t->flags & 3) < (v->in_kernel ? 0 : 3)) {
+        pv_inject_trap(regs, TRAP_GP, vector << 3 | 2, BOUNCE_ERROR_CODE);
+        return true;
+    }
+    regs->rip += i->length;
+    pv_inject_trap(regs, vector, 0, 0);
+    return true;
+}
+
+bool pv_emulate_gp(struct pv_vcpu *v, struct cpu_user_regs *regs)
+{
+    struct emulation e = { .v = v, .regs = regs };
+    uint8_t bytes[INSN_MAX];
+    bool long_mode;
+    unsigned n = fetch(v, regs, bytes, &long_mode);
+
+    if (!n || insn_decode(bytes, n, long_mode, &e.i))
+        return false;
+    if (e.i.opcode == 0xcd)
+        return regs->error_code & 2 ? software_interrupt(v, regs, &e.i) : false;
+    if (regs->error_code)
+        return false;
+    for (unsigned h = 0; h < ARRAY_SIZE(handlers); h++) {
+        if (e.i.opcode < handlers[h].first || e.i.opcode > handlers[h].last)
+            continue;
+        if (!handlers[h].fn(&e))
+            return false;
+        if (!e.again)
+            finish(v, regs, e.i.length);
+        return true;
+    }
+    return false;
+}
+
+bool pv_emulate_ud(struct pv_vcpu *v, struct cpu_user_regs *regs)
+{
+    static const uint8_t forced_cpuid[] = { 0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2 };
+    uint8_t bytes[sizeof(forced_cpuid)];
+    struct cpuid r;
+
+    if (copy_from_guest(bytes, regs->rip, sizeof(bytes)) || memcmp(bytes, forced_cpuid, sizeof(bytes)))
+        return false;
+    r = pv_cpuid(v, (uint32_t)regs->rax, (uint32_t)regs->rcx);
+    regs->rax = r.eax;
+    regs->rbx = r.ebx;
+    regs->rcx = r.ecx;
+    regs->rdx = r.edx;
+    finish(v, regs, sizeof(bytes));
+    return true;
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/* See pv/ports.h. PCI's configuration ports are shared with cpu/msi.c: the address that dom0 wrote is kept per domain. */
+#include "pv/ports.h"
+
+#include "core/guest_copy.h"
+#include "cpu/pci_config.h"
+#include "cpu/regs.h"
+#include "cpu/uart.h"
+#include "lib/compiler.h"
+
+#define PCI_ADDRESS 0xcf8u
+#define PCI_DATA    0xcfcu
+
+/* Interrupt controllers and the interval timer. */
+static const struct { uint16_t first, last; } ours[] = { { 0x20, 0x21 }, { 0xa0, 0xa1 }, { 0x40, 0x43 }, { 0x4d0, 0x4d1 } };
+
+static bool overlaps(unsigned port, unsigned size, unsigned first, unsigned last)
+{
+    return port <= last && port + size > first;
+}
+
+static bool is_ours(unsigned port, unsigned size)
+{
+    uint16_t first, last;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(ours); i++)
+        if (overlaps(port, size, ours[i].first, ours[i].last))
+            return true;
+    return uart_ports(&first, &last) && overlaps(port, size, first, last);
+}
+
+/* The bitmap is the kernel's memory: looked at in its address space. */
+static bool bitmap_allows(const struct pv_vcpu *v, unsigned port, unsigned size)
+{
+    uint8_t bits[2] = { 0xff, 0xff };
+
+    if (!v->iobmp || port + size > v->iobmp_limit)
+        return false;
+    if (pv_copy_from_kernel(v, bits, v->iobmp + port / 8, port / 8 + 1 < (v->iobmp_limit + 7) / 8 ? 2 : 1))
+        return false;
+    return !(((unsigned)bits[1] << 8 | bits[0]) >> (port & 7) & ((1u << size) - 1));
+}
+
+bool pv_ports_allowed(const struct pv_vcpu *v, unsigned port, unsigned size)
+{
+    if (port + size > 0x10000)
+        return false;
+    return v->iopl >= (v->in_kernel ? 1 : 3) || (!v->in_kernel && bitmap_allows(v, port, size));
+}
+
+static bool is_real(const struct pv_vcpu *v, unsigned port, unsigned size)
+{
+    return pv_domain(v->vcpu.domain)->io_ports_all && !is_ours(port, size);
+}
+
+uint32_t pv_port_read(struct pv_vcpu *v, unsigned port, unsigned size)
+{
+    struct pv_domain *d = pv_domain(v->vcpu.domain);
+
+    if (!is_real(v, port, size))
+        return UINT32_MAX;
+    if (port == PCI_ADDRESS && size == 4)
+        return d->pci_address;
+    if (overlaps(port, size, PCI_DATA, PCI_DATA + 3))
+        return pci_port_read(d->pci_address, port, size);
+    return size == 1 ? inb((uint16_t)port) : size == 2 ? inw((uint16_t)port) : inl((uint16_t)port);
+}
+
+void pv_port_write(struct pv_vcpu *v, unsigned port, unsigned size, uint32_t value)
+{
+    struct pv_domain *d = pv_domain(v->vcpu.domain);
+
+    if (!is_real(v, port, size))
+        return;
+    if (port == PCI_ADDRESS && size == 4)
+        d->pci_address = value;
+    else if (overlaps(port, size, PCI_DATA, PCI_DATA + 3))
+        pci_port_write(d->pci_address, port, size, value);
+    else if (size == 1)
+        outb((uint16_t)port, (uint8_t)value);
+    else if (size == 2)
+        outw((uint16_t)port, (uint16_t)value);
+    else
+        outl((uint16_t)port, value);
+}
