@@ -280,7 +280,7 @@ static bool software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, co
     unsigned vector = (uint8_t)i->imm;
     const struct pv_trap *t = &v->traps[vector];
 
-    if (!t->address || (t->flags & 3) < (v->in_kernel ? 0 : 3)) {
+    if (!t->address || (t->flags & 3) < (v->in_kernel ? 1 : 3)) {
         pv_inject_trap(regs, TRAP_GP, vector << 3 | 2, BOUNCE_ERROR_CODE);
         return true;
     }
