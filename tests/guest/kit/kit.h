@@ -184,8 +184,11 @@ void test_leave(void) __attribute__((noreturn));         /* ends this test (it h
 void unexpected(struct frame *f) __attribute__((noreturn));
 void finish(void) __attribute__((noreturn));
 
-#define CHECK(cond) check(cond, #cond)
-#define CHECK_EQ(got, want) check_eq((long)(got), (long)(want), #got)
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+#define HERE "line " TEXT(__LINE__) ": "
+#define CHECK(cond) check(cond, HERE #cond)
+#define CHECK_EQ(got, want) check_eq((long)(got), (long)(want), HERE #got)
 #define TESTS(title, ...)                                                       \
     const char test_title[] = title;                                            \
     const struct test tests[] = { __VA_ARGS__, { NULL, NULL } }
