@@ -55,7 +55,6 @@ hypervisor_sources = \
     hypervisor/cpu/mitigation.c \
     hypervisor/cpu/msi.c \
     hypervisor/cpu/pci_config.c \
-    hypervisor/cpu/percpu.c \
     hypervisor/cpu/pit.c \
     hypervisor/cpu/pmtimer.c \
     hypervisor/cpu/power.c \
@@ -81,6 +80,7 @@ hypervisor_sources = \
     hypervisor/mm/m2p.c \
     hypervisor/mm/page_alloc.c \
     hypervisor/mm/page_table.c \
+    hypervisor/mm/percpu_area.c \
     hypervisor/pv/callbacks.c \
     hypervisor/pv/context.c \
     hypervisor/pv/cpuid.c \

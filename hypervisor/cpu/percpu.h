@@ -64,5 +64,5 @@ static inline struct cpu_info *cpu_info_of(unsigned cpu)
                                CPU_STACK_SIZE - sizeof(struct cpu_info));
 }
 
-/* Allocate and map `cpu`'s area and copy of .percpu. 0 or -XEN_ENOMEM. */
+/* Allocate and map `cpu`'s area and copy of .percpu (mm/percpu_area.c). 0 or -XEN_ENOMEM. */
 int percpu_init(unsigned cpu);
