@@ -216,7 +216,10 @@ static INIT void init_frames(const struct bootinfo *info)
     }
 }
 
-/* A page below 1 MiB for the start of other CPUs, out of the control domain's reach. */
+/*
+ * A page below 1 MiB for the start of other CPUs. The control domain may read it, since Linux looks for tables of firmware
+ * everywhere between 512 KiB and 1 MiB.
+ */
 static INIT void reserve_trampoline(const struct bootinfo *info)
 {
     for (unsigned i = 0; i < info->nr_ranges; i++) {
@@ -227,7 +230,7 @@ static INIT void reserve_trampoline(const struct bootinfo *info)
             smp_trampoline_page = ALIGN_DOWN(end - PAGE_SIZE, PAGE_SIZE);
     }
     if (smp_trampoline_page)
-        mmio_restrict(paddr_to_mfn(smp_trampoline_page), MMIO_NONE);
+        mmio_restrict(paddr_to_mfn(smp_trampoline_page), MMIO_READ);
 }
 
 INIT void memory_init(const struct bootinfo *info)

@@ -14,8 +14,11 @@
 #include "public/errno.h"
 #include "pv/pv_domain.h"
 
-/* Per level of table: what its present entries may not have set. Bits 52-62 are reserved for us, all of them. */
-#define HIGH_BITS      UINT64_C(0x7ff0000000000000)
+/*
+ * Per level of table: what its present entries may not have set. The CPU ignores bits 52-58, and Linux
+ * keeps a note in bit 58 of its L4 entries since 6.9; bits 59-62 would be a protection key.
+ */
+#define HIGH_BITS      UINT64_C(0x7800000000000000)
 #define TABLE_FORBIDS  (HIGH_BITS | PTE_GLOBAL | PTE_PSE | PTE_PCD | PTE_PWT)
 #define LEAF_FORBIDS   (HIGH_BITS | PTE_GLOBAL)
 
