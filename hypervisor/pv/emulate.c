@@ -14,8 +14,10 @@
 #include "pv/context.h"
 #include "pv/guest_descriptor.h"
 #include "pv/insn.h"
+#include "pv/page_type.h"
 #include "pv/policy.h"
 #include "pv/ports.h"
+#include "pv/pv_mmu.h"
 
 #define STRING_BURST 256u           /* elements of a repeated string instruction done before it is issued anew */
 #define DR6_SINGLE_STEP 0x4000u
@@ -24,7 +26,7 @@ struct emulation {
     struct pv_vcpu *v;
     struct cpu_user_regs *regs;
     struct insn i;
-    bool again;                     /* not done yet: leave rip */
+    bool again;                     /* not done yet, or a fault was injected: leave rip */
 };
 
 /* Handlers: true if the instruction is done, false if it is refused. */
@@ -81,7 +83,22 @@ static bool do_read_cr(struct emulation *e)
     }
 }
 
-/* CR0: TS only. CR4: what a vCPU owns; the rest is as it is, whatever the guest writes. CR3 goes by hypercall. */
+/* The vCPU's kernel tables, as MMUEXT_NEW_BASEPTR has it; a preempted promotion is carried on when the guest tries again. */
+static bool set_cr3(struct emulation *e, uint64_t value)
+{
+    struct pv_domain *d = pv_domain(e->v->vcpu.domain);
+    int rc;
+
+    spin_lock(&d->page_lock);
+    rc = page_type_finish(d);
+    if (!rc)
+        rc = pv_new_baseptr(e->v, paddr_to_mfn(value), false);
+    spin_unlock(&d->page_lock);
+    e->again = rc == -XEN_ERESTART;
+    return !rc || e->again;
+}
+
+/* CR0: TS only. CR4: what a vCPU owns; the rest is as it is, whatever the guest writes. */
 static bool do_write_cr(struct emulation *e)
 {
     uint64_t value = *insn_register(e->regs, insn_rm(&e->i));
@@ -96,6 +113,8 @@ static bool do_write_cr(struct emulation *e)
     case 2:
         v->vcpu.vcpu_info->arch.cr2 = value;
         return true;
+    case 3:
+        return set_cr3(e, value);
     case 4:
         v->ctrlreg4 = value & (X86_CR4_TSD | X86_CR4_DE);
         pv_load_cr4(v);
@@ -144,14 +163,6 @@ static bool do_cache_flush(struct emulation *e)
     return true;
 }
 
-static bool do_hlt(struct emulation *e)
-{
-    if (!e->v->in_kernel)
-        return false;
-    sched_block();
-    return true;
-}
-
 /* CLI and STI change nothing: what masks events is in shared memory. Allowed as IOPL says. */
 static bool do_interrupt_flag(struct emulation *e)
 {
@@ -191,19 +202,31 @@ static bool do_port(struct emulation *e)
     return true;
 }
 
+/* The memory operand of INS or OUTS is not there: the guest's own page fault. */
+static bool operand_fault(struct emulation *e, uint32_t access)
+{
+    pv_inject_page_fault(e->regs, read_cr2(), PFEC_USER | access);
+    e->again = true;
+    return true;
+}
+
 static bool string_element(struct emulation *e, uint64_t *pointer, unsigned port, unsigned size)
 {
     uint64_t mask = e->i.address_size == 8 ? UINT64_MAX : UINT32_MAX, va = *pointer & mask;
     uint32_t value = 0;
 
     if (e->i.opcode & 2) {
-        if (copy_from_guest(&value, va, size))
+        if (!guest_range_ok(va, size))
             return false;
+        if (copy_from_guest(&value, va, size))
+            return operand_fault(e, 0);
         pv_port_write(e->v, port, size, value);
     } else {
+        if (!guest_range_ok(va, size))
+            return false;
         value = pv_port_read(e->v, port, size);
         if (copy_to_guest(va, &value, size))
-            return false;
+            return operand_fault(e, PFEC_WRITE);
     }
     *pointer += e->regs->rflags & X86_RFLAGS_DF ? -(uint64_t)size : size;
     return true;
@@ -218,9 +241,12 @@ static bool do_string_port(struct emulation *e)
         return false;
     if (!e->i.rep)
         return string_element(e, pointer, port, size);
-    for (unsigned n = 0; e->regs->rcx && n < STRING_BURST; n++, e->regs->rcx--)
+    for (unsigned n = 0; e->regs->rcx && n < STRING_BURST; n++, e->regs->rcx--) {
         if (!string_element(e, pointer, port, size))
             return false;
+        if (e->again)
+            return true;
+    }
     e->again = e->regs->rcx != 0;
     return true;
 }
@@ -231,7 +257,6 @@ static const struct { uint16_t first, last; handler fn; } handlers[] = {
     { 0x6c, 0x6f, do_string_port },
     { 0xe4, 0xe7, do_port },
     { 0xec, 0xef, do_port },
-    { 0xf4, 0xf4, do_hlt },
     { 0xfa, 0xfb, do_interrupt_flag },
     { 0x0f01, 0x0f01, do_group7 },
     { 0x0f06, 0x0f06, do_clts },

@@ -24,7 +24,7 @@ static const uint8_t one_byte[256] = {
     [0xc6] = KNOWN | MODRM | BYTE | IMM8, [0xc7] = KNOWN | MODRM | IMMZ, [0xcd] = KNOWN | BYTE | IMM8,
     [0xe4] = KNOWN | BYTE | IMM8, [0xe5] = KNOWN | IMM8, [0xe6] = KNOWN | BYTE | IMM8, [0xe7] = KNOWN | IMM8,
     [0xec] = KNOWN | BYTE, [0xed] = KNOWN, [0xee] = KNOWN | BYTE, [0xef] = KNOWN,
-    [0xf4] = KNOWN, [0xfa] = KNOWN, [0xfb] = KNOWN,
+    [0xfa] = KNOWN, [0xfb] = KNOWN,
 };
 
 static const uint8_t two_byte[256] = {
