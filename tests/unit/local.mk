@@ -103,3 +103,12 @@ tests_unit_test_trap_bounce_SOURCES = tests/unit/test_trap_bounce.c hypervisor/p
     hypervisor/pv/iret.c $(FAKE_PANIC)
 tests_unit_test_callbacks_SOURCES = tests/unit/test_callbacks.c hypervisor/pv/callbacks.c \
     $(FAKE_PANIC)
+
+# Event channels, over domains that are only data (fake_domain.h).
+FAKE_DOMAIN = tests/unit/fake/fake_domain.c tests/unit/fake/fake_domain.h hypervisor/core/hypercall.c \
+    $(DEBUG_LOCKS)
+
+UNIT_TESTS += tests/unit/test_event_channel
+tests_unit_test_event_channel_SOURCES = tests/unit/test_event_channel.c hypervisor/core/event_channel.c \
+    hypervisor/core/event_2l.c hypervisor/core/event_fifo.c $(FAKE_DOMAIN)
+tests_unit_test_event_channel_CPPFLAGS = $(DEBUG_BUILD)
