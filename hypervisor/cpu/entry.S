@@ -188,19 +188,31 @@ entry_cstar:
         jmp     user_syscall_checked
 
 /* SYSENTER: rsp is at the end of the hardware frame; the CPU kept neither rip nor rsp of the guest. */
-        .global entry_sysenter
+        .global entry_sysenter, entry_sysenter_stepped
 entry_sysenter:
+        nop                                 /* with TF set, #DB hits before or after this (ist_trap) */
         pushq   $FLAT_USER_SS32
         pushq   $0
         pushfq
         andl    $~(X86_RFLAGS_TF | X86_RFLAGS_NT), (%rsp)
-        orl     $X86_RFLAGS_IF, (%rsp)
+1:      orl     $X86_RFLAGS_IF, (%rsp)
         pushq   $FLAT_USER_CS32
         pushq   $0
         pushq   sysenter_vector(%rip)
         SAVE_CALLER_SAVED
         pushq   $X86_RFLAGS_MBS             /* NT and AC were the guest's */
         popfq
+        jmp     user_syscall_checked
+
+/* The same after a #DB: the single step was the guest's, who finds it in its flags. */
+entry_sysenter_stepped:
+        pushq   $FLAT_USER_SS32
+        pushq   $0
+        pushfq
+        andl    $~X86_RFLAGS_NT, (%rsp)
+        orl     $X86_RFLAGS_TF, (%rsp)
+        jmp     1b
+
 user_syscall_checked:
         movq    INFO_current(%rsp), %r11
         SAVE_CALLEE_SAVED

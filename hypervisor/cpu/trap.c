@@ -20,6 +20,10 @@ struct smap_row { int32_t at; uint32_t kind; };
 extern const struct extable_row _extable_start[], _extable_end[];
 extern const struct smap_row _smap_patch_start[], _smap_patch_end[];
 
+#define DR6_BREAKPOINTS 0xf
+
+extern const char entry_sysenter[], entry_sysenter_stepped[];
+
 static const char *const trap_names[32] = {
     "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", 0, "#TS", "#NP", "#SS", "#GP", "#PF", 0, "#MF", "#AC", "#MC",
     "#XM", "#VE", "#CP",
@@ -96,6 +100,21 @@ void hyp_trap(struct cpu_user_regs *regs)
 }
 
 /*
+ * SYSENTER, unlike SYSCALL, leaves TF set. Whether the #DB comes before or after our first instruction there, nothing is
+ * pushed yet: the entry starts anew in the variant that gives the guest its TF back.
+ */
+static void forget_single_step(struct cpu_user_regs *regs)
+{
+    uint64_t start = (uint64_t)entry_sysenter;
+
+    if (!(regs->rflags & X86_RFLAGS_TF))
+        return;
+    regs->rflags &= ~(uint64_t)X86_RFLAGS_TF;
+    if (regs->rip == start || regs->rip == start + 1)
+        regs->rip = (uint64_t)entry_sysenter_stepped;
+}
+
+/*
  * #DB in ring 0 is a guest's breakpoint or single step that hit between SYSCALL and us, or on an access of ours to its
  * memory: its breakpoints are switched off and it goes on. NMIs are the platform's: told to dom0.
  */
@@ -103,9 +122,10 @@ void ist_trap(struct cpu_user_regs *regs)
 {
     switch (regs->entry_vector) {
     case TRAP_DB:
-        write_db7(0x400);
+        if (read_db6() & DR6_BREAKPOINTS)
+            write_db7(0x400);
         write_db6(0xffff0ff0);
-        regs->rflags &= ~(uint64_t)X86_RFLAGS_TF;
+        forget_single_step(regs);
         return;
     case TRAP_NMI:
         smp_stop_if_asked();
