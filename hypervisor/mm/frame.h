@@ -66,17 +66,14 @@ static inline unsigned frame_owner(const struct frame *f)
 /* Take a reference if `owner` owns the frame and it is allocated; false otherwise. Any CPU, no lock. */
 static inline bool frame_get(struct frame *f, unsigned owner)
 {
-    uint64_t old = READ_ONCE(f->ref), seen;
+    uint64_t old = READ_ONCE(f->ref), first = (uint64_t)owner << FRAME_OWNER_SHIFT | 1;
 
-    for (;;) {
-        if (old >> FRAME_OWNER_SHIFT != owner || !(old & FRAME_COUNT_MASK) ||
-            (old & FRAME_COUNT_MASK) == FRAME_COUNT_MASK)
+    do {
+        /* Another owner, a count of zero or one at its limit are all out of this range. */
+        if ((old & ~FRAME_ALLOCATED) - first >= FRAME_COUNT_MASK - 1)
             return false;
-        seen = cmpxchg64(&f->ref, old, old + 1);
-        if (likely(seen == old))
-            return true;
-        old = seen;
-    }
+    } while (!try_cmpxchg64(&f->ref, &old, old + 1));
+    return true;
 }
 
 /* The count reached 0: a domain's frame goes to the hook, others straight back to the allocator (mm/frame.c). */

@@ -2,10 +2,8 @@
 /* Resolving the domains that an MMU operation names: permission first, then references. */
 #include "pv/foreign.h"
 
-#include "core/domain.h"
 #include "mm/frame.h"
 #include "public/errno.h"
-#include "pv/pv_domain.h"
 
 static int other_domain(unsigned domid, struct domain **ref)
 {
@@ -38,7 +36,7 @@ static int get_frames(struct foreign *who, unsigned domid)
     return rc;
 }
 
-int foreign_get(struct foreign *who, uint32_t foreigndom)
+int foreign_get_any(struct foreign *who, uint32_t foreigndom)
 {
     unsigned tables = foreigndom >> 16;
     int rc;

@@ -4,9 +4,9 @@
  * bits 31..16 the tables' owner plus one (0: the caller).
  */
 #pragma once
+#include "core/domain.h"
 #include "lib/types.h"
-
-struct pv_domain;
+#include "pv/pv_domain.h"
 
 struct foreign {
     struct pv_domain *tables;
@@ -16,5 +16,13 @@ struct foreign {
 };
 
 /* 0, -XEN_EPERM (only the control domain may name another), or -XEN_ESRCH. */
-int foreign_get(struct foreign *who, uint32_t foreigndom);
+int foreign_get_any(struct foreign *who, uint32_t foreigndom);
 void foreign_put(struct foreign *who);
+
+static inline int foreign_get(struct foreign *who, uint32_t foreigndom)
+{
+    if (unlikely(foreigndom != DOMID_SELF))
+        return foreign_get_any(who, foreigndom);
+    *who = (struct foreign){ .tables = pv_domain(current_domain()), .frames_owner = current_domain()->id };
+    return 0;
+}

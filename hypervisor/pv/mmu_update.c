@@ -19,11 +19,13 @@
 #include "pv/pv_mmu.h"
 
 #define CHUNK           32u
+#define NO_L1           mfn(UINT64_MAX)
 
 struct update_run {
     struct pv_domain *d;          /* whose tables */
     unsigned owner;               /* whose frames leaves may map */
     struct frame *table;          /* of the last request, still valid under page_lock; NULL: none */
+    mfn_t l1;                     /* its number if it is an L1 table, else NO_L1 */
 };
 
 static bool is_table_in_use(const struct frame *f)
@@ -43,7 +45,7 @@ static int update_plain(struct pv_domain *d, mfn_t m, unsigned index, uint64_t v
     return 0;
 }
 
-static int update_entry(struct update_run *run, const struct mmu_update *req, unsigned flags)
+static NOINLINE int update_other_entry(struct update_run *run, const struct mmu_update *req, unsigned flags)
 {
     mfn_t m = paddr_to_mfn(req->ptr);
     unsigned index = (unsigned)(req->ptr & (PAGE_SIZE - 1)) / sizeof(pte_t);
@@ -55,8 +57,20 @@ static int update_entry(struct update_run *run, const struct mmu_update *req, un
         if (!is_table_in_use(f))
             return update_plain(run->d, m, index, req->val);
         run->table = f;
+        run->l1 = frame_type(f) == TYPE_L1 ? m : NO_L1;
     }
     return table_update(run->d, f, index, pte(req->val), run->owner, flags);
+}
+
+/* Most often the next entry of the same L1 table. */
+static ALWAYS_INLINE int update_entry(struct update_run *run, const struct mmu_update *req, unsigned flags)
+{
+    mfn_t m = paddr_to_mfn(req->ptr);
+
+    if (unlikely(!mfn_eq(m, run->l1)))
+        return update_other_entry(run, req, flags);
+    return leaf_update(run->d, (pte_t *)mfn_to_virt(m) + (req->ptr & (PAGE_SIZE - 1)) / sizeof(pte_t), pte(req->val),
+                       run->owner, flags);
 }
 
 static int update_m2p(struct update_run *run, const struct mmu_update *req)
@@ -72,8 +86,11 @@ static int update_m2p(struct update_run *run, const struct mmu_update *req)
 
 static int update_one(struct update_run *run, const struct mmu_update *req)
 {
-    switch (req->ptr & (sizeof(pte_t) - 1)) {
-    case MMU_NORMAL_PT_UPDATE:
+    unsigned kind = req->ptr & (sizeof(pte_t) - 1);
+
+    if (likely(kind == MMU_NORMAL_PT_UPDATE))
+        return update_entry(run, req, 0);
+    switch (kind) {
     case MMU_PT_UPDATE_NO_TRANSLATE:
         return update_entry(run, req, 0);
     case MMU_PT_UPDATE_PRESERVE_AD:
@@ -92,6 +109,7 @@ static int update_chunk(struct update_run *run, const struct mmu_update *reqs, u
 
     spin_lock(&run->d->page_lock);
     run->table = NULL;
+    run->l1 = NO_L1;
     rc = page_type_finish(run->d);
     for (*done = 0; !rc && *done < nr; (*done)++) {
         rc = update_one(run, &reqs[*done]);

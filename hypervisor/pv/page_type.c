@@ -52,10 +52,11 @@ static bool is_reserved_slot(enum frame_type type, unsigned index)
 /* Before a frame becomes another type: no CPU may use what it cached under the old one (stale writable or table entries). */
 static void flush_for_change(struct pv_domain *d, uint64_t word, enum frame_type type)
 {
-    struct cpumask cpus = d->domain.dirty_cpus;
+    struct cpumask cpus;
 
     if (word >> TYPE_SHIFT == type || word >> TYPE_SHIFT == TYPE_NONE)
         return;
+    cpus = d->domain.dirty_cpus;
     tlb_filter(&cpus, type_progress(word));
     if (!cpumask_is_empty(&cpus))
         tlb_flush_mask(&cpus, FLUSH_TLB_ALL_VA);
@@ -70,12 +71,12 @@ static bool is_shared_by_us(const struct frame *f)
 /* --- Leaves -------------------------------------------------------------------------------------------------- */
 
 /* Lock-free types: count them up, or take an unused frame over. */
-static int get_plain_type(struct pv_domain *d, struct frame *f, enum frame_type type)
+static NOINLINE int get_plain_type(struct pv_domain *d, struct frame *f, enum frame_type type)
 {
-    uint64_t old = READ_ONCE(f->type), new, seen;
+    uint64_t old = READ_ONCE(f->type), new;
 
-    for (;;) {
-        if (likely(old & TYPE_COUNT_MASK)) {
+    do {
+        if (old & TYPE_COUNT_MASK) {
             if (old >> TYPE_SHIFT != type || (old & TYPE_COUNT_MASK) == TYPE_COUNT_MASK)
                 return -XEN_EINVAL;
             new = old + 1;
@@ -87,29 +88,33 @@ static int get_plain_type(struct pv_domain *d, struct frame *f, enum frame_type 
             flush_for_change(d, old, type);
             new = type_word(type, 0, 0, 1);
         }
-        seen = cmpxchg64(&f->type, old, new);
-        if (likely(seen == old))
-            return 0;
-        old = seen;
-    }
+    } while (!try_cmpxchg64(&f->type, &old, new));
+    return 0;
 }
 
-static void put_plain_type(struct frame *f)
+/* The common case here: one more writer of a frame that has one. */
+static ALWAYS_INLINE int get_writable(struct pv_domain *d, struct frame *f)
 {
-    uint64_t old = READ_ONCE(f->type), new, seen;
+    uint64_t old = READ_ONCE(f->type);
 
-    for (;;) {
+    if (likely(old - type_word(TYPE_WRITABLE, 0, 0, 1) < TYPE_COUNT_MASK - 1) &&
+        likely(try_cmpxchg64(&f->type, &old, old + 1)))
+        return 0;
+    return get_plain_type(d, f, TYPE_WRITABLE);
+}
+
+static ALWAYS_INLINE void put_plain_type(struct frame *f)
+{
+    uint64_t old = READ_ONCE(f->type), new;
+
+    do {
         new = old - 1;
         if (!(new & TYPE_COUNT_MASK))
             new = type_word((enum frame_type)(old >> TYPE_SHIFT), 0, tlb_clock() & TYPE_STAMP_MASK, 0);
-        seen = cmpxchg64(&f->type, old, new);
-        if (likely(seen == old))
-            return;
-        old = seen;
-    }
+    } while (!try_cmpxchg64(&f->type, &old, new));
 }
 
-static int leaf_get_mmio(struct pv_domain *d, pte_t *e)
+static NOINLINE int leaf_get_mmio(struct pv_domain *d, pte_t *e)
 {
     switch (mmio_access(d, pte_mfn(*e))) {
     case MMIO_FULL:
@@ -127,7 +132,7 @@ static bool is_device(mfn_t m)
     return !mfn_valid(m) || frame_owner(frame_of(m)) == FRAME_OWNER_IO;
 }
 
-int leaf_get(struct pv_domain *d, unsigned owner, pte_t *e)
+static ALWAYS_INLINE int leaf_get_inline(struct pv_domain *d, unsigned owner, pte_t *e)
 {
     mfn_t m = pte_mfn(*e);
     struct frame *f = frame_of(m);
@@ -141,13 +146,13 @@ int leaf_get(struct pv_domain *d, unsigned owner, pte_t *e)
         e->v &= ~PTE_CACHE_MASK;
     if (!(e->v & PTE_RW))
         return 0;
-    rc = get_plain_type(d, f, TYPE_WRITABLE);
+    rc = get_writable(d, f);
     if (unlikely(rc))
         frame_put(f);
     return rc;
 }
 
-void leaf_put(pte_t e)
+static ALWAYS_INLINE void leaf_put_inline(pte_t e)
 {
     mfn_t m = pte_mfn(e);
     struct frame *f = frame_of(m);
@@ -157,6 +162,16 @@ void leaf_put(pte_t e)
     if (e.v & PTE_RW)
         put_plain_type(f);
     frame_put(f);
+}
+
+int leaf_get(struct pv_domain *d, unsigned owner, pte_t *e)
+{
+    return leaf_get_inline(d, owner, e);
+}
+
+void leaf_put(pte_t e)
+{
+    leaf_put_inline(e);
 }
 
 /* --- Trees --------------------------------------------------------------------------------------------------- */
@@ -229,28 +244,32 @@ static void finish_demotion(struct step *s)
 
 static int promote_leaves(struct pv_domain *d, struct step *s)
 {
-    for (; s->progress < PT_ENTRIES; s->progress++) {
-        pte_t e = s->table[s->progress];
-        int rc;
+    unsigned i = s->progress;
+    int rc = 0;
+
+    for (; i < PT_ENTRIES; i++) {
+        pte_t e = s->table[i];
 
         if (!pte_present(e))
             continue;
-        rc = leaf_get(d, d->domain.id, &e);
-        if (rc)
-            return rc;
-        s->table[s->progress].v = e.v | PTE_USER;
+        rc = leaf_get_inline(d, d->domain.id, &e);
+        if (unlikely(rc))
+            break;
+        s->table[i].v = e.v | PTE_USER;
     }
-    return 0;
+    s->progress = i;
+    return rc;
 }
 
 static void demote_leaves(struct step *s)
 {
-    while (s->progress) {
-        pte_t e = s->table[--s->progress];
+    for (unsigned i = s->progress; i > 0; i--) {
+        pte_t e = s->table[i - 1];
 
         if (pte_present(e))
-            leaf_put(e);
+            leaf_put_inline(e);
     }
+    s->progress = 0;
 }
 
 /* The frame that entry `e` of a table of `type` names as its child; NULL if the entry can not be had. */
@@ -419,14 +438,12 @@ static int demote(struct pv_domain *d, struct frame *root)
     return 0;
 }
 
-int page_type_finish(struct pv_domain *d)
+int page_type_carry_on(struct pv_domain *d)
 {
     struct frame *f = d->unfinished;
     int rc;
 
     ASSERT_LOCKED(&d->page_lock);
-    if (likely(!f))
-        return 0;
     d->unfinished = NULL;
     if (!(READ_ONCE(f->type) & TYPE_PARTIAL)) {
         frame_put(f);
@@ -556,16 +573,12 @@ static pte_t write_entry(pte_t *e, pte_t new, unsigned flags)
 {
     uint64_t old;
 
-    if (!(flags & UPDATE_PRESERVE_AD))
+    if (likely(!(flags & UPDATE_PRESERVE_AD)))
         return pte(xchg64(&e->v, new.v));
     old = READ_ONCE(e->v);
-    for (;;) {
-        uint64_t seen = cmpxchg64(&e->v, old, new.v | (old & (PTE_ACCESSED | PTE_DIRTY)));
-
-        if (seen == old)
-            return pte(old);
-        old = seen;
-    }
+    while (!try_cmpxchg64(&e->v, &old, new.v | (old & (PTE_ACCESSED | PTE_DIRTY))))
+        ;
+    return pte(old);
 }
 
 /* Two present entries that are alike in all that matters to us: the frame, and for a leaf what it may be used for. */
@@ -574,17 +587,41 @@ static bool same_child(pte_t a, pte_t b, uint64_t matters)
     return pte_present(a) && !((a.v ^ b.v) & (PTE_ADDR_MASK | matters));
 }
 
-static int leaf_update(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsigned flags)
+/*
+ * A present leaf keeps its frame, and so its reference; at most the right to write changes. That is for the frame's owner
+ * to grant, and no matter of type for devices: those take the long way, and -XEN_EAGAIN says so.
+ */
+static ALWAYS_INLINE int leaf_update_rights(struct pv_domain *d, pte_t *e, pte_t old, pte_t new, unsigned owner,
+                                            unsigned flags)
+{
+    uint64_t changed = (old.v ^ new.v) & PTE_RW;
+    struct frame *f = frame_of(pte_mfn(new));
+    int rc = 0;
+
+    if (unlikely(new.v & LEAF_FORBIDS))
+        return -XEN_EINVAL;
+    if (changed && (!mfn_valid(pte_mfn(new)) || frame_owner(f) != owner || owner >= FRAME_FIRST_SPECIAL_OWNER))
+        return -XEN_EAGAIN;
+    if (changed & new.v)
+        rc = get_writable(d, f);
+    if (unlikely(rc))
+        return rc;
+    write_entry(e, pte(new.v | PTE_USER), flags);
+    if (changed & old.v)
+        put_plain_type(f);
+    return 0;
+}
+
+int leaf_update(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsigned flags)
 {
     pte_t old = pte(READ_ONCE(e->v));
     int rc;
 
     if (pte_present(new)) {
-        if (same_child(old, new, PTE_RW | PTE_CACHE_MASK)) {
-            if (new.v & LEAF_FORBIDS)
-                return -XEN_EINVAL;
-            write_entry(e, pte(new.v | PTE_USER), flags);
-            return 0;
+        if (same_child(old, new, PTE_CACHE_MASK)) {
+            rc = leaf_update_rights(d, e, old, new, owner, flags);
+            if (likely(rc != -XEN_EAGAIN))
+                return rc;
         }
         rc = leaf_get(d, owner, &new);
         if (rc)

@@ -67,11 +67,14 @@ void leaf_put(pte_t e);
  */
 #define UPDATE_PRESERVE_AD 1u       /* keep the accessed and dirty bits that the CPU sets meanwhile */
 int table_update(struct pv_domain *d, struct frame *table, unsigned index, pte_t new, unsigned owner, unsigned flags);
-/* As table_update for an L1 entry, but only if it still holds *expected; else -XEN_EAGAIN and the value seen there. */
+/* As leaf_update, but only if it still holds *expected; else -XEN_EAGAIN and the value seen there. */
 int leaf_compare_and_update(struct pv_domain *d, struct frame *table, unsigned index, pte_t *expected, pte_t new);
 
-/* Carry on with d->unfinished: 0 when nothing is left, -XEN_ERESTART when preempted. */
-int page_type_finish(struct pv_domain *d);
+/* The same for entry `e` of a table that is known to be an L1. */
+int leaf_update(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsigned flags);
+
+/* Carry on with d->unfinished, which is not NULL. For page_type_finish() alone (pv/pv_mmu.h). */
+int page_type_carry_on(struct pv_domain *d);
 /* MMUEXT_PIN_Ln_TABLE and MMUEXT_UNPIN_TABLE. 0, -XEN_EINVAL or -XEN_ERESTART. */
 int table_pin(struct pv_domain *d, mfn_t m, enum frame_type type);
 int table_unpin(struct pv_domain *d, mfn_t m);

@@ -4,7 +4,14 @@
 #include "lib/cpumask.h"
 #include "mm/layout.h"
 #include "mm/pte.h"
+#include "pv/page_type.h"
 #include "pv/pv_domain.h"
+
+/* What every operation on page tables does first: 0 if no tree is left unfinished, -XEN_ERESTART when preempted. */
+static inline int page_type_finish(struct pv_domain *d)
+{
+    return likely(!d->unfinished) ? 0 : page_type_carry_on(d);
+}
 
 /* The L1 table that maps `va` in the vCPU's kernel address space; page_lock held. NULL: none. */
 struct frame *pv_find_l1(struct pv_vcpu *v, uint64_t va);
