@@ -20,7 +20,7 @@ tests_unit_test_string_SOURCES = tests/unit/test_string.c hypervisor/lib/string.
 tests_unit_test_rbtree_SOURCES = tests/unit/test_rbtree.c hypervisor/lib/rbtree.c $(FAKE_PANIC)
 tests_unit_test_rbtree_CPPFLAGS = $(DEBUG_BUILD)
 tests_unit_test_console_SOURCES = tests/unit/test_console.c hypervisor/lib/console.c \
-    hypervisor/lib/scnprintf.c hypervisor/lib/spinlock.c tests/unit/fake/fake_machine.c
+    hypervisor/lib/printf.c hypervisor/lib/spinlock.c tests/unit/fake/fake_machine.c
 tests_unit_test_spinlock_SOURCES = tests/unit/test_spinlock.c hypervisor/lib/spinlock.c \
     $(FAKE_PANIC)
 tests_unit_test_lock_order_SOURCES = tests/unit/test_lock_order.c $(DEBUG_LOCKS)
@@ -82,7 +82,7 @@ tests_unit_test_sched_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=rb_insert
 # What stands on domains: a type of guest without a guest (fake_guest.h).
 CORE_BASE = hypervisor/core/domain.c hypervisor/core/hypercall.c hypervisor/core/sched.c \
     hypervisor/core/sched_credit.c hypervisor/core/softirq.c hypervisor/core/timer.c \
-    hypervisor/core/vcpu_op.c hypervisor/lib/scnprintf.c hypervisor/mm/frame.c hypervisor/mm/heap.c \
+    hypervisor/core/vcpu_op.c hypervisor/lib/printf.c hypervisor/mm/frame.c hypervisor/mm/heap.c \
     hypervisor/mm/page_alloc.c tests/unit/fake/fake_guest.c tests/unit/fake/fake_guest.h $(FAKE_TIME)
 
 UNIT_TESTS += tests/unit/test_frame tests/unit/test_domain tests/unit/test_vcpu_op \
@@ -108,7 +108,10 @@ tests_unit_test_callbacks_SOURCES = tests/unit/test_callbacks.c hypervisor/pv/ca
 FAKE_DOMAIN = tests/unit/fake/fake_domain.c tests/unit/fake/fake_domain.h hypervisor/core/hypercall.c \
     $(DEBUG_LOCKS)
 
-UNIT_TESTS += tests/unit/test_event_channel
+UNIT_TESTS += tests/unit/test_event_channel tests/unit/test_grant_table
 tests_unit_test_event_channel_SOURCES = tests/unit/test_event_channel.c hypervisor/core/event_channel.c \
     hypervisor/core/event_2l.c hypervisor/core/event_fifo.c $(FAKE_DOMAIN)
 tests_unit_test_event_channel_CPPFLAGS = $(DEBUG_BUILD)
+tests_unit_test_grant_table_SOURCES = tests/unit/test_grant_table.c hypervisor/core/grant_table.c \
+    hypervisor/core/grant_map.c hypervisor/core/grant_copy.c $(FAKE_DOMAIN)
+tests_unit_test_grant_table_CPPFLAGS = $(DEBUG_BUILD)

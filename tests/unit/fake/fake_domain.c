@@ -82,7 +82,7 @@ bool fake_frames_are_quiet(void)
 {
     for (uint64_t n = 0; n < frames_used; n++) {
         uint64_t ref = frame_table[n].ref & (FRAME_ALLOCATED | FRAME_COUNT_MASK);
-        if (frame_table[n].type != 0 || (ref & FRAME_COUNT_MASK) > 1) {
+        if (frame_table[n].type << 1 != 0 || (ref & FRAME_COUNT_MASK) > 1) {
             return false;
         }
     }
