@@ -71,7 +71,6 @@ hypervisor_sources = \
     hypervisor/lib/mem.c \
     hypervisor/lib/printf.c \
     hypervisor/lib/rbtree.c \
-    hypervisor/lib/scnprintf.c \
     hypervisor/lib/spinlock.c \
     hypervisor/lib/spinlock_debug.c \
     hypervisor/lib/string.c \

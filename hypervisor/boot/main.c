@@ -52,7 +52,7 @@ INIT void boot_stop(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(why, sizeof(why), format, args);
+    vscnprintf(why, sizeof(why), format, args);
     va_end(args);
     log_err("cannot start: %s", why);
     if (options.noreboot)

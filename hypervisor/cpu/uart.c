@@ -145,7 +145,8 @@ bool uart_init(const struct uart_config *config)
     uart_out(UART_FCR, FCR_ENABLE_CLEAR);
     uart.fifo_size = (uart_in(UART_IIR) & IIR_FIFO_ON) == IIR_FIFO_ON ? 16 : 1;
     uart.is_present = true;
-    return console_register_sink(uart_write);
+    console_set_device(uart_write);
+    return true;
 }
 
 bool uart_ports(uint16_t *first, uint16_t *last)

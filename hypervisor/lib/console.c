@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The log (lib/console.h). Texts are formatted before the lock is taken; under it they go into the
-// ring and to the devices. The output remembers whose unfinished line it ends with, so that no two
+// ring and to the device. The output remembers whose unfinished line it ends with, so that no two
 // sources share a line. Guests' bytes never reach a format string.
 #include "lib/console.h"
 
@@ -10,7 +10,6 @@
 #include "lib/string.h"
 
 #define LINE_SIZE 320u
-#define MAX_SINKS 4u
 #define PREFIX "Paravane: "
 
 // A panic waits this many rounds for the lock, then does without.
@@ -20,9 +19,7 @@
 #define RATE_BURST 10u
 #define RATE_PERIOD_NS UINT64_C(5000000000)
 
-// Sources other than domains.
-#define SOURCE_NONE (~0u)
-#define SOURCE_RAW (~0u - 1)
+#define SOURCE_NONE (~0u) // no domain
 
 // A message of a level below always is printed; below limited, if the rate allows.
 struct threshold {
@@ -37,12 +34,10 @@ static char ring[CONSOLE_RING_SIZE]; // guarded by console.lock
 
 static struct {
     struct spinlock lock;
-    // Guarded by lock. Positions count all bytes ever written to the ring, modulo 2^32.
-    uint32_t written;
-    uint32_t oldest;
-    unsigned nr_sinks;
-    void (*sinks[MAX_SINKS])(const char *text, size_t length);
-    unsigned open_line; // the source of the unfinished line
+    // Guarded by lock.
+    uint32_t written; // all bytes ever written to the ring, modulo 2^32
+    void (*device)(const char *text, size_t length);
+    unsigned open_line; // the domain of the unfinished line
     // Set at the start of day, then only read.
     uint64_t (*now_ns)(void);
     void (*panic_hook)(void);
@@ -57,50 +52,45 @@ static struct threshold guest_threshold = { .always = 0, .limited = LOG_WARN + 1
 
 // ---- Lock and output
 
-bool console_in_panic(void)
-{
-    return READ_ONCE(console.panics) != 0;
-}
+struct hold {
+    unsigned long flags;
+    bool is_locked;
+};
 
-// True if the lock was taken: in a panic its holder may never let go.
-static bool console_lock(void)
+// In a panic the lock's holder may never let go.
+static struct hold console_lock(void)
 {
-    if (!console_in_panic()) {
+    struct hold hold = { .flags = irq_save() };
+
+    if (READ_ONCE(console.panics) == 0) {
         spin_lock(&console.lock);
-        return true;
+        hold.is_locked = true;
     }
-    for (unsigned i = 0; i < PANIC_LOCK_TRIES; i++) {
-        if (spin_trylock(&console.lock))
-            return true;
+    for (unsigned i = 0; i < PANIC_LOCK_TRIES && !hold.is_locked; i++) {
+        hold.is_locked = spin_trylock(&console.lock);
         cpu_relax();
     }
-    return false;
+    return hold;
 }
 
-static void console_unlock(bool locked)
+static void console_unlock(struct hold hold)
 {
-    if (locked)
+    if (hold.is_locked)
         spin_unlock(&console.lock);
+    irq_restore(hold.flags);
 }
 
-static void ring_append(const char *text, size_t length)
+static void device_write(const char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        ring[console.written++ % CONSOLE_RING_SIZE] = text[i];
-    if (console.written - console.oldest > CONSOLE_RING_SIZE)
-        console.oldest = console.written - CONSOLE_RING_SIZE;
-}
-
-static void sinks_write(const char *text, size_t length)
-{
-    for (unsigned i = 0; i < console.nr_sinks; i++)
-        console.sinks[i](text, length);
+    if (console.device != NULL)
+        console.device(text, length);
 }
 
 static void emit(const char *text, size_t length)
 {
-    ring_append(text, length);
-    sinks_write(text, length);
+    for (size_t i = 0; i < length; i++)
+        ring[console.written++ % CONSOLE_RING_SIZE] = text[i];
+    device_write(text, length);
 }
 
 // End another source's unfinished line, so that this source starts a line of its own.
@@ -144,8 +134,7 @@ static bool rate_allows(struct threshold *threshold)
         threshold->period_start = now;
         threshold->passed = 0;
         if (threshold->dropped > 0) {
-            scnprintf(text, sizeof(text), "%u messages dropped by the rate limit",
-                      threshold->dropped);
+            scnprintf(text, sizeof(text), "%u messages dropped by the rate limit", threshold->dropped);
             threshold->dropped = 0;
             emit_lines(PREFIX, text);
         }
@@ -224,26 +213,20 @@ void console_set_clock(uint64_t (*now_ns)(void))
 
 // ---- Messages
 
-static void print_lines(struct threshold *threshold, unsigned level, const char *prefix,
-                        const char *text)
-{
-    unsigned long flags = irq_save();
-    bool locked = console_lock();
-
-    if (may_print(threshold, level))
-        emit_lines(prefix, text);
-    console_unlock(locked);
-    irq_restore(flags);
-}
-
-void vprintk(enum log_level level, const char *format, va_list args)
+PRINTF_LIKE(4, 0)
+static void print(struct threshold *threshold, unsigned level, const char *prefix,
+                  const char *format, va_list args)
 {
     char text[LINE_SIZE];
 
-    if (level >= own_threshold.limited)
+    if (level >= threshold->limited)
         return;
     vscnprintf(text, sizeof(text), format, args);
-    print_lines(&own_threshold, level, PREFIX, text);
+
+    struct hold hold = console_lock();
+    if (may_print(threshold, level))
+        emit_lines(prefix, text);
+    console_unlock(hold);
 }
 
 void printk(enum log_level level, const char *format, ...)
@@ -251,38 +234,19 @@ void printk(enum log_level level, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vprintk(level, format, args);
+    print(&own_threshold, level, PREFIX, format, args);
     va_end(args);
 }
 
 void printk_guest(unsigned domid, enum log_level level, const char *format, ...)
 {
-    char text[LINE_SIZE];
     char prefix[40];
     va_list args;
 
-    if (level >= guest_threshold.limited)
-        return;
-    va_start(args, format);
-    vscnprintf(text, sizeof(text), format, args);
-    va_end(args);
     scnprintf(prefix, sizeof(prefix), PREFIX "d%u: ", domid);
-    print_lines(&guest_threshold, level, prefix, text);
-}
-
-void console_write(const char *text, size_t length)
-{
-    if (length == 0)
-        return;
-
-    unsigned long flags = irq_save();
-    bool locked = console_lock();
-
-    claim_line(SOURCE_RAW);
-    emit(text, length);
-    leave_line(SOURCE_RAW, text[length - 1]);
-    console_unlock(locked);
-    irq_restore(flags);
+    va_start(args, format);
+    print(&guest_threshold, level, prefix, format, args);
+    va_end(args);
 }
 
 // ---- Guests' consoles
@@ -290,7 +254,7 @@ void console_write(const char *text, size_t length)
 static void guest_write_raw(unsigned domid, const char *text, size_t length)
 {
     claim_line(domid);
-    sinks_write(text, length);
+    device_write(text, length);
     leave_line(domid, text[length - 1]);
 }
 
@@ -322,71 +286,24 @@ void console_guest_write(unsigned domid, const char *text, size_t length)
     if (length == 0)
         return;
 
-    unsigned long flags = irq_save();
-    bool locked = console_lock();
-
+    struct hold hold = console_lock();
     if (domid == 0)
         guest_write_raw(domid, text, length);
     else if (may_print(&guest_threshold, LOG_WARN))
         guest_write_lines(domid, text, length);
-    console_unlock(locked);
-    irq_restore(flags);
+    console_unlock(hold);
 }
 
-// ---- Ring and devices
-
-static void replay(void (*write)(const char *text, size_t length))
+void console_set_device(void (*write)(const char *text, size_t length))
 {
-    uint32_t position = console.oldest;
+    struct hold hold = console_lock();
+    uint32_t end = console.written % CONSOLE_RING_SIZE;
 
-    while (position != console.written) {
-        uint32_t start = position % CONSOLE_RING_SIZE;
-        uint32_t length = MIN(console.written - position, CONSOLE_RING_SIZE - start);
-        write(&ring[start], length);
-        position += length;
-    }
-}
-
-bool console_register_sink(void (*write)(const char *text, size_t length))
-{
-    unsigned long flags = irq_save();
-    bool locked = console_lock();
-    bool has_room = console.nr_sinks < MAX_SINKS;
-
-    if (has_room) {
-        replay(write);
-        console.sinks[console.nr_sinks++] = write;
-    }
-    console_unlock(locked);
-    irq_restore(flags);
-    return has_room;
-}
-
-size_t console_ring_read(char *buffer, size_t size, uint32_t *index, bool incremental, bool clear)
-{
-    unsigned long flags = irq_save();
-    bool locked = console_lock();
-    uint32_t position = console.oldest;
-    size_t length = 0;
-
-    // An index outside of what the ring holds starts at the oldest byte.
-    if (incremental && console.written - *index <= console.written - console.oldest)
-        position = *index;
-    while (length < size && position != console.written)
-        buffer[length++] = ring[position++ % CONSOLE_RING_SIZE];
-    *index = position;
-    if (clear)
-        console.oldest = console.written;
-    console_unlock(locked);
-    irq_restore(flags);
-    return length;
-}
-
-void console_ring_clear(void)
-{
-    uint32_t index = 0;
-
-    (void)console_ring_read(NULL, 0, &index, false, true);
+    if (console.written >= CONSOLE_RING_SIZE)
+        write(&ring[end], CONSOLE_RING_SIZE - end);
+    write(ring, end);
+    console.device = write;
+    console_unlock(hold);
 }
 
 // ---- Panic
@@ -398,15 +315,13 @@ void console_set_panic_hook(void (*hook)(void))
 
 void panic(const char *format, ...)
 {
-    char text[LINE_SIZE];
     va_list args;
 
     irq_disable();
     bool is_first = fetch_add32(&console.panics, 1) == 0;
     va_start(args, format);
-    vscnprintf(text, sizeof(text), format, args);
+    print(&panic_threshold, LOG_ERR, PREFIX "panic: ", format, args);
     va_end(args);
-    print_lines(&panic_threshold, LOG_ERR, PREFIX "panic: ", text);
 
     if (is_first && console.panic_hook != NULL)
         console.panic_hook();

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The hypervisor's log: levels, thresholds, a ring of the latest 16 KiB, and the devices behind it.
+// The hypervisor's log: levels, thresholds, a ring of the latest 16 KiB, and the device behind it.
 // Works from the first instruction on: what is printed before a device is there is replayed to it.
-// Never call it from within a sink. One lock (LOCK_CONSOLE, innermost), taken with interrupts off;
+// Never call it from within the device. One lock (LOCK_CONSOLE, innermost), taken with interrupts off;
 // after a panic began it is waited for only a bounded time.
 #pragma once
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +18,6 @@ enum log_level { LOG_ERR, LOG_WARN, LOG_INFO, LOG_DEBUG, NR_LOG_LEVELS };
 // One call is one line (or several, with \n inside); a missing final newline is added. Texts longer
 // than a line buffer of some 300 bytes are cut.
 void printk(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
-void vprintk(enum log_level level, const char *format, va_list args) PRINTF_LIKE(2, 0);
 
 // For what a guest causes: its own thresholds, rate limited between them; the line names the domain.
 void printk_guest(unsigned domid, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -28,23 +26,13 @@ void printk_guest(unsigned domid, enum log_level level, const char *format, ...)
 #define log_warn(...) printk(LOG_WARN, __VA_ARGS__)
 #define log_info(...) printk(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) printk(LOG_DEBUG, __VA_ARGS__)
-#define log_guest_err(domid, ...) printk_guest(domid, LOG_ERR, __VA_ARGS__)
 #define log_guest_warn(domid, ...) printk_guest(domid, LOG_WARN, __VA_ARGS__)
-#define log_guest_info(domid, ...) printk_guest(domid, LOG_INFO, __VA_ARGS__)
-#define log_guest_debug(domid, ...) printk_guest(domid, LOG_DEBUG, __VA_ARGS__)
-
-// Print whatever the thresholds say, without a prefix and without a line's end: for register dumps
-// and for answers that somebody asked for.
-void console_write(const char *text, size_t length);
 
 // Say why, run the panic hook, and stop. Usable in any context, also with locks held.
 NORETURN COLD void panic(const char *format, ...) PRINTF_LIKE(1, 2);
 
 // What panic does last (stop the other processors, reboot or halt). If it returns, the CPU spins.
 void console_set_panic_hook(void (*hook)(void));
-
-// Whether panic was called on any CPU.
-bool console_in_panic(void);
 
 // Set the thresholds from "level" or "lower/upper", level being none, error, warning, info, debug or
 // all: below lower always printed, below upper rate limited, the rest dropped. False if malformed.
@@ -54,17 +42,11 @@ bool console_set_guest_loglvl(const char *value);
 // Nanoseconds since boot, for rate limits. Before it is set nothing is limited.
 void console_set_clock(uint64_t (*now_ns)(void));
 
-// Add a device, replay the ring into it, and send it everything from now on. write is called with
-// interrupts off and the console's lock held. False if all slots are taken.
-bool console_register_sink(void (*write)(const char *text, size_t length));
+// Replay the ring into the device, and send it everything from now on. write is called with
+// interrupts off and the console's lock held.
+void console_set_device(void (*write)(const char *text, size_t length));
 
-// A guest's own console output, already copied from the guest. Dom0's bytes go to the devices as they
+// A guest's own console output, already copied from the guest. Dom0's bytes go to the device as they
 // are; those of other guests come as whole lines named after the domain, cleaned of control
 // characters, rate limited, and into the ring too. The caller bounds length.
 void console_guest_write(unsigned domid, const char *text, size_t length);
-
-// Copy log text out of the ring, oldest first, from position *index on if incremental, else from the
-// last clear on. Returns the bytes copied; *index becomes the position behind them. clear forgets what
-// the ring holds for later non-incremental readers.
-size_t console_ring_read(char *buffer, size_t size, uint32_t *index, bool incremental, bool clear);
-void console_ring_clear(void);

@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: MIT
-// lib/printf.c against the C library's formatting: same text, same length, for every conversion.
+// lib/printf.c against the C library's formatting: same text, same length, for every conversion it has.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "unit_main.h"
 
-#define vsnprintf our_vsnprintf
-#define snprintf our_snprintf
 #include "lib/printf.c"
-#undef vsnprintf
-#undef snprintf
 
 // Both libraries format the same arguments.
 #define SAME(...)                                                                                 \
     do {                                                                                          \
         char ours[200], theirs[200];                                                              \
-        int our_length = our_snprintf(ours, sizeof(ours), __VA_ARGS__);                           \
+        int our_length = scnprintf(ours, sizeof(ours), __VA_ARGS__);                           \
         int their_length = snprintf(theirs, sizeof(theirs), __VA_ARGS__);                         \
         CU_ASSERT_EQUAL(our_length, their_length);                                                \
         CU_ASSERT_STRING_EQUAL(ours, theirs);                                                     \
@@ -29,35 +25,24 @@ static void integers(void)
 
     for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
         int narrow = (int)values[i];
-        SAME("%d|%i|%u|%x|%X", narrow, narrow, (unsigned)narrow, (unsigned)narrow, (unsigned)narrow);
-        SAME("%" PRId64 "|%lu|%lx|%lX", values[i], (uint64_t)values[i], (uint64_t)values[i],
-             (uint64_t)values[i]);
+        SAME("%d|%u|%x", narrow, (unsigned)narrow, (unsigned)narrow);
+        SAME("%" PRId64 "|%lu|%lx", values[i], (uint64_t)values[i], (uint64_t)values[i]);
         SAME("%lld|%llu|%llx", (long long)values[i], (unsigned long long)values[i],
              (unsigned long long)values[i]);
-        SAME("%zu|%zd|%ju|%td", (size_t)values[i], (ptrdiff_t)values[i], (uintmax_t)values[i],
-             (ptrdiff_t)values[i]);
-        SAME("%hd|%hu|%hx|%hhd|%hhu|%hhx", (short)narrow, (unsigned short)narrow,
-             (unsigned short)narrow, (signed char)narrow, (unsigned char)narrow,
-             (unsigned char)narrow);
-        SAME("%+d|% d|%+5d|%-+8d|", narrow, narrow, narrow, narrow);
+        SAME("%zu|%zd", (size_t)values[i], (ptrdiff_t)values[i]);
     }
 }
 
 static void widths(void)
 {
-    SAME("%5d|%-5d|%05d|%5d|%-5d|%05d", 42, 42, 42, -42, -42, -42);
-    SAME("%2d|%1x|%08x|%#x|%#10x|%#010x|%-#10x|", 12345, 0xabcdu, 0xbeefu, 0xffu, 0xffu, 0xffu, 0xffu);
-    SAME("%#x|%#X|%#lx", 0u, 0xau, 0x123456789abcdef0ul);
-    SAME("%*d|%-*d|%0*d", 7, 1, 7, 1, 7, 1);
-    SAME("%*d|", -7, 1);
-    SAME("%.3d|%8.3d|%-8.3d|%.0d|%.8x", 7, 7, 7, 0, 0xabcu);
-    SAME("%.*d|%.*d", 4, 9, -1, 9);
+    SAME("%5d|%05d|%5d|%05d", 42, 42, -42, -42);
+    SAME("%2d|%1x|%08x|%#x|%#10x|%#010x|", 12345, 0xabcdu, 0xbeefu, 0xffu, 0xffu, 0xffu);
+    SAME("%#x|%#lx|%016lx", 0u, 0x123456789abcdef0ul, 0xfff000ul);
 }
 
 static void strings(void)
 {
-    SAME("%s|%10s|%-10s|%.2s|%5.1s|%.*s|%s", "abc", "abc", "abc", "abc", "abc", 2, "abc", "");
-    SAME("%c%c%c|%3c|%-3c|", 'x', 'y', 'z', 'a', 'b');
+    SAME("%s|%10s|%.2s|%5.1s|%s", "abc", "abc", "abc", "abc", "");
     SAME("100%% of %s", "it");
     SAME("no conversion at all");
 }
@@ -68,7 +53,7 @@ static void precision_bounds_string(void)
     char text[3] = { 'a', 'b', 'c' };
     char out[16];
 
-    CU_ASSERT_EQUAL(our_snprintf(out, sizeof(out), "%.3s", text), 3);
+    CU_ASSERT_EQUAL(scnprintf(out, sizeof(out), "%.3s", text), 3);
     CU_ASSERT_STRING_EQUAL(out, "abc");
 }
 
@@ -77,18 +62,8 @@ static void null_string(void)
     const char *volatile none = NULL;
     char out[16];
 
-    our_snprintf(out, sizeof(out), "%s", none);
+    scnprintf(out, sizeof(out), "%s", none);
     CU_ASSERT_STRING_EQUAL(out, "(null)");
-}
-
-static void pointers(void)
-{
-    char out[40];
-
-    our_snprintf(out, sizeof(out), "%p", (void *)(uintptr_t)0xffff830000001000);
-    CU_ASSERT_STRING_EQUAL(out, "ffff830000001000");
-    our_snprintf(out, sizeof(out), "%p", (void *)0x10);
-    CU_ASSERT_STRING_EQUAL(out, "0000000000000010");
 }
 
 static void truncates(void)
@@ -97,7 +72,8 @@ static void truncates(void)
 
     for (size_t size = 0; size <= sizeof(out); size++) {
         memset(out, '#', sizeof(out));
-        CU_ASSERT_EQUAL(our_snprintf(out, size, "%s-%d", "abcdef", 123), 10);
+        int length = scnprintf(out, size, "%s-%d", "abcdef", 123);
+        CU_ASSERT_EQUAL(length, size > 0 ? (int)size - 1 : 0);
         if (size > 0) {
             CU_ASSERT_EQUAL(strlen(out), size - 1);
             CU_ASSERT_EQUAL(strncmp(out, "abcdef-", size - 1), 0);
@@ -112,7 +88,7 @@ static int format_unchecked(char *buffer, size_t size, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    __typeof__(&our_vsnprintf) format_it = our_vsnprintf;
+    __typeof__(&vscnprintf) format_it = vscnprintf;
     int length = format_it(buffer, size, format, args);
     va_end(args);
     return length;
@@ -126,11 +102,10 @@ static void bad_formats(void)
     CU_ASSERT_STRING_EQUAL(out, "a%qb");
     format_unchecked(out, sizeof(out), "end%");
     CU_ASSERT_STRING_EQUAL(out, "end%");
-    format_unchecked(out, sizeof(out), "%-08l");
-    CU_ASSERT_STRING_EQUAL(out, "%-08l");
-    CU_ASSERT_EQUAL(format_unchecked(out, sizeof(out), "%99999999999d", 1), (int)MAX_FIELD);
-    format_unchecked(out, sizeof(out), "%08.3d", 7);
-    CU_ASSERT_STRING_EQUAL(out, "     007");
+    format_unchecked(out, sizeof(out), "%08l");
+    CU_ASSERT_STRING_EQUAL(out, "%08l");
+    char wide[2 * MAX_FIELD];
+    CU_ASSERT_EQUAL(format_unchecked(wide, sizeof(wide), "%99999999999d", 1), (int)MAX_FIELD);
 }
 
 static const struct unit_test tests[] = {
@@ -139,7 +114,6 @@ static const struct unit_test tests[] = {
     { "strings", strings },
     { "precision_bounds_string", precision_bounds_string },
     { "null_string", null_string },
-    { "pointers", pointers },
     { "truncates", truncates },
     { "bad_formats", bad_formats },
     { NULL, NULL },

@@ -2,6 +2,7 @@
 // Host stand-in for lib/console.c in tests of other files: panic() can be caught, log lines go to
 // stderr where the runner shows them only for a failing test.
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,9 +44,9 @@ void assert_failed(const char *kind, const char *text, const char *file, int lin
     panic("%s at %s:%d: %s", kind, file, line, text);
 }
 
-void vprintk(enum log_level level, const char *format, va_list args)
+static void show(unsigned domid, enum log_level level, const char *format, va_list args)
 {
-    fprintf(stderr, "level %d: ", (int)level);
+    fprintf(stderr, "d%u level %d: ", domid, (int)level);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
 }
@@ -55,7 +56,7 @@ void printk(enum log_level level, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vprintk(level, format, args);
+    show(0, level, format, args);
     va_end(args);
 }
 
@@ -63,15 +64,9 @@ void printk_guest(unsigned domid, enum log_level level, const char *format, ...)
 {
     va_list args;
 
-    fprintf(stderr, "d%u ", domid);
     va_start(args, format);
-    vprintk(level, format, args);
+    show(domid, level, format, args);
     va_end(args);
-}
-
-void console_write(const char *text, size_t length)
-{
-    fwrite(text, 1, length, stderr);
 }
 
 void console_guest_write(unsigned domid, const char *text, size_t length)
