@@ -108,10 +108,13 @@ tests_unit_test_callbacks_SOURCES = tests/unit/test_callbacks.c hypervisor/pv/ca
 FAKE_DOMAIN = tests/unit/fake/fake_domain.c tests/unit/fake/fake_domain.h hypervisor/core/hypercall.c \
     $(DEBUG_LOCKS)
 
-UNIT_TESTS += tests/unit/test_event_channel tests/unit/test_grant_table
+UNIT_TESTS += tests/unit/test_event_channel tests/unit/test_event_fifo tests/unit/test_grant_table
 tests_unit_test_event_channel_SOURCES = tests/unit/test_event_channel.c hypervisor/core/event_channel.c \
     hypervisor/core/event_2l.c hypervisor/core/event_fifo.c $(FAKE_DOMAIN)
 tests_unit_test_event_channel_CPPFLAGS = $(DEBUG_BUILD)
+tests_unit_test_event_fifo_SOURCES = tests/unit/test_event_fifo.c hypervisor/core/event_channel.c \
+    hypervisor/core/event_2l.c hypervisor/core/event_fifo.c $(FAKE_DOMAIN)
+tests_unit_test_event_fifo_CPPFLAGS = $(DEBUG_BUILD)
 tests_unit_test_grant_table_SOURCES = tests/unit/test_grant_table.c hypervisor/core/grant_table.c \
     hypervisor/core/grant_map.c hypervisor/core/grant_copy.c $(FAKE_DOMAIN)
 tests_unit_test_grant_table_CPPFLAGS = $(DEBUG_BUILD)
