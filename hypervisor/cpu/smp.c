@@ -48,7 +48,7 @@ void smp_call_interrupt(void)
 }
 
 /* What is run on behalf of a waiting loop sees interrupts off, as from an interrupt. */
-static void call_answer_while_waiting(void)
+void smp_relax(void)
 {
     unsigned long flags = irq_save();
 
@@ -68,7 +68,7 @@ static void send_to_others(const struct cpumask *cpus, unsigned vector)
 static void call_others(const struct cpumask *others, void (*fn)(void *), void *arg)
 {
     while (!spin_trylock(&call_lock))
-        call_answer_while_waiting();
+        smp_relax();
     call.fn = fn;
     call.arg = arg;
     store_release(&call.left, cpumask_weight(others));
@@ -76,7 +76,7 @@ static void call_others(const struct cpumask *others, void (*fn)(void *), void *
         store_release(&call.asked.bits[i], others->bits[i]);    /* from here on they may run it */
     send_to_others(others, VECTOR_CALL);
     while (load_acquire(&call.left))
-        call_answer_while_waiting();
+        smp_relax();
     spin_unlock(&call_lock);
 }
 

@@ -33,6 +33,8 @@ void smp_kick_mask(const struct cpumask *cpus);
  * done. Interrupts on here.
  */
 void smp_call(const struct cpumask *cpus, void (*fn)(void *), void *arg);
+/* A step of waiting for another CPU, with interrupts on or off: what that one asks of us meanwhile is answered. */
+void smp_relax(void);
 /* Stop all other CPUs for good (panic, reboot). */
 void smp_stop_others(void);
 /* First thing in the NMI handler: does not return if another CPU stops this one. */

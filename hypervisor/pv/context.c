@@ -131,7 +131,7 @@ static void wait_until_unloaded(const struct pv_vcpu *v)
     unload();
     softirq_raise_on(v->state_cpu, SOFTIRQ_VCPU);
     while (load_acquire(&other->loaded) == &v->vcpu)
-        cpu_relax();
+        smp_relax();
 }
 
 static void load_tables(struct pv_vcpu *v, struct cpu_info *info)
