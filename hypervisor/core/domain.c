@@ -414,7 +414,7 @@ static void freed_frames_flush(void *arg UNUSED)
 
     freed->first = FRAME_NONE;
     irq_restore(flags);
-    cpumask_copy(&cpus, &online_cpus);
+    cpus = online_cpus;
     tlb_filter(&cpus, stamp);
     if (!cpumask_is_empty(&cpus))
         tlb_flush_mask(&cpus, FLUSH_TLB_ALL_VA);

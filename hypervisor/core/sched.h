@@ -7,7 +7,6 @@
 #pragma once
 #include "core/timer.h"
 #include "lib/cpumask.h"
-#include "lib/list.h"
 #include "lib/rbtree.h"
 #include "lib/spinlock.h"
 #include "lib/types.h"

@@ -5,12 +5,13 @@
 #include "cpu/vector.h"
 
 #include "cpu/irq.h"
+#include "lib/string.h"
 
 #define CLASS_SIZE 16u
 
 void vector_map_init(struct vector_map *map)
 {
-    bitmap_zero(map->used, NR_VECTORS);
+    memset(map->used, 0, sizeof(map->used));
     for (unsigned vector = 0; vector < NR_VECTORS; vector++) {
         if (vector < FIRST_DYNAMIC_VECTOR || vector > LAST_DYNAMIC_VECTOR)
             bitmap_set(map->used, vector);

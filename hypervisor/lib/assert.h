@@ -9,8 +9,6 @@
 // Prints the place and what was expected, then stops the machine. In lib/console.c.
 NORETURN COLD void assert_failed(const char *kind, const char *text, const char *file, int line);
 
-#define BUG() assert_failed("BUG", "reached", __FILE__, __LINE__)
-
 #define BUG_ON(condition)                                                                         \
     do {                                                                                          \
         if (unlikely(condition))                                                                  \
@@ -23,8 +21,6 @@ NORETURN COLD void assert_failed(const char *kind, const char *text, const char 
         if (unlikely(!(condition)))                                                               \
             assert_failed("ASSERT", #condition, __FILE__, __LINE__);                              \
     } while (0)
-#define ASSERT_UNREACHABLE() assert_failed("ASSERT", "unreachable", __FILE__, __LINE__)
 #else
 #define ASSERT(condition) ((void)sizeof(!(condition)))
-#define ASSERT_UNREACHABLE() BUG()
 #endif

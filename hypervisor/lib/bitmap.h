@@ -55,12 +55,6 @@ static inline void bitmap_clear_atomic(uint64_t *map, size_t bit)
     (void)fetch_and64(&map[bit / BITMAP_WORD_BITS], ~bitmap_bit(bit));
 }
 
-static inline void bitmap_zero(uint64_t *map, size_t bits)
-{
-    for (size_t i = 0; i < BITMAP_WORDS(bits); i++)
-        map[i] = 0;
-}
-
 // The first bit at or behind start that differs from the pattern (0: looks for ones, ~0: for zeros);
 // bits if there is none.
 static inline size_t bitmap_find(const uint64_t *map, size_t bits, size_t start, uint64_t pattern)
@@ -84,46 +78,7 @@ static inline size_t bitmap_find_next(const uint64_t *map, size_t bits, size_t s
     return bitmap_find(map, bits, start, 0);
 }
 
-static inline size_t bitmap_find_first(const uint64_t *map, size_t bits)
-{
-    return bitmap_find(map, bits, 0, 0);
-}
-
 static inline size_t bitmap_find_next_zero(const uint64_t *map, size_t bits, size_t start)
 {
     return bitmap_find(map, bits, start, ~UINT64_C(0));
 }
-
-static inline size_t bitmap_find_first_zero(const uint64_t *map, size_t bits)
-{
-    return bitmap_find(map, bits, 0, ~UINT64_C(0));
-}
-
-static inline bool bitmap_is_empty(const uint64_t *map, size_t bits)
-{
-    return bitmap_find_first(map, bits) == bits;
-}
-
-// How many bits are set. The bits of the last word beyond the size do not count. The popcnt
-// instruction is not in the base instruction set, so this adds up neighbours instead.
-static inline unsigned word_weight(uint64_t word)
-{
-    word -= (word >> 1) & UINT64_C(0x5555555555555555);
-    word = (word & UINT64_C(0x3333333333333333)) + ((word >> 2) & UINT64_C(0x3333333333333333));
-    word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-    return (unsigned)((word * UINT64_C(0x0101010101010101)) >> 56);
-}
-
-static inline size_t bitmap_weight(const uint64_t *map, size_t bits)
-{
-    size_t weight = 0;
-    for (size_t i = 0; i < bits / BITMAP_WORD_BITS; i++)
-        weight += word_weight(map[i]);
-    if (bits % BITMAP_WORD_BITS != 0)
-        weight += word_weight(map[bits / BITMAP_WORD_BITS] & (bitmap_bit(bits) - 1));
-    return weight;
-}
-
-#define bitmap_for_each(bit, map, bits)                                                           \
-    for (size_t bit = bitmap_find_first(map, bits); bit < (bits);                                 \
-         bit = bitmap_find_next(map, bits, bit + 1))

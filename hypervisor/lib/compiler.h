@@ -17,13 +17,10 @@
 #define NOINLINE __attribute__((__noinline__))
 #define ALWAYS_INLINE inline __attribute__((__always_inline__))
 #define COLD __attribute__((__cold__))
-#define USED __attribute__((__used__))
 #define UNUSED __attribute__((__unused__))
-#define WEAK __attribute__((__weak__))
 #define MUST_CHECK __attribute__((__warn_unused_result__))
 #define SECTION(name) __attribute__((__section__(name)))
 #define PRINTF_LIKE(format, first) __attribute__((__format__(__printf__, format, first)))
-#define FALLTHROUGH __attribute__((__fallthrough__))
 
 // Code and data that only the start of day uses; their memory is given back before dom0 runs.
 #define INIT SECTION(".init.text") COLD NOINLINE
@@ -40,8 +37,6 @@
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, value) (*(volatile __typeof__(x) *)&(x) = (value))
 
-#define STRINGIFY_1(x) #x
-#define STRINGIFY(x) STRINGIFY_1(x)
 #define CONCAT_1(a, b) a##b
 #define CONCAT(a, b) CONCAT_1(a, b)
 

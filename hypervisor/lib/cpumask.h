@@ -39,11 +39,6 @@ static inline void cpumask_clear_atomic(struct cpumask *mask, unsigned cpu)
     bitmap_clear_atomic(mask->bits, cpu);
 }
 
-static inline bool cpumask_test_and_set_atomic(struct cpumask *mask, unsigned cpu)
-{
-    return bitmap_test_and_set_atomic(mask->bits, cpu);
-}
-
 static inline bool cpumask_test_and_clear_atomic(struct cpumask *mask, unsigned cpu)
 {
     return bitmap_test_and_clear_atomic(mask->bits, cpu);
@@ -51,7 +46,7 @@ static inline bool cpumask_test_and_clear_atomic(struct cpumask *mask, unsigned 
 
 static inline void cpumask_zero(struct cpumask *mask)
 {
-    bitmap_zero(mask->bits, MAX_CPUS);
+    *mask = (struct cpumask){ { 0 } };
 }
 
 // All of the CPUs 0 .. count-1.
@@ -62,43 +57,26 @@ static inline void cpumask_fill(struct cpumask *mask, unsigned count)
         cpumask_set(mask, cpu);
 }
 
-static inline void cpumask_copy(struct cpumask *to, const struct cpumask *from)
-{
-    *to = *from;
-}
-
 static inline void cpumask_and(struct cpumask *to, const struct cpumask *a, const struct cpumask *b)
 {
     for (unsigned i = 0; i < BITMAP_WORDS(MAX_CPUS); i++)
         to->bits[i] = a->bits[i] & b->bits[i];
 }
 
-static inline void cpumask_or(struct cpumask *to, const struct cpumask *a, const struct cpumask *b)
+// The lowest CPU, and the lowest behind cpu; MAX_CPUS if there is none.
+static inline unsigned cpumask_first(const struct cpumask *mask)
 {
-    for (unsigned i = 0; i < BITMAP_WORDS(MAX_CPUS); i++)
-        to->bits[i] = a->bits[i] | b->bits[i];
+    return (unsigned)bitmap_find_next(mask->bits, MAX_CPUS, 0);
 }
 
-// Those of a that are not in b.
-static inline void cpumask_andnot(struct cpumask *to, const struct cpumask *a,
-                                  const struct cpumask *b)
+static inline unsigned cpumask_next(const struct cpumask *mask, unsigned cpu)
 {
-    for (unsigned i = 0; i < BITMAP_WORDS(MAX_CPUS); i++)
-        to->bits[i] = a->bits[i] & ~b->bits[i];
+    return (unsigned)bitmap_find_next(mask->bits, MAX_CPUS, (size_t)cpu + 1);
 }
 
 static inline bool cpumask_is_empty(const struct cpumask *mask)
 {
-    return bitmap_is_empty(mask->bits, MAX_CPUS);
-}
-
-static inline bool cpumask_equal(const struct cpumask *a, const struct cpumask *b)
-{
-    for (unsigned i = 0; i < BITMAP_WORDS(MAX_CPUS); i++) {
-        if (a->bits[i] != b->bits[i])
-            return false;
-    }
-    return true;
+    return cpumask_first(mask) == MAX_CPUS;
 }
 
 static inline bool cpumask_intersects(const struct cpumask *a, const struct cpumask *b)
@@ -108,21 +86,13 @@ static inline bool cpumask_intersects(const struct cpumask *a, const struct cpum
     return !cpumask_is_empty(&both);
 }
 
-// The lowest CPU, and the lowest behind cpu; MAX_CPUS if there is none.
-static inline unsigned cpumask_first(const struct cpumask *mask)
-{
-    return (unsigned)bitmap_find_first(mask->bits, MAX_CPUS);
-}
-
-static inline unsigned cpumask_next(const struct cpumask *mask, unsigned cpu)
-{
-    return (unsigned)bitmap_find_next(mask->bits, MAX_CPUS, (size_t)cpu + 1);
-}
+#define for_each_cpu(cpu, mask)                                                                   \
+    for (unsigned cpu = cpumask_first(mask); cpu < MAX_CPUS; cpu = cpumask_next(mask, cpu))
 
 static inline unsigned cpumask_weight(const struct cpumask *mask)
 {
-    return (unsigned)bitmap_weight(mask->bits, MAX_CPUS);
+    unsigned weight = 0;
+    for_each_cpu(cpu, mask)
+        weight++;
+    return weight;
 }
-
-#define for_each_cpu(cpu, mask)                                                                   \
-    for (unsigned cpu = cpumask_first(mask); cpu < MAX_CPUS; cpu = cpumask_next(mask, cpu))

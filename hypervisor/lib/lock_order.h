@@ -4,10 +4,6 @@
 // take on top. A new lock gets its class here, in the place that its callers need.
 #pragma once
 
-#include <stdint.h>
-
-#include "lib/compiler.h"
-
 enum lock_class {
     LOCK_DOMAIN_LIST,   // creation, destruction and look-up of domains
     LOCK_DOMAIN_CONTROL, // one domain: serialises control operations
@@ -35,26 +31,3 @@ enum lock_class {
     LOCK_CONSOLE,       // the log and its devices
     NR_LOCK_CLASSES,
 };
-
-#ifdef PARAVANE_DEBUG
-
-// The list of locks that this CPU holds. acquire, before waiting, complains (BUG) if class is not below
-// all of them; note adds to the list. What was only tried can not deadlock and needs no acquire.
-void lock_order_acquire(enum lock_class class);
-void lock_order_note(enum lock_class class);
-void lock_order_release(enum lock_class class);
-
-// How many locks this CPU holds: 0 wherever it may go back to a guest or to sleep.
-unsigned lock_order_held(void);
-
-#else
-
-static inline void lock_order_acquire(enum lock_class class UNUSED) {}
-static inline void lock_order_note(enum lock_class class UNUSED) {}
-static inline void lock_order_release(enum lock_class class UNUSED) {}
-static inline unsigned lock_order_held(void)
-{
-    return 0;
-}
-
-#endif

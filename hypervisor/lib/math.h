@@ -8,8 +8,6 @@
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
-#define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
-
 // The position of the highest set bit; x is not 0.
 static inline unsigned log2_floor(uint64_t x)
 {
@@ -42,19 +40,9 @@ static inline uint64_t muldiv(uint64_t a, uint32_t b, uint32_t c)
     return ((high / c) << 32) + rest / c;
 }
 
-// Ticks to nanoseconds the way vcpu_time_info tells a guest to do it:
-// ((delta << shift) * mul_frac) >> 32, where a negative shift goes to the right.
-static inline uint64_t scale_delta(uint64_t delta, uint32_t mul_frac, int8_t shift)
-{
-    if (shift < 0)
-        delta >>= (unsigned)-shift;
-    else
-        delta <<= (unsigned)shift;
-    return mul_shift_right(delta, mul_frac, 32);
-}
-
-// The pair for a clock of hz ticks per second, with mul_frac in its upper half for precision. hz is
-// not 0.
+// What turns ticks into nanoseconds the way vcpu_time_info tells a guest to do it:
+// ((delta << shift) * mul_frac) >> 32, where a negative shift goes to the right; mul_frac in its
+// upper half for precision. hz is not 0.
 static inline void scale_from_hz(uint64_t hz, uint32_t *mul_frac, int8_t *shift)
 {
     int8_t s = 0;

@@ -4,8 +4,6 @@
 // one code, with the side as an index. Loops only, no recursion: ring 0's stacks are small.
 #include "lib/rbtree.h"
 
-#include "lib/assert.h"
-
 static bool is_red(const struct rb_node *node)
 {
     return node != NULL && node->is_red;
@@ -76,45 +74,30 @@ void rb_insert(struct rb_tree *tree, struct rb_node *node, rb_less_fn *less)
     struct rb_node **link = &tree->root;
     bool is_first = true;
 
-    ASSERT(!node->is_linked);
     while (*link != NULL) {
         parent = *link;
         unsigned side = !less(node, parent);
         is_first = is_first && side == 0;
         link = &parent->child[side];
     }
-    *node = (struct rb_node){ .parent = parent, .is_red = true, .is_linked = true };
+    *node = (struct rb_node){ .parent = parent, .is_red = true };
     *link = node;
     if (is_first)
         tree->first = node;
     insert_repair(tree, node);
 }
 
-// The last node in this direction.
-static struct rb_node *outermost(struct rb_node *node, unsigned side)
-{
-    while (node->child[side] != NULL)
-        node = node->child[side];
-    return node;
-}
-
-static struct rb_node *neighbour(const struct rb_node *node, unsigned side)
-{
-    if (node->child[side] != NULL)
-        return outermost(node->child[side], !side);
-    while (node->parent != NULL && side_of(node) == side)
-        node = node->parent;
-    return node->parent;
-}
-
 struct rb_node *rb_next(const struct rb_node *node)
 {
-    return neighbour(node, 1);
-}
+    struct rb_node *next = node->child[1];
 
-struct rb_node *rb_prev(const struct rb_node *node)
-{
-    return neighbour(node, 0);
+    while (next != NULL && next->child[0] != NULL)
+        next = next->child[0];
+    if (next != NULL)
+        return next;
+    while (node->parent != NULL && side_of(node) == 1)
+        node = node->parent;
+    return node->parent;
 }
 
 // The paths through parent's child at side lack one black node. Where recolouring the sibling only
@@ -160,7 +143,7 @@ static void swap_with_next(struct rb_tree *tree, struct rb_node *node, struct rb
 
     replace_child(tree, node, next);
     *next = (struct rb_node){ .parent = node->parent, .child = { node->child[0], node->child[1] },
-                              .is_red = node->is_red, .is_linked = true };
+                              .is_red = node->is_red };
     node->is_red = old_next.is_red;
     node->child[0] = NULL;
     node->child[1] = old_next.child[1];
@@ -179,7 +162,6 @@ static void swap_with_next(struct rb_tree *tree, struct rb_node *node, struct rb
 
 void rb_remove(struct rb_tree *tree, struct rb_node *node)
 {
-    ASSERT(node->is_linked);
     if (tree->first == node)
         tree->first = rb_next(node);
     if (node->child[0] != NULL && node->child[1] != NULL)
@@ -194,20 +176,4 @@ void rb_remove(struct rb_tree *tree, struct rb_node *node)
         child->is_red = false;
     else if (!node->is_red)
         remove_repair(tree, parent, side);
-    node->is_linked = false;
-}
-
-struct rb_node *rb_find_not_less(const struct rb_tree *tree, const struct rb_node *key,
-                                 rb_less_fn *less)
-{
-    struct rb_node *node = tree->root;
-    struct rb_node *found = NULL;
-
-    while (node != NULL) {
-        bool is_before = less(node, key);
-        if (!is_before)
-            found = node;
-        node = node->child[is_before];
-    }
-    return found;
 }

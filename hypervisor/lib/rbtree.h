@@ -14,7 +14,6 @@ struct rb_node {
     struct rb_node *parent;
     struct rb_node *child[2]; // 0: smaller, 1: not smaller
     bool is_red;
-    bool is_linked;
 };
 
 struct rb_tree {
@@ -22,27 +21,8 @@ struct rb_tree {
     struct rb_node *first;
 };
 
-#define RB_TREE_INIT { NULL, NULL }
-
 // Whether a comes before b: a strict order.
 typedef bool rb_less_fn(const struct rb_node *a, const struct rb_node *b);
-
-static inline void rb_tree_init(struct rb_tree *tree)
-{
-    tree->root = NULL;
-    tree->first = NULL;
-}
-
-static inline bool rb_is_empty(const struct rb_tree *tree)
-{
-    return tree->root == NULL;
-}
-
-// Whether the node is in a tree; zeroed memory is a node in none.
-static inline bool rb_is_linked(const struct rb_node *node)
-{
-    return node->is_linked;
-}
 
 // The least element, or NULL, in constant time.
 static inline struct rb_node *rb_first(const struct rb_tree *tree)
@@ -50,16 +30,12 @@ static inline struct rb_node *rb_first(const struct rb_tree *tree)
     return tree->first;
 }
 
-// O(log n) each. The node is in no tree before insert, and in this one before remove.
+// O(log n) each. The node is in no tree before insert, and in this one before remove. A tree of zeros
+// is empty.
 void rb_insert(struct rb_tree *tree, struct rb_node *node, rb_less_fn *less);
 void rb_remove(struct rb_tree *tree, struct rb_node *node);
 
-// The neighbour in order, or NULL.
+// The next in order, or NULL.
 struct rb_node *rb_next(const struct rb_node *node);
-struct rb_node *rb_prev(const struct rb_node *node);
-
-// The first element that is not before key, or NULL; key is a node inside a search template.
-struct rb_node *rb_find_not_less(const struct rb_tree *tree, const struct rb_node *key,
-                                 rb_less_fn *less);
 
 #define rb_entry(node, type, member) container_of(node, type, member)

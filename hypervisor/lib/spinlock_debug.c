@@ -15,66 +15,47 @@ static struct {
     unsigned count;
 } held_locks[MAX_CPUS];
 
-void lock_order_note(enum lock_class class)
-{
-    unsigned cpu = cpu_id();
-    unsigned count = READ_ONCE(held_locks[cpu].count);
-
-    BUG_ON(count >= MAX_HELD_LOCKS);
-    WRITE_ONCE(held_locks[cpu].class[count], (uint8_t)class);
-    WRITE_ONCE(held_locks[cpu].count, count + 1);
-}
-
-void lock_order_acquire(enum lock_class class)
-{
-    unsigned cpu = cpu_id();
-
-    for (unsigned i = 0; i < held_locks[cpu].count; i++)
-        BUG_ON(held_locks[cpu].class[i] >= class);
-}
-
-// The latest of this class; locks may be released in any order.
-void lock_order_release(enum lock_class class)
-{
-    unsigned cpu = cpu_id();
-    unsigned count = READ_ONCE(held_locks[cpu].count);
-    unsigned i = count;
-
-    while (i > 0 && held_locks[cpu].class[i - 1] != class)
-        i--;
-    BUG_ON(i == 0);
-    for (; i < count; i++)
-        WRITE_ONCE(held_locks[cpu].class[i - 1], held_locks[cpu].class[i]);
-    WRITE_ONCE(held_locks[cpu].count, count - 1);
-}
-
-unsigned lock_order_held(void)
-{
-    return READ_ONCE(held_locks[cpu_id()].count);
-}
-
 bool spin_debug_is_mine(const struct spinlock *lock)
 {
     return spin_is_locked(lock) && READ_ONCE(lock->owner) == cpu_id() + 1;
 }
 
+// What was only tried can not deadlock and needs no check.
 void spin_debug_check(struct spinlock *lock)
 {
+    unsigned cpu = cpu_id();
+
     BUG_ON(spin_debug_is_mine(lock));
-    lock_order_acquire(lock->class);
+    for (unsigned i = 0; i < held_locks[cpu].count; i++)
+        BUG_ON(held_locks[cpu].class[i] >= lock->class);
 }
 
 void spin_debug_locked(struct spinlock *lock)
 {
-    WRITE_ONCE(lock->owner, cpu_id() + 1);
-    lock_order_note(lock->class);
+    unsigned cpu = cpu_id();
+    unsigned count = READ_ONCE(held_locks[cpu].count);
+
+    BUG_ON(count >= MAX_HELD_LOCKS);
+    WRITE_ONCE(lock->owner, cpu + 1);
+    WRITE_ONCE(held_locks[cpu].class[count], (uint8_t)lock->class);
+    WRITE_ONCE(held_locks[cpu].count, count + 1);
 }
 
+// Forget the latest of this class; locks may be released in any order.
 void spin_debug_unlock(struct spinlock *lock)
 {
+    unsigned cpu = cpu_id();
+    unsigned count = READ_ONCE(held_locks[cpu].count);
+    unsigned i = count;
+
     BUG_ON(!spin_debug_is_mine(lock));
     WRITE_ONCE(lock->owner, 0);
-    lock_order_release(lock->class);
+    while (i > 0 && held_locks[cpu].class[i - 1] != lock->class)
+        i--;
+    BUG_ON(i == 0);
+    for (; i < count; i++)
+        WRITE_ONCE(held_locks[cpu].class[i - 1], held_locks[cpu].class[i]);
+    WRITE_ONCE(held_locks[cpu].count, count - 1);
 }
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The inline libraries: compiler.h's macros, types.h, list.h, bitmap.h, cpumask.h, atomic.h, math.h.
+// The inline libraries: compiler.h's macros, types.h, bitmap.h, cpumask.h, atomic.h, math.h.
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,6 @@
 #include "lib/bitmap.h"
 #include "lib/compiler.h"
 #include "lib/cpumask.h"
-#include "lib/list.h"
 #include "lib/math.h"
 #include "lib/types.h"
 #include "unit_main.h"
@@ -49,52 +48,6 @@ static void frames(void)
     CU_ASSERT_EQUAL(PAGE_MASK, UINT64_C(0xfffffffffffff000));
 }
 
-struct element {
-    int value;
-    struct list node;
-};
-
-static int sum_in_order(const struct list *head)
-{
-    int digits = 0;
-
-    list_for_each_entry(e, head, struct element, node)
-        digits = digits * 10 + e->value;
-    return digits;
-}
-
-static void lists(void)
-{
-    LIST_HEAD(head);
-    LIST_HEAD(other);
-    struct element elements[5];
-
-    CU_ASSERT(list_is_empty(&head));
-    for (int i = 0; i < 5; i++) {
-        elements[i].value = i + 1;
-        list_init(&elements[i].node);
-        list_add_tail(i < 3 ? &head : &other, &elements[i].node);
-    }
-    CU_ASSERT_EQUAL(sum_in_order(&head), 123);
-    list_splice_tail(&head, &other);
-    CU_ASSERT(list_is_empty(&other));
-    list_splice_tail(&head, &other);
-    CU_ASSERT_EQUAL(sum_in_order(&head), 12345);
-    list_for_each_entry_safe(e, &head, struct element, node) {
-        if (e->value % 2 == 0)
-            list_remove(&e->node);
-    }
-    CU_ASSERT_EQUAL(sum_in_order(&head), 135);
-    list_remove(&elements[1].node);
-    list_add(&head, &elements[1].node);
-    CU_ASSERT_EQUAL(sum_in_order(&head), 2135);
-    CU_ASSERT_EQUAL(list_first(&head, struct element, node)->value, 2);
-    CU_ASSERT_EQUAL(list_last(&head, struct element, node)->value, 5);
-    list_for_each_safe(node, &head)
-        list_remove(node);
-    CU_ASSERT(list_is_empty(&head));
-}
-
 // Against an array of bool, at sizes that do and do not fill words.
 static void bitmaps(void)
 {
@@ -105,8 +58,7 @@ static void bitmaps(void)
         size_t bits = sizes[s];
         DECLARE_BITMAP(map, 256);
         bool model[256] = { false };
-        memset(map, 0xff, sizeof(map));
-        bitmap_zero(map, bits);
+        memset(map, 0, sizeof(map));
         for (unsigned step = 0; step < 500; step++) {
             size_t bit = (size_t)rand() % bits;
             bool was = model[bit];
@@ -116,17 +68,13 @@ static void bitmaps(void)
                                            : bitmap_test_and_clear_atomic(map, bit), was);
             model[bit] ? bitmap_set(map, bit) : bitmap_clear(map, bit);
             size_t start = (size_t)rand() % (bits + 2);
-            size_t one = start, zero = start, weight = 0;
+            size_t one = start, zero = start;
             while (one < bits && !model[one])
                 one++;
             while (zero < bits && model[zero])
                 zero++;
-            for (size_t i = 0; i < bits; i++)
-                weight += model[i];
             CU_ASSERT_EQUAL(bitmap_find_next(map, bits, start), MIN(one, bits));
             CU_ASSERT_EQUAL(bitmap_find_next_zero(map, bits, start), MIN(zero, bits));
-            CU_ASSERT_EQUAL(bitmap_weight(map, bits), weight);
-            CU_ASSERT_EQUAL(bitmap_is_empty(map, bits), weight == 0);
             CU_ASSERT_EQUAL(bitmap_test(map, bit), model[bit]);
         }
     }
@@ -136,10 +84,9 @@ static void bits_beyond_the_end(void)
 {
     uint64_t map[1] = { ~UINT64_C(0) << 10 };
 
-    CU_ASSERT_EQUAL(bitmap_find_first(map, 10), 10);
-    CU_ASSERT_EQUAL(bitmap_weight(map, 10), 0);
+    CU_ASSERT_EQUAL(bitmap_find_next(map, 10, 0), 10);
     map[0] = (UINT64_C(1) << 10) - 1;
-    CU_ASSERT_EQUAL(bitmap_find_first_zero(map, 10), 10);
+    CU_ASSERT_EQUAL(bitmap_find_next_zero(map, 10, 0), 10);
 }
 
 static void cpumasks(void)
@@ -154,9 +101,8 @@ static void cpumasks(void)
     CU_ASSERT_EQUAL(cpumask_weight(&a), 70);
     cpumask_and(&c, &a, &b);
     CU_ASSERT_EQUAL(cpumask_weight(&c), 2);
-    cpumask_or(&c, &a, &b);
-    CU_ASSERT_EQUAL(cpumask_weight(&c), 71);
-    cpumask_andnot(&c, &b, &a);
+    cpumask_zero(&c);
+    cpumask_set(&c, 255);
     CU_ASSERT_EQUAL(cpumask_first(&c), 255);
     CU_ASSERT_FALSE(cpumask_intersects(&c, &a));
     CU_ASSERT(cpumask_intersects(&b, &a));
@@ -165,10 +111,8 @@ static void cpumasks(void)
         sum += cpu;
     CU_ASSERT_EQUAL(sum, 69 + 255);
     CU_ASSERT_EQUAL(cpumask_next(&b, 255), MAX_CPUS);
-    cpumask_copy(&c, &b);
-    CU_ASSERT(cpumask_equal(&b, &c));
+    c = b;
     CU_ASSERT(cpumask_test_and_clear_atomic(&c, 69));
-    CU_ASSERT_FALSE(cpumask_equal(&b, &c));
     CU_ASSERT(cpumask_test(&c, 255) && !cpumask_test(&c, 69));
     cpumask_zero(&c);
     CU_ASSERT(cpumask_is_empty(&c));
@@ -178,7 +122,7 @@ static void atomics(void)
 {
     uint64_t x = 5;
     uint8_t byte = 0x0f;
-    uint16_t half = 0xffff;
+    uint16_t half = 0xff0f;
     uint32_t word = 1;
     uint64_t expected = 7;
 
@@ -189,11 +133,9 @@ static void atomics(void)
     CU_ASSERT_EQUAL(expected, 6);
     CU_ASSERT(try_cmpxchg64(&x, &expected, 1));
     CU_ASSERT_EQUAL(xchg8(&byte, 1), 0x0f);
-    CU_ASSERT_EQUAL(fetch_or8(&byte, 0xf0), 1);
-    CU_ASSERT_EQUAL(fetch_and8(&byte, 0x3f), 0xf1);
-    CU_ASSERT_EQUAL(byte, 0x31);
-    CU_ASSERT_EQUAL(fetch_add16(&half, 2), 0xffff);
-    CU_ASSERT_EQUAL(half, 1);
+    CU_ASSERT_EQUAL(byte, 1);
+    CU_ASSERT_EQUAL(fetch_and16(&half, 0x0fff), 0xff0f);
+    CU_ASSERT_EQUAL(half, 0x0f0f);
     CU_ASSERT_EQUAL(fetch_sub32(&word, 3), 1);
     CU_ASSERT_EQUAL(add_fetch32(&word, 1), UINT32_MAX);
     store_release(&word, 4u);
@@ -232,6 +174,13 @@ static void products(void)
     }
 }
 
+// As a guest is told to do it.
+static uint64_t scale_delta(uint64_t delta, uint32_t mul_frac, int8_t shift)
+{
+    delta = shift < 0 ? delta >> -shift : delta << shift;
+    return (uint64_t)((unsigned __int128)delta * mul_frac >> 32);
+}
+
 // Tick counts of a day at many clock rates come out right to a nanosecond per second and clock.
 static void clock_scales(void)
 {
@@ -248,14 +197,11 @@ static void clock_scales(void)
         ns = scale_delta(rates[i] * 3600, mul, shift);
         CU_ASSERT(ns <= 3600 * (NS_PER_SECOND + 1) && ns >= 3600 * (NS_PER_SECOND - 2));
     }
-    CU_ASSERT_EQUAL(scale_delta(100, 0x80000000u, 1), 100);
-    CU_ASSERT_EQUAL(scale_delta(100, 0x80000000u, -2), 12);
-    CU_ASSERT_EQUAL(scale_delta(UINT64_MAX, UINT32_MAX, 0), UINT64_MAX - (UINT64_MAX >> 32) - 1);
 }
 
 static const struct unit_test tests[] = {
     { "macros", macros },         { "frames", frames },
-    { "lists", lists },           { "bitmaps", bitmaps },
+    { "bitmaps", bitmaps },
     { "bits_beyond_the_end", bits_beyond_the_end },
     { "cpumasks", cpumasks },     { "atomics", atomics },
     { "logarithms", logarithms }, { "products", products },
