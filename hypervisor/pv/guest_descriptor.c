@@ -33,6 +33,13 @@
 #define LDT_SLOT          16u             /* first LDT entry in window_l1 */
 #define LOCK_TRIES        10000u
 
+/*
+ * Not global: another CPU that ran the vCPU before keeps what it cached of the window, until its next
+ * CR3 load; the flush before a frame changes its type spares global entries.
+ */
+#define WINDOW_RW         (MAP_RW & ~PTE_GLOBAL)
+#define WINDOW_RO         (MAP_RO & ~PTE_GLOBAL)
+
 static DECLARE_BITMAP(windows_used, DESC_WINDOW_SLOTS);
 static uint64_t no_descriptors[DESCS_PER_PAGE] ALIGNED(4096);
 
@@ -70,7 +77,7 @@ int pv_window_create(struct pv_vcpu *v)
         return -XEN_ENOMEM;
     }
     for (unsigned i = 0; i < LDT_SLOT; i++)
-        v->window_l1[i] = pte_make(no_descriptors_mfn(), MAP_RO);
+        v->window_l1[i] = pte_make(no_descriptors_mfn(), WINDOW_RO);
     return 0;
 }
 
@@ -84,7 +91,7 @@ void pv_window_destroy(struct pv_vcpu *v)
 
 void pv_window_set_cpu(struct pv_vcpu *v, unsigned cpu)
 {
-    v->window_l1[FIRST_RESERVED_GDT_PAGE] = pte_make(descriptor_page_mfn(cpu), MAP_RW);
+    v->window_l1[FIRST_RESERVED_GDT_PAGE] = pte_make(descriptor_page_mfn(cpu), WINDOW_RW);
     v->window_cpu = cpu;
 }
 
@@ -152,7 +159,7 @@ void pv_gdt_drop(struct pv_vcpu *v)
         if (!f)
             continue;
         v->gdt_frame[i] = NULL;
-        window_put(v, i, pte_make(no_descriptors_mfn(), MAP_RO));
+        window_put(v, i, pte_make(no_descriptors_mfn(), WINDOW_RO));
         descriptor_frame_put(v, f);
     }
     v->gdt_entries = 0;
@@ -167,7 +174,7 @@ static void gdt_commit(struct pv_vcpu *v, struct frame *const *frames, unsigned 
     pv_gdt_drop(v);
     for (unsigned i = 0; i < nr; i++) {
         v->gdt_frame[i] = frames[i];
-        window_put(v, i, pte_make(frame_mfn(frames[i]), MAP_RW));
+        window_put(v, i, pte_make(frame_mfn(frames[i]), WINDOW_RW));
     }
     v->gdt_entries = entries;
     spin_unlock(lock);
@@ -257,7 +264,7 @@ static bool ldt_map(struct pv_vcpu *v, unsigned page)
     if (!f)
         return false;
     v->ldt_frame[page] = f;
-    v->window_l1[LDT_SLOT + page] = pte_make(frame_mfn(f), MAP_RW);
+    v->window_l1[LDT_SLOT + page] = pte_make(frame_mfn(f), WINDOW_RW);
     return true;
 }
 
