@@ -49,11 +49,21 @@ struct grant_table {
     struct grant_maptrack **maps;        /* in pages */
 };
 
+/* One side of a copy: a frame that is held, with the pin of its grant if it came by one. */
+struct grant_side {
+    struct domain *d;                    /* whose frame, referenced; NULL: nothing is held */
+    mfn_t frame;
+    uint64_t name;                       /* as the operation had it: a grant's number, or a frame's */
+    domid_t domid;
+    bool is_grant;
+    bool readonly;
+};
+
 /* One list of operations, by the current vCPU. */
 struct grant_batch {
-    struct vcpu *v;
     struct domain *d;
     struct domain *far;                  /* whom the last operation named: referenced; NULL: nobody yet */
+    struct grant_side source, dest;      /* of the last copy: the next one often goes on there */
     unsigned nr_unmapped;                /* whose pins go after the TLB flush */
     struct grant_maptrack unmapped[UNMAP_GROUP];
 };
@@ -70,7 +80,8 @@ void grant_map_ref(struct grant_batch *b, void *arg);
 void grant_unmap_ref(struct grant_batch *b, void *arg);
 void grant_unmap_and_replace(struct grant_batch *b, void *arg);
 void grant_copy(struct grant_batch *b, void *arg);
-/* Flush TLBs and drop the pins of what was unmapped. */
+/* At a list's end: let go of the last copy's frames; flush TLBs and drop the pins of what was unmapped. */
+void grant_copy_finish(struct grant_batch *b);
 void grant_unmap_finish(struct grant_batch *b);
 
 int grant_maps_create(struct grant_table *gt, unsigned max_frames);

@@ -282,10 +282,17 @@ static int run_list(const struct grant_list_op *op, struct grant_batch *b, uint6
 static long do_list(uint64_t cmd, uint64_t arg, uint64_t count)
 {
     const struct grant_list_op *op = &list_ops[cmd];
-    struct grant_batch b = { .v = current_vcpu(), .d = current_domain(), .nr_unmapped = 0 };
+    struct grant_batch b;
     uint64_t done;
-    int rc = run_list(op, &b, arg, count, &done);
+    int rc;
 
+    b.d = current_domain();
+    b.far = NULL;
+    b.source = (struct grant_side){ .readonly = true };
+    b.dest = (struct grant_side){ .readonly = false };
+    b.nr_unmapped = 0;
+    rc = run_list(op, &b, arg, count, &done);
+    grant_copy_finish(&b);
     grant_unmap_finish(&b);
     if (b.far)
         domain_put(b.far);

@@ -4,8 +4,8 @@
 
 #include "core/guest_copy.h"
 #include "core/preempt.h"
+#include "cpu/guest_word.h"
 #include "cpu/percpu.h"
-#include "lib/string.h"
 
 /* Arguments to be called with again: noted by a handler, used right after it returns, on the same CPU. */
 struct restart { uint64_t args[5]; };
@@ -50,36 +50,44 @@ long subop_dispatch(const struct subop *table, unsigned rows, uint64_t cmd, uint
 
 /* --- Multicall ------------------------------------------------------------------------------------------------- */
 
+#define FORBIDDEN_IN_LIST (UINT64_C(1) << __HYPERVISOR_multicall | UINT64_C(1) << __HYPERVISOR_iret)
+
 /* A list in a list, and what leaves the context that the list belongs to, have no place in one. */
 static bool multicall_allows(uint64_t op)
 {
-    return op < NR_HYPERCALLS && op != __HYPERVISOR_multicall && op != __HYPERVISOR_iret;
+    return op < NR_HYPERCALLS && !(FORBIDDEN_IN_LIST >> op & 1);
 }
 
-/* The entry that restarts is written back with the arguments to go on with; the list goes on from there. */
-long do_multicall(uint64_t calls, uint64_t nr, uint64_t a3, uint64_t a4, uint64_t a5)
+#define CALLS_PER_LOOK 8u
+
+/* The entry at `at` restarts: it is written back with the arguments to go on with, and the list goes on from there. */
+static NOINLINE long restart_list(uint64_t at, uint64_t nr)
+{
+    const struct restart *r = &this_cpu(restart);
+
+    if (copy_to_guest(at + offsetof(struct multicall_entry, args), r->args, sizeof(r->args)))
+        return -XEN_EFAULT;
+    return hypercall_restart(at, nr, 0, 0, 0);
+}
+
+long do_multicall(uint64_t at, uint64_t nr, uint64_t a3, uint64_t a4, uint64_t a5)
 {
     (void)a3, (void)a4, (void)a5;
-    for (uint64_t i = 0; i < nr; i++) {
+    for (; nr; at += sizeof(struct multicall_entry)) {
         struct multicall_entry call;
-        uint64_t at = calls + i * sizeof(call);
         long rc;
 
-        if (copy_from_guest(&call, at, sizeof(call)))
+        if (!guest_range_ok(at, sizeof(call)) || !guest_load_call(&call, at))
             return -XEN_EFAULT;
         rc = -XEN_ENOSYS;
         if (multicall_allows(call.op))
             rc = hypercall_table[call.op](call.args[0], call.args[1], call.args[2], call.args[3], call.args[4]);
-        if (rc == HYPERCALL_RESTART) {
-            memcpy(call.args, this_cpu(restart).args, sizeof(this_cpu(restart).args));
-            if (copy_to_guest(at, &call, sizeof(call)))
-                return -XEN_EFAULT;
-            return hypercall_restart(at, nr - i, 0, 0, 0);
-        }
-        if (copy_to_guest(at + offsetof(struct multicall_entry, result), &rc, sizeof(rc)))
+        if (unlikely(rc == HYPERCALL_RESTART))
+            return restart_list(at, nr);
+        if (!guest_store_word(at + offsetof(struct multicall_entry, result), (uint64_t)rc))
             return -XEN_EFAULT;
-        if (i + 1 < nr && preempt_wanted())
-            return hypercall_restart(at + sizeof(call), nr - i - 1, 0, 0, 0);
+        if (--nr % CALLS_PER_LOOK == 0 && nr && preempt_wanted())
+            return hypercall_restart(at + sizeof(call), nr, 0, 0, 0);
     }
     return 0;
 }

@@ -51,14 +51,11 @@ static long put_platform_parameters(uint64_t arg)
     return copy_to_guest(arg, &virt_start, sizeof(virt_start));
 }
 
-long do_xen_version(uint64_t cmd, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
+static NOINLINE long tell(uint32_t cmd, uint64_t arg)
 {
     struct domain *d = current_domain();
 
-    (void)a3, (void)a4, (void)a5;
-    switch ((uint32_t)cmd) {
-    case XENVER_version:
-        return ABI_MAJOR << 16 | ABI_MINOR;
+    switch (cmd) {
     case XENVER_extraversion:
         return put_text(arg, EXTRAVERSION, 16);
     case XENVER_compile_info:
@@ -82,6 +79,12 @@ long do_xen_version(uint64_t cmd, uint64_t arg, uint64_t a3, uint64_t a4, uint64
     default:
         return -XEN_ENOSYS;
     }
+}
+
+/* XENVER_version first: kernels issue it to have their pending events delivered. */
+long do_xen_version(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+{
+    return (uint32_t)cmd == XENVER_version ? ABI_MAJOR << 16 | ABI_MINOR : tell((uint32_t)cmd, arg);
 }
 
 #define ASSISTS (1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_4gb_segments_notify |                          \

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Guest memory word by word, for paths too short for the copy routines: each access is one instruction with a fault
+ * caught. The caller has checked addresses against our hole. Host tests have a fake of this header.
+ */
+#pragma once
+#include "cpu/asm_macros.h"
+#include "lib/compiler.h"
+#include "lib/types.h"
+#include "public/xen.h"
+
+/* False if the guest's page is not there, or not writable. */
+static ALWAYS_INLINE bool guest_store_word(uint64_t to, uint64_t value)
+{
+    __asm__ goto(ALLOW_GUEST_ACCESS
+                 "1: movq %[value], (%[to])\n"
+                 FORBID_GUEST_ACCESS
+                 EXTABLE("1b", "%l[fault]")
+                 : : [to] "r"(to), [value] "r"(value) : "memory" : fault);
+    return true;
+fault:
+    __asm__ volatile(FORBID_GUEST_ACCESS : : : "memory");
+    return false;
+}
+
+/* What a multicall's entry calls: op and five arguments, once each. */
+static ALWAYS_INLINE bool guest_load_call(struct multicall_entry *call, uint64_t from)
+{
+    uint64_t op, a0, a1, a2, a3, a4;
+
+    _Static_assert(offsetof(struct multicall_entry, args) == 16, "after op and result");
+    __asm__ goto(ALLOW_GUEST_ACCESS
+                 "1: movq (%[from]), %[op]\n"
+                 "2: movq 16(%[from]), %[a0]\n"
+                 "3: movq 24(%[from]), %[a1]\n"
+                 "4: movq 32(%[from]), %[a2]\n"
+                 "5: movq 40(%[from]), %[a3]\n"
+                 "6: movq 48(%[from]), %[a4]\n"
+                 FORBID_GUEST_ACCESS
+                 EXTABLE("1b", "%l[fault]") EXTABLE("2b", "%l[fault]") EXTABLE("3b", "%l[fault]")
+                 EXTABLE("4b", "%l[fault]") EXTABLE("5b", "%l[fault]") EXTABLE("6b", "%l[fault]")
+                 : [op] "=&r"(op), [a0] "=&r"(a0), [a1] "=&r"(a1), [a2] "=&r"(a2), [a3] "=&r"(a3), [a4] "=&r"(a4)
+                 : [from] "r"(from) : "memory" : fault);
+    call->op = op;
+    call->args[0] = a0;
+    call->args[1] = a1;
+    call->args[2] = a2;
+    call->args[3] = a3;
+    call->args[4] = a4;
+    return true;
+fault:
+    __asm__ volatile(FORBID_GUEST_ACCESS : : : "memory");
+    return false;
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// Host stand-in for guest memory word by word: by way of the test's own guest_copy_raw().
+#pragma once
+
+#include "core/guest_copy.h"
+#include "public/xen.h"
+
+static inline bool guest_store_word(uint64_t to, uint64_t value)
+{
+    return !guest_copy_raw((void *)(uintptr_t)to, &value, sizeof(value));
+}
+
+static inline bool guest_load_call(struct multicall_entry *call, uint64_t from)
+{
+    return !guest_copy_raw(call, (const void *)(uintptr_t)from, sizeof(*call));
+}
