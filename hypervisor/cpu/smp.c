@@ -65,10 +65,19 @@ static void send_to_others(const struct cpumask *cpus, unsigned vector)
     }
 }
 
+/*
+ * With interrupts off while the lock is held: a handler on top of it may want locks that others
+ * hold while they wait for this one. Nobody calls us meanwhile, so there is nothing to answer.
+ */
 static void call_others(const struct cpumask *others, void (*fn)(void *), void *arg)
 {
-    while (!spin_trylock(&call_lock))
+    unsigned long flags = irq_save();
+
+    while (!spin_trylock(&call_lock)) {
+        irq_restore(flags);
         smp_relax();
+        (void)irq_save();
+    }
     call.fn = fn;
     call.arg = arg;
     store_release(&call.left, cpumask_weight(others));
@@ -76,8 +85,9 @@ static void call_others(const struct cpumask *others, void (*fn)(void *), void *
         store_release(&call.asked.bits[i], others->bits[i]);    /* from here on they may run it */
     send_to_others(others, VECTOR_CALL);
     while (load_acquire(&call.left))
-        smp_relax();
+        cpu_relax();
     spin_unlock(&call_lock);
+    irq_restore(flags);
 }
 
 /* `cpus` without those that are not there and without this one; true if this one is in it. */
