@@ -222,14 +222,14 @@ static int find_port(struct domain *d, struct evtchn **out)
     return -XEN_ENOSPC;
 }
 
-/* Bind a port that find_port() gave, to notify `vcpu`; what `chn->u` says is set by the caller before. */
+/*
+ * Bind a port that find_port() gave, to notify `vcpu`; what `chn->u` says is set by the caller before. Senders that have
+ * its lock now find it closed, or all of it: so we need not have the lock.
+ */
 static void open_port(struct domain *d, struct evtchn *chn, unsigned state, unsigned vcpu)
 {
-    unsigned long flags = spin_lock_irqsave(&chn->lock);
-
     chn->vcpu = (uint16_t)vcpu;
-    chn->state = (uint8_t)state;
-    spin_unlock_irqrestore(&chn->lock, flags);
+    store_release(&chn->state, (uint8_t)state);
     d->evtchn.nr_used++;
 }
 
@@ -271,18 +271,16 @@ static void unbind_virq(struct domain *d, const struct evtchn *chn)
 }
 
 /*
- * Take the event lock of d, and of the far end's domain if `port` has one. The far end can not go away while our lock is
+ * Take the event lock of d, and of the far end's domain if its port `chn` has one. The far end can not go away while our lock is
  * held, and may be another one each time: so the second lock is only tried, and all done again if that fails.
  */
-static struct domain *lock_both_ends(struct domain *d, uint32_t port)
+static struct domain *lock_both_ends(struct domain *d, const struct evtchn *chn)
 {
     for (;;) {
-        struct evtchn *chn;
         struct domain *far;
 
         spin_lock(&d->evtchn.lock);
-        chn = evtchn_lookup(d, port);
-        far = chn && chn->state == EVTCHNSTAT_interdomain ? chn->u.remote.domain : d;
+        far = chn->state == EVTCHNSTAT_interdomain ? chn->u.remote.domain : d;
         if (far == d || spin_trylock(&far->evtchn.lock))
             return far;
         spin_unlock(&d->evtchn.lock);
@@ -290,13 +288,16 @@ static struct domain *lock_both_ends(struct domain *d, uint32_t port)
     }
 }
 
-static int evtchn_close(struct domain *d, uint32_t port)
+static NOINLINE int evtchn_close(struct domain *d, uint32_t port)
 {
-    struct domain *far = lock_both_ends(d, port);
     struct evtchn *chn = evtchn_lookup(d, port);
+    struct domain *far;
     int rc = 0;
 
-    if (!chn || chn->state == EVTCHNSTAT_closed || chn->state == PORT_RESERVED) {
+    if (!chn)
+        return -XEN_EINVAL;
+    far = lock_both_ends(d, chn);
+    if (chn->state == EVTCHNSTAT_closed || chn->state == PORT_RESERVED) {
         rc = -XEN_EINVAL;
     }
     else {
@@ -375,19 +376,32 @@ void evtchn_vcpu_destroy(struct vcpu *v)
 
 /* ---- hypercall: binding ---- */
 
-/* Whom an operation acts on: oneself, or for the control domain anybody. The caller drops the reference. */
+/*
+ * Whom an operation acts on: oneself, or for the control domain anybody. untarget() follows; the current domain needs no
+ * reference to stay.
+ */
 static int target_domain(struct vcpu *v, domid_t id, struct domain **out)
 {
-    struct domain *d = domain_get_by_id(id);
+    struct domain *d;
 
+    *out = v->domain;
+    if (likely(id == DOMID_SELF || id == v->domain->id))
+        return 0;
+    d = domain_get_by_id(id);
     if (!d)
         return -XEN_ESRCH;
-    if (d != v->domain && !v->domain->is_control) {
+    if (!v->domain->is_control) {
         domain_put(d);
         return -XEN_EPERM;
     }
     *out = d;
     return 0;
+}
+
+static void untarget(const struct vcpu *v, struct domain *d)
+{
+    if (unlikely(d != v->domain))
+        domain_put(d);
 }
 
 static domid_t resolve_self(const struct vcpu *v, domid_t id)
@@ -412,7 +426,7 @@ static int op_alloc_unbound(struct vcpu *v, void *arg)
         op->port = chn->port;
     }
     spin_unlock(&d->evtchn.lock);
-    domain_put(d);
+    untarget(v, d);
     return rc;
 }
 
@@ -527,11 +541,6 @@ static int op_bind_pirq(struct vcpu *v, void *arg)
 
 /* ---- hypercall: the rest ---- */
 
-static int op_close(struct vcpu *v, void *arg)
-{
-    return evtchn_close(v->domain, ((const struct evtchn_close *)arg)->port);
-}
-
 static void describe(const struct evtchn *chn, struct evtchn_status *op)
 {
     memset(&op->u, 0, sizeof(op->u));
@@ -566,7 +575,7 @@ static int op_status(struct vcpu *v, void *arg)
     if (chn)
         describe(chn, op);
     spin_unlock(&d->evtchn.lock);
-    domain_put(d);
+    untarget(v, d);
     return chn ? 0 : -XEN_EINVAL;
 }
 
@@ -641,7 +650,7 @@ static int op_reset(struct vcpu *v, void *arg)
             evtchn_fifo_destroy(d);
         spin_unlock(&d->evtchn.lock);
     }
-    domain_put(d);
+    untarget(v, d);
     return rc;
 }
 
@@ -718,10 +727,10 @@ static void close_untold(struct vcpu *v, domid_t id, uint32_t port)
     if (target_domain(v, id, &d))
         return;
     (void)evtchn_close(d, port);
-    domain_put(d);
+    untarget(v, d);
 }
 
-static long do_opening(uint64_t cmd, uint64_t arg)
+static NOINLINE long do_opening(uint64_t cmd, uint64_t arg)
 {
     const struct opening_op *op = &opening_ops[cmd];
     struct vcpu *v = current_vcpu();
@@ -746,7 +755,6 @@ static long do_opening(uint64_t cmd, uint64_t arg)
 #define IN_OUT(name)  { op_##name, sizeof(struct evtchn_##name), SUBOP_IN | SUBOP_OUT }
 
 static const struct subop other_ops[] = {
-    [EVTCHNOP_close] = IN(close),
     [EVTCHNOP_status] = IN_OUT(status),
     [EVTCHNOP_bind_vcpu] = IN(bind_vcpu),
     [EVTCHNOP_unmask] = IN(unmask),
@@ -756,19 +764,26 @@ static const struct subop other_ops[] = {
     [EVTCHNOP_set_priority] = IN(set_priority),
 };
 
-/* Sending comes first: it is what guests do all day. */
+static NOINLINE long do_other(uint64_t cmd, uint64_t arg)
+{
+    long rc = subop_dispatch(other_ops, ARRAY_SIZE(other_ops), cmd, arg);
+
+    return rc == -XEN_ERESTART ? hypercall_restart(cmd, arg, 0, 0, 0) : rc;
+}
+
+/* Sending comes first: it is what guests do all day. Like closing it takes nothing but a port. */
 long do_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
-    struct evtchn_send send;
-    long rc;
+    evtchn_port_t port;
 
-    if (likely(cmd == EVTCHNOP_send)) {
-        if (unlikely(copy_from_guest(&send, arg, sizeof(send))))
+    if (cmd == EVTCHNOP_send || cmd == EVTCHNOP_close) {
+        if (unlikely(copy_from_guest(&port, arg, sizeof(port))))
             return -XEN_EFAULT;
-        return evtchn_send(current_domain(), send.port);
+        return likely(cmd == EVTCHNOP_send) ? evtchn_send(current_domain(), port) : evtchn_close(current_domain(), port);
     }
     if (cmd < ARRAY_SIZE(opening_ops) && opening_ops[cmd].handler)
         return do_opening(cmd, arg);
-    rc = subop_dispatch(other_ops, ARRAY_SIZE(other_ops), cmd, arg);
-    return rc == -XEN_ERESTART ? hypercall_restart(cmd, arg, 0, 0, 0) : rc;
+    return do_other(cmd, arg);
 }
+_Static_assert(sizeof(struct evtchn_send) == sizeof(evtchn_port_t) && sizeof(struct evtchn_close) == sizeof(evtchn_port_t),
+               "both arguments are a port");
