@@ -20,13 +20,23 @@ static void mark_selector(struct domain *d, struct evtchn *chn)
 }
 
 /* A port is delivered once: while its bit is set, whoever set it has told the guest, or unmasking will. */
+static NOINLINE void tell(struct domain *d, struct evtchn *chn)
+{
+    mark_selector(d, chn);
+    evtchn_check_pollers(d, chn->port);
+}
+
 static void event_2l_set_pending(struct domain *d, struct evtchn *chn)
 {
-    if (bitmap_test_and_set_atomic(d->shared_info->evtchn_pending, chn->port))
+    struct shared_info *shared = d->shared_info;
+    uint32_t port = chn->port;
+
+    if (bitmap_test_and_set_atomic(shared->evtchn_pending, port))
         return;
-    if (!bitmap_test(d->shared_info->evtchn_mask, chn->port))
-        mark_selector(d, chn);
-    evtchn_check_pollers(d, chn->port);
+    if (bitmap_test(shared->evtchn_mask, port))
+        evtchn_check_pollers(d, port);
+    else
+        tell(d, chn);
 }
 
 static void event_2l_clear_pending(struct domain *d, struct evtchn *chn)

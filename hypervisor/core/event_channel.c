@@ -14,6 +14,7 @@
 #include "core/hypercall.h"
 #include "core/irq_guest.h"
 #include "core/preempt.h"
+#include "cpu/guest_word.h"
 #include "cpu/percpu.h"
 #include "lib/assert.h"
 #include "lib/string.h"
@@ -43,22 +44,24 @@ static void deliver(struct domain *d, struct evtchn *chn)
     load_acquire(&d->evtchn.ops)->set_pending(d, chn);
 }
 
+/* From a hypercall: interrupts are on, and need not be asked for. */
 static int evtchn_send(struct domain *d, uint32_t port)
 {
     struct evtchn *chn = evtchn_lookup(d, port);
-    unsigned long flags;
     int rc = 0;
 
     if (unlikely(!chn))
         return -XEN_EINVAL;
-    flags = spin_lock_irqsave(&chn->lock);
+    irq_disable();
+    spin_lock(&chn->lock);
     if (likely(chn->state == EVTCHNSTAT_interdomain))
         deliver(chn->u.remote.domain, chn->u.remote.peer);
     else if (chn->state == EVTCHNSTAT_ipi)
         deliver(d, chn);
     else if (chn->state != EVTCHNSTAT_unbound)
         rc = -XEN_EINVAL;
-    spin_unlock_irqrestore(&chn->lock, flags);
+    spin_unlock(&chn->lock);
+    irq_enable();
     return rc;
 }
 
@@ -777,7 +780,7 @@ long do_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_
     evtchn_port_t port;
 
     if (cmd == EVTCHNOP_send || cmd == EVTCHNOP_close) {
-        if (unlikely(copy_from_guest(&port, arg, sizeof(port))))
+        if (unlikely(!guest_range_ok(arg, sizeof(port)) || !guest_load_u32(&port, arg)))
             return -XEN_EFAULT;
         return likely(cmd == EVTCHNOP_send) ? evtchn_send(current_domain(), port) : evtchn_close(current_domain(), port);
     }

@@ -23,6 +23,23 @@ fault:
     return false;
 }
 
+/* False if the guest's page is not there. */
+static ALWAYS_INLINE bool guest_load_u32(uint32_t *value, uint64_t from)
+{
+    uint32_t loaded;
+
+    __asm__ goto(ALLOW_GUEST_ACCESS
+                 "1: movl (%[from]), %[loaded]\n"
+                 FORBID_GUEST_ACCESS
+                 EXTABLE("1b", "%l[fault]")
+                 : [loaded] "=&r"(loaded) : [from] "r"(from) : "memory" : fault);
+    *value = loaded;
+    return true;
+fault:
+    __asm__ volatile(FORBID_GUEST_ACCESS : : : "memory");
+    return false;
+}
+
 /* What a multicall's entry calls: op and five arguments, once each. */
 static ALWAYS_INLINE bool guest_load_call(struct multicall_entry *call, uint64_t from)
 {

@@ -10,6 +10,11 @@ static inline bool guest_store_word(uint64_t to, uint64_t value)
     return !guest_copy_raw((void *)(uintptr_t)to, &value, sizeof(value));
 }
 
+static inline bool guest_load_u32(uint32_t *value, uint64_t from)
+{
+    return !guest_copy_raw(value, (const void *)(uintptr_t)from, sizeof(*value));
+}
+
 static inline bool guest_load_call(struct multicall_entry *call, uint64_t from)
 {
     return !guest_copy_raw(call, (const void *)(uintptr_t)from, sizeof(*call));
