@@ -23,17 +23,12 @@
 #define TABLE_HEADER_SIZE 36
 #define TABLE_MAX_SIZE (4u << 20)
 
-#define MADT_FLAG_8259 (1u << 0)
 #define LAPIC_ENABLED (1u << 0)
 #define LAPIC_ALL_CPUS 0xff
 #define ALL_CPUS 0xffffffffu
 
 #define FADT_TIMER_32BIT (1u << 8)
 #define FADT_HAS_RESET (1u << 10)
-#define FADT_HARDWARE_REDUCED (1u << 20)
-#define FADT_BOOT_LEGACY (1u << 0)
-#define FADT_BOOT_NO_VGA (1u << 2)
-#define FADT_BOOT_NO_RTC (1u << 5)
 
 struct parser {
     const void *(*map)(paddr_t start, size_t size);
@@ -117,40 +112,30 @@ static bool INIT have_room(struct parser *p, unsigned int nr, unsigned int max)
     return false;
 }
 
-static void INIT add_cpu(struct parser *p, struct acpi_cpu cpu, uint32_t flags)
+static void INIT add_cpu(struct parser *p, uint32_t apic_id, uint32_t flags)
 {
     struct acpi_info *out = p->out;
 
-    if (!(flags & LAPIC_ENABLED)) {
-        out->nr_disabled_cpus++;
+    if (!(flags & LAPIC_ENABLED))
         return;
-    }
     for (unsigned int i = 0; i < out->nr_cpus; i++) {
-        if (out->cpus[i].apic_id == cpu.apic_id)
+        if (out->apic_ids[i] == apic_id)
             return;
     }
     if (have_room(p, out->nr_cpus, ACPI_MAX_CPUS))
-        out->cpus[out->nr_cpus++] = cpu;
+        out->apic_ids[out->nr_cpus++] = apic_id;
 }
 
 static void INIT madt_lapic(struct parser *p, struct bytes e)
 {
-    struct acpi_cpu cpu = { .apic_id = bytes_u8(e, 3), .acpi_id = bytes_u8(e, 2) };
-
-    if (cpu.apic_id != LAPIC_ALL_CPUS)
-        add_cpu(p, cpu, bytes_u32(e, 4));
+    if (bytes_u8(e, 3) != LAPIC_ALL_CPUS)
+        add_cpu(p, bytes_u8(e, 3), bytes_u32(e, 4));
 }
 
 static void INIT madt_x2apic(struct parser *p, struct bytes e)
 {
-    struct acpi_cpu cpu = {
-        .apic_id = bytes_u32(e, 4),
-        .acpi_id = bytes_u32(e, 12),
-        .is_x2apic = true,
-    };
-
-    if (cpu.apic_id != ALL_CPUS)
-        add_cpu(p, cpu, bytes_u32(e, 8));
+    if (bytes_u32(e, 4) != ALL_CPUS)
+        add_cpu(p, bytes_u32(e, 4), bytes_u32(e, 8));
 }
 
 static void INIT madt_ioapic(struct parser *p, struct bytes e)
@@ -178,34 +163,6 @@ static void INIT madt_override(struct parser *p, struct bytes e)
         };
 }
 
-static void INIT add_nmi(struct parser *p, struct acpi_nmi nmi)
-{
-    struct acpi_info *out = p->out;
-
-    if (have_room(p, out->nr_nmis, ACPI_MAX_NMIS))
-        out->nmis[out->nr_nmis++] = nmi;
-}
-
-static void INIT madt_lapic_nmi(struct parser *p, struct bytes e)
-{
-    uint8_t acpi_id = bytes_u8(e, 2);
-
-    add_nmi(p, (struct acpi_nmi){
-        .acpi_id = acpi_id == LAPIC_ALL_CPUS ? ALL_CPUS : acpi_id,
-        .flags = bytes_u16(e, 3),
-        .lint = bytes_u8(e, 5),
-    });
-}
-
-static void INIT madt_x2apic_nmi(struct parser *p, struct bytes e)
-{
-    add_nmi(p, (struct acpi_nmi){
-        .acpi_id = bytes_u32(e, 4),
-        .flags = bytes_u16(e, 2),
-        .lint = bytes_u8(e, 8),
-    });
-}
-
 static void INIT madt_lapic_address(struct parser *p, struct bytes e)
 {
     p->out->lapic_address = bytes_u64(e, 4);
@@ -221,10 +178,8 @@ static const struct madt_entry madt_entries[] INITCONST = {
     { 0, 8, madt_lapic },
     { 1, 12, madt_ioapic },
     { 2, 10, madt_override },
-    { 4, 6, madt_lapic_nmi },
     { 5, 12, madt_lapic_address },
     { 9, 16, madt_x2apic },
-    { 10, 12, madt_x2apic_nmi },
 };
 
 static const char *INIT parse_madt(struct parser *p, struct bytes table)
@@ -234,7 +189,6 @@ static const char *INIT parse_madt(struct parser *p, struct bytes table)
     if (table.size < offset)
         return "MADT is too short";
     p->out->lapic_address = bytes_u32(table, 36);
-    p->out->has_8259 = bytes_u32(table, 40) & MADT_FLAG_8259;
     while (bytes_have(table, offset, 2)) {
         uint8_t type = bytes_u8(table, offset), length = bytes_u8(table, offset + 1);
         struct bytes entry = bytes_part(table, offset, length);
@@ -258,23 +212,17 @@ static struct acpi_register INIT read_register(struct bytes table, uint64_t offs
     if (!bytes_have(table, offset, 12) || !bytes_u64(table, offset + 4))
         return r;
     r.space = bytes_u8(table, offset);
-    r.bit_width = bytes_u8(table, offset + 1);
     r.address = bytes_u64(table, offset + 4);
     return r;
 }
 
 /* The extended register where it is filled in, else the I/O port of the first ACPI version. */
-static struct acpi_register INIT read_fadt_register(struct bytes fadt, uint64_t extended,
-                                                    uint64_t port, uint64_t length)
+static struct acpi_register INIT fadt_register(struct bytes fadt, uint64_t extended, uint64_t port)
 {
     struct acpi_register r = read_register(fadt, extended);
 
     if (r.space == ACPI_SPACE_NONE && bytes_u32(fadt, port))
-        r = (struct acpi_register){
-            .address = bytes_u32(fadt, port),
-            .space = ACPI_SPACE_IO,
-            .bit_width = (uint8_t)(bytes_u8(fadt, length) * 8),
-        };
+        r = (struct acpi_register){ .address = bytes_u32(fadt, port), .space = ACPI_SPACE_IO };
     return r;
 }
 
@@ -282,30 +230,18 @@ static const char *INIT parse_fadt(struct parser *p, struct bytes t)
 {
     struct acpi_fadt *f = &p->out->fadt;
     uint32_t flags = bytes_u32(t, 112);
-    uint16_t boot_flags = bytes_u16(t, 109);
 
     if (t.size < 116)
         return "FADT is too short";
     f->is_valid = true;
-    f->sci = bytes_u16(t, 46);
-    f->pm1a_event = read_fadt_register(t, 148, 56, 88);
-    f->pm1b_event = read_fadt_register(t, 160, 60, 88);
-    f->pm1a_control = read_fadt_register(t, 172, 64, 89);
-    f->pm1b_control = read_fadt_register(t, 184, 68, 89);
-    f->pm_timer = read_fadt_register(t, 208, 76, 91);
+    f->pm1a_control = fadt_register(t, 172, 64);
+    f->pm1b_control = fadt_register(t, 184, 68);
+    f->pm_timer = fadt_register(t, 208, 76);
     f->pm_timer_is_32bit = flags & FADT_TIMER_32BIT;
     f->reset = read_register(t, 116);
     f->reset_value = bytes_u8(t, 128);
     if (!(flags & FADT_HAS_RESET))
         f->reset.space = ACPI_SPACE_NONE;
-    f->is_hardware_reduced = flags & FADT_HARDWARE_REDUCED;
-    f->sleep_control = read_register(t, 244);
-    f->sleep_status = read_register(t, 256);
-    f->has_no_legacy_devices = bytes_u8(t, 8) >= 3 && !(boot_flags & FADT_BOOT_LEGACY);
-    f->has_no_vga = boot_flags & FADT_BOOT_NO_VGA;
-    f->has_no_rtc = boot_flags & FADT_BOOT_NO_RTC;
-    f->facs = bytes_u64(t, 132) ? bytes_u64(t, 132) : bytes_u32(t, 36);
-    f->dsdt = bytes_u64(t, 140) ? bytes_u64(t, 140) : bytes_u32(t, 40);
     return NULL;
 }
 
@@ -315,7 +251,7 @@ static const char *INIT parse_hpet(struct parser *p, struct bytes t)
 
     if (r.space != ACPI_SPACE_MEMORY)
         return "HPET table names no memory address";
-    p->out->hpet = (struct acpi_hpet){ .is_valid = true, .address = r.address };
+    p->out->hpet_address = r.address;
     return NULL;
 }
 
@@ -389,17 +325,13 @@ static void INIT parse_root(struct parser *p, struct bytes root, unsigned int wi
 /* The XSDT if there is a good one, else the RSDT. */
 static struct bytes INIT root_map(struct parser *p, struct bytes rsdp, unsigned int *width)
 {
-    struct bytes root;
+    struct bytes root = table_map(p, bytes_u64(rsdp, 24));
 
-    p->out->revision = bytes_u8(rsdp, 15);
-    p->out->root = bytes_u64(rsdp, 24);
     *width = 8;
-    root = table_map(p, p->out->root);
     if (bytes_match(root, 0, "XSDT"))
         return root;
-    p->out->root = bytes_u32(rsdp, 16);
     *width = 4;
-    root = table_map(p, p->out->root);
+    root = table_map(p, bytes_u32(rsdp, 16));
     if (!bytes_match(root, 0, "RSDT"))
         root.size = 0;
     return root;
@@ -413,12 +345,12 @@ int INIT acpi_parse(paddr_t rsdp, const void *(*map)(paddr_t start, size_t size)
     unsigned int width;
 
     memset(info, 0, sizeof(*info));
-    info->rsdp = rsdp_find(&p, rsdp);
-    if (!info->rsdp) {
+    rsdp = rsdp_find(&p, rsdp);
+    if (!rsdp) {
         info->problem = "no RSDP found: enable ACPI in the firmware's setup";
         return -XEN_ENODEV;
     }
-    root = root_map(&p, rsdp_map(&p, info->rsdp), &width);
+    root = root_map(&p, rsdp_map(&p, rsdp), &width);
     if (!root.size) {
         info->problem = "RSDT and XSDT are missing or have wrong checksums: update the firmware";
         return -XEN_ENODEV;

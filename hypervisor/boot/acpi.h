@@ -19,15 +19,8 @@
 #define ACPI_MAX_CPUS 256
 #define ACPI_MAX_IOAPICS 16
 #define ACPI_MAX_OVERRIDES 32
-#define ACPI_MAX_NMIS 32
 #define ACPI_MAX_MCFG 8
 #define ACPI_MAX_TABLES 64
-
-struct acpi_cpu {
-    uint32_t apic_id;
-    uint32_t acpi_id;
-    bool is_x2apic;
-};
 
 struct acpi_ioapic {
     paddr_t address;
@@ -35,25 +28,11 @@ struct acpi_ioapic {
     uint8_t id;
 };
 
-/* Flags of overrides and NMIs, as the MADT has them. */
-#define ACPI_POLARITY_MASK 0x3u
-#define ACPI_POLARITY_HIGH 0x1u
-#define ACPI_POLARITY_LOW  0x3u
-#define ACPI_TRIGGER_MASK  0xcu
-#define ACPI_TRIGGER_EDGE  0x4u
-#define ACPI_TRIGGER_LEVEL 0xcu
-
 /* An ISA interrupt that arrives elsewhere than at the GSI of the same number. */
 struct acpi_override {
     uint8_t source;   /* ISA IRQ */
-    uint16_t flags;
+    uint16_t flags;   /* polarity and trigger, as the MADT has them */
     uint32_t gsi;
-};
-
-struct acpi_nmi {
-    uint32_t acpi_id;   /* 0xffffffff: all CPUs */
-    uint16_t flags;
-    uint8_t lint;
 };
 
 enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1, ACPI_SPACE_NONE = 0xff };
@@ -62,30 +41,15 @@ enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1, ACPI_SPACE_NONE = 0x
 struct acpi_register {
     uint64_t address;
     uint8_t space;
-    uint8_t bit_width;
 };
 
 struct acpi_fadt {
     bool is_valid;
-    uint16_t sci;
-    struct acpi_register pm1a_event, pm1b_event;
     struct acpi_register pm1a_control, pm1b_control;
     struct acpi_register pm_timer;
     bool pm_timer_is_32bit;
     struct acpi_register reset;   /* only where the FADT says that it is supported */
     uint8_t reset_value;
-    bool is_hardware_reduced;
-    struct acpi_register sleep_control, sleep_status;   /* to sleep if is_hardware_reduced */
-    bool has_no_legacy_devices;
-    bool has_no_vga;
-    bool has_no_rtc;
-    paddr_t facs;   /* 0: none. Wake-up vector and sleep state live there */
-    paddr_t dsdt;
-};
-
-struct acpi_hpet {
-    bool is_valid;
-    paddr_t address;
 };
 
 struct acpi_mcfg {
@@ -96,24 +60,16 @@ struct acpi_mcfg {
 };
 
 struct acpi_info {
-    paddr_t rsdp;
-    uint8_t revision;   /* of the RSDP */
-    paddr_t root;       /* RSDT or XSDT */
-
     paddr_t lapic_address;
-    bool has_8259;
-    unsigned int nr_disabled_cpus;   /* may be hot-added later, not there now */
-    unsigned int nr_cpus;            /* enabled ones, in the MADT's order, each APIC ID once */
-    struct acpi_cpu cpus[ACPI_MAX_CPUS];
+    unsigned int nr_cpus;   /* enabled ones, in the MADT's order, each APIC ID once */
+    uint32_t apic_ids[ACPI_MAX_CPUS];
     unsigned int nr_ioapics;
     struct acpi_ioapic ioapics[ACPI_MAX_IOAPICS];
     unsigned int nr_overrides;
     struct acpi_override overrides[ACPI_MAX_OVERRIDES];
-    unsigned int nr_nmis;
-    struct acpi_nmi nmis[ACPI_MAX_NMIS];
 
     struct acpi_fadt fadt;
-    struct acpi_hpet hpet;
+    paddr_t hpet_address;   /* 0: none */
     unsigned int nr_mcfgs;
     struct acpi_mcfg mcfgs[ACPI_MAX_MCFG];
 

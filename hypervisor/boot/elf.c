@@ -15,9 +15,7 @@
 
 #define EHDR_SIZE 64
 #define PHDR_SIZE 56
-#define SHDR_SIZE 64
 #define MAX_PHDRS 128
-#define MAX_SHDRS 4096
 #define MAX_NOTES 4096
 
 #define ET_EXEC 2
@@ -25,7 +23,6 @@
 #define EM_X86_64 62
 #define PT_LOAD 1
 #define PT_NOTE 4
-#define SHT_NOTE 7
 
 #define NR_NOTES (XEN_ELFNOTE_MAX + 1)
 
@@ -41,6 +38,7 @@ struct parser {
     struct bytes image;
     struct elf_plan *plan;
     const char *why;
+    uint64_t paddr_offset;
     unsigned int nr_seen;            /* notes of any name */
     bool has_any;                    /* a note of Xen's */
     struct bytes notes[NR_NOTES];    /* size 0: not given */
@@ -58,16 +56,13 @@ static bool INIT check_header(struct parser *p)
     uint16_t type = bytes_u16(image, 16), nr_phdrs = bytes_u16(image, 56);
 
     if (!bytes_have(image, 0, EHDR_SIZE) || !bytes_match(image, 0, "\177ELF"))
-        return refuse(p, "the kernel is not an ELF file: give a Linux vmlinuz or an ELF kernel as "
-                         "module 1");
+        return refuse(p, "the kernel is no ELF file: give a Linux vmlinuz or an ELF kernel as module 1");
     if (bytes_u8(image, 4) != 2 || bytes_u8(image, 5) != 1 || bytes_u16(image, 18) != EM_X86_64)
         return refuse(p, "the kernel is not for 64-bit x86: use an amd64 kernel");
     if (type != ET_EXEC && type != ET_DYN)
-        return refuse(p, "the ELF file is not an executable: use a kernel, not an object or core "
-                         "file");
+        return refuse(p, "the ELF file is not an executable: use a kernel, not an object or core file");
     if (bytes_u16(image, 54) != PHDR_SIZE || !nr_phdrs || nr_phdrs > MAX_PHDRS)
-        return refuse(p, "the kernel's ELF program header table is missing or malformed: "
-                         "copy the kernel again");
+        return refuse(p, "the kernel's ELF program headers are missing or malformed: copy it again");
     return true;
 }
 
@@ -108,7 +103,6 @@ static bool INIT add_segment(struct parser *p, const struct elf_segment *s)
 static bool INIT read_segment(struct parser *p, struct bytes header)
 {
     struct elf_segment s = {
-        .flags = bytes_u32(header, 4),
         .file_offset = bytes_u64(header, 8),
         .paddr = bytes_u64(header, 24),
         .file_size = bytes_u64(header, 32),
@@ -118,8 +112,7 @@ static bool INIT read_segment(struct parser *p, struct bytes header)
     if (!s.mem_size && !s.file_size)
         return true;
     if (s.file_size > s.mem_size)
-        return refuse(p, "a kernel segment is larger in the file than in memory: copy the kernel "
-                         "again");
+        return refuse(p, "a kernel segment is larger in the file than in memory: copy the kernel again");
     if (!bytes_have(p->image, s.file_offset, s.file_size))
         return refuse(p, "the kernel file ends inside a segment: it is truncated, copy it again");
     if (s.mem_size > MAX_PADDR)
@@ -135,8 +128,7 @@ static bool INIT read_segments(struct parser *p)
         struct bytes header = program_header(p, i);
 
         if (!header.size)
-            return refuse(p, "the kernel file ends inside its headers: it is truncated, copy it "
-                             "again");
+            return refuse(p, "the kernel file ends inside its headers: it is truncated, copy it again");
         if (bytes_u32(header, 0) == PT_LOAD && !read_segment(p, header))
             return false;
     }
@@ -175,45 +167,14 @@ static void INIT read_notes(struct parser *p, uint64_t start, uint64_t size)
     }
 }
 
-/* Linked kernels have PT_NOTE; Mini-OS and its kin keep their notes in a section alone. */
 static void INIT find_notes(struct parser *p)
 {
-    uint64_t sections = bytes_u64(p->image, 40);
-    unsigned int nr_sections = bytes_u16(p->image, 60);
-
     for (unsigned int i = 0; i < bytes_u16(p->image, 56); i++) {
         struct bytes header = program_header(p, i);
 
         if (bytes_u32(header, 0) == PT_NOTE)
             read_notes(p, bytes_u64(header, 8), bytes_u64(header, 32));
     }
-    if (p->has_any || bytes_u16(p->image, 58) != SHDR_SIZE || sections > p->image.size)
-        return;
-    for (unsigned int i = 0; i < nr_sections && i < MAX_SHDRS; i++) {
-        struct bytes header = bytes_part(p->image, sections + (uint64_t)i * SHDR_SIZE, SHDR_SIZE);
-
-        if (bytes_u32(header, 4) == SHT_NOTE)
-            read_notes(p, bytes_u64(header, 24), bytes_u64(header, 32));
-    }
-}
-
-/* Is there a section of this name? Only asked to tell why a kernel is refused. */
-static bool INIT has_section(const struct parser *p, const char *name)
-{
-    uint64_t table = bytes_u64(p->image, 40);
-    unsigned int nr = bytes_u16(p->image, 60), names_index = bytes_u16(p->image, 62);
-    struct bytes header, names;
-
-    if (table > p->image.size)
-        return false;
-    header = bytes_part(p->image, table + (uint64_t)names_index * SHDR_SIZE, SHDR_SIZE);
-    names = bytes_part(p->image, bytes_u64(header, 24), bytes_u64(header, 32));
-    for (unsigned int i = 0; i < nr && i < MAX_SHDRS; i++) {
-        header = bytes_part(p->image, table + (uint64_t)i * SHDR_SIZE, SHDR_SIZE);
-        if (header.size && bytes_match(names, bytes_u32(header, 0), name))
-            return true;
-    }
-    return false;
 }
 
 static bool INIT check_kind(struct parser *p)
@@ -222,15 +183,10 @@ static bool INIT check_kind(struct parser *p)
     bool is_pv = notes[XEN_ELFNOTE_ENTRY].size || notes[XEN_ELFNOTE_VIRT_BASE].size ||
                  notes[XEN_ELFNOTE_HYPERCALL_PAGE].size;
 
-    if (!p->has_any && has_section(p, "__xen_guest"))
-        return refuse(p, "the kernel describes itself in a __xen_guest section, which is the form "
-                         "of 2006: "
-                         "use a kernel with Xen ELF notes");
     if (!p->has_any)
         return refuse(p, "the kernel has no Xen ELF notes: use one built with CONFIG_XEN_PV");
     if (!is_pv && notes[XEN_ELFNOTE_PHYS32_ENTRY].size)
-        return refuse(p, "the kernel can start as a PVH guest only: use one built with "
-                         "CONFIG_XEN_PV");
+        return refuse(p, "the kernel can start as a PVH guest only: use one built with CONFIG_XEN_PV");
     return true;
 }
 
@@ -243,26 +199,6 @@ static bool INIT note_number(const struct parser *p, unsigned int type, uint64_t
         return false;
     *value = bytes_read(note, 0, note.size);
     return true;
-}
-
-static bool INIT note_is_set(const struct parser *p, unsigned int type)
-{
-    uint64_t value = 0;
-
-    return note_number(p, type, &value) && value;
-}
-
-/* The string of a note, cut to the room; empty if there is none. */
-static void INIT note_string(const struct parser *p, unsigned int type, char to[ELF_NAME_SIZE])
-{
-    struct bytes note = p->notes[type];
-    size_t i = 0;
-
-    while (i + 1 < ELF_NAME_SIZE && i < note.size && note.at[i]) {
-        to[i] = (char)note.at[i];
-        i++;
-    }
-    to[i] = '\0';
 }
 
 struct feature_name {
@@ -308,8 +244,7 @@ static bool INIT read_feature(struct parser *p, struct bytes name)
     f = feature_find(bytes_part(name, is_required, name.size - is_required));
     if (!f)
         return !is_required ||
-               refuse(p, "the kernel requires a Xen feature that is not known here: use another "
-                         "kernel");
+               refuse(p, "the kernel requires a Xen feature that is not known here: use another kernel");
     p->plan->features_supported |= 1u << f->bit;
     if (is_required)
         p->plan->features_required |= 1u << f->bit;
@@ -336,7 +271,7 @@ static bool INIT read_features(struct parser *p)
     return true;
 }
 
-/* Turns p_paddr into pseudo-physical and virtual addresses, and checks that they are usable. */
+/* Turns p_paddr into a pseudo-physical address, and checks that all addresses are usable. */
 static bool INIT place_segments(struct parser *p)
 {
     struct elf_plan *plan = p->plan;
@@ -345,74 +280,60 @@ static bool INIT place_segments(struct parser *p)
     for (unsigned int i = 0; i < plan->nr_segments; i++) {
         struct elf_segment *s = &plan->segments[i];
 
-        if (s->paddr < plan->paddr_offset || s->paddr - plan->paddr_offset > MAX_PADDR)
-            return refuse(p, "a kernel segment does not fit the note PADDR_OFFSET: "
-                             "correct the kernel's Xen notes");
-        s->paddr -= plan->paddr_offset;
-        s->vaddr = plan->virt_base + s->paddr;
+        if (s->paddr < p->paddr_offset || s->paddr - p->paddr_offset > MAX_PADDR)
+            return refuse(p, "a kernel segment does not fit the note PADDR_OFFSET: correct the note");
+        s->paddr -= p->paddr_offset;
         if (s->paddr < end)
             return refuse(p, "two kernel segments overlap: link the kernel again");
-        if (s->vaddr < plan->virt_base || !range_is_guests(s->vaddr, s->mem_size))
-            return refuse(p, "a kernel segment lies in the hypervisor's part of the address space "
-                             "or "
-                             "beyond its end: correct the note VIRT_BASE");
         end = s->paddr + s->mem_size;
     }
-    plan->paddr_start = plan->segments[0].paddr;
     plan->paddr_end = end;
-    plan->vaddr_start = plan->virt_base + plan->paddr_start;
-    plan->vaddr_end = plan->virt_base + end;
-    if (!range_is_guests(plan->vaddr_start, end - plan->paddr_start))
-        return refuse(p, "the kernel's segments lie on both sides of the hypervisor's part of the "
-                         "address space: correct the note VIRT_BASE");
+    if (plan->virt_base + end < plan->virt_base ||
+        !range_is_guests(plan->virt_base + plan->segments[0].paddr, end - plan->segments[0].paddr))
+        return refuse(p, "the kernel reaches into the hypervisor's part of the address space, or beyond "
+                         "its end: correct the note VIRT_BASE");
     return true;
 }
 
 static bool INIT is_in_kernel(const struct elf_plan *plan, uint64_t va, uint64_t size)
 {
-    return va >= plan->vaddr_start && va < plan->vaddr_end && size <= plan->vaddr_end - va;
+    uint64_t paddr = va - plan->virt_base;
+
+    return paddr >= plan->segments[0].paddr && paddr < plan->paddr_end &&
+           size <= plan->paddr_end - paddr;
 }
 
 static void INIT read_numbers(struct parser *p)
 {
     struct elf_plan *plan = p->plan;
+    uint64_t value = 0;
 
     plan->entry = bytes_u64(p->image, 24);
     (void)note_number(p, XEN_ELFNOTE_ENTRY, &plan->entry);   /* the defaults stand if not given */
     (void)note_number(p, XEN_ELFNOTE_VIRT_BASE, &plan->virt_base);
-    (void)note_number(p, XEN_ELFNOTE_PADDR_OFFSET, &plan->paddr_offset);
+    (void)note_number(p, XEN_ELFNOTE_PADDR_OFFSET, &p->paddr_offset);
     plan->has_hypercall_page = note_number(p, XEN_ELFNOTE_HYPERCALL_PAGE, &plan->hypercall_page);
     plan->has_init_p2m = note_number(p, XEN_ELFNOTE_INIT_P2M, &plan->init_p2m);
-    plan->has_hv_start_low = note_number(p, XEN_ELFNOTE_HV_START_LOW, &plan->hv_start_low);
-    plan->has_phys32_entry = note_number(p, XEN_ELFNOTE_PHYS32_ENTRY, &plan->phys32_entry);
-    plan->mod_start_pfn = note_is_set(p, XEN_ELFNOTE_MOD_START_PFN);
-    plan->suspend_cancel = note_is_set(p, XEN_ELFNOTE_SUSPEND_CANCEL);
-    plan->has_l1_mfn_valid = p->notes[XEN_ELFNOTE_L1_MFN_VALID].size >= 16;
-    plan->l1_mfn_valid_mask = bytes_u64(p->notes[XEN_ELFNOTE_L1_MFN_VALID], 0);
-    plan->l1_mfn_valid_value = bytes_u64(p->notes[XEN_ELFNOTE_L1_MFN_VALID], 8);
-    note_string(p, XEN_ELFNOTE_LOADER, plan->loader);
-    note_string(p, XEN_ELFNOTE_GUEST_OS, plan->guest_os);
+    plan->mod_start_pfn = note_number(p, XEN_ELFNOTE_MOD_START_PFN, &value) && value;
 }
 
-static bool INIT check_addresses(struct parser *p)
+static bool INIT check_notes(struct parser *p)
 {
     const struct elf_plan *plan = p->plan;
+    struct bytes loader = p->notes[XEN_ELFNOTE_LOADER];
+    uint64_t lowest = 0;
 
-    if (plan->loader[0] && strcmp(plan->loader, "generic"))
-        return refuse(p, "the kernel's note LOADER asks for another loader than \"generic\": use "
-                         "another kernel");
+    if (bytes_u8(loader, 0) && (!bytes_match(loader, 0, "generic") || bytes_u8(loader, 7)))
+        return refuse(p, "the kernel's note LOADER does not ask for \"generic\": use another kernel");
     if (!is_in_kernel(plan, plan->entry, 1))
-        return refuse(p, "the kernel's entry point lies outside its segments: correct the note "
-                         "ENTRY");
+        return refuse(p, "the kernel's entry point lies outside its segments: correct the note ENTRY");
     if (plan->has_hypercall_page &&
         (plan->hypercall_page & 0xfff || !is_in_kernel(plan, plan->hypercall_page, 0x1000)))
         return refuse(p, "the note HYPERCALL_PAGE names no whole page of the kernel: correct it");
     if (plan->has_init_p2m && (plan->init_p2m & 0xfff || !range_is_guests(plan->init_p2m, 0x1000)))
-        return refuse(p, "the note INIT_P2M names an address that is not the guest's or no "
-                         "page's: correct it");
-    if (plan->has_hv_start_low && plan->hv_start_low > HOLE_START)
-        return refuse(p, "the kernel wants the hypervisor above ffff800000000000: use another "
-                         "kernel");
+        return refuse(p, "the note INIT_P2M names no page that is the guest's: correct it");
+    if (note_number(p, XEN_ELFNOTE_HV_START_LOW, &lowest) && lowest > HOLE_START)
+        return refuse(p, "the kernel wants the hypervisor above ffff800000000000: use another kernel");
     return true;
 }
 
@@ -427,7 +348,7 @@ int INIT elf_plan(const void *image, size_t size, struct elf_plan *plan, const c
     if (!check_kind(&p))
         goto refused;
     read_numbers(&p);
-    if (!read_features(&p) || !place_segments(&p) || !check_addresses(&p))
+    if (!read_features(&p) || !place_segments(&p) || !check_notes(&p))
         goto refused;
     return 0;
 refused:

@@ -79,13 +79,8 @@ static INIT const void *map_low(paddr_t start, size_t size)
 
 static INIT void start_console(void)
 {
-    const struct uart_config config = {
-        .io_base = options.com1.io_base, .baud = options.com1.baud, .data_bits = options.com1.data_bits,
-        .stop_bits = options.com1.stop_bits, .parity = (uint8_t)options.com1.parity,
-    };
-
-    if (options.console & OPTION_CONSOLE_COM1)
-        uart_init(&config);
+    if (options.has_console)
+        uart_init(&options.com1.line);
     log_info("version " VERSION ", loaded by %s", bootinfo.loader[0] ? bootinfo.loader : "an unnamed loader");
     if (bootinfo.cmdline[0])
         log_info("command line: %s", bootinfo.cmdline);
@@ -130,9 +125,9 @@ static INIT void start_clock(void)
 {
     const struct acpi_register *pm = &acpi.fadt.pm_timer;
 
-    if (acpi.hpet.is_valid) {
-        hpet_init(acpi.hpet.address);
-        mmio_restrict(paddr_to_mfn(acpi.hpet.address), MMIO_READ);
+    if (acpi.hpet_address) {
+        hpet_init(acpi.hpet_address);
+        mmio_restrict(paddr_to_mfn(acpi.hpet_address), MMIO_READ);
     }
     if (acpi.fadt.is_valid && pm->space == ACPI_SPACE_IO)
         pmtimer_init((uint16_t)pm->address, acpi.fadt.pm_timer_is_32bit);
@@ -142,15 +137,10 @@ static INIT void start_clock(void)
 
 static INIT void start_cpus(void)
 {
-    uint32_t ids[ACPI_MAX_CPUS];
-    unsigned nr = 0;
-
-    for (unsigned i = 0; i < acpi.nr_cpus; i++)
-        ids[nr++] = acpi.cpus[i].apic_id;
-    if (nr > 1 && !smp_trampoline_page)
+    if (acpi.nr_cpus > 1 && !smp_trampoline_page)
         log_warn("warning: no free page below 1 MiB: other CPUs stay off");
     else
-        smp_boot(ids, nr, options.maxcpus);
+        smp_boot(acpi.apic_ids, acpi.nr_cpus, options.maxcpus);
     log_info("%u CPU%s", nr_cpus, nr_cpus == 1 ? "" : "s");
 }
 
@@ -236,9 +226,7 @@ INIT void boot_main(uint32_t magic, uint32_t info)
     console_set_panic_hook(panic_end);
     if (rc)
         boot_stop("%s", why);
-    cpu_features_init(&(struct cpu_feature_options){
-        .smap_off = options.smap.is_set && !options.smap.is_on, .smap_forced = options.smap.is_set && options.smap.is_on,
-        .smep_off = options.smep.is_set && !options.smep.is_on });
+    cpu_features_init();
     cpu_features_enable();
     memory_init(&bootinfo);
     if (percpu_init(0))

@@ -16,17 +16,11 @@
 #define UART_CLOCK_HZ 115200u
 
 struct options options = {
-    .console = OPTION_CONSOLE_COM1,
+    .has_console = true,
     .com1 = {
-        .baud = UART_CLOCK_HZ,
-        .data_bits = 8,
-        .stop_bits = 1,
-        .parity = OPTION_PARITY_NONE,
-        .io_base = COM1_IO_BASE,
+        .line = { .io_base = COM1_IO_BASE, .baud = UART_CLOCK_HZ, .data_bits = 8, .stop_bits = 1 },
         .irq = COM1_IRQ,
     },
-    .smap = { .is_on = true },
-    .smep = { .is_on = true },
 };
 
 /* One row: `parse` reads `value` into `target` and answers whether the value was good. */
@@ -56,40 +50,29 @@ static bool INIT next_item(const char **s, char *item, size_t size)
 
 static bool INIT parse_flag(const char *value, void *target)
 {
-    static const char *const yes[] = { "", "1", "on", "yes", "true", "enable" };
-    static const char *const no[] = { "0", "off", "no", "false", "disable" };
-    bool *flag = target;
+    static const char *const words[] = { "0", "off", "no", "false", "disable",
+                                         "", "1", "on", "yes", "true", "enable" };
 
-    for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
-        if (!strcmp(value, yes[i])) {
-            *flag = true;
-            return true;
-        }
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(no); i++) {
-        if (!strcmp(value, no[i])) {
-            *flag = false;
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (!strcmp(value, words[i])) {
+            *(bool *)target = i >= 5;
             return true;
         }
     }
     return false;
 }
 
-static bool INIT parse_feature(const char *value, void *target)
+/* The whole of `s` is a number of at most `max`. */
+static bool INIT parse_number(const char *s, unsigned int base, uint64_t max, uint64_t *number)
 {
-    struct option_feature *feature = target;
-
-    if (!parse_flag(value, &feature->is_on))
-        return false;
-    feature->is_set = true;
-    return true;
+    return parse_u64(&s, base, number) && !*s && *number <= max;
 }
 
 static bool INIT parse_count(const char *value, void *target)
 {
     uint64_t number;
 
-    if (!parse_u64(&value, 10, &number) || *value || !number || number > OPTION_MAX_CPUS)
+    if (!parse_number(value, 10, OPTION_MAX_CPUS, &number) || !number)
         return false;
     *(unsigned int *)target = (unsigned int)number;
     return true;
@@ -160,69 +143,44 @@ static bool INIT parse_vcpus(const char *value, void *target)
     }
     if (*value || min < 1 || min > max || max > OPTION_MAX_CPUS)
         return false;
-    *(struct option_vcpus *)target = (struct option_vcpus){
-        .min = (unsigned int)min,
-        .max = (unsigned int)max,
-    };
+    *(struct option_vcpus *)target = (struct option_vcpus){ (unsigned int)min, (unsigned int)max };
     return true;
 }
 
 static bool INIT parse_console(const char *value, void *target)
 {
-    unsigned int devices = 0;
-    char item[MAX_WORD];
-
-    if (!*value)
+    if (strcmp(value, "com1") && strcmp(value, "none"))
         return false;
-    while (*value) {
-        if (!next_item(&value, item, sizeof(item)))
-            return false;
-        if (!strcmp(item, "com1"))
-            devices |= OPTION_CONSOLE_COM1;
-        else if (!strcmp(item, "vga"))
-            devices |= OPTION_CONSOLE_VGA;
-        else if (strcmp(item, "none"))
-            return false;
-    }
-    *(unsigned int *)target = devices;
+    *(bool *)target = value[0] == 'c';
     return true;
 }
 
 /* A rate that divides the UART's clock, or "auto". */
 static bool INIT parse_baud(const char *item, struct option_uart *uart)
 {
-    uint64_t baud;
+    uint64_t baud = 0;
 
-    if (!*item)
-        return true;
-    if (!strcmp(item, "auto")) {
-        uart->baud = 0;
-        return true;
-    }
-    if (!parse_u64(&item, 10, &baud) || *item || !baud || baud > UART_CLOCK_HZ ||
-        UART_CLOCK_HZ % baud)
+    if (strcmp(item, "auto") &&
+        (!parse_number(item, 10, UART_CLOCK_HZ, &baud) || !baud || UART_CLOCK_HZ % baud))
         return false;
-    uart->baud = (unsigned int)baud;
+    uart->line.baud = (uint32_t)baud;
     return true;
 }
 
 /* Data bits, parity, stop bits: "8n1". */
 static bool INIT parse_frame(const char *item, struct option_uart *uart)
 {
-    static const char parities[] = { [OPTION_PARITY_NONE] = 'n', [OPTION_PARITY_ODD] = 'o',
-                                     [OPTION_PARITY_EVEN] = 'e', '\0' };
+    static const char parities[] = "noe";
     const char *parity;
 
-    if (!*item)
-        return true;
     if (strlen(item) != 3 || item[0] < '5' || item[0] > '8' || item[2] < '1' || item[2] > '2')
         return false;
     parity = strchr(parities, item[1]);
     if (!parity)
         return false;
-    uart->data_bits = (uint8_t)(item[0] - '0');
-    uart->parity = (enum option_parity)(parity - parities);
-    uart->stop_bits = (uint8_t)(item[2] - '0');
+    uart->line.data_bits = (uint8_t)(item[0] - '0');
+    uart->line.parity = (uint8_t)(parity - parities);
+    uart->line.stop_bits = (uint8_t)(item[2] - '0');
     return true;
 }
 
@@ -230,11 +188,9 @@ static bool INIT parse_io_base(const char *item, struct option_uart *uart)
 {
     uint64_t port;
 
-    if (!*item)
-        return true;
-    if (!parse_u64(&item, 0, &port) || *item || !port || port > 0xfff8)
+    if (!parse_number(item, 0, 0xfff8, &port) || !port)
         return false;
-    uart->io_base = (uint16_t)port;
+    uart->line.io_base = (uint16_t)port;
     return true;
 }
 
@@ -242,9 +198,7 @@ static bool INIT parse_irq(const char *item, struct option_uart *uart)
 {
     uint64_t irq;
 
-    if (!*item)
-        return true;
-    if (!parse_u64(&item, 10, &irq) || *item || irq > 15)
+    if (!parse_number(item, 10, 15, &irq))
         return false;
     uart->irq = (uint8_t)irq;
     return true;
@@ -263,7 +217,7 @@ static bool INIT parse_uart(const char *value, void *target)
         return false;
     for (size_t i = 0; *value; i++) {
         if (i == ARRAY_SIZE(fields) || !next_item(&value, item, sizeof(item)) ||
-            !fields[i](item, &result))
+            (*item && !fields[i](item, &result)))
             return false;
     }
     *(struct option_uart *)target = result;
@@ -282,34 +236,20 @@ static bool INIT parse_guest_loglvl(const char *value, void *target)
     return console_set_guest_loglvl(value);
 }
 
-/* For words that menus made for Xen contain, and that mean nothing here. */
-static bool INIT parse_nothing(const char *value, void *target)
-{
-    (void)value;
-    (void)target;
-    return true;
-}
-
 #define BOOLEANS "nothing, 0, 1, no, yes, off, on, false or true"
 #define LEVELS "none, error, warning, info, debug or all, or two of them as LOWER/UPPER"
 
 static const struct option table[] INITCONST = {
     { "dom0_mem", parse_dom0_mem, &options.dom0_mem,
       "[min:SIZE,][max:SIZE,]SIZE with SIZE as in 1024M or 4G, or -512M for all but that" },
-    { "dom0_max_vcpus", parse_vcpus, &options.dom0_max_vcpus,
-      "a number from 1, or a range as 1-4" },
-    { "console", parse_console, &options.console, "com1, vga, none, or a list of them" },
+    { "dom0_max_vcpus", parse_vcpus, &options.dom0_max_vcpus, "a number from 1, or a range as 1-4" },
+    { "console", parse_console, &options.has_console, "com1 or none" },
     { "com1", parse_uart, &options.com1,
       "BAUD,DPS,IO-BASE,IRQ as in 115200,8n1,0x3f8,4; what follows BAUD may be left out" },
     { "loglvl", parse_loglvl, NULL, LEVELS },
     { "guest_loglvl", parse_guest_loglvl, NULL, LEVELS },
     { "noreboot", parse_flag, &options.noreboot, BOOLEANS },
     { "maxcpus", parse_count, &options.maxcpus, "a number from 1" },
-    { "smap", parse_feature, &options.smap, BOOLEANS },
-    { "smep", parse_feature, &options.smep, BOOLEANS },
-    { "sync_console", parse_nothing, NULL, "" },
-    { "no-real-mode", parse_nothing, NULL, "" },
-    { "edd", parse_nothing, NULL, "" },
 };
 
 static const struct option *INIT option_find(const char *name)
@@ -321,12 +261,7 @@ static const struct option *INIT option_find(const char *name)
     return NULL;
 }
 
-static bool INIT is_boolean(const struct option *o)
-{
-    return o->parse == parse_flag || o->parse == parse_feature;
-}
-
-/* Handles one word: name, name=value, no-name. It is cut into its parts in place. */
+/* Handles one word: name or name=value. It is cut into its parts in place. */
 static void INIT parse_word(char *word)
 {
     char *equals = strchr(word, '=');
@@ -336,12 +271,6 @@ static void INIT parse_word(char *word)
     if (equals)
         *equals = '\0';
     o = option_find(word);
-    if (!o && !equals && string_starts_with(word, "no-")) {
-        o = option_find(word + 3);
-        value = "no";
-        if (o && !is_boolean(o))
-            o = NULL;
-    }
     if (!o) {
         log_warn("warning: unknown option '%.80s' is ignored; remove it, or see docs/options.md "
                  "for what there is", word);
@@ -376,8 +305,7 @@ void INIT options_parse(const char *cmdline)
             word[length] = '\0';
             parse_word(word);
         } else {
-            log_warn("warning: option '%.32s...' is too long and is ignored; shorten it",
-                     cmdline);
+            log_warn("warning: option '%.32s...' is too long and is ignored; shorten it", cmdline);
         }
         cmdline += length;
     }

@@ -103,16 +103,16 @@ static const struct { const char *hypervisor; uint16_t field; const char *why; }
       "QEMU's TCG checks a ring-3 far return as if it came from the kernel" },
 };
 
-static void apply_errata(bool smap_forced)
+static void apply_errata(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(errata); i++)
-        if (!strcmp(cpu_features.hypervisor, errata[i].hypervisor) && *field(errata[i].field) && !smap_forced) {
+        if (!strcmp(cpu_features.hypervisor, errata[i].hypervisor) && *field(errata[i].field)) {
             *field(errata[i].field) = false;
             log_info("SMAP stays off: %s", errata[i].why);
         }
 }
 
-void cpu_features_init(const struct cpu_feature_options *options)
+void cpu_features_init(void)
 {
     probe_identity();
     for (unsigned i = 0; i < ARRAY_SIZE(probes); i++) {
@@ -124,11 +124,7 @@ void cpu_features_init(const struct cpu_feature_options *options)
     probe_xsave();
     if (!cpu_features.fxsr || !cpu_features.nx)
         panic("cannot start: this CPU has no %s: use a newer one", cpu_features.fxsr ? "NX" : "FXSR");
-    apply_errata(options->smap_forced);
-    if (options->smap_off)
-        cpu_features.smap = false;
-    if (options->smep_off)
-        cpu_features.smep = false;
+    apply_errata();
     cr4_base = X86_CR4_PAE | X86_CR4_MCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |
                (cpu_features.pge ? (uint64_t)X86_CR4_PGE : 0) | (cpu_features.smep ? (uint64_t)X86_CR4_SMEP : 0) |
                (cpu_features.smap ? (uint64_t)X86_CR4_SMAP : 0) | (cpu_features.umip ? (uint64_t)X86_CR4_UMIP : 0) |

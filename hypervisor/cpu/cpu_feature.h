@@ -22,9 +22,6 @@ struct cpu_features {
 
 extern struct cpu_features cpu_features;
 
-/* What the command line says of features that are used where the CPU has them. */
-struct cpu_feature_options { bool smap_off, smap_forced, smep_off; };
-
-void cpu_features_init(const struct cpu_feature_options *options);   /* boot CPU: probe, apply errata rows; panics on a missing requirement */
+void cpu_features_init(void);            /* boot CPU: probe, apply errata rows; panics on a missing requirement */
 void cpu_features_enable(void);          /* each CPU: CR0, CR4, EFER, PAT, XCR0 by the table */
 extern uint64_t cr4_base;                /* CR4 of every CPU when a guest runs, but for bits a vCPU owns */

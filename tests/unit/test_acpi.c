@@ -173,7 +173,7 @@ static void build(void)
         put(RSDT + 36 + 4 * i, tables[i], 4);
         put(XSDT + 36 + 8 * i, tables[i], 8);
     }
-    put_table(RSDT, "RSDT", 36 + 16);
+    put_table(RSDT, "RSDT", 36 + 12);   // all but the MCFG, which tells the two apart
     put_table(XSDT, "XSDT", 36 + 32);
     put_rsdp(RSDP, 2);
 }
@@ -181,15 +181,9 @@ static void build(void)
 static void expect_madt(void)
 {
     CU_ASSERT_EQUAL_FATAL(info.nr_cpus, 3);
-    CU_ASSERT_EQUAL(info.nr_disabled_cpus, 1);
-    CU_ASSERT_EQUAL(info.cpus[1].apic_id, 2);
-    CU_ASSERT_EQUAL(info.cpus[1].acpi_id, 1);
-    CU_ASSERT(!info.cpus[1].is_x2apic);
-    CU_ASSERT_EQUAL(info.cpus[2].apic_id, 300);
-    CU_ASSERT_EQUAL(info.cpus[2].acpi_id, 7);
-    CU_ASSERT(info.cpus[2].is_x2apic);
+    CU_ASSERT_EQUAL(info.apic_ids[1], 2);
+    CU_ASSERT_EQUAL(info.apic_ids[2], 300);
     CU_ASSERT_EQUAL(info.lapic_address, 0x1fee00000);
-    CU_ASSERT(info.has_8259);
     CU_ASSERT_EQUAL_FATAL(info.nr_ioapics, 1);
     CU_ASSERT_EQUAL(info.ioapics[0].id, 5);
     CU_ASSERT_EQUAL(info.ioapics[0].address, 0xfec00000);
@@ -197,34 +191,20 @@ static void expect_madt(void)
     CU_ASSERT_EQUAL_FATAL(info.nr_overrides, 1);
     CU_ASSERT_EQUAL(info.overrides[0].source, 9);
     CU_ASSERT_EQUAL(info.overrides[0].gsi, 20);
-    CU_ASSERT_EQUAL(info.overrides[0].flags & ACPI_POLARITY_MASK, ACPI_POLARITY_HIGH);
-    CU_ASSERT_EQUAL(info.overrides[0].flags & ACPI_TRIGGER_MASK, ACPI_TRIGGER_LEVEL);
-    CU_ASSERT_EQUAL_FATAL(info.nr_nmis, 2);
-    CU_ASSERT_EQUAL(info.nmis[0].acpi_id, 0xffffffff);
-    CU_ASSERT_EQUAL(info.nmis[0].lint, 1);
-    CU_ASSERT_EQUAL(info.nmis[1].acpi_id, 7);
-    CU_ASSERT_EQUAL(info.nmis[1].flags, 5);
+    CU_ASSERT_EQUAL(info.overrides[0].flags, 0xd);
 }
 
 static void expect_fadt(void)
 {
     CU_ASSERT_FATAL(info.fadt.is_valid);
-    CU_ASSERT_EQUAL(info.fadt.sci, 9);
     CU_ASSERT_EQUAL(info.fadt.pm1a_control.address, 0x604);
     CU_ASSERT_EQUAL(info.fadt.pm1a_control.space, ACPI_SPACE_IO);
-    CU_ASSERT_EQUAL(info.fadt.pm1a_control.bit_width, 16);
     CU_ASSERT_EQUAL(info.fadt.pm1b_control.space, ACPI_SPACE_NONE);
-    CU_ASSERT_EQUAL(info.fadt.pm1a_event.address, 0x600);
     CU_ASSERT_EQUAL(info.fadt.pm_timer.address, 0xb008);
-    CU_ASSERT_EQUAL(info.fadt.pm_timer.bit_width, 32);
     CU_ASSERT(info.fadt.pm_timer_is_32bit);
     CU_ASSERT_EQUAL(info.fadt.reset.address, 0xcf9);
     CU_ASSERT_EQUAL(info.fadt.reset.space, ACPI_SPACE_IO);
     CU_ASSERT_EQUAL(info.fadt.reset_value, 0xf);
-    CU_ASSERT_EQUAL(info.fadt.facs, 0xe2000);
-    CU_ASSERT_EQUAL(info.fadt.dsdt, 0xe2800);
-    CU_ASSERT(!info.fadt.has_no_legacy_devices && info.fadt.has_no_vga && !info.fadt.has_no_rtc);
-    CU_ASSERT(!info.fadt.is_hardware_reduced);
 }
 
 static void all_tables(void)
@@ -232,13 +212,11 @@ static void all_tables(void)
     build();
     CU_ASSERT_EQUAL_FATAL(acpi_parse(RSDP, map, &info), 0);
     CU_ASSERT_PTR_NULL(info.problem);
-    CU_ASSERT_EQUAL(info.rsdp, RSDP);
-    CU_ASSERT_EQUAL(info.root, XSDT);
+    CU_ASSERT_EQUAL(info.nr_mcfgs, 1);
     CU_ASSERT_EQUAL(info.nr_dropped, 0);
     expect_madt();
     expect_fadt();
-    CU_ASSERT(info.hpet.is_valid);
-    CU_ASSERT_EQUAL(info.hpet.address, 0xfed00000);
+    CU_ASSERT_EQUAL(info.hpet_address, 0xfed00000);
     CU_ASSERT_EQUAL_FATAL(info.nr_mcfgs, 1);
     CU_ASSERT_EQUAL(info.mcfgs[0].address, 0xb0000000);
     CU_ASSERT_EQUAL(info.mcfgs[0].last_bus, 255);
@@ -248,15 +226,12 @@ static void finding_the_rsdp(void)
 {
     build();
     CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
-    CU_ASSERT_EQUAL(info.rsdp, RSDP);
     CU_ASSERT_EQUAL(acpi_parse(0x12345, map, &info), 0);
-    CU_ASSERT_EQUAL(info.rsdp, RSDP);
     // The EBDA comes first.
     put_rsdp(0xe2020, 0);
     fuzz_put(low + 0x40e, 0xe2000 >> 4, 2);
     CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
-    CU_ASSERT_EQUAL(info.rsdp, 0xe2020);
-    CU_ASSERT_EQUAL(info.root, RSDT);
+    CU_ASSERT_EQUAL(info.nr_mcfgs, 0);
     // A bad sum is not an RSDP, in either half.
     build();
     put(RSDP + 9, 0x77, 1);
@@ -280,12 +255,12 @@ static void roots(void)
     build();
     put_rsdp(RSDP, 0);
     CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
-    CU_ASSERT_EQUAL(info.root, RSDT);
+    CU_ASSERT_EQUAL(info.nr_mcfgs, 0);
     expect_madt();
     build();
     put(XSDT + 10, 0x55, 1);
     CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
-    CU_ASSERT_EQUAL(info.root, RSDT);
+    CU_ASSERT_EQUAL(info.nr_mcfgs, 0);
     expect_fadt();
     put(RSDT + 10, 0x55, 1);
     CU_ASSERT_EQUAL(acpi_parse(0, map, &info), -XEN_ENODEV);
@@ -319,7 +294,7 @@ static void bad_tables(void)
     put(MCFG + 55, 8, 1);
     put_table(MCFG, "MCFG", 60);
     CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
-    CU_ASSERT(!info.fadt.is_valid && !info.hpet.is_valid && !info.nr_mcfgs);
+    CU_ASSERT(!info.fadt.is_valid && !info.hpet_address && !info.nr_mcfgs);
     expect_madt();
 }
 
@@ -332,18 +307,11 @@ static void old_fadt(void)
     CU_ASSERT(info.fadt.is_valid);
     CU_ASSERT_EQUAL(info.fadt.reset.space, ACPI_SPACE_NONE);
     CU_ASSERT_EQUAL(info.fadt.pm_timer.address, 0x608);
-    CU_ASSERT_EQUAL(info.fadt.pm_timer.bit_width, 32);
     build();
     put(FADT + 112, 1 << 20, 4);
     put_table(FADT, "FACP", 268);
     CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
     CU_ASSERT_EQUAL(info.fadt.reset.space, ACPI_SPACE_NONE);
-    CU_ASSERT(info.fadt.has_no_legacy_devices == false);
-    put(FADT + 109, 0, 2);
-    put_table(FADT, "FACP", 268);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
-    CU_ASSERT(info.fadt.has_no_legacy_devices);
-    CU_ASSERT(info.fadt.is_hardware_reduced && !info.fadt.pm_timer_is_32bit);
 }
 
 static void limits(void)

@@ -13,8 +13,6 @@
 #include "unit_main.h"
 
 #define PHDRS 64u
-#define SHDRS 0x300u
-#define NAMES 0x480u
 #define NOTES 0x500u
 #define TEXT 0x1000u
 #define SIZE 0x3000u
@@ -132,33 +130,22 @@ static void linux_kernel(void)
     CU_ASSERT_EQUAL_FATAL(parse(), 0);
     CU_ASSERT_EQUAL_FATAL(plan.nr_segments, 2);
     CU_ASSERT_EQUAL(plan.segments[0].paddr, 0x1000000);
-    CU_ASSERT_EQUAL(plan.segments[0].vaddr, 0xffffffff81000000);
     CU_ASSERT_EQUAL(plan.segments[0].file_offset, TEXT);
-    CU_ASSERT_EQUAL(plan.segments[0].flags, 5);
     CU_ASSERT_EQUAL(plan.segments[1].paddr, 0x1200000);
     CU_ASSERT_EQUAL(plan.segments[1].file_size, 0x1000);
     CU_ASSERT_EQUAL(plan.segments[1].mem_size, 0x9000);
-    CU_ASSERT_EQUAL(plan.paddr_start, 0x1000000);
     CU_ASSERT_EQUAL(plan.paddr_end, 0x1209000);
-    CU_ASSERT_EQUAL(plan.vaddr_start, 0xffffffff81000000);
-    CU_ASSERT_EQUAL(plan.vaddr_end, 0xffffffff81209000);
     CU_ASSERT_EQUAL(plan.entry, 0xffffffff81200010);
     CU_ASSERT_EQUAL(plan.virt_base, 0xffffffff80000000);
     CU_ASSERT(!plan.has_hypercall_page);
     CU_ASSERT(plan.has_init_p2m);
     CU_ASSERT_EQUAL(plan.init_p2m, 0x8000000000);
-    CU_ASSERT(plan.has_hv_start_low && plan.has_phys32_entry);
-    CU_ASSERT_EQUAL(plan.phys32_entry, 0x1000850);
-    CU_ASSERT(plan.mod_start_pfn && plan.suspend_cancel && plan.has_l1_mfn_valid);
-    CU_ASSERT_EQUAL(plan.l1_mfn_valid_mask, 1);
-    CU_ASSERT_EQUAL(plan.l1_mfn_valid_value, 1);
+    CU_ASSERT(plan.mod_start_pfn);
     CU_ASSERT_EQUAL(plan.features_required, 1u << XENFEAT_writable_page_tables);
     CU_ASSERT_EQUAL(plan.features_supported, 0x8801 | 1u << XENFEAT_pae_pgdir_above_4gb);
-    CU_ASSERT_STRING_EQUAL(plan.loader, "generic");
-    CU_ASSERT_STRING_EQUAL(plan.guest_os, "linux");
 }
 
-// Linked at 0, notes in a section alone, entry from the ELF header, a hypercall page.
+// Linked at 0, entry from the ELF header, a hypercall page.
 static void mini_os(void)
 {
     build_frame();
@@ -169,19 +156,13 @@ static void mini_os(void)
     note_number(XEN_ELFNOTE_VIRT_BASE, 0);
     note_number(XEN_ELFNOTE_HYPERCALL_PAGE, 0x2000);
     note_string(XEN_ELFNOTE_LOADER, "generic");
-    put(40, SHDRS, 8);
-    put(58, 64, 2);
-    put(60, 2, 2);
-    put(SHDRS + 64 + 4, 7, 4);
-    put(SHDRS + 64 + 24, NOTES, 8);
-    put(SHDRS + 64 + 32, notes_end - NOTES, 8);
+    put_phdr(1, 4, NOTES, 0, notes_end - NOTES, 0);
     CU_ASSERT_EQUAL_FATAL(parse(), 0);
     CU_ASSERT_EQUAL(plan.entry, 0);
-    CU_ASSERT_EQUAL(plan.vaddr_start, 0);
-    CU_ASSERT_EQUAL(plan.vaddr_end, 0x8000);
+    CU_ASSERT_EQUAL(plan.paddr_end, 0x8000);
     CU_ASSERT(plan.has_hypercall_page && !plan.has_init_p2m && !plan.mod_start_pfn);
     CU_ASSERT_EQUAL(plan.hypercall_page, 0x2000);
-    put(SHDRS + 64 + 4, 1, 4);
+    put(PHDRS + 56, 6, 4);
     refuses("no Xen ELF notes");
 }
 
@@ -193,7 +174,6 @@ static void paddr_offset(void)
     close_notes();
     CU_ASSERT_EQUAL_FATAL(parse(), 0);
     CU_ASSERT_EQUAL(plan.segments[0].paddr, 0);
-    CU_ASSERT_EQUAL(plan.segments[0].vaddr, 0xffffffff81000000);
     note_number(XEN_ELFNOTE_PADDR_OFFSET, 0x1000001);
     close_notes();
     refuses("PADDR_OFFSET");
@@ -203,7 +183,7 @@ static void wrong_files(void)
 {
     build();
     file[0] = 'x';
-    refuses("not an ELF file");
+    refuses("no ELF file");
     build();
     file[4] = 1;
     refuses("64-bit");
@@ -310,17 +290,6 @@ static void kinds_of_kernel(void)
     note_string(XEN_ELFNOTE_FEATURES, "!flying");
     close_notes();
     refuses("feature");
-    build_frame();
-    close_notes();
-    put(40, SHDRS, 8);
-    put(58, 64, 2);
-    put(60, 2, 2);
-    put(62, 1, 2);
-    put(SHDRS, 1, 4);
-    put(SHDRS + 64 + 24, NAMES, 8);
-    put(SHDRS + 64 + 32, 0x40, 8);
-    memcpy(file + NAMES + 1, "__xen_guest", 12);
-    refuses("__xen_guest");
 }
 
 // Notes whose sizes run over the end of their area end the list; numbers of odd sizes are not
@@ -335,10 +304,9 @@ static void bad_notes(void)
     refuses("no Xen ELF notes");
     build();
     note(XEN_ELFNOTE_MOD_START_PFN, "abc", 3);
-    note(XEN_ELFNOTE_L1_MFN_VALID, "1234567", 8);
     close_notes();
     CU_ASSERT_EQUAL(parse(), 0);
-    CU_ASSERT(!plan.mod_start_pfn && !plan.has_l1_mfn_valid);
+    CU_ASSERT(!plan.mod_start_pfn);
 }
 
 static void too_many_segments(void)
