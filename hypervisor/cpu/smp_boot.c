@@ -15,7 +15,7 @@
 #include "lib/string.h"
 #include "mm/page_table.h"
 
-#define START_TIMEOUT_US    500000u
+#define START_TIMEOUT_US    10000000u       /* an emulated CPU may get no turn for seconds */
 #define STARTUP_RETRY_US    1000u
 #define SYNC_ROUNDS         8u
 
@@ -145,7 +145,23 @@ static bool start_cpu(unsigned cpu, uint32_t apic_id)
     lapic_send_startup(apic_id, page);
     if (!wait_for(cpu, &words->seen, STARTUP_RETRY_US))
         lapic_send_startup(apic_id, page);
-    return wait_for(cpu, NULL, START_TIMEOUT_US);
+    if (wait_for(cpu, NULL, START_TIMEOUT_US))
+        return true;
+    /* It must not come later, when low memory is no longer mapped. */
+    lapic_send_init(apic_id);
+    cpumask_clear_atomic(&online_cpus, cpu);
+    return false;
+}
+
+/*
+ * A start-up message that was not yet taken outlives INIT on QEMU: who takes it from now on, in real mode, is to sleep.
+ */
+static void park_latecomers(void)
+{
+    static const uint8_t sleep_for_ever[] = { 0xfa, 0xf4, 0xeb, 0xfd };     /* cli; 1: hlt; jmp 1b */
+
+    if (smp_trampoline_page)
+        memcpy(direct_map(smp_trampoline_page), sleep_for_ever, sizeof(sleep_for_ever));
 }
 
 unsigned smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus)
@@ -164,11 +180,13 @@ unsigned smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus)
             break;
         }
         irq_cpu_init(cpu);
-        if (start_cpu(cpu, apic_ids[i]))
-            nr_cpus++;
-        else
-            log_warn("CPU with APIC id %u does not start: left out", apic_ids[i]);
+        if (!start_cpu(cpu, apic_ids[i])) {
+            log_warn("CPU with APIC id %u does not start: it and those after it are left out", apic_ids[i]);
+            break;      /* the next one would share the trampoline with it, should it come late */
+        }
+        nr_cpus++;
     }
+    park_latecomers();
     hyp_l4[0] = before;
     tlb_flush_local_all();
     return nr_cpus;
