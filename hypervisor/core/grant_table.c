@@ -239,6 +239,8 @@ void grant_unpin(struct domain *d, grant_ref_t ref, bool readonly)
 
 struct domain *grant_batch_domain(struct grant_batch *b, domid_t id)
 {
+    if (id == b->d->id)
+        return b->d;                     /* which stays without a reference */
     if (b->far && b->far->id == id)
         return b->far;
     if (b->far)
