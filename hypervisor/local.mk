@@ -9,7 +9,8 @@
 HV_CPPFLAGS = -I$(abs_srcdir)/hypervisor -I$(abs_srcdir)/include -I$(abs_builddir)/hypervisor
 HV_CFLAGS = -std=c11 -O2 -g $(WARNINGS) -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
     -mgeneral-regs-only -mpreferred-stack-boundary=3 -fno-stack-protector -fno-asynchronous-unwind-tables \
-    -fno-jump-tables -fno-strict-aliasing -fcf-protection=none -ffunction-sections
+    -fno-jump-tables -fno-strict-aliasing -fcf-protection=none -ffunction-sections \
+    -mindirect-branch=thunk-extern -mindirect-branch-register
 
 hypervisor_sources = \
     hypervisor/boot/head.S \

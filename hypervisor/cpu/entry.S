@@ -91,7 +91,8 @@ entry_syscall:
         sbbq    %r10, %r10                  /* all ones in range; 0 if the branch is mispredicted */
         andq    %r10, %rax
         leaq    hypercall_table(%rip), %r11
-        call    *(%r11, %rax, 8)
+        movq    (%r11, %rax, 8), %r11
+        call    __x86_indirect_thunk_r11
         cmpq    $-0x10000, %rax
         je      restart_hypercall
 hypercall_done:
@@ -385,7 +386,23 @@ interrupt_stubs:
 reset_stack_and_jump:
         orq     $(CPU_STACK_SIZE - 1), %rsp
         subq    $(INFO_SIZE - 1), %rsp
-        jmp     *%rdi
+        jmp     __x86_indirect_thunk_rdi
+
+/*
+ * Indirect calls and jumps of ours, under the names that the compiler calls (-mindirect-branch=thunk-extern): by a return whose
+ * prediction leads to a loop, so that no target that a guest taught the branch predictor is ever run.
+ */
+        .irp reg, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
+        .global __x86_indirect_thunk_\reg
+        .balign 16
+__x86_indirect_thunk_\reg:
+        call    2f
+1:      pause
+        lfence
+        jmp     1b
+2:      movq    %\reg, (%rsp)
+        ret
+        .endr
 
         .section .rodata
         .balign 8

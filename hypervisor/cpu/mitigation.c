@@ -55,7 +55,7 @@ static const struct {
     { "Spectre v1 (bounds check bypass)", always, "indices from guests are masked", NULL },
     { "SWAPGS speculation", always, "not concerned: ring 0 uses neither FS nor GS", NULL },
     { "SYSRET and MOV SS faults", always, "return addresses checked, #DB on a stack of its own", NULL },
-    { "Spectre v2 (branch target injection)", always, NULL, "run guests that trust each other on this machine" },
+    { "Spectre v2 (branch target injection)", always, "no indirect branches: all go by returns (cpu/entry.S)", NULL },
     { "return stack underflow without SMEP", lacks_smep, NULL, "use a CPU with SMEP" },
     { "Meltdown (rogue data cache load)", has_meltdown, NULL, "64-bit PV guests can read all memory: use a CPU with RDCL_NO or of AMD" },
     { "L1 terminal fault", has_l1tf, NULL, "use a CPU with RDCL_NO" },
