@@ -737,19 +737,22 @@ static NOINLINE long do_opening(uint64_t cmd, uint64_t arg)
 {
     const struct opening_op *op = &opening_ops[cmd];
     struct vcpu *v = current_vcpu();
-    uint64_t copy[MAX_OPENING_SIZE / sizeof(uint64_t)];
+    union {
+        struct evtchn_alloc_unbound alloc_unbound;
+        uint64_t words[MAX_OPENING_SIZE / sizeof(uint64_t)];
+    } copy;
     domid_t whose = DOMID_SELF;
     uint32_t port;
     int rc;
 
-    if (copy_from_guest(copy, arg, op->size))
+    if (copy_from_guest(&copy, arg, op->size))
         return -XEN_EFAULT;
     if (cmd == EVTCHNOP_alloc_unbound)
-        whose = ((const struct evtchn_alloc_unbound *)(const void *)copy)->dom;
-    rc = op->handler(v, copy);
-    if (rc || !copy_to_guest(arg, copy, op->size))
+        whose = copy.alloc_unbound.dom;
+    rc = op->handler(v, &copy);
+    if (rc || !copy_to_guest(arg, &copy, op->size))
         return rc;
-    memcpy(&port, (const uint8_t *)copy + op->port_offset, sizeof(port));
+    memcpy(&port, (const uint8_t *)&copy + op->port_offset, sizeof(port));
     close_untold(v, whose, port);
     return -XEN_EFAULT;
 }
