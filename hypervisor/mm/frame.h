@@ -48,9 +48,10 @@ static inline bool mfn_valid(mfn_t m)
     return m.n < max_mfn;
 }
 
+/* `m` may be any number from a guest, not to be looked at before mfn_valid(): so no pointer arithmetic. */
 static inline struct frame *frame_of(mfn_t m)
 {
-    return &frame_table[m.n];
+    return (struct frame *)((uintptr_t)frame_table + m.n * sizeof(struct frame));
 }
 
 static inline mfn_t frame_mfn(const struct frame *f)

@@ -118,3 +118,10 @@ tests_unit_test_event_fifo_CPPFLAGS = $(DEBUG_BUILD)
 tests_unit_test_grant_table_SOURCES = tests/unit/test_grant_table.c hypervisor/core/grant_table.c \
     hypervisor/core/grant_map.c hypervisor/core/grant_copy.c $(FAKE_DOMAIN)
 tests_unit_test_grant_table_CPPFLAGS = $(DEBUG_BUILD)
+
+# Frame types under a random hostile guest; preempted at each step (fake_eager/).
+UNIT_TESTS += tests/unit/test_page_type
+tests_unit_test_page_type_SOURCES = tests/unit/test_page_type.c tests/unit/fake_eager/core/preempt.h \
+    hypervisor/pv/page_type.c hypervisor/pv/mmu_update.c hypervisor/pv/mmuext_op.c \
+    hypervisor/pv/foreign.c hypervisor/mm/frame.c $(DEBUG_LOCKS)
+tests_unit_test_page_type_CPPFLAGS = -I$(srcdir)/tests/unit/fake_eager $(DEBUG_BUILD)
