@@ -46,7 +46,7 @@ int pv_grant_map(struct domain *dom, uint64_t addr, mfn_t m, unsigned owner, uin
     if (!(flags & GNTMAP_contains_pte) && !guest_range_ok(addr, PAGE_SIZE))
         return GNTST_bad_virt_addr;
     spin_lock(&d->page_lock);
-    l1 = page_type_finish(d) ? NULL : find_leaf(d, addr, flags, &index);
+    l1 = find_leaf(d, addr, flags, &index);       /* a leaf neither needs nor leaves an unfinished tree */
     if (l1)
         rc = table_update(d, l1, index, pte_make(m, leaf_flags(flags)), owner, 0) ? GNTST_general_error : GNTST_okay;
     spin_unlock(&d->page_lock);
@@ -85,7 +85,7 @@ int pv_grant_unmap(struct domain *dom, uint64_t addr, mfn_t m, uint32_t flags, u
     int rc = GNTST_general_error;
 
     spin_lock(&d->page_lock);
-    l1 = page_type_finish(d) ? NULL : find_leaf(d, addr, flags, &index);
+    l1 = find_leaf(d, addr, flags, &index);
     if (l1 && leaf_is(l1, index, m, flags) && new_addr)
         rc = replace_leaf(d, l1, index, new_addr);
     else if (l1 && leaf_is(l1, index, m, flags))

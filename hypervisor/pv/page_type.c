@@ -49,14 +49,17 @@ static bool is_reserved_slot(enum frame_type type, unsigned index)
     return type == TYPE_L4 && index >= HYP_L4_FIRST && index <= HYP_L4_LAST;
 }
 
-/* Before a frame becomes another type: no CPU may use what it cached under the old one (stale writable or table entries). */
-static void flush_for_change(struct pv_domain *d, uint64_t word, enum frame_type type)
+/*
+ * Before a frame becomes another type: no CPU may use what it cached under the old one (stale writable or table entries). Any
+ * CPU: another domain may have mapped the frame, by a grant or as its manager.
+ */
+static void flush_for_change(uint64_t word, enum frame_type type)
 {
     struct cpumask cpus;
 
     if (word >> TYPE_SHIFT == type || word >> TYPE_SHIFT == TYPE_NONE)
         return;
-    cpus = d->domain.dirty_cpus;
+    cpus = online_cpus;
     tlb_filter(&cpus, type_progress(word));
     if (!cpumask_is_empty(&cpus))
         tlb_flush_mask(&cpus, FLUSH_TLB_ALL_VA);
@@ -71,7 +74,7 @@ static bool is_shared_by_us(const struct frame *f)
 /* --- Leaves -------------------------------------------------------------------------------------------------- */
 
 /* Lock-free types: count them up, or take an unused frame over. */
-static NOINLINE int get_plain_type(struct pv_domain *d, struct frame *f, enum frame_type type)
+static NOINLINE int get_plain_type(struct frame *f, enum frame_type type)
 {
     uint64_t old = READ_ONCE(f->type), new;
 
@@ -85,7 +88,7 @@ static NOINLINE int get_plain_type(struct pv_domain *d, struct frame *f, enum fr
                 return -XEN_EBUSY;
             if (type != TYPE_WRITABLE && is_shared_by_us(f))
                 return -XEN_EINVAL;
-            flush_for_change(d, old, type);
+            flush_for_change(old, type);
             new = type_word(type, 0, 0, 1);
         }
     } while (!try_cmpxchg64(&f->type, &old, new));
@@ -93,14 +96,14 @@ static NOINLINE int get_plain_type(struct pv_domain *d, struct frame *f, enum fr
 }
 
 /* The common case here: one more writer of a frame that has one. */
-static ALWAYS_INLINE int get_writable(struct pv_domain *d, struct frame *f)
+static ALWAYS_INLINE int get_writable(struct frame *f)
 {
     uint64_t old = READ_ONCE(f->type);
 
     if (likely(old - type_word(TYPE_WRITABLE, 0, 0, 1) < TYPE_COUNT_MASK - 1) &&
         likely(try_cmpxchg64(&f->type, &old, old + 1)))
         return 0;
-    return get_plain_type(d, f, TYPE_WRITABLE);
+    return get_plain_type(f, TYPE_WRITABLE);
 }
 
 static ALWAYS_INLINE void put_plain_type(struct frame *f)
@@ -146,7 +149,7 @@ static ALWAYS_INLINE int leaf_get_inline(struct pv_domain *d, unsigned owner, pt
         e->v &= ~PTE_CACHE_MASK;
     if (!(e->v & PTE_RW))
         return 0;
-    rc = get_writable(d, f);
+    rc = get_writable(f);
     if (unlikely(rc))
         frame_put(f);
     return rc;
@@ -213,7 +216,7 @@ static int begin_promotion(struct pv_domain *d, struct frame *f, enum frame_type
 
     if (old & (TYPE_COUNT_MASK | TYPE_PARTIAL) || is_shared_by_us(f) || !frame_get(f, d->domain.id))
         return -XEN_EINVAL;
-    flush_for_change(d, old, type);
+    flush_for_change(old, type);
     if (cmpxchg64(&f->type, old, type_word(type, TYPE_PARTIAL, 0, 0)) == old)
         return 0;
     frame_put(f);
@@ -493,7 +496,7 @@ static int get_table_type(struct pv_domain *d, struct frame *f, enum frame_type 
 
 int frame_get_type(struct pv_domain *d, struct frame *f, enum frame_type type)
 {
-    return is_table_type(type) ? get_table_type(d, f, type) : get_plain_type(d, f, type);
+    return is_table_type(type) ? get_table_type(d, f, type) : get_plain_type(f, type);
 }
 
 static void put_table_type(struct pv_domain *d, struct frame *f)
@@ -591,8 +594,7 @@ static bool same_child(pte_t a, pte_t b, uint64_t matters)
  * A present leaf keeps its frame, and so its reference; at most the right to write changes. That is for the frame's owner
  * to grant, and no matter of type for devices: those take the long way, and -XEN_EAGAIN says so.
  */
-static ALWAYS_INLINE int leaf_update_rights(struct pv_domain *d, pte_t *e, pte_t old, pte_t new, unsigned owner,
-                                            unsigned flags)
+static ALWAYS_INLINE int leaf_update_rights(pte_t *e, pte_t old, pte_t new, unsigned owner, unsigned flags)
 {
     uint64_t changed = (old.v ^ new.v) & PTE_RW;
     struct frame *f = frame_of(pte_mfn(new));
@@ -603,7 +605,7 @@ static ALWAYS_INLINE int leaf_update_rights(struct pv_domain *d, pte_t *e, pte_t
     if (changed && (!mfn_valid(pte_mfn(new)) || frame_owner(f) != owner || owner >= FRAME_FIRST_SPECIAL_OWNER))
         return -XEN_EAGAIN;
     if (changed & new.v)
-        rc = get_writable(d, f);
+        rc = get_writable(f);
     if (unlikely(rc))
         return rc;
     write_entry(e, pte(new.v | PTE_USER), flags);
@@ -619,7 +621,7 @@ int leaf_update(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsign
 
     if (pte_present(new)) {
         if (same_child(old, new, PTE_CACHE_MASK)) {
-            rc = leaf_update_rights(d, e, old, new, owner, flags);
+            rc = leaf_update_rights(e, old, new, owner, flags);
             if (likely(rc != -XEN_EAGAIN))
                 return rc;
         }
