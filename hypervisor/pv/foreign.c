@@ -52,11 +52,3 @@ int foreign_get_any(struct foreign *who, uint32_t foreigndom)
         who->tables = pv_domain(who->tables_ref);
     return rc;
 }
-
-void foreign_put(struct foreign *who)
-{
-    if (who->frames_ref)
-        domain_put(who->frames_ref);
-    if (who->tables_ref)
-        domain_put(who->tables_ref);
-}

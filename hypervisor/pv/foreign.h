@@ -17,7 +17,14 @@ struct foreign {
 
 /* 0, -XEN_EPERM (only the control domain may name another), or -XEN_ESRCH. */
 int foreign_get_any(struct foreign *who, uint32_t foreigndom);
-void foreign_put(struct foreign *who);
+
+static inline void foreign_put(const struct foreign *who)
+{
+    if (unlikely(who->frames_ref))
+        domain_put(who->frames_ref);
+    if (unlikely(who->tables_ref))
+        domain_put(who->tables_ref);
+}
 
 static inline int foreign_get(struct foreign *who, uint32_t foreigndom)
 {

@@ -10,21 +10,18 @@
 #include "pv/page_type.h"
 #include "pv/pv_mmu.h"
 
-/* Find the L1 table and index that `addr` names: a linear address, or a machine address of an entry. */
-static struct frame *find_leaf(struct pv_domain *d, uint64_t addr, uint32_t flags, unsigned *index)
+/* Find the L1 entry that `addr` names: by linear address, or by machine address. */
+static pte_t *find_leaf(struct pv_domain *d, uint64_t addr, uint32_t flags)
 {
-    struct frame *f;
+    mfn_t m = paddr_to_mfn(addr);
+    struct frame *f = frame_of(m);
 
-    if (!(flags & GNTMAP_contains_pte)) {
-        *index = pt_index(addr, 1);
-        return pv_find_l1(pv_vcpu(current_vcpu()), addr);
-    }
-    f = frame_of(paddr_to_mfn(addr));
-    *index = (unsigned)(addr & (PAGE_SIZE - 1)) / sizeof(pte_t);
-    if (addr & (sizeof(pte_t) - 1) || !mfn_valid(paddr_to_mfn(addr)) || frame_owner(f) != d->domain.id ||
+    if (!(flags & GNTMAP_contains_pte))
+        return pv_find_leaf(pv_vcpu(current_vcpu()), addr);
+    if (addr & (sizeof(pte_t) - 1) || !mfn_valid(m) || frame_owner(f) != d->domain.id ||
         frame_type(f) != TYPE_L1 || !(READ_ONCE(f->type) & TYPE_VALIDATED))
         return NULL;
-    return f;
+    return (pte_t *)mfn_to_virt(m) + (addr & (PAGE_SIZE - 1)) / sizeof(pte_t);
 }
 
 static uint64_t leaf_flags(uint32_t flags)
@@ -39,57 +36,52 @@ static uint64_t leaf_flags(uint32_t flags)
 int pv_grant_map(struct domain *dom, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags)
 {
     struct pv_domain *d = pv_domain(dom);
-    struct frame *l1;
-    unsigned index;
     int rc = GNTST_bad_virt_addr;
+    pte_t *e;
 
     if (!(flags & GNTMAP_contains_pte) && !guest_range_ok(addr, PAGE_SIZE))
         return GNTST_bad_virt_addr;
     spin_lock(&d->page_lock);
-    l1 = find_leaf(d, addr, flags, &index);       /* a leaf neither needs nor leaves an unfinished tree */
-    if (l1)
-        rc = table_update(d, l1, index, pte_make(m, leaf_flags(flags)), owner, 0) ? GNTST_general_error : GNTST_okay;
+    e = find_leaf(d, addr, flags);       /* a leaf neither needs nor leaves an unfinished tree */
+    if (e)
+        rc = leaf_update(d, e, pte_make(m, leaf_flags(flags)), owner, 0) ? GNTST_general_error : GNTST_okay;
     spin_unlock(&d->page_lock);
     return rc;
 }
 
 /* The leaf must still be the grant's: same frame, same right to write. */
-static bool leaf_is(const struct frame *l1, unsigned index, mfn_t m, uint32_t flags)
+static bool leaf_is(pte_t e, mfn_t m, uint32_t flags)
 {
-    pte_t e = ((const pte_t *)mfn_to_virt(frame_mfn(l1)))[index];
-
     return pte_present(e) && mfn_eq(pte_mfn(e), m) && !(e.v & PTE_RW) == !!(flags & GNTMAP_readonly);
 }
 
 /* Put the leaf of `new_addr` in the place of the grant's, then clear it where it was: references move with it. */
-static int replace_leaf(struct pv_domain *d, struct frame *l1, unsigned index, uint64_t new_addr)
+static int replace_leaf(struct pv_domain *d, pte_t *e, uint64_t new_addr)
 {
-    struct frame *new_l1 = guest_range_ok(new_addr, PAGE_SIZE) ? pv_find_l1(pv_vcpu(current_vcpu()), new_addr) : NULL;
-    unsigned new_index = pt_index(new_addr, 1);
-    pte_t e;
+    pte_t *from = guest_range_ok(new_addr, PAGE_SIZE) ? pv_find_leaf(pv_vcpu(current_vcpu()), new_addr) : NULL;
 
-    if (!new_l1)
+    if (!from)
         return GNTST_bad_virt_addr;
-    e = ((const pte_t *)mfn_to_virt(frame_mfn(new_l1)))[new_index];
-    if (table_update(d, l1, index, e, d->domain.id, 0))
+    if (leaf_update(d, e, *from, d->domain.id, 0))
         return GNTST_general_error;
-    (void)table_update(d, new_l1, new_index, pte(0), d->domain.id, 0);
+    (void)leaf_update(d, from, pte(0), d->domain.id, 0);
     return GNTST_okay;
 }
 
 int pv_grant_unmap(struct domain *dom, uint64_t addr, mfn_t m, uint32_t flags, uint64_t new_addr)
 {
     struct pv_domain *d = pv_domain(dom);
-    struct frame *l1;
-    unsigned index;
     int rc = GNTST_general_error;
+    pte_t *e;
 
     spin_lock(&d->page_lock);
-    l1 = find_leaf(d, addr, flags, &index);
-    if (l1 && leaf_is(l1, index, m, flags) && new_addr)
-        rc = replace_leaf(d, l1, index, new_addr);
-    else if (l1 && leaf_is(l1, index, m, flags))
-        rc = table_update(d, l1, index, pte(0), d->domain.id, 0) ? GNTST_general_error : GNTST_okay;
+    e = find_leaf(d, addr, flags);
+    if (e && leaf_is(*e, m, flags)) {
+        if (new_addr)
+            rc = replace_leaf(d, e, new_addr);
+        else
+            rc = leaf_update(d, e, pte(0), d->domain.id, 0) ? GNTST_general_error : GNTST_okay;
+    }
     spin_unlock(&d->page_lock);
     return rc;
 }

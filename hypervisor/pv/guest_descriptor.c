@@ -249,17 +249,17 @@ int pv_set_ldt(struct pv_vcpu *v, uint64_t base, uint32_t entries)
 static bool ldt_map(struct pv_vcpu *v, unsigned page)
 {
     uint64_t va = v->ldt_base + page * PAGE_SIZE;
-    struct frame *l1, *f;
-    pte_t leaf;
+    struct frame *f;
+    pte_t *e, leaf;
 
     if ((uint64_t)page * DESCS_PER_PAGE >= v->ldt_entries)
         return false;
     if (v->ldt_frame[page])
         return true;
-    l1 = pv_find_l1(v, va);
-    if (!l1)
+    e = pv_find_leaf(v, va);
+    if (!e)
         return false;
-    leaf = pte(READ_ONCE(((pte_t *)mfn_to_virt(frame_mfn(l1)))[pt_index(va, 1)].v));
+    leaf = pte(READ_ONCE(e->v));
     f = pte_present(leaf) ? descriptor_frame_get(v, pte_mfn(leaf)) : NULL;
     if (!f)
         return false;

@@ -24,8 +24,7 @@
 struct update_run {
     struct pv_domain *d;          /* whose tables */
     unsigned owner;               /* whose frames leaves may map */
-    struct frame *table;          /* of the last request, still valid under page_lock; NULL: none */
-    mfn_t l1;                     /* its number if it is an L1 table, else NO_L1 */
+    mfn_t l1;                     /* the last request's L1 table, which stays one under page_lock; or NO_L1 */
 };
 
 static bool is_table_in_use(const struct frame *f)
@@ -45,29 +44,35 @@ static int update_plain(struct pv_domain *d, mfn_t m, unsigned index, uint64_t v
     return 0;
 }
 
-static NOINLINE int update_other_entry(struct update_run *run, const struct mmu_update *req, unsigned flags)
+/* Any table but an L1, or no table at all. */
+static NOINLINE int update_other_entry(const struct update_run *run, const struct mmu_update *req, unsigned flags)
 {
     mfn_t m = paddr_to_mfn(req->ptr);
     unsigned index = (unsigned)(req->ptr & (PAGE_SIZE - 1)) / sizeof(pte_t);
     struct frame *f = frame_of(m);
 
-    if (f != run->table) {
-        if (!mfn_valid(m) || frame_owner(f) != run->d->domain.id)
-            return -XEN_EINVAL;
-        if (!is_table_in_use(f))
-            return update_plain(run->d, m, index, req->val);
-        run->table = f;
-        run->l1 = frame_type(f) == TYPE_L1 ? m : NO_L1;
-    }
+    if (!mfn_valid(m) || frame_owner(f) != run->d->domain.id)
+        return -XEN_EINVAL;
+    if (!is_table_in_use(f))
+        return update_plain(run->d, m, index, req->val);
     return table_update(run->d, f, index, pte(req->val), run->owner, flags);
 }
 
-/* Most often the next entry of the same L1 table. */
+/* Is `m` an L1 table in use? If so, further entries of it need not ask until another kind of frame is updated. */
+static ALWAYS_INLINE bool enter_l1(struct update_run *run, mfn_t m)
+{
+    bool is_l1 = mfn_valid(m) && frame_owner(frame_of(m)) == run->d->domain.id && is_table_in_use(frame_of(m)) &&
+                 frame_type(frame_of(m)) == TYPE_L1;
+
+    run->l1 = is_l1 ? m : NO_L1;
+    return is_l1;
+}
+
 static ALWAYS_INLINE int update_entry(struct update_run *run, const struct mmu_update *req, unsigned flags)
 {
     mfn_t m = paddr_to_mfn(req->ptr);
 
-    if (unlikely(!mfn_eq(m, run->l1)))
+    if (unlikely(!mfn_eq(m, run->l1)) && !enter_l1(run, m))
         return update_other_entry(run, req, flags);
     return leaf_update(run->d, (pte_t *)mfn_to_virt(m) + (req->ptr & (PAGE_SIZE - 1)) / sizeof(pte_t), pte(req->val),
                        run->owner, flags);
@@ -108,7 +113,6 @@ static int update_chunk(struct update_run *run, const struct mmu_update *reqs, u
     int rc;
 
     spin_lock(&run->d->page_lock);
-    run->table = NULL;
     run->l1 = NO_L1;
     rc = page_type_finish(run->d);
     for (*done = 0; !rc && *done < nr; (*done)++) {
@@ -130,7 +134,7 @@ void mmu_add_done(uint64_t guest, bool accumulate, uint32_t nr)
 {
     uint32_t before = 0;
 
-    if (!guest || (accumulate && copy_from_guest(&before, guest, sizeof(before))))
+    if (accumulate && copy_from_guest(&before, guest, sizeof(before)))
         return;
     nr += before;
     (void)copy_to_guest(guest, &nr, sizeof(nr));
@@ -175,7 +179,8 @@ long do_mmu_update(uint64_t reqs, uint64_t count64, uint64_t done, uint64_t fore
     run = (struct update_run){ .d = who.tables, .owner = who.frames_owner };
     rc = run_updates(&run, reqs, count, &finished);
     foreign_put(&who);
-    mmu_add_done(done, restarted, finished);
+    if (done)
+        mmu_add_done(done, restarted, finished);
     if (rc == -XEN_ERESTART)
         return hypercall_restart(reqs + (uint64_t)finished * sizeof(struct mmu_update),
                                  (count - finished) | MMU_PREEMPTED, done, foreigndom, 0);
@@ -184,21 +189,19 @@ long do_mmu_update(uint64_t reqs, uint64_t count64, uint64_t done, uint64_t fore
 
 /* --- By address ---------------------------------------------------------------------------------------------- */
 
-struct frame *pv_find_l1(struct pv_vcpu *v, uint64_t va)
+pte_t *pv_find_leaf(struct pv_vcpu *v, uint64_t va)
 {
-    mfn_t m = paddr_to_mfn(v->cr3_kernel);
+    pte_t *e = (pte_t *)mfn_to_virt(paddr_to_mfn(v->cr3_kernel)) + pt_index(va, 4);
 
     ASSERT_LOCKED(&pv_domain(v->vcpu.domain)->page_lock);
-    if (!guest_range_ok(va, 1))
+    if (unlikely(!guest_range_ok(va, 1)))
         return NULL;
-    for (unsigned level = 4; level > 1; level--) {
-        pte_t e = ((const pte_t *)mfn_to_virt(m))[pt_index(va, level)];
-
-        if (!pte_present(e))
-            return NULL;
-        m = pte_mfn(e);
+    for (unsigned level = 3; pte_present(*e); level--) {
+        e = (pte_t *)mfn_to_virt(pte_mfn(*e)) + pt_index(va, level);
+        if (level == 1)
+            return e;
     }
-    return frame_of(m);
+    return NULL;
 }
 
 /* Where UVMF_ALL and UVMF_MULTI flushes go. */
@@ -236,14 +239,14 @@ static int flush_after(struct pv_vcpu *v, uint64_t va, uint64_t flags)
 static int update_va(struct pv_vcpu *v, uint64_t va, uint64_t val, unsigned owner)
 {
     struct pv_domain *d = pv_domain(v->vcpu.domain);
-    struct frame *l1;
+    pte_t *e;
     int rc;
 
     spin_lock(&d->page_lock);
     rc = page_type_finish(d);
     if (!rc) {
-        l1 = pv_find_l1(v, va);
-        rc = l1 ? table_update(d, l1, pt_index(va, 1), pte(val), owner, 0) : -XEN_EINVAL;
+        e = pv_find_leaf(v, va);
+        rc = e ? leaf_update(d, e, pte(val), owner, 0) : -XEN_EINVAL;
     }
     spin_unlock(&d->page_lock);
     return rc;

@@ -264,7 +264,8 @@ long do_mmuext_op(uint64_t ops, uint64_t count64, uint64_t done, uint64_t foreig
     }
     rc = run_list(&c, ops, count, &finished);
     foreign_put(&who);
-    mmu_add_done(done, count64 & MMU_PREEMPTED, finished);
+    if (done)
+        mmu_add_done(done, count64 & MMU_PREEMPTED, finished);
     if (rc == -XEN_ERESTART)
         return hypercall_restart(ops + (uint64_t)finished * sizeof(struct mmuext_op),
                                  (count - finished) | MMU_PREEMPTED, done, foreigndom, 0);

@@ -95,18 +95,21 @@ static NOINLINE int get_plain_type(struct frame *f, enum frame_type type)
     return 0;
 }
 
-/* The common case here: one more writer of a frame that has one. */
-static ALWAYS_INLINE int get_writable(struct frame *f)
+/* One more writer of a frame that has one. */
+static ALWAYS_INLINE bool add_writer(struct frame *f)
 {
     uint64_t old = READ_ONCE(f->type);
 
-    if (likely(old - type_word(TYPE_WRITABLE, 0, 0, 1) < TYPE_COUNT_MASK - 1) &&
-        likely(try_cmpxchg64(&f->type, &old, old + 1)))
-        return 0;
-    return get_plain_type(f, TYPE_WRITABLE);
+    return likely(old - type_word(TYPE_WRITABLE, 0, 0, 1) < TYPE_COUNT_MASK - 1) &&
+           likely(try_cmpxchg64(&f->type, &old, old + 1));
 }
 
-static ALWAYS_INLINE void put_plain_type(struct frame *f)
+static ALWAYS_INLINE int get_writable(struct frame *f)
+{
+    return add_writer(f) ? 0 : get_plain_type(f, TYPE_WRITABLE);
+}
+
+static NOINLINE int put_plain_type(struct frame *f)
 {
     uint64_t old = READ_ONCE(f->type), new;
 
@@ -115,6 +118,15 @@ static ALWAYS_INLINE void put_plain_type(struct frame *f)
         if (!(new & TYPE_COUNT_MASK))
             new = type_word((enum frame_type)(old >> TYPE_SHIFT), 0, tlb_clock() & TYPE_STAMP_MASK, 0);
     } while (!try_cmpxchg64(&f->type, &old, new));
+    return 0;
+}
+
+/* One writer less; a call only for the last one. */
+static ALWAYS_INLINE int drop_writer(struct frame *f)
+{
+    uint64_t old = READ_ONCE(f->type);
+
+    return likely((old & TYPE_COUNT_MASK) > 1) && likely(try_cmpxchg64(&f->type, &old, old - 1)) ? 0 : put_plain_type(f);
 }
 
 static NOINLINE int leaf_get_mmio(struct pv_domain *d, pte_t *e)
@@ -135,7 +147,7 @@ static bool is_device(mfn_t m)
     return !mfn_valid(m) || frame_owner(frame_of(m)) == FRAME_OWNER_IO;
 }
 
-static ALWAYS_INLINE int leaf_get_inline(struct pv_domain *d, unsigned owner, pte_t *e)
+int leaf_get(struct pv_domain *d, unsigned owner, pte_t *e)
 {
     mfn_t m = pte_mfn(*e);
     struct frame *f = frame_of(m);
@@ -163,13 +175,24 @@ static ALWAYS_INLINE void leaf_put_inline(pte_t e)
     if (unlikely(is_device(m)))
         return;
     if (e.v & PTE_RW)
-        put_plain_type(f);
+        (void)drop_writer(f);
     frame_put(f);
 }
 
-int leaf_get(struct pv_domain *d, unsigned owner, pte_t *e)
+/* The same, without a call for the common leaf: RAM, cached, one more writer or reader. */
+static ALWAYS_INLINE int leaf_get_inline(struct pv_domain *d, unsigned owner, pte_t *e)
 {
-    return leaf_get_inline(d, owner, e);
+    struct frame *f = frame_of(pte_mfn(*e));
+    int rc;
+
+    if (unlikely(e->v & (LEAF_FORBIDS | PTE_CACHE_MASK) || !mfn_valid(pte_mfn(*e)) || !frame_get(f, owner)))
+        return leaf_get(d, owner, e);
+    if (!(e->v & PTE_RW))
+        return 0;
+    rc = get_writable(f);
+    if (unlikely(rc))
+        frame_put(f);
+    return rc;
 }
 
 void leaf_put(pte_t e)
@@ -247,30 +270,29 @@ static void finish_demotion(struct step *s)
 
 static int promote_leaves(struct pv_domain *d, struct step *s)
 {
-    unsigned i = s->progress;
+    pte_t *e = &s->table[s->progress], *end = &s->table[PT_ENTRIES];
+    unsigned owner = d->domain.id;
     int rc = 0;
 
-    for (; i < PT_ENTRIES; i++) {
-        pte_t e = s->table[i];
+    for (; e < end; e++) {
+        pte_t leaf = *e;
 
-        if (!pte_present(e))
+        if (!pte_present(leaf))
             continue;
-        rc = leaf_get_inline(d, d->domain.id, &e);
+        rc = leaf_get_inline(d, owner, &leaf);
         if (unlikely(rc))
             break;
-        s->table[i].v = e.v | PTE_USER;
+        e->v = leaf.v | PTE_USER;
     }
-    s->progress = i;
+    s->progress = (unsigned)(e - s->table);
     return rc;
 }
 
 static void demote_leaves(struct step *s)
 {
-    for (unsigned i = s->progress; i > 0; i--) {
-        pte_t e = s->table[i - 1];
-
-        if (pte_present(e))
-            leaf_put_inline(e);
+    for (const pte_t *e = &s->table[s->progress]; e-- > s->table;) {
+        if (pte_present(*e))
+            leaf_put_inline(*e);
     }
     s->progress = 0;
 }
@@ -520,7 +542,7 @@ void frame_put_type(struct pv_domain *d, struct frame *f)
     if (is_table_type(frame_type(f)))
         put_table_type(d, f);
     else
-        put_plain_type(f);
+        (void)put_plain_type(f);
 }
 
 int frame_get_and_type(struct pv_domain *d, mfn_t m, enum frame_type type)
@@ -590,50 +612,42 @@ static bool same_child(pte_t a, pte_t b, uint64_t matters)
     return pte_present(a) && !((a.v ^ b.v) & (PTE_ADDR_MASK | matters));
 }
 
-/*
- * A present leaf keeps its frame, and so its reference; at most the right to write changes. That is for the frame's owner
- * to grant, and no matter of type for devices: those take the long way, and -XEN_EAGAIN says so.
- */
-static ALWAYS_INLINE int leaf_update_rights(pte_t *e, pte_t old, pte_t new, unsigned owner, unsigned flags)
+static NOINLINE int leaf_replace(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsigned flags)
 {
-    uint64_t changed = (old.v ^ new.v) & PTE_RW;
-    struct frame *f = frame_of(pte_mfn(new));
-    int rc = 0;
-
-    if (unlikely(new.v & LEAF_FORBIDS))
-        return -XEN_EINVAL;
-    if (changed && (!mfn_valid(pte_mfn(new)) || frame_owner(f) != owner || owner >= FRAME_FIRST_SPECIAL_OWNER))
-        return -XEN_EAGAIN;
-    if (changed & new.v)
-        rc = get_writable(f);
-    if (unlikely(rc))
-        return rc;
-    write_entry(e, pte(new.v | PTE_USER), flags);
-    if (changed & old.v)
-        put_plain_type(f);
-    return 0;
-}
-
-int leaf_update(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsigned flags)
-{
-    pte_t old = pte(READ_ONCE(e->v));
+    pte_t old;
     int rc;
 
     if (pte_present(new)) {
-        if (same_child(old, new, PTE_CACHE_MASK)) {
-            rc = leaf_update_rights(e, old, new, owner, flags);
-            if (likely(rc != -XEN_EAGAIN))
-                return rc;
-        }
-        rc = leaf_get(d, owner, &new);
+        rc = leaf_get_inline(d, owner, &new);
         if (rc)
             return rc;
         new.v |= PTE_USER;
     }
     old = write_entry(e, new, pte_present(new) ? flags : 0);
     if (pte_present(old))
-        leaf_put(old);
+        leaf_put_inline(old);
     return 0;
+}
+
+/*
+ * A present leaf often keeps its frame, and so its reference: at most the right to write changes. That is for the frame's
+ * owner to have, and no matter of type for devices: the rest goes the long way, as does a frame's first writer.
+ */
+int leaf_update(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsigned flags)
+{
+    pte_t old = pte(READ_ONCE(e->v));
+    bool gives = new.v & ~old.v & PTE_RW, takes = old.v & ~new.v & PTE_RW;
+    struct frame *f = frame_of(pte_mfn(new));
+
+    if (!pte_present(new) || !same_child(old, new, PTE_CACHE_MASK) || new.v & LEAF_FORBIDS)
+        return leaf_replace(d, e, new, owner, flags);
+    if ((gives || takes) &&
+        (!mfn_valid(pte_mfn(new)) || frame_owner(f) != owner || owner >= FRAME_FIRST_SPECIAL_OWNER))
+        return leaf_replace(d, e, new, owner, flags);
+    if (gives && !add_writer(f))
+        return leaf_replace(d, e, new, owner, flags);
+    write_entry(e, pte(new.v | PTE_USER), flags);
+    return takes ? drop_writer(f) : 0;
 }
 
 static int child_get(struct pv_domain *d, enum frame_type type, pte_t e)
@@ -699,7 +713,7 @@ int leaf_compare_and_update(struct pv_domain *d, struct frame *table, unsigned i
 
     ASSERT_LOCKED(&d->page_lock);
     if (pte_present(new)) {
-        rc = leaf_get(d, d->domain.id, &new);
+        rc = leaf_get_inline(d, d->domain.id, &new);
         if (rc)
             return rc;
         new.v |= PTE_USER;

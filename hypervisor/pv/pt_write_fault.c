@@ -65,13 +65,14 @@ static bool emulate_write(struct pv_domain *d, struct frame *table, uint64_t va,
 /* The frame that `va` maps, if it is an L1 table in use; NULL if not. *device is set for device memory. */
 static struct frame *find_target(struct pv_domain *d, struct pv_vcpu *v, uint64_t va, bool *device)
 {
-    struct frame *l1 = pv_find_l1(v, va), *f;
+    const pte_t *leaf = pv_find_leaf(v, va);
+    struct frame *f;
     pte_t e;
 
     *device = false;
-    if (!l1)
+    if (!leaf)
         return NULL;
-    e = ((const pte_t *)mfn_to_virt(frame_mfn(l1)))[pt_index(va, 1)];
+    e = *leaf;
     if (!pte_present(e) || e.v & PTE_RW)
         return NULL;
     if (!mfn_valid(pte_mfn(e)) || frame_owner(frame_of(pte_mfn(e))) == FRAME_OWNER_IO) {

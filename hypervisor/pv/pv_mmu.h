@@ -13,13 +13,13 @@ static inline int page_type_finish(struct pv_domain *d)
     return likely(!d->unfinished) ? 0 : page_type_carry_on(d);
 }
 
-/* The L1 table that maps `va` in the vCPU's kernel address space; page_lock held. NULL: none. */
-struct frame *pv_find_l1(struct pv_vcpu *v, uint64_t va);
+/* The L1 entry, present or not, for `va` in the vCPU's kernel address space; page_lock held. NULL: none. */
+pte_t *pv_find_leaf(struct pv_vcpu *v, uint64_t va);
 /* CPUs that may hold TLB entries of the vCPUs in a guest's bitmap at `guest` (one word of bits per 64 vCPUs). */
 int pv_vcpu_bitmap_cpus(struct pv_vcpu *v, uint64_t guest, struct cpumask *cpus);
 /* A restarted list's count has this bit: its `done` in guest memory holds a value to add to. */
 #define MMU_PREEMPTED   0x80000000u
-void mmu_add_done(uint64_t guest, bool accumulate, uint32_t nr);
+void mmu_add_done(uint64_t guest, bool accumulate, uint32_t nr);     /* guest: where, not 0 */
 
 /* MMUEXT_SET_LDT's work (guest_descriptor.c); takes page_lock. */
 int pv_set_ldt(struct pv_vcpu *v, uint64_t base, uint32_t entries);
