@@ -164,8 +164,8 @@ static INIT void plan_layout(struct layout *l, uint64_t initrd_size)
         last += l->p2m_pages;
     }
     if (last > l->nr_pages)
-        boot_stop("the control domain has %lu MiB and its kernel needs %lu MiB to start: "
-                  "raise dom0_mem= or give the machine more memory",
+        boot_stop("the control domain's memory is %lu MiB and its kernel needs %lu MiB to start: "
+                  "raise dom0_mem= or give the machine more",
                   l->nr_pages >> 8, (last + 255) >> 8);
 }
 

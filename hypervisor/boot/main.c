@@ -38,6 +38,8 @@
 
 #define VERSION "0.1"
 #define LOW_4G  0x100000000
+#define LAPIC_WINDOW       0xfee00000u      /* and where messages of MSI go */
+#define LAPIC_WINDOW_SIZE  0x100000u
 
 static INITDATA struct bootinfo bootinfo;
 static INITDATA struct acpi_info acpi;
@@ -191,6 +193,10 @@ static INIT void publish_machine(void)
     crash_halts_machine = options.noreboot;
     for (unsigned i = 0; i < bootinfo.nr_ranges; i++)
         machine_add_range(bootinfo.ranges[i].start, bootinfo.ranges[i].size, bootinfo.ranges[i].type);
+    /* Many firmwares leave these out, and a kernel puts a device's BAR wherever the map has a hole. */
+    machine_add_range(LAPIC_WINDOW, LAPIC_WINDOW_SIZE, E820_RESERVED);
+    for (unsigned i = 0; i < acpi.nr_ioapics; i++)
+        machine_add_range(ALIGN_DOWN(acpi.ioapics[i].address, PAGE_SIZE), PAGE_SIZE, E820_RESERVED);
     machine_set_cmdline(bootinfo.cmdline);
 }
 
