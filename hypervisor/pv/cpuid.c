@@ -21,7 +21,7 @@
 static const struct { uint32_t leaf, subleaf, hide[4]; } hidden[] = {
     { 1, ANY, { 0, 0xff000000,
                 BIT(2) | BIT(3) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(10) | BIT(15) | BIT(17) | BIT(18) | BIT(21) | BIT(24),
-                BIT(1) | BIT(3) | BIT(7) | BIT(12) | BIT(13) | BIT(14) | BIT(17) | BIT(21) | BIT(22) | BIT(29) | BIT(31) } },
+                BIT(1) | BIT(3) | BIT(12) | BIT(13) | BIT(17) | BIT(21) | BIT(22) | BIT(29) | BIT(31) } },
     { 5, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
     { 6, ANY, { HIDE_ALL & ~BIT(2), HIDE_ALL, HIDE_ALL, HIDE_ALL } },
     { 7, 0, { 0, BIT(1) | BIT(2) | BIT(4) | BIT(7) | BIT(10) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(20) | BIT(25),
@@ -37,7 +37,7 @@ static const struct { uint32_t leaf, subleaf, hide[4]; } hidden[] = {
     { 0x80000001, ANY, { 0, 0,
                 BIT(1) | BIT(2) | BIT(3) | BIT(9) | BIT(10) | BIT(12) | BIT(13) | BIT(15) | BIT(19) | BIT(22) | BIT(23) |
                 BIT(24) | BIT(26) | BIT(27) | BIT(28) | BIT(29),
-                BIT(1) | BIT(3) | BIT(7) | BIT(12) | BIT(13) | BIT(14) | BIT(17) | BIT(26) } },
+                BIT(1) | BIT(3) | BIT(12) | BIT(13) | BIT(17) | BIT(26) } },
     { 0x80000007, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, ~BIT(8) } },
     { 0x80000008, ANY, { 0, ~(BIT(0) | BIT(2) | BIT(9)), 0, HIDE_ALL } },
     { 0x8000000a, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },

@@ -16,6 +16,7 @@
 #define MSR_UCODE_REV       0x0000008bu
 #define MSR_PLATFORM_INFO   0x000000ceu
 #define MSR_MCG_CAP         0x00000179u
+#define MSR_MCG_STATUS      0x0000017au
 #define MSR_AMD_SYSCFG      0xc0010010u
 #define MSR_AMD_HWCR        0xc0010015u
 #define MSR_AMD_NB_CFG      0xc001001fu
@@ -99,7 +100,8 @@ static const struct {
     { MSR_APIC_BASE, read_apic_base, NULL },
     { MSR_UCODE_REV, read_zero, write_ignored },
     { MSR_PLATFORM_INFO, read_intel, NULL },
-    { MSR_MCG_CAP, read_zero, NULL },
+    { MSR_MCG_CAP, read_zero, NULL },           /* no banks: machine checks are not the guest's */
+    { MSR_MCG_STATUS, read_zero, NULL },
     { MSR_MISC_ENABLE, read_intel, write_same },
     { MSR_PAT, read_real, write_same },
     { MSR_EFER, read_efer, write_same },

@@ -43,7 +43,7 @@ PV_DRIVERS="virtio_pci virtio_blk virtio_net e1000 ahci sd_mod ext4 crc32c_gener
 # What a healthy boot never prints, from whichever side. A word of the kernel's command line such as
 # panic=1 is no complaint.
 PV_COMPLAINT='\bWARN(ING)?\b|\bBUG\b|\bOops\b|Call Trace|[Pp]anic[ :]|PANIC|double fault|general protection'
-PV_COMPLAINT+='|soft lockup|hard LOCKUP|rcu.*stall|[Uu]nhandled|Marking clocksource .xen'
+PV_COMPLAINT+='|soft lockup|hard LOCKUP|rcu.*stall|[Uu]nhandled|Unable to init|Marking clocksource .xen'
 PV_COMPLAINT+='|^Paravane: .*([Ww]arning|[Bb]ug|[Aa]ssert|[Cc]annot|[Ff]ailed)'
 
 die() {
