@@ -121,7 +121,7 @@ hypervisor_paravane_DEPENDENCIES = hypervisor/hypervisor.lds hypervisor/libcodec
 
 # The glue between boot/image.c and the decoders: compiled like them, with 16-byte aligned stacks.
 hypervisor_libcodec_a_SOURCES = hypervisor/boot/codec.c hypervisor/boot/codec_libc.c \
-    hypervisor/boot/image.c hypervisor/boot/unpack.c
+    hypervisor/boot/image.c
 hypervisor_libcodec_a_CPPFLAGS = $(HV_CPPFLAGS)
 hypervisor_libcodec_a_CFLAGS = $(HV_CFLAGS) -mpreferred-stack-boundary=4
 

@@ -35,13 +35,6 @@ struct parser {
     struct acpi_info *out;
 };
 
-static struct bytes INIT map_bytes(const struct parser *p, paddr_t start, uint64_t size)
-{
-    const void *at = size && start + size > start ? p->map(start, (size_t)size) : NULL;
-
-    return (struct bytes){ at, at ? (size_t)size : 0 };
-}
-
 static bool INIT sum_is_zero(struct bytes b)
 {
     uint8_t sum = 0;
@@ -54,25 +47,25 @@ static bool INIT sum_is_zero(struct bytes b)
 /* A good RSDP at `at`, of the size that its revision has, or an empty run. */
 static struct bytes INIT rsdp_map(const struct parser *p, paddr_t at)
 {
-    struct bytes rsdp = map_bytes(p, at, RSDP_V1_SIZE), none = { NULL, 0 };
+    struct bytes rsdp = bytes_map(p->map, at, RSDP_V1_SIZE), none = { NULL, 0 };
     uint32_t length;
 
     if (bytes_u64(rsdp, 0) != RSDP_SIGNATURE || !sum_is_zero(rsdp))
         return none;
     if (bytes_u8(rsdp, 15) < 2)
         return rsdp;
-    rsdp = map_bytes(p, at, RSDP_V2_SIZE);
+    rsdp = bytes_map(p->map, at, RSDP_V2_SIZE);
     length = bytes_u32(rsdp, 20);
     if (length < RSDP_V2_SIZE || length > RSDP_MAX_SIZE)
         return none;
-    rsdp = map_bytes(p, at, length);
+    rsdp = bytes_map(p->map, at, length);
     return sum_is_zero(rsdp) ? rsdp : none;
 }
 
 static paddr_t INIT rsdp_search(const struct parser *p, paddr_t start, uint64_t size)
 {
     for (paddr_t at = start & ~UINT64_C(15); at < start + size; at += 16) {
-        if (bytes_u64(map_bytes(p, at, 8), 0) == RSDP_SIGNATURE && rsdp_map(p, at).size)
+        if (bytes_u64(bytes_map(p->map, at, 8), 0) == RSDP_SIGNATURE && rsdp_map(p, at).size)
             return at;
     }
     return 0;
@@ -84,7 +77,7 @@ static paddr_t INIT rsdp_find(const struct parser *p, paddr_t given)
 
     if (given && rsdp_map(p, given).size)
         return given;
-    ebda = (paddr_t)bytes_u16(map_bytes(p, EBDA_POINTER, 2), 0) << 4;
+    ebda = (paddr_t)bytes_u16(bytes_map(p->map, EBDA_POINTER, 2), 0) << 4;
     if (ebda)
         found = rsdp_search(p, ebda, EBDA_SEARCH_SIZE);
     return found ? found : rsdp_search(p, BIOS_SEARCH_START, BIOS_SEARCH_SIZE);
@@ -94,21 +87,21 @@ static paddr_t INIT rsdp_find(const struct parser *p, paddr_t given)
 static struct bytes INIT table_map(const struct parser *p, paddr_t at)
 {
     struct bytes none = { NULL, 0 };
-    struct bytes table = map_bytes(p, at, TABLE_HEADER_SIZE);
+    struct bytes table = bytes_map(p->map, at, TABLE_HEADER_SIZE);
     uint32_t length = bytes_u32(table, 4);
 
     if (length < TABLE_HEADER_SIZE || length > TABLE_MAX_SIZE)
         return none;
-    table = map_bytes(p, at, length);
+    table = bytes_map(p->map, at, length);
     return sum_is_zero(table) ? table : none;
 }
 
-/* Room for one more of `max` entries? If not, the loss is counted. */
+/* Room for one more of `max` entries? */
 static bool INIT have_room(struct parser *p, unsigned int nr, unsigned int max)
 {
     if (nr < max)
         return true;
-    p->out->nr_dropped++;
+    p->out->problem = "a table has more entries than are known here; the surplus is left out";
     return false;
 }
 
@@ -293,7 +286,7 @@ static const struct table_parser table_parsers[] INITCONST = {
  */
 static void INIT parse_table(struct parser *p, paddr_t at, uint32_t *seen)
 {
-    struct bytes header = map_bytes(p, at, TABLE_HEADER_SIZE);
+    struct bytes header = bytes_map(p->map, at, TABLE_HEADER_SIZE);
 
     for (uint32_t i = 0; i < ARRAY_SIZE(table_parsers); i++) {
         const struct table_parser *row = &table_parsers[i];

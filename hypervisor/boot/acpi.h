@@ -73,8 +73,7 @@ struct acpi_info {
     unsigned int nr_mcfgs;
     struct acpi_mcfg mcfgs[ACPI_MAX_MCFG];
 
-    unsigned int nr_dropped;   /* entries beyond the limits above */
-    const char *problem;       /* last table that was refused and why; NULL: none */
+    const char *problem;   /* the last table that was refused, or did not fit, and why; NULL: none */
 };
 
 /*

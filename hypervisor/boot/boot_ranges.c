@@ -62,9 +62,10 @@ static uint32_t INIT type_between(const struct boot_range *ranges, unsigned int 
     return type;
 }
 
-unsigned int INIT boot_ranges_sanitize(struct boot_range *ranges, unsigned int *nr)
+bool INIT boot_ranges_sanitize(struct boot_range *ranges, unsigned int *nr)
 {
-    unsigned int nr_edges = 0, nr_result = 0, dropped = 0;
+    unsigned int nr_edges = 0, nr_result = 0;
+    bool is_cut = false;
 
     for (unsigned int i = 0; i < *nr; i++) {
         nr_edges = add_edge(nr_edges, ranges[i].start);
@@ -82,9 +83,9 @@ unsigned int INIT boot_ranges_sanitize(struct boot_range *ranges, unsigned int *
         else if (nr_result < BOOT_MAX_RANGES)
             result[nr_result++] = (struct boot_range){ .start = start, .size = size, .type = type };
         else
-            dropped++;
+            is_cut = true;
     }
     memcpy(ranges, result, nr_result * sizeof(result[0]));
     *nr = nr_result;
-    return dropped;
+    return is_cut;
 }

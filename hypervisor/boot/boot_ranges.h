@@ -6,7 +6,7 @@
 
 /*
  * Sorts the `*nr` ranges in place, decides overlaps (the more restrictive type wins) and merges
- * neighbours of one type. `ranges` has room for BOOT_MAX_RANGES. Returns how many were dropped from
- * the top because the result has more parts than that.
+ * neighbours of one type. `ranges` has room for BOOT_MAX_RANGES. True: the result has more
+ * parts than that, and those at the top were dropped.
  */
-unsigned int boot_ranges_sanitize(struct boot_range *ranges, unsigned int *nr);
+bool boot_ranges_sanitize(struct boot_range *ranges, unsigned int *nr);

@@ -13,7 +13,6 @@
 #include "public/errno.h"
 
 #define MB1_INFO_SIZE 116
-#define MB1_HAS_MEMORY (1u << 0)
 #define MB1_HAS_CMDLINE (1u << 2)
 #define MB1_HAS_MODULES (1u << 3)
 #define MB1_HAS_MMAP (1u << 6)
@@ -34,13 +33,6 @@ struct parser {
     const uint8_t *info_bytes;   /* multiboot 2: the whole information, at `info` */
 };
 
-static struct bytes INIT map_bytes(const struct parser *p, paddr_t start, uint64_t size)
-{
-    const void *at = size && start + size > start ? p->map(start, (size_t)size) : NULL;
-
-    return (struct bytes){ at, at ? (size_t)size : 0 };
-}
-
 /* Copies a string of at most `size` bytes; a longer one is cut. */
 static void INIT copy_string(struct parser *p, char *to, size_t to_size, struct bytes from)
 {
@@ -48,7 +40,7 @@ static void INIT copy_string(struct parser *p, char *to, size_t to_size, struct 
 
     for (i = 0; i < from.size && from.at[i]; i++) {
         if (i + 1 == to_size) {
-            p->out->dropped.strings++;
+            p->out->is_cut = true;
             break;
         }
         to[i] = (char)from.at[i];
@@ -62,12 +54,12 @@ static void INIT copy_paddr_string(struct parser *p, char *to, size_t to_size, p
     size_t i;
 
     for (i = 0; i + 1 < to_size; i++) {
-        to[i] = (char)bytes_u8(map_bytes(p, from + i, 1), 0);
+        to[i] = (char)bytes_u8(bytes_map(p->map, from + i, 1), 0);
         if (!to[i])
             return;
     }
     to[i] = '\0';
-    p->out->dropped.strings++;
+    p->out->is_cut = true;
 }
 
 /*
@@ -80,12 +72,12 @@ static struct boot_module *INIT add_module(struct parser *p, uint64_t start, uin
     struct boot_module *m;
 
     if (out->nr_modules == BOOT_MAX_MODULES) {
-        out->dropped.modules++;
+        out->is_cut = true;
         return NULL;
     }
     m = &out->modules[out->nr_modules++];
     m->start = start;
-    m->size = map_bytes(p, start, end > start ? end - start : 0).size;
+    m->size = bytes_map(p->map, start, end > start ? end - start : 0).size;
     return m;
 }
 
@@ -105,7 +97,7 @@ static void INIT add_range(struct parser *p, uint64_t start, uint64_t size, uint
     if (out->nr_ranges < BOOT_MAX_RANGES) {
         out->nr_ranges++;
     } else {
-        out->dropped.ranges++;
+        out->is_cut = true;
         if (type == E820_RAM)
             return;
         while (r > out->ranges && r[-1].type != E820_RAM)
@@ -117,27 +109,14 @@ static void INIT add_range(struct parser *p, uint64_t start, uint64_t size, uint
     *r = (struct boot_range){ .start = start, .size = size, .type = type };
 }
 
-/* What a loader without a memory map knows: KiB below 640 KiB, and KiB from 1 MiB up. */
-static void INIT add_basic_memory(struct parser *p, uint32_t lower_kib, uint32_t upper_kib)
-{
-    if (p->out->nr_ranges)
-        return;
-    add_range(p, 0, (uint64_t)lower_kib << 10, E820_RAM);
-    add_range(p, 0x100000, (uint64_t)upper_kib << 10, E820_RAM);
-}
-
 static void INIT mb1_modules(struct parser *p, uint32_t count, paddr_t list)
 {
     for (uint32_t i = 0; i < count; i++) {
-        struct bytes entry = map_bytes(p, list + (uint64_t)i * MB1_MODULE_SIZE, MB1_MODULE_SIZE);
-        struct boot_module *m = NULL;
+        struct bytes entry = bytes_map(p->map, list + (uint64_t)i * MB1_MODULE_SIZE, MB1_MODULE_SIZE);
+        struct boot_module *m = add_module(p, bytes_u32(entry, 0), bytes_u32(entry, 4));
 
-        if (entry.size)
-            m = add_module(p, bytes_u32(entry, 0), bytes_u32(entry, 4));
-        if (!m) {
-            p->out->dropped.modules += count - i - (entry.size ? 1 : 0);
+        if (!m)
             return;
-        }
         if (bytes_u32(entry, 8))
             copy_paddr_string(p, m->cmdline, sizeof(m->cmdline), bytes_u32(entry, 8));
     }
@@ -162,7 +141,7 @@ static void INIT mb1_mmap(struct parser *p, struct bytes map)
 static int INIT mb1_parse(struct parser *p, const char **why)
 {
     struct bootinfo *out = p->out;
-    struct bytes info = map_bytes(p, p->info, MB1_INFO_SIZE);
+    struct bytes info = bytes_map(p->map, p->info, MB1_INFO_SIZE);
     uint32_t flags = bytes_u32(info, 0);
 
     if (!info.size) {
@@ -176,9 +155,7 @@ static int INIT mb1_parse(struct parser *p, const char **why)
     if (flags & MB1_HAS_MODULES)
         mb1_modules(p, bytes_u32(info, 20), bytes_u32(info, 24));
     if (flags & MB1_HAS_MMAP)
-        mb1_mmap(p, map_bytes(p, bytes_u32(info, 48), bytes_u32(info, 44)));
-    if (flags & MB1_HAS_MEMORY)
-        add_basic_memory(p, bytes_u32(info, 4), bytes_u32(info, 8));
+        mb1_mmap(p, bytes_map(p->map, bytes_u32(info, 48), bytes_u32(info, 44)));
     return 0;
 }
 
@@ -201,11 +178,6 @@ static void INIT mb2_module(struct parser *p, struct bytes tag)
     m = add_module(p, bytes_u32(tag, 0), bytes_u32(tag, 4));
     if (m)
         copy_string(p, m->cmdline, sizeof(m->cmdline), bytes_part(tag, 8, tag.size - 8));
-}
-
-static void INIT mb2_memory(struct parser *p, struct bytes tag)
-{
-    add_basic_memory(p, bytes_u32(tag, 0), bytes_u32(tag, 4));
 }
 
 static void INIT mb2_mmap(struct parser *p, struct bytes tag)
@@ -238,13 +210,11 @@ struct mb2_tag {
     void (*parse)(struct parser *p, struct bytes body);
 };
 
-/* In the order of use: the map of tag 6 must be read before tag 4 may stand in for it. */
-static const struct mb2_tag mb2_tags[] = {
+static const struct mb2_tag mb2_tags[] INITCONST = {
     { 1, mb2_cmdline },
     { 2, mb2_loader },
     { 3, mb2_module },
     { 6, mb2_mmap },
-    { 4, mb2_memory },
     { 14, mb2_rsdp },
     { 15, mb2_rsdp },
 };
@@ -268,11 +238,11 @@ static void INIT mb2_walk(struct parser *p, struct bytes info, const struct mb2_
 
 static int INIT mb2_parse(struct parser *p, const char **why)
 {
-    struct bytes info = map_bytes(p, p->info, 8);
+    struct bytes info = bytes_map(p->map, p->info, 8);
     uint32_t size = bytes_u32(info, 0);
 
     if (size >= 8 && size <= MB2_MAX_INFO_SIZE)
-        info = map_bytes(p, p->info, size);
+        info = bytes_map(p->map, p->info, size);
     if (info.size <= 8) {
         *why = "the multiboot2 information is unreadable or has an impossible size: "
                "use another boot loader";
@@ -344,7 +314,7 @@ int INIT bootinfo_parse(uint32_t magic, paddr_t info,
     if (rc)
         return rc;
     strip_names(out, magic);
-    out->dropped.ranges += boot_ranges_sanitize(out->ranges, &out->nr_ranges);
+    out->is_cut |= boot_ranges_sanitize(out->ranges, &out->nr_ranges);
     if (!out->nr_ranges) {
         *why = "the boot loader gave no memory map: use another boot loader";
         return -XEN_EINVAL;

@@ -4,7 +4,7 @@
  *
  * The parser copies everything it keeps, so that the loader's memory may be reused afterwards. It
  * trusts no pointer, length or count of the loader's: what does not fit is refused or reported in
- * `dropped`. It runs once, on one CPU, before any lock exists.
+ * `is_cut`. It runs once, on one CPU, before any lock exists.
  */
 
 #pragma once
@@ -46,16 +46,6 @@ struct boot_range {
     uint32_t type;   /* enum e820_type */
 };
 
-/*
- * What had to be left out because a table above is full, or a string too long: worth a warning
- * each.
- */
-struct boot_dropped {
-    unsigned int modules;
-    unsigned int ranges;
-    unsigned int strings;
-};
-
 struct bootinfo {
     char loader[BOOT_LOADER_SIZE];
     char cmdline[BOOT_CMDLINE_SIZE];   /* without the image's own path */
@@ -64,7 +54,7 @@ struct bootinfo {
     unsigned int nr_ranges;
     struct boot_range ranges[BOOT_MAX_RANGES];   /* ascending, disjoint, equal neighbours merged */
     paddr_t rsdp;   /* 0: the loader did not say */
-    struct boot_dropped dropped;
+    bool is_cut;    /* a table above is full, or a string too long: something was left out */
 };
 
 /*

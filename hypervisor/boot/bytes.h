@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "lib/string.h"
+#include "lib/types.h"
 
 struct bytes {
     const uint8_t *at;
@@ -20,6 +21,15 @@ struct bytes {
 static inline bool bytes_have(struct bytes b, uint64_t offset, uint64_t size)
 {
     return offset <= b.size && size <= b.size - offset;
+}
+
+/* Physical memory through a parser's `map`, or an empty run. */
+static inline struct bytes bytes_map(const void *(*map)(paddr_t start, size_t size), paddr_t start,
+                                     uint64_t size)
+{
+    const void *at = size && start + size > start ? map(start, (size_t)size) : NULL;
+
+    return (struct bytes){ at, at ? (size_t)size : 0 };
 }
 
 /* The part [offset, offset + size), or an empty run if it is not all there. */

@@ -36,7 +36,7 @@ static void *INIT xz_alloc(void *arena, size_t count, size_t size)
 }
 
 /* Memory goes back with the arena. */
-static void INIT xz_free(void *arena, void *memory)
+static void INIT arena_keep(void *arena, void *memory)
 {
     (void)arena;
     (void)memory;
@@ -55,7 +55,7 @@ static enum codec_result INIT xz_result(lzma_ret r)
 
 static enum codec_result ENTRY xz_decode(struct codec_job *job)
 {
-    lzma_allocator allocator = { .alloc = xz_alloc, .free = xz_free, .opaque = job->work };
+    lzma_allocator allocator = { .alloc = xz_alloc, .free = arena_keep, .opaque = job->work };
     uint64_t no_limit = UINT64_MAX;
     size_t read = 0, written = 0;
     lzma_ret r = lzma_stream_buffer_decode(&no_limit, 0, &allocator, job->in, &read, job->in_size,
@@ -70,17 +70,11 @@ static void *INIT gzip_alloc(void *arena, unsigned int count, unsigned int size)
     return xz_alloc(arena, count, size);
 }
 
-static void INIT gzip_free(void *arena, void *memory)
-{
-    (void)arena;
-    (void)memory;
-}
-
 static enum codec_result ENTRY gzip_decode(struct codec_job *job)
 {
     z_stream stream = {
         .zalloc = gzip_alloc,
-        .zfree = gzip_free,
+        .zfree = arena_keep,
         .opaque = job->work,
         .next_in = job->in,
         .avail_in = (uInt)job->in_size,
@@ -167,14 +161,10 @@ static enum codec_result ENTRY lz4_decode(struct codec_job *job)
 }
 
 static const struct codec codecs[] INITCONST = {
-    { "xz", { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6, false, xz_decode },
-    { "gzip", { 0x1f, 0x8b, 8 }, 3, true, gzip_decode },
-    { "zstd", { 0x28, 0xb5, 0x2f, 0xfd }, 4, false, zstd_decode },
-    { "lz4", { 0x02, 0x21, 0x4c, 0x18 }, 4, false, lz4_decode },
-    { "lz4 frame", { 0x04, 0x22, 0x4d, 0x18 }, 4, false, NULL },
-    { "bzip2", { 'B', 'Z', 'h' }, 3, false, NULL },
-    { "lzma", { 0x5d, 0, 0 }, 3, false, NULL },
-    { "lzo", { 0x89, 'L', 'Z', 'O', 0, 0x0d }, 6, false, NULL },
+    { { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6, false, xz_decode },
+    { { 0x1f, 0x8b, 8 }, 3, true, gzip_decode },
+    { { 0x28, 0xb5, 0x2f, 0xfd }, 4, false, zstd_decode },
+    { { 0x02, 0x21, 0x4c, 0x18 }, 4, false, lz4_decode },
 };
 
 const struct codec *INIT codec_find(const uint8_t *in, size_t size)

@@ -31,11 +31,10 @@ struct codec_job {
 };
 
 struct codec {
-    const char *name;
     uint8_t magic[6];
     uint8_t magic_size;
     bool ends_in_size;   /* the format's last 4 bytes are the unpacked size */
-    enum codec_result (*decode)(struct codec_job *job);   /* NULL: known by name, not supported */
+    enum codec_result (*decode)(struct codec_job *job);
 };
 
 /* The codec whose magic number `in` begins with, or NULL. */

@@ -11,9 +11,9 @@
 #include "boot/dom0.h"
 
 #include "boot/elf.h"
+#include "boot/image.h"
 #include "boot/memory.h"
 #include "boot/options.h"
-#include "boot/unpack.h"
 #include "core/domain.h"
 #include "core/irq_guest.h"
 #include "cpu/regs.h"
@@ -61,11 +61,6 @@ struct builder {
 
 extern char boot_stack[];
 long call_on_stack(void *top, long (*fn)(void *), void *arg);
-
-static INIT uint64_t to_pages(uint64_t bytes)
-{
-    return (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
-}
 
 static INIT void *pfn_virt(const struct builder *b, uint64_t pfn)
 {
@@ -139,10 +134,10 @@ static INIT void place_tables(struct layout *l, uint64_t pfn)
 
 static INIT void plan_layout(struct layout *l, uint64_t initrd_size)
 {
-    uint64_t pfn = to_pages(l->elf.paddr_end), last;
+    uint64_t pfn = pages_of_bytes(l->elf.paddr_end), last;
 
-    l->initrd_pages = to_pages(initrd_size);
-    l->p2m_pages = to_pages(l->nr_pages * sizeof(uint64_t));
+    l->initrd_pages = pages_of_bytes(initrd_size);
+    l->p2m_pages = pages_of_bytes(l->nr_pages * sizeof(uint64_t));
     l->initrd_apart = l->elf.mod_start_pfn && initrd_size;
     l->p2m_apart = l->elf.has_init_p2m;
     if (!l->initrd_apart) {
@@ -333,7 +328,7 @@ static INIT void unpack_kernel(struct builder *b, struct unpack *u)
         boot_stop("too little memory to unpack the kernel: give the machine at least 256 MiB");
     u->scratch = (struct arena){ mfn_to_virt(b->scratch), (size_t)PAGE_SIZE << b->scratch_order, 0 };
     wrmsr(MSR_FS_BASE, (uintptr_t)tls_block);
-    if (call_on_stack(boot_stack + CPU_STACK_SIZE - 1024, unpack_run, u))
+    if (call_on_stack(boot_stack + CPU_STACK_SIZE - 1024, image_unpack_run, u))
         boot_stop("kernel: %s", u->why);
     wrmsr(MSR_FS_BASE, 0);
 }
@@ -396,7 +391,7 @@ INIT struct domain *dom0_build(const struct bootinfo *info)
     plan_layout(l, b->initrd ? b->initrd->size : 0);
     b->d->domain.max_pages = l->nr_pages;
     alloc_p2m(b);
-    alloc_memory(b, to_pages(l->elf.paddr_end));
+    alloc_memory(b, pages_of_bytes(l->elf.paddr_end));
     load_kernel(b, u.elf);
     page_free(b->scratch, b->scratch_order);
     alloc_memory(b, l->nr_pages);

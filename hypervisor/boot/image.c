@@ -80,17 +80,11 @@ static int INIT decode(struct bytes in, uint64_t room, struct arena *scratch, st
                        const char **why)
 {
     const struct codec *codec = codec_find(in.at, in.size);
-    struct codec_job job = {
-        .in = in.at,
-        .in_size = in.size,
-        .out_size = (size_t)room,
-        .work = scratch,
-    };
+    struct codec_job job = { in.at, in.size, NULL, (size_t)room, scratch };
     enum codec_result result = CODEC_TOO_LARGE;
 
-    if (!codec || !codec->decode) {
-        *why = "the kernel is not compressed in a form that is known here: "
-               "use xz, zstd, gzip or lz4";
+    if (!codec) {
+        *why = "the kernel is not compressed in a form known here: use xz, zstd, gzip or lz4";
         return -XEN_EINVAL;
     }
     if (in.size <= CODEC_MAX_SIZE && room <= CODEC_MAX_SIZE) {
@@ -143,4 +137,11 @@ int INIT image_unpack(const uint8_t *mod, size_t size, struct arena *scratch, co
     *elf = out.at;
     *elf_size = out.size;
     return rc;
+}
+
+long INIT image_unpack_run(void *arg)
+{
+    struct unpack *u = arg;
+
+    return image_unpack(u->module, u->module_size, &u->scratch, &u->elf, &u->elf_size, &u->why);
 }

@@ -29,3 +29,15 @@
  */
 int image_unpack(const uint8_t *mod, size_t size, struct arena *scratch, const uint8_t **elf,
                  size_t *elf_size, const char **why);
+
+struct unpack {
+    const uint8_t *module;
+    size_t module_size;
+    struct arena scratch;
+    const uint8_t *elf;           /* results */
+    size_t elf_size;
+    const char *why;
+};
+
+/* The same as a call with one argument, a struct unpack, for call_on_stack(). */
+long image_unpack_run(void *arg);

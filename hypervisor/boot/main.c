@@ -229,6 +229,8 @@ INIT void boot_main(uint32_t magic, uint32_t info)
 
     options_parse(bootinfo.cmdline);
     start_console();
+    if (bootinfo.is_cut)
+        log_warn("warning: the boot loader told more than fits: shorten its command lines, load fewer modules");
     console_set_panic_hook(panic_end);
     if (rc)
         boot_stop("%s", why);

@@ -25,7 +25,7 @@ extern char _image_start[], _rodata_start[], _data_start[], _init_start[], _init
 
 static INITDATA struct { paddr_t start, end; } free_ranges[MAX_FREE];
 static INITDATA unsigned nr_free;
-static uint64_t total_bytes;
+static INITDATA uint64_t total_bytes;
 uint64_t max_mfn;
 
 static INIT paddr_t image_paddr(const char *va)
@@ -277,9 +277,4 @@ void memory_release_init(void)
     tlb_flush_mask(&online_cpus, FLUSH_TLB_GLOBAL);
     page_alloc_init_range(paddr_to_mfn((uintptr_t)_init_start - IMAGE_VIRT_START + IMAGE_PHYS_START),
                           (uint64_t)(_init_end - _init_start) >> PAGE_SHIFT);
-}
-
-uint64_t memory_total(void)
-{
-    return total_bytes;
 }

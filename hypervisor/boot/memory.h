@@ -12,5 +12,3 @@ void memory_init(const struct bootinfo *info);
 void memory_release_modules(const struct bootinfo *info);
 /* Give what only the start of day used of the image to the allocator, and unmap it: nothing there may run or be read later. */
 void memory_release_init(void);
-/* Bytes of RAM. */
-uint64_t memory_total(void);

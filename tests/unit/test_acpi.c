@@ -213,7 +213,6 @@ static void all_tables(void)
     CU_ASSERT_EQUAL_FATAL(acpi_parse(RSDP, map, &info), 0);
     CU_ASSERT_PTR_NULL(info.problem);
     CU_ASSERT_EQUAL(info.nr_mcfgs, 1);
-    CU_ASSERT_EQUAL(info.nr_dropped, 0);
     expect_madt();
     expect_fadt();
     CU_ASSERT_EQUAL(info.hpet_address, 0xfed00000);
@@ -323,7 +322,7 @@ static void limits(void)
     put_table(MADT, "APIC", madt_end - MADT);
     CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
     CU_ASSERT_EQUAL(info.nr_cpus, ACPI_MAX_CPUS);
-    CU_ASSERT_EQUAL(info.nr_dropped, 10);
+    CU_ASSERT_PTR_NOT_NULL(info.problem);
 }
 
 static void hostile(void)

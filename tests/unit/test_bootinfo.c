@@ -103,7 +103,7 @@ static void mb1_of_qemu(void)
     expect_range(1, 0x100000, 0x7ee0000, E820_RAM);
     expect_range(2, 0xfffc0000, 0x40000, E820_RESERVED);
     CU_ASSERT_EQUAL(info.rsdp, 0);
-    CU_ASSERT_EQUAL(info.dropped.modules + info.dropped.ranges + info.dropped.strings, 0);
+    CU_ASSERT(!info.is_cut);
 }
 
 static void grub_leaves_the_name_out(void)
@@ -115,17 +115,6 @@ static void grub_leaves_the_name_out(void)
     CU_ASSERT_EQUAL_FATAL(parse_mb1(), 0);
     CU_ASSERT_STRING_EQUAL(info.cmdline, "loglvl=all console=com1");
     CU_ASSERT_STRING_EQUAL(info.modules[0].cmdline, "root=/dev/vda");
-}
-
-static void mb1_without_a_map_uses_basic_sizes(void)
-{
-    build_mb1();
-    put(0x1000, 1, 4);
-    CU_ASSERT_EQUAL_FATAL(parse_mb1(), 0);
-    CU_ASSERT_EQUAL(info.nr_ranges, 2);
-    expect_range(0, 0, 639 << 10, E820_RAM);
-    expect_range(1, 0x100000, 0x4000000, E820_RAM);
-    CU_ASSERT_EQUAL(info.nr_modules, 0);
 }
 
 static void no_memory_is_refused(void)
@@ -162,12 +151,11 @@ static void surplus_modules_are_counted(void)
     put(0x1014, 20, 4);
     CU_ASSERT_EQUAL_FATAL(parse_mb1(), 0);
     CU_ASSERT_EQUAL(info.nr_modules, BOOT_MAX_MODULES);
-    CU_ASSERT_EQUAL(info.dropped.modules, 12);
+    CU_ASSERT(info.is_cut);
     put(0x1014, 0xffffffff, 4);
     put(0x1018, 0x4ff0, 4);
     CU_ASSERT_EQUAL_FATAL(parse_mb1(), 0);
-    CU_ASSERT_EQUAL(info.nr_modules, 1);
-    CU_ASSERT_EQUAL(info.dropped.modules, 0xfffffffe);
+    CU_ASSERT(info.is_cut);
 }
 
 static void long_strings_are_cut(void)
@@ -179,7 +167,7 @@ static void long_strings_are_cut(void)
     put(0x1308, 0x2002, 4);
     CU_ASSERT_EQUAL_FATAL(parse_mb1(), 0);
     CU_ASSERT_EQUAL(strlen(info.cmdline), BOOT_CMDLINE_SIZE - 1 - 2);
-    CU_ASSERT_EQUAL(info.dropped.strings, 2);
+    CU_ASSERT(info.is_cut);
 }
 
 static uint32_t tag_at;
@@ -286,17 +274,16 @@ static void overlaps(void)
     expect_range(4, UINT64_MAX - 0xfff, 0xfff, E820_UNUSABLE);
 }
 
-// One large RAM range with 255 holes gives 511 parts: the upper ones are lost, and counted.
+// One large RAM range with 255 holes gives 511 parts: the upper ones are lost, and that is told.
 static void too_many_parts(void)
 {
-    unsigned nr = BOOT_MAX_RANGES, dropped;
+    unsigned nr = BOOT_MAX_RANGES;
 
     ranges[0] = (struct boot_range){ 0, 0x10000000, E820_RAM };
     for (unsigned i = 1; i < nr; i++)
         ranges[i] = (struct boot_range){ i * 0x2000u, 0x1000, E820_RESERVED };
-    dropped = boot_ranges_sanitize(ranges, &nr);
+    CU_ASSERT(boot_ranges_sanitize(ranges, &nr));
     CU_ASSERT_EQUAL(nr, BOOT_MAX_RANGES);
-    CU_ASSERT_EQUAL(dropped, 511 - 256);
     CU_ASSERT_EQUAL(ranges[255].start, 128 * 0x2000 - 0x1000 + 0x1000);
 }
 
@@ -312,7 +299,7 @@ static void a_full_table_keeps_reservations(void)
     CU_ASSERT_EQUAL_FATAL(parse_mb1(), 0);
     CU_ASSERT_EQUAL(info.ranges[0].size, 0x800);
     expect_range(1, 0x800, 0x100, E820_RESERVED);
-    CU_ASSERT(info.dropped.ranges >= 44);
+    CU_ASSERT(info.is_cut);
 }
 
 static void hostile(void)
@@ -334,8 +321,7 @@ int main(void)
     static const struct unit_test tests[] = {
         { "mb1_of_qemu", mb1_of_qemu },
         { "grub_leaves_the_name_out", grub_leaves_the_name_out },
-        { "mb1_without_a_map_uses_basic_sizes", mb1_without_a_map_uses_basic_sizes },
-        { "no_memory_is_refused", no_memory_is_refused },
+            { "no_memory_is_refused", no_memory_is_refused },
         { "bad_modules_are_empty", bad_modules_are_empty },
         { "surplus_modules_are_counted", surplus_modules_are_counted },
         { "long_strings_are_cut", long_strings_are_cut },
