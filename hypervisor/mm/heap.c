@@ -44,7 +44,6 @@ static struct {
     struct spinlock lock;
     // All guarded by lock, as are the type words and links of the heap's frames.
     uint32_t partial[NR_CLASSES]; // frame number + 1 of a page with a free object, or 0
-    struct heap_statistics statistics;
 } heap = { .lock = SPINLOCK_INIT(LOCK_HEAP) };
 
 // ---- What a frame's type word tells
@@ -149,7 +148,7 @@ static void poison_check(const uint8_t *object UNUSED, size_t size UNUSED) {}
 // A fresh page of a class, linked, or NULL.
 static struct frame *small_page_create(unsigned class)
 {
-    mfn_t page = page_alloc(0, ALLOC_RESERVE);
+    mfn_t page = page_alloc(0, 0);
     if (mfn_eq(page, INVALID_MFN))
         return NULL;
 
@@ -163,7 +162,6 @@ static struct frame *small_page_create(unsigned class)
     }
     small_store(f, &state);
     partial_link(f, class);
-    heap.statistics.nr_small_pages++;
     return f;
 }
 
@@ -211,7 +209,6 @@ static void small_free(struct frame *f, struct page_state *state, uint8_t *objec
         partial_unlink(f, class);
         f->type = 0;
         page_free(frame_mfn(f), 0);
-        heap.statistics.nr_small_pages--;
     }
 }
 
@@ -235,20 +232,18 @@ static void *large_alloc(size_t size, size_t align)
 
     uint64_t nr_pages = MAX(pages_of_bytes(size), UINT64_C(1));
     unsigned order = log2_ceil(MAX(nr_pages, (uint64_t)align >> PAGE_SHIFT));
-    mfn_t start = page_alloc(order, ALLOC_RESERVE);
+    mfn_t start = page_alloc(order, 0);
     if (mfn_eq(start, INVALID_MFN))
         return NULL;
 
     page_alloc_init_range(mfn_add(start, nr_pages), (UINT64_C(1) << order) - nr_pages);
     large_store(frame_of(start), (uint32_t)nr_pages);
-    heap.statistics.nr_large_pages += nr_pages;
     return mfn_to_virt(start);
 }
 
 static void large_free(struct frame *f, const struct page_state *state, const uint8_t *object)
 {
     BUG_ON(!IS_ALIGNED((uintptr_t)object, PAGE_SIZE));
-    heap.statistics.nr_large_pages -= state->nr_pages;
     f->type = 0;
     page_alloc_init_range(frame_mfn(f), state->nr_pages);
 }
@@ -262,8 +257,6 @@ void *heap_alloc(size_t size, size_t align)
     ASSERT(align == 0 || is_power_of_2(align));
     spin_lock(&heap.lock);
     void *object = class < NR_CLASSES ? small_alloc(class) : large_alloc(size, align);
-    if (object != NULL)
-        heap.statistics.nr_objects++;
     spin_unlock(&heap.lock);
     if (object != NULL)
         memset(object, 0, class < NR_CLASSES ? class_sizes[class] : size);
@@ -283,13 +276,5 @@ void heap_free(void *object)
         small_free(f, &state, object);
     else
         large_free(f, &state, object);
-    heap.statistics.nr_objects--;
-    spin_unlock(&heap.lock);
-}
-
-void heap_get_statistics(struct heap_statistics *statistics)
-{
-    spin_lock(&heap.lock);
-    *statistics = heap.statistics;
     spin_unlock(&heap.lock);
 }

@@ -10,7 +10,7 @@
 #include "lib/compiler.h"
 
 // size bytes of zeros, aligned to align (a power of two; 0 or up to 16 is what every object has), or
-// NULL. Uses the page reserve: what a guest can make us allocate, its domain's limits must bound.
+// NULL. What a guest can make us allocate, its domain's limits must bound.
 void *heap_alloc(size_t size, size_t align) MUST_CHECK;
 
 // Give an object back; NULL is nothing. Debug builds fill it with a pattern and look at the pattern
@@ -18,11 +18,3 @@ void *heap_alloc(size_t size, size_t align) MUST_CHECK;
 void heap_free(void *object);
 
 #define heap_new(type) ((type *)heap_alloc(sizeof(type), _Alignof(type)))
-
-struct heap_statistics {
-    uint64_t nr_objects;
-    uint64_t nr_small_pages; // pages cut into size classes
-    uint64_t nr_large_pages; // pages of objects that have them to themselves
-};
-
-void heap_get_statistics(struct heap_statistics *statistics);

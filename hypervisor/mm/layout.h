@@ -35,7 +35,6 @@
 #define IMAGE_VIRT_START       0xffff820040000000
 #define IMAGE_PHYS_START       0x200000
 #define DIRECT_MAP_START       0xffff830000000000
-#define DIRECT_MAP_END         0xffff880000000000
 
 /*
  * One CPU's area: the LSTAR stub page, a hole, then a stack block aligned to its size. The block's lowest

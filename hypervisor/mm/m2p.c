@@ -23,11 +23,6 @@ void m2p_set(mfn_t m, uint64_t pfn)
     WRITE_ONCE(*(uint64_t *)(chunk + (entry & CHUNK_MASK)), pfn);
 }
 
-uint64_t m2p_get(mfn_t m)
-{
-    return READ_ONCE(((const uint64_t *)M2P_VIRT_START)[m.n]);
-}
-
 mfn_t m2p_chunk_mfn(uint64_t chunk)
 {
     if (chunk * (CHUNK_MASK + 1) >= max_mfn * sizeof(uint64_t))

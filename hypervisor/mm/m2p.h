@@ -10,6 +10,5 @@
 
 /* `m` is valid. Any CPU; guests race with themselves only. */
 void m2p_set(mfn_t m, uint64_t pfn);
-uint64_t m2p_get(mfn_t m);
 /* The frame that holds the table's `chunk`th 2 MiB; INVALID_MFN beyond its end. */
 mfn_t m2p_chunk_mfn(uint64_t chunk);

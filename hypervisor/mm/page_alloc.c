@@ -26,7 +26,6 @@
 struct zone {
     uint32_t first[NR_ORDERS]; // frame number, or FRAME_NONE
     uint32_t orders;           // bit per order whose list is not empty
-    uint64_t nr_free;
 };
 
 static struct {
@@ -34,7 +33,6 @@ static struct {
     // All guarded by lock. The list heads of a zone mean something only where its bit in orders is set.
     struct zone zones[NR_ZONES];
     uint64_t nr_free;
-    uint64_t reserve;
 } allocator = { .lock = SPINLOCK_INIT(LOCK_PAGE_ALLOC) };
 
 _Static_assert(NR_ORDERS <= 32, "one bit per order");
@@ -86,14 +84,6 @@ static void block_unlink(uint64_t n, unsigned order)
     f->prev = FRAME_NONE;
 }
 
-static void count_free(uint64_t n, unsigned order, bool is_freed)
-{
-    uint64_t change = is_freed ? UINT64_C(1) << order : -(UINT64_C(1) << order);
-
-    allocator.zones[zone_of(n)].nr_free += change;
-    allocator.nr_free += change;
-}
-
 // Whether the block lies inside a free one already: freed twice.
 static bool is_free_within(uint64_t n, unsigned order)
 {
@@ -113,7 +103,7 @@ static void block_free(uint64_t n, unsigned order)
     BUG_ON(is_free_head(frame_of(mfn(n)), order));
     ASSERT(!is_free_within(n, order));
 
-    count_free(n, order, true);
+    allocator.nr_free += UINT64_C(1) << order;
     while (order < MAX_PAGE_ORDER) {
         uint64_t buddy = n ^ (UINT64_C(1) << order);
         if (buddy >= max_mfn || zone_of(buddy) != zone_of(n) ||
@@ -138,7 +128,7 @@ static uint64_t zone_take(struct zone *zone, unsigned order)
         from--;
         block_link(n + (UINT64_C(1) << from), from);
     }
-    count_free(n, order, false);
+    allocator.nr_free -= UINT64_C(1) << order;
     return n;
 }
 
@@ -168,9 +158,7 @@ mfn_t page_alloc(unsigned order, unsigned flags)
     if (order > MAX_PAGE_ORDER)
         return block;
     spin_lock(&allocator.lock);
-    uint64_t kept = flags & ALLOC_RESERVE ? 0 : allocator.reserve;
-    if (allocator.nr_free >= kept && allocator.nr_free - kept >= UINT64_C(1) << order)
-        block = take_highest(order, zones_below(flags >> 8));
+    block = take_highest(order, zones_below(flags >> 8));
     spin_unlock(&allocator.lock);
 
     if (flags & ALLOC_ZERO && !mfn_eq(block, INVALID_MFN))
@@ -212,27 +200,4 @@ void page_alloc_init_range(mfn_t start, uint64_t nr_frames)
 uint64_t page_alloc_free_pages(void)
 {
     return READ_ONCE(allocator.nr_free);
-}
-
-uint64_t page_alloc_reserve(void)
-{
-    return READ_ONCE(allocator.reserve);
-}
-
-void page_alloc_set_reserve(uint64_t nr_frames)
-{
-    spin_lock(&allocator.lock);
-    allocator.reserve = nr_frames;
-    spin_unlock(&allocator.lock);
-}
-
-uint64_t page_alloc_free_below(unsigned bits)
-{
-    uint64_t nr_free = 0;
-
-    spin_lock(&allocator.lock);
-    for (unsigned i = 0; i < zones_below(bits); i++)
-        nr_free += allocator.zones[i].nr_free;
-    spin_unlock(&allocator.lock);
-    return nr_free;
 }

@@ -11,9 +11,7 @@
 
 // Flags of page_alloc, or-ed together.
 #define ALLOC_ZERO (1u << 0)    // clear the block through the direct map
-#define ALLOC_RESERVE (1u << 1) // may use the hypervisor's reserve: never for a guest's own memory
 #define ALLOC_BITS(bits) ((unsigned)(bits) << 8) // all addresses below 2^bits; at least 24
-#define ALLOC_BELOW_4G ALLOC_BITS(32)
 
 // Give a range of frames to the allocator, at the start of day or when a whole range is free again.
 // Every frame is below max_mfn, and nobody uses it.
@@ -29,10 +27,5 @@ mfn_t page_alloc(unsigned order, unsigned flags) MUST_CHECK;
 // what a guest wrote must be cleared before another guest gets it.
 void page_free(mfn_t start, unsigned order);
 
-// Frames that are free, and those of them that only ALLOC_RESERVE may use.
+// Frames that are free.
 uint64_t page_alloc_free_pages(void);
-uint64_t page_alloc_reserve(void);
-void page_alloc_set_reserve(uint64_t nr_frames);
-
-// Free frames whose addresses all lie below 2^bits.
-uint64_t page_alloc_free_below(unsigned bits);

@@ -17,7 +17,7 @@ static uint64_t ioremap_next = IOREMAP_START;
 
 static mfn_t alloc_table(void)
 {
-    return page_alloc(0, ALLOC_ZERO | ALLOC_RESERVE);
+    return page_alloc(0, ALLOC_ZERO);
 }
 
 mfn_t (*page_table_alloc)(void) = alloc_table;

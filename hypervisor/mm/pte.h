@@ -15,10 +15,8 @@ typedef struct { uint64_t v; } pte_t;
 #define PTE_PSE        (UINT64_C(1) << 7)    /* L2, L3: superpage */
 #define PTE_PAT        (UINT64_C(1) << 7)    /* L1 */
 #define PTE_GLOBAL     (UINT64_C(1) << 8)
-#define PTE_AVAIL      (UINT64_C(7) << 9)    /* the guest's own */
 #define PTE_NX         (UINT64_C(1) << 63)
 #define PTE_ADDR_MASK  UINT64_C(0x000ffffffffff000)
-#define PTE_FLAG_MASK  (~PTE_ADDR_MASK)
 #define PTE_CACHE_MASK (PTE_PWT | PTE_PCD | PTE_PAT)
 
 #define PT_ENTRIES     512

@@ -62,9 +62,6 @@ static void start(void)
         set_free(ranges[i].start, ranges[i].count, true);
     }
     CU_ASSERT_EQUAL(page_alloc_free_pages(), nr_free);
-    CU_ASSERT_EQUAL(page_alloc_free_below(32), nr_free - 0x1000 - 0x7ff);
-    CU_ASSERT_EQUAL(page_alloc_free_below(24), 0x9f + 0xf00);
-    CU_ASSERT_EQUAL(page_alloc_free_below(23), 0);
 }
 
 #define MAX_BLOCKS 4096
@@ -170,24 +167,6 @@ static void refusals(void)
     CU_ASSERT(mfn_eq(page_alloc(0, ALLOC_BITS(23)), INVALID_MFN));
 }
 
-static void reserve(void)
-{
-    page_alloc_set_reserve(nr_free - 1);
-    CU_ASSERT_EQUAL(page_alloc_reserve(), nr_free - 1);
-    CU_ASSERT(mfn_eq(page_alloc(1, 0), INVALID_MFN));
-    mfn_t last = page_alloc(0, 0);
-    CU_ASSERT_FALSE(mfn_eq(last, INVALID_MFN));
-    CU_ASSERT(mfn_eq(page_alloc(0, 0), INVALID_MFN));
-    mfn_t ours = page_alloc(0, ALLOC_RESERVE);
-    CU_ASSERT_FALSE(mfn_eq(ours, INVALID_MFN));
-    CU_ASSERT(mfn_eq(page_alloc(0, 0), INVALID_MFN));
-    page_free(last, 0);
-    page_free(ours, 0);
-    page_alloc_set_reserve(UINT64_MAX);
-    CU_ASSERT(mfn_eq(page_alloc(0, 0), INVALID_MFN));
-    page_alloc_set_reserve(0);
-}
-
 static void zeroes(void)
 {
     mfn_t block = page_alloc(1, 0);
@@ -245,7 +224,6 @@ static const struct unit_test tests[] = {
     { "random_operations", random_operations },
     { "exhaustion", exhaustion },
     { "refusals", refusals },
-    { "reserve", reserve },
     { "zeroes", zeroes },
     { "bugs_are_caught", bugs_are_caught },
     { NULL, NULL },
