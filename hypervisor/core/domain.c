@@ -194,7 +194,6 @@ struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest
     d->ops = ops;
     d->refs = 1;
     d->max_vcpus = max_vcpus;
-    d->shutdown_code = SHUTDOWN_CODE_NONE;
     d->page_list = FRAME_NONE;
     d->destroy = (struct tasklet){.fn = domain_destroy, .arg = d};
     spin_lock_init(&d->lock, LOCK_DOMAIN_CONTROL);
@@ -278,11 +277,10 @@ void domain_shutdown(struct domain *d, unsigned code)
 {
     if (xchg8(&d->is_shutting_down, 1))
         return;
-    if (d->shutdown_code == SHUTDOWN_CODE_NONE)
-        d->shutdown_code = (uint8_t)code;
+    d->shutdown_code = (uint8_t)code;
     domain_stop(d, VPF_SHUTDOWN);
     if (d->is_control)
-        machine_follow(d->shutdown_code);
+        machine_follow(code);
     else if (control_domain)
         evtchn_send_global_virq(control_domain, VIRQ_DOM_EXC);
 }
@@ -298,7 +296,6 @@ void domain_crash(struct domain *d, const char *why, ...)
     if (READ_ONCE(d->is_shutting_down))
         return;
     log_err("Domain %u crashed: %s", d->id, text);
-    d->shutdown_code = SHUTDOWN_crash;
     domain_shutdown(d, SHUTDOWN_crash);
 }
 

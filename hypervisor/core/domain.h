@@ -30,7 +30,6 @@
 #define VPF_PAUSED    (1u << 3)          /* the domain's pause_count > 0 */
 #define VPF_SHUTDOWN  (1u << 4)          /* the domain has shut down or crashed */
 
-#define SHUTDOWN_CODE_NONE   0xffu       /* domain.shutdown_code before anybody named one */
 #define MAX_WATCHDOGS        2
 #define MAX_GRANT_FRAMES     64
 #define MAX_MAPTRACK_FRAMES  1024
@@ -64,7 +63,7 @@ struct domain {
     uint32_t refs;                       /* atomic */
     bool is_control;                     /* dom0: may do everything */
     uint8_t is_shutting_down;            /* SCHEDOP_shutdown seen, or crashed; atomic */
-    uint8_t shutdown_code;               /* SHUTDOWN_CODE_NONE: not named yet */
+    uint8_t shutdown_code;               /* why, once it is_shutting_down */
     bool is_built;                       /* set once: domain_get_by_id() finds it */
     bool is_dying;
     unsigned pause_count;                /* under lock */

@@ -132,16 +132,6 @@ void evtchn_wake_pollers(struct domain *d, uint32_t port)
     }
 }
 
-bool evtchn_port_is_pending(struct domain *d, uint32_t port)
-{
-    bool pending;
-
-    spin_lock(&d->evtchn.lock);
-    pending = evtchn_lookup(d, port) && d->evtchn.ops->is_pending(d, port);
-    spin_unlock(&d->evtchn.lock);
-    return pending;
-}
-
 int evtchn_poll_check(struct vcpu *v, const uint32_t *ports, unsigned nr)
 {
     struct domain *d = v->domain;
@@ -534,7 +524,7 @@ static int op_bind_pirq(struct vcpu *v, void *arg)
         chn->u.pirq = op->pirq;
         open_port(d, chn, EVTCHNSTAT_pirq, 0);
         op->port = chn->port;
-        rc = pirq_bind(d, op->pirq, chn->port, op->flags & BIND_PIRQ__WILL_SHARE);
+        rc = pirq_bind(d, op->pirq, chn->port);
         if (rc)
             free_port(d, chn);
     }

@@ -47,7 +47,6 @@ void evtchn_send_global_virq(struct domain *d, unsigned virq);
 void evtchn_send_pirq(struct domain *d, uint32_t port);
 /* Does `v` have an unmasked event it would be called for? (upcall_pending and not masked, or polled port pending) */
 bool evtchn_vcpu_pending(const struct vcpu *v);
-bool evtchn_port_is_pending(struct domain *d, uint32_t port);
 /* Mark pending for the vCPU and kick it: the last step of every delivery. */
 void evtchn_mark_upcall(struct vcpu *v);
 /*

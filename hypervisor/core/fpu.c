@@ -101,11 +101,6 @@ void fpu_load_fxsave(struct fpu_state *f, const void *image)
     memcpy(f->area + 28, &mask, sizeof(mask));
 }
 
-uint64_t fpu_xcr0(const struct fpu_state *f)
-{
-    return f->xcr0;
-}
-
 /* SDM vol. 1, 13.3: x87 always, AVX needs SSE, the three parts of AVX-512 come together and need AVX. */
 static bool xcr0_is_valid(uint64_t v)
 {

@@ -362,19 +362,6 @@ static int op_query_size(struct vcpu *v, void *arg)
     return 0;
 }
 
-static int op_get_version(struct vcpu *v, void *arg)
-{
-    struct gnttab_get_version *op = arg;
-    struct domain *d;
-    int16_t status = table_owner(v, op->dom, &d);
-
-    if (status != GNTST_okay)
-        return status == GNTST_bad_domain ? -XEN_ESRCH : -XEN_EPERM;
-    domain_put(d);
-    op->version = 1;
-    return 0;
-}
-
 /* Version 2 is refused, as by a hypervisor that was told to; guests then use version 1. */
 static int op_set_version(struct vcpu *v UNUSED, void *arg)
 {
@@ -385,22 +372,12 @@ static int op_set_version(struct vcpu *v UNUSED, void *arg)
     return op->version == 1 ? 0 : -XEN_ENOSYS;
 }
 
-static int op_refused(struct vcpu *v UNUSED, void *arg UNUSED)
-{
-    return -XEN_EOPNOTSUPP;
-}
-
 #define IN_OUT(name)   { op_##name, sizeof(struct gnttab_##name), SUBOP_IN | SUBOP_OUT }
-#define REFUSED(name)  { op_refused, sizeof(struct gnttab_##name), SUBOP_IN }
 
 static const struct subop table_ops[] = {
     [GNTTABOP_setup_table] = IN_OUT(setup_table),
     [GNTTABOP_query_size] = IN_OUT(query_size),
     [GNTTABOP_set_version] = IN_OUT(set_version),
-    [GNTTABOP_get_version] = IN_OUT(get_version),
-    [GNTTABOP_transfer] = REFUSED(transfer),
-    [GNTTABOP_get_status_frames] = REFUSED(get_status_frames),
-    [GNTTABOP_cache_flush] = REFUSED(cache_flush),
 };
 
 static bool is_single(uint64_t cmd)

@@ -28,8 +28,6 @@ struct pirq_msi_request {
 };
 int pirq_map_msi(struct domain *d, const struct pirq_msi_request *request, int pirq);
 int pirq_unmap(struct domain *d, unsigned pirq);
-/* A number that is free, kept for a later map. */
-int pirq_reserve(struct domain *d);
 /* Does the guest have to call PHYSDEVOP_eoi for it? -XEN_EINVAL if there is no such pirq. */
 int pirq_needs_eoi(struct domain *d, unsigned pirq);
 /*
@@ -40,8 +38,8 @@ int pirq_set_eoi_page(struct domain *d, mfn_t page);
 /* PHYSDEVOP_restore_msi: write messages and masks of a device anew. */
 void pirq_restore_msi(struct domain *d, uint16_t segment, uint8_t bus, uint8_t devfn);
 
-/* EVTCHNOP_bind_pirq / close: start and stop delivery of `pirq` to `port`. */
-int pirq_bind(struct domain *d, unsigned pirq, uint32_t port, bool will_share);
+/* EVTCHNOP_bind_pirq / close: start and stop delivery of `pirq` to `port`. One domain has each line: none is shared. */
+int pirq_bind(struct domain *d, unsigned pirq, uint32_t port);
 void pirq_unbind(struct domain *d, unsigned pirq);
 /* The vCPU that the port notifies changed: steer the interrupt to its CPU. */
 void pirq_set_affinity(struct domain *d, unsigned pirq, struct vcpu *v);

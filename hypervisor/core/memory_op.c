@@ -288,14 +288,6 @@ static long machphys_mfn_list(uint64_t arg)
     return copy_to_guest(arg, &req, sizeof(req));
 }
 
-/* A PV guest has no physical map of its own to add to: said after the argument was found readable. */
-static long no_physmap(uint64_t arg)
-{
-    struct xen_add_to_physmap req;
-
-    return copy_from_guest(&req, arg, sizeof(req)) ? -XEN_EFAULT : -XEN_EOPNOTSUPP;
-}
-
 static long put_map(uint64_t arg, const struct machine_range *ranges, uint32_t nr)
 {
     struct xen_memory_map req;
@@ -334,8 +326,6 @@ long do_memory_op(uint64_t cmd, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t
         return domain_pages(arg, false);
     case XENMEM_maximum_reservation:
         return domain_pages(arg, true);
-    case XENMEM_add_to_physmap:
-        return no_physmap(arg);
     case XENMEM_machphys_mfn_list:
         return machphys_mfn_list(arg);
     case XENMEM_machphys_mapping:

@@ -54,43 +54,21 @@ static int physdev_set_iobitmap(struct vcpu *v, void *arg)
     return v->domain->ops->set_iobitmap(v, bitmap, op->nr_ports);
 }
 
-static int physdev_apic_read(struct vcpu *v, void *arg)
+static int physdev_apic_read(struct vcpu *v UNUSED, void *arg)
 {
     struct physdev_apic *op = arg;
 
-    (void)v;
     return ioapic_read_register(op->apic_physbase, op->reg, &op->value);
 }
 
-/*
- * The chips are ours: the registers that dom0 may name are checked, what it writes changes nothing.
- */
-static int physdev_apic_write(struct vcpu *v, void *arg)
-{
-    const struct physdev_apic *op = arg;
-    uint32_t value;
-
-    (void)v;
-    return ioapic_read_register(op->apic_physbase, op->reg, &value);
-}
-
-static int physdev_alloc_irq_vector(struct vcpu *v, void *arg)
+static int physdev_alloc_irq_vector(struct vcpu *v UNUSED, void *arg)
 {
     struct physdev_irq *op = arg;
 
-    (void)v;
     if (op->irq >= irq_nr_gsis())
         return -XEN_EINVAL;
     op->vector = op->irq;           /* dom0 only hands it back; the real one is ours */
     return 0;
-}
-
-static int physdev_free_irq_vector(struct vcpu *v, void *arg)
-{
-    const struct physdev_irq *op = arg;
-
-    (void)v;
-    return op->irq < irq_nr_gsis() ? 0 : -XEN_EINVAL;
 }
 
 static int map_msi(struct domain *d, const struct physdev_map_pirq *op, uint16_t segment)
@@ -136,25 +114,13 @@ static int physdev_unmap_pirq(struct vcpu *v, void *arg)
     return op->pirq < 0 ? -XEN_EINVAL : pirq_unmap(v->domain, (unsigned)op->pirq);
 }
 
-static int physdev_setup_gsi(struct vcpu *v, void *arg)
+static int physdev_setup_gsi(struct vcpu *v UNUSED, void *arg)
 {
     const struct physdev_setup_gsi *op = arg;
 
-    (void)v;
     if (op->gsi < 0 || op->triggering > 1 || op->polarity > 1)
         return -XEN_EINVAL;
     return irq_setup_gsi((unsigned)op->gsi, op->triggering, op->polarity);
-}
-
-static int physdev_get_free_pirq(struct vcpu *v, void *arg)
-{
-    struct physdev_get_free_pirq *op = arg;
-    int pirq = pirq_reserve(v->domain);
-
-    if (pirq < 0)
-        return pirq;
-    op->pirq = (uint32_t)pirq;
-    return 0;
 }
 
 static int physdev_pirq_eoi_gmfn(struct vcpu *v, void *arg)
@@ -164,11 +130,10 @@ static int physdev_pirq_eoi_gmfn(struct vcpu *v, void *arg)
     return pirq_set_eoi_page(v->domain, mfn(op->gmfn));
 }
 
-static int physdev_pci_mmcfg_reserved(struct vcpu *v, void *arg)
+static int physdev_pci_mmcfg_reserved(struct vcpu *v UNUSED, void *arg)
 {
     const struct physdev_pci_mmcfg_reserved *op = arg;
 
-    (void)v;
     if (op->flags & ~(uint32_t)XEN_PCI_MMCFG_RESERVED)
         return -XEN_EINVAL;
     if (!(op->flags & XEN_PCI_MMCFG_RESERVED))
@@ -180,18 +145,8 @@ static int physdev_pci_mmcfg_reserved(struct vcpu *v, void *arg)
  * Devices come and go without anything to keep about them: there is no IOMMU, and MSIs are set up
  * as they are mapped.
  */
-static int physdev_note_device(struct vcpu *v, void *arg)
+static int physdev_note_device(struct vcpu *v UNUSED, void *arg UNUSED)
 {
-    (void)v;
-    (void)arg;
-    return 0;
-}
-
-static int physdev_restore_msi(struct vcpu *v, void *arg)
-{
-    const struct physdev_restore_msi *op = arg;
-
-    pirq_restore_msi(v->domain, 0, op->bus, op->devfn);
     return 0;
 }
 
@@ -213,17 +168,10 @@ static const struct subop physdev_table[] = {
     ROW(set_iopl, physdev_set_iopl, physdev_set_iopl, SUBOP_IN),
     ROW(set_iobitmap, physdev_set_iobitmap, physdev_set_iobitmap, SUBOP_IN),
     ROW(apic_read, physdev_apic_read, physdev_apic, IN_OUT_DOM0),
-    ROW(apic_write, physdev_apic_write, physdev_apic, IN_DOM0),
     ROW(alloc_irq_vector, physdev_alloc_irq_vector, physdev_irq, IN_OUT_DOM0),
-    ROW(free_irq_vector, physdev_free_irq_vector, physdev_irq, IN_DOM0),
     ROW(map_pirq, physdev_map_pirq, physdev_map_pirq, IN_OUT_DOM0),
     ROW(unmap_pirq, physdev_unmap_pirq, physdev_unmap_pirq, IN_DOM0),
-    ROW(manage_pci_add, physdev_note_device, physdev_manage_pci, IN_DOM0),
-    ROW(manage_pci_remove, physdev_note_device, physdev_manage_pci, IN_DOM0),
-    ROW(manage_pci_add_ext, physdev_note_device, physdev_manage_pci_ext, IN_DOM0),
-    ROW(restore_msi, physdev_restore_msi, physdev_restore_msi, IN_DOM0),
     ROW(setup_gsi, physdev_setup_gsi, physdev_setup_gsi, IN_DOM0),
-    ROW(get_free_pirq, physdev_get_free_pirq, physdev_get_free_pirq, IN_OUT_DOM0),
     ROW(pci_mmcfg_reserved, physdev_pci_mmcfg_reserved, physdev_pci_mmcfg_reserved, IN_DOM0),
     ROW(pci_device_add, physdev_note_device, physdev_pci_device_add, IN_DOM0),
     ROW(pci_device_remove, physdev_note_device, physdev_pci_device, IN_DOM0),
@@ -233,10 +181,7 @@ static const struct subop physdev_table[] = {
     ROW(release_msix, physdev_note_device, physdev_pci_device, IN_DOM0),
 };
 
-long do_physdev_op(uint64_t cmd, uint64_t arg, uint64_t unused3, uint64_t unused4, uint64_t unused5)
+long do_physdev_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
-    (void)unused3;
-    (void)unused4;
-    (void)unused5;
     return subop_dispatch(physdev_table, ARRAY_SIZE(physdev_table), cmd, arg);
 }

@@ -18,7 +18,7 @@
 
 #define NR_PIRQS NR_IRQS
 
-enum pirq_kind { PIRQ_FREE, PIRQ_RESERVED, PIRQ_GSI, PIRQ_MSI };
+enum pirq_kind { PIRQ_FREE, PIRQ_GSI, PIRQ_MSI };
 
 struct pirq {
     struct domain *domain;
@@ -45,7 +45,7 @@ static struct pirq *pirq_mapped(struct domain *d, unsigned pirq)
 {
     struct pirq *p = pirq_row(d, pirq);
 
-    return p && (p->kind == PIRQ_GSI || p->kind == PIRQ_MSI) ? p : NULL;
+    return p && p->kind != PIRQ_FREE ? p : NULL;
 }
 
 int pirq_domain_init(struct domain *d)
@@ -61,12 +61,11 @@ int pirq_domain_init(struct domain *d)
     return 0;
 }
 
-static void pirq_interrupt(unsigned irq, void *arg)
+static void pirq_interrupt(unsigned irq UNUSED, void *arg)
 {
     struct pirq *p = arg;
     uint32_t port = READ_ONCE(p->port);
 
-    (void)irq;
     if (port)
         evtchn_send_pirq(p->domain, port);
 }
@@ -84,12 +83,11 @@ static void pirq_note_eoi(struct pirq_table *table, const struct pirq *p)
         bitmap_clear_atomic(table->eoi_map, bit);
 }
 
-int pirq_bind(struct domain *d, unsigned pirq, uint32_t port, bool will_share)
+int pirq_bind(struct domain *d, unsigned pirq, uint32_t port)
 {
     struct pirq *p;
     int rc = -XEN_EINVAL;
 
-    (void)will_share;               /* one domain has each line */
     if (!d->pirqs)
         return rc;
     spin_lock(&d->pirqs->lock);
@@ -174,7 +172,7 @@ static struct pirq *pirq_choose(struct domain *d, int wanted)
 
     if (wanted >= 0) {
         p = pirq_row(d, (unsigned)wanted);
-        return p && p->kind <= PIRQ_RESERVED ? p : NULL;
+        return p && p->kind == PIRQ_FREE ? p : NULL;
     }
     for (unsigned i = irq_nr_gsis(); i < NR_PIRQS; i++) {
         if (d->pirqs->row[i].kind == PIRQ_FREE)
@@ -201,7 +199,7 @@ int pirq_map_gsi(struct domain *d, unsigned gsi, int pirq)
     p = pirq_row(d, (unsigned)pirq);
     if (p && p->kind == PIRQ_GSI && p->irq == gsi) {
         rc = pirq;                  /* again: harmless */
-    } else if (p && p->kind <= PIRQ_RESERVED) {
+    } else if (p && p->kind == PIRQ_FREE) {
         p->kind = PIRQ_GSI;
         p->irq = (uint16_t)gsi;
         rc = pirq;
@@ -276,20 +274,6 @@ int pirq_unmap(struct domain *d, unsigned pirq)
     }
     spin_unlock(&d->pirqs->lock);
     return p ? 0 : -XEN_EINVAL;
-}
-
-int pirq_reserve(struct domain *d)
-{
-    struct pirq *p;
-
-    if (!d->pirqs)
-        return -XEN_EINVAL;
-    spin_lock(&d->pirqs->lock);
-    p = pirq_choose(d, -1);
-    if (p)
-        p->kind = PIRQ_RESERVED;
-    spin_unlock(&d->pirqs->lock);
-    return p ? pirq_number(d, p) : -XEN_ENOSPC;
 }
 
 int pirq_set_eoi_page(struct domain *d, mfn_t page)

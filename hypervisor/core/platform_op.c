@@ -3,11 +3,9 @@
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "cpu/clock.h"
-#include "cpu/cpu_feature.h"
 #include "cpu/power.h"
 #include "cpu/smp.h"
 #include "lib/compiler.h"
-#include "lib/string.h"
 #include "public/platform.h"
 
 #define NS_PER_S 1000000000u
@@ -76,29 +74,12 @@ static int op_get_cpuinfo(struct xen_platform_op *op)
     return 0;
 }
 
-static int op_get_cpu_version(struct xen_platform_op *op)
-{
-    struct xenpf_pcpu_version *ver = &op->u.pcpu_version;
-
-    ver->max_present = nr_cpus - 1;
-    memset(ver->vendor_id, 0, sizeof(ver->vendor_id));
-    ver->family = ver->model = ver->stepping = 0;
-    if (ver->xen_cpuid >= nr_cpus)
-        return 0;
-    memcpy(ver->vendor_id, cpu_features.vendor, sizeof(ver->vendor_id));
-    ver->family = cpu_features.family;
-    ver->model = cpu_features.model;
-    ver->stepping = cpu_features.stepping;
-    return 0;
-}
-
 static const struct { int (*handler)(struct xen_platform_op *op); bool copies_out; } ops[] = {
     [XENPF_settime32] = { op_settime32, false },
     [XENPF_settime64] = { op_settime64, false },
     [XENPF_firmware_info] = { op_firmware_info, true },
     [XENPF_enter_acpi_sleep] = { op_enter_acpi_sleep, false },
     [XENPF_get_cpuinfo] = { op_get_cpuinfo, true },
-    [XENPF_get_cpu_version] = { op_get_cpu_version, true },
 };
 
 long do_platform_op(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)

@@ -482,14 +482,6 @@ void sched_get_runstate(struct vcpu *v, struct vcpu_runstate_info *out)
     spin_unlock_irqrestore(&rq->lock, flags);
 }
 
-uint64_t sched_cpu_time(struct vcpu *v)
-{
-    struct vcpu_runstate_info r;
-
-    sched_get_runstate(v, &r);
-    return r.time[RUNSTATE_running];
-}
-
 /* The n-th CPU that is online, counted round. */
 static unsigned nth_online_cpu(unsigned n)
 {

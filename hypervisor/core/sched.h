@@ -26,7 +26,6 @@ struct sched_vcpu {
     uint8_t is_pinned;            /* hard_affinity is an override, pinned_from what it was */
     struct rb_node node;          /* run queue, by deadline/virtual time */
     uint64_t vruntime;
-    uint64_t run_ns;              /* CPU time used, up to the last accounting */
     struct cpumask hard_affinity;
     struct cpumask soft_affinity;
     struct cpumask pinned_from;
@@ -69,8 +68,6 @@ int sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct 
 int sched_pin_override(struct vcpu *v, int cpu);
 /* -XEN_EINVAL if the weight is out of range. */
 int sched_set_weight_cap(struct domain *d, uint32_t weight, uint32_t cap);
-/* CPU time that `v` has used so far, the running slice included, in ns. */
-uint64_t sched_cpu_time(struct vcpu *v);
 /* Its runstate with the time in the present state added up to now. */
 void sched_get_runstate(struct vcpu *v, struct vcpu_runstate_info *out);
 void sched_idle_loop(void) __attribute__((noreturn));

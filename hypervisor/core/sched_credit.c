@@ -123,7 +123,6 @@ void policy_charge(struct run_queue *rq, uint64_t now)
 
     ASSERT_LOCKED(&rq->lock);
     rq->charged_until_ns = now;
-    v->sched.run_ns += used;
     if (!v->is_idle) {
         v->sched.vruntime += virtual_of(v, used);
         if (unlikely(READ_ONCE(v->domain->sched.cap)))

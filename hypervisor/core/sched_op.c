@@ -66,31 +66,6 @@ static int op_poll(struct vcpu *v, void *arg)
     return poll(v, ports, p->nr_ports, p->timeout);
 }
 
-/* For who controls other domains; itself a domain shuts down with SCHEDOP_shutdown. */
-static int op_remote_shutdown(struct vcpu *v, void *arg)
-{
-    const struct sched_remote_shutdown *remote = arg;
-    struct domain *d = domain_get_by_id(remote->domain_id);
-    int rc = 0;
-
-    if (!d)
-        return -XEN_ESRCH;
-    if (!v->domain->is_control || d == v->domain)
-        rc = -XEN_EPERM;
-    else
-        domain_shutdown(d, remote->reason);
-    domain_put(d);
-    return rc;
-}
-
-static int op_shutdown_code(struct vcpu *v, void *arg)
-{
-    const struct sched_shutdown *shutdown = arg;
-
-    WRITE_ONCE(v->domain->shutdown_code, (uint8_t)shutdown->reason);
-    return 0;
-}
-
 static void watchdog_set(struct domain *d, unsigned i, uint32_t timeout_s)
 {
     timer_set(&d->watchdog[i], clock_now() + timeout_s * NS_PER_SECOND);
@@ -157,8 +132,6 @@ static const struct subop sched_ops[] = {
     [SCHEDOP_block]           = {op_block, 0, 0},
     [SCHEDOP_shutdown]        = {op_shutdown, IN(sched_shutdown)},
     [SCHEDOP_poll]            = {op_poll, IN(sched_poll)},
-    [SCHEDOP_remote_shutdown] = {op_remote_shutdown, IN(sched_remote_shutdown)},
-    [SCHEDOP_shutdown_code]   = {op_shutdown_code, IN(sched_shutdown)},
     [SCHEDOP_watchdog]        = {op_watchdog, IN(sched_watchdog)},
     [SCHEDOP_pin_override]    = {op_pin_override, IN(sched_pin_override) | SUBOP_DOM0},
 };
@@ -166,21 +139,4 @@ static const struct subop sched_ops[] = {
 long do_sched_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
     return subop_dispatch(sched_ops, ARRAY_SIZE(sched_ops), cmd, arg);
-}
-
-/* The call from before there were arguments in memory: `arg` is the reason of a shutdown itself. */
-long do_sched_op_compat(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
-{
-    struct sched_shutdown shutdown = {.reason = (uint32_t)arg};
-
-    switch (cmd) {
-    case SCHEDOP_yield:
-        return op_yield(current_vcpu(), NULL);
-    case SCHEDOP_block:
-        return op_block(current_vcpu(), NULL);
-    case SCHEDOP_shutdown:
-        return op_shutdown(current_vcpu(), &shutdown);
-    default:
-        return -XEN_ENOSYS;
-    }
 }

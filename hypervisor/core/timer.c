@@ -162,11 +162,6 @@ void timer_migrate(struct timer *t, unsigned cpu)
     irq_restore(flags);
 }
 
-bool timer_is_set(const struct timer *t)
-{
-    return READ_ONCE(t->state) == TIMER_SET;
-}
-
 /* Call the first timer if it is due. After its callback has started, nothing here looks at the timer itself. */
 static bool queue_run_first(struct timer_queue *q, uint64_t now)
 {

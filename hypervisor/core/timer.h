@@ -25,6 +25,5 @@ void timer_stop(struct timer *t);
 void timer_kill(struct timer *t);
 /* Move to another CPU's queue. */
 void timer_migrate(struct timer *t, unsigned cpu);
-bool timer_is_set(const struct timer *t);
 void timer_subsystem_init(void);                 /* once */
 void timer_cpu_init(unsigned cpu);               /* before any timer names this CPU; sched_cpu_init() calls it */

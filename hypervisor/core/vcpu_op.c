@@ -12,7 +12,6 @@
 #include "core/hypercall.h"
 #include "core/sched.h"
 #include "cpu/clock.h"
-#include "cpu/smp.h"
 #include "lib/assert.h"
 #include "lib/string.h"
 #include "public/sched.h"
@@ -221,19 +220,6 @@ static int op_send_nmi(struct vcpu *v, void *arg UNUSED)
     return 0;
 }
 
-/* Only for one that stays on its CPU is the answer worth anything. The firmware's number of a CPU is taken for its APIC's. */
-static int op_get_physid(struct vcpu *v, void *arg)
-{
-    struct vcpu_get_physid *answer = arg;
-    uint64_t apic_id;
-
-    if (cpumask_weight(&v->sched.hard_affinity) != 1)
-        return -XEN_EINVAL;
-    apic_id = cpu_apic_id[v->sched.cpu];
-    answer->phys_id = apic_id | apic_id << 32;
-    return 0;
-}
-
 /* Areas in guest memory ---------------------------------------------------------------------------------------------- */
 
 static int op_get_runstate(struct vcpu *v, void *arg)
@@ -369,7 +355,6 @@ static const struct vcpu_op vcpu_ops[] = {
     [VCPUOP_stop_singleshot_timer]          = {op_stop_singleshot, 0, 0},
     [VCPUOP_register_vcpu_info]             = {op_register_info, IN(vcpu_register_vcpu_info)},
     [VCPUOP_send_nmi]                       = {op_send_nmi, 0, 0},
-    [VCPUOP_get_physid]                     = {op_get_physid, OUT(vcpu_get_physid)},
     [VCPUOP_register_vcpu_time_memory_area] = {op_register_time, IN(vcpu_register_time_memory_area)},
 };
 

@@ -10,6 +10,5 @@ void fpu_save(struct fpu_state *f);
 void fpu_restore(const struct fpu_state *f);
 /* Load the FXSAVE image of a vcpu_guest_context (512 bytes, hostile: reserved MXCSR bits are cleared). */
 void fpu_load_fxsave(struct fpu_state *f, const void *image);
-uint64_t fpu_xcr0(const struct fpu_state *f);
 /* XSETBV by the guest: -XEN_EINVAL for a value that the CPU or our policy refuses. */
 int fpu_set_xcr0(struct fpu_state *f, uint64_t xcr0);

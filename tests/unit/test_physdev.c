@@ -202,12 +202,12 @@ static void gsi_from_map_to_eoi(void)
     int pirq = LEVEL_GSI;
 
     begin();
-    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 7, true) == -XEN_EINVAL);
+    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 7) == -XEN_EINVAL);
     CU_ASSERT(op(PHYSDEVOP_eoi, &eoi) == -XEN_EINVAL);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &pirq) == 0 && pirq == LEVEL_GSI);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &pirq) == 0);
-    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 7, true) == 0);
-    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 8, true) == -XEN_EEXIST);
+    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 7) == 0);
+    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 8) == -XEN_EEXIST);
     CU_ASSERT(!line[LEVEL_GSI].masked);
     line[LEVEL_GSI].fn(LEVEL_GSI, line[LEVEL_GSI].arg);
     CU_ASSERT(last_port == 7);
@@ -215,7 +215,7 @@ static void gsi_from_map_to_eoi(void)
     CU_ASSERT(op(PHYSDEVOP_eoi, &eoi) == 0 && line[LEVEL_GSI].eois == 1);
     pirq_unbind(&dom0, LEVEL_GSI);
     CU_ASSERT(line[LEVEL_GSI].fn == NULL);
-    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 9, true) == 0);
+    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 9) == 0);
     end();
     CU_ASSERT(line[LEVEL_GSI].fn == NULL);
 }
@@ -229,7 +229,7 @@ static void late_interrupt_is_dropped(void)
 
     begin();
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, EDGE_GSI, 0, &pirq) == 0);
-    CU_ASSERT_FATAL(pirq_bind(&dom0, EDGE_GSI, 7, false) == 0);
+    CU_ASSERT_FATAL(pirq_bind(&dom0, EDGE_GSI, 7) == 0);
     fn = line[EDGE_GSI].fn;
     arg = line[EDGE_GSI].arg;
     pirq_unbind(&dom0, EDGE_GSI);
@@ -243,7 +243,7 @@ static void msi_gets_numbers_above_gsis(void)
 {
     int one = -1, two = -1, none = -1, wanted = LEVEL_GSI;
     struct physdev_unmap_pirq unmap = { .domid = DOMID_SELF };
-    struct physdev_restore_msi restore = { .bus = MSI_BUS };
+    struct physdev_pci_device restore = { .bus = MSI_BUS };
 
     begin();
     CU_ASSERT(map(MAP_PIRQ_TYPE_MSI_SEG, -1, MSI_BUS, &one) == 0 && one >= (int)NR_GSIS);
@@ -252,9 +252,9 @@ static void msi_gets_numbers_above_gsis(void)
     CU_ASSERT(map(MAP_PIRQ_TYPE_MULTI_MSI, -1, MSI_BUS, &none) == -XEN_EOPNOTSUPP);
     CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS, &one) == -XEN_EEXIST);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &wanted) == 0);
-    CU_ASSERT(pirq_bind(&dom0, (unsigned)one, 3, false) == 0);
+    CU_ASSERT(pirq_bind(&dom0, (unsigned)one, 3) == 0);
     CU_ASSERT(pirq_needs_eoi(&dom0, (unsigned)one) == 0);
-    CU_ASSERT(op(PHYSDEVOP_restore_msi, &restore) == 0 && line[NR_GSIS].reprograms == 1);
+    CU_ASSERT(op(PHYSDEVOP_restore_msi_ext, &restore) == 0 && line[NR_GSIS].reprograms == 1);
     unmap.pirq = one;
     CU_ASSERT(op(PHYSDEVOP_unmap_pirq, &unmap) == 0 && nr_msis == 1 && line[NR_GSIS].fn == NULL);
     CU_ASSERT(op(PHYSDEVOP_unmap_pirq, &unmap) == -XEN_EINVAL);
@@ -275,7 +275,7 @@ static void eoi_page_follows(void)
     CU_ASSERT(op(PHYSDEVOP_pirq_eoi_gmfn_v2, &good) == -XEN_EBUSY && page_refs == 1);
     CU_ASSERT(eoi_page[0] == 1u << LEVEL_GSI);
     is_level[EDGE_GSI] = true;
-    CU_ASSERT(pirq_bind(&dom0, EDGE_GSI, 2, false) == 0);
+    CU_ASSERT(pirq_bind(&dom0, EDGE_GSI, 2) == 0);
     CU_ASSERT(eoi_page[0] == (1u << LEVEL_GSI | 1u << EDGE_GSI));
     end();
 }
@@ -295,8 +295,8 @@ static void refuses_nonsense(void)
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, -5, 0, &negative) == -XEN_EINVAL);
     CU_ASSERT(map(MAP_PIRQ_TYPE_UNKNOWN, 0, 0, &negative) == -XEN_EINVAL);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, TAKEN_GSI, 0, &taken) == 0);
-    CU_ASSERT(pirq_bind(&dom0, TAKEN_GSI, 3, false) == -XEN_EBUSY);
-    CU_ASSERT(pirq_bind(&dom0, 0xffffffff, 3, false) == -XEN_EINVAL);
+    CU_ASSERT(pirq_bind(&dom0, TAKEN_GSI, 3) == -XEN_EBUSY);
+    CU_ASSERT(pirq_bind(&dom0, 0xffffffff, 3) == -XEN_EINVAL);
     CU_ASSERT(op(PHYSDEVOP_setup_gsi, &setup) == -XEN_EINVAL);
     CU_ASSERT(op(PHYSDEVOP_setup_gsi, &odd) == -XEN_EINVAL);
     CU_ASSERT(op(PHYSDEVOP_apic_read, &apic) == 0 && apic.value == 0x170020);
@@ -318,7 +318,7 @@ static void other_domains_have_none(void)
     current = &v;
     CU_ASSERT(op(PHYSDEVOP_eoi, &eoi) == -XEN_EINVAL);
     CU_ASSERT(op(PHYSDEVOP_pirq_eoi_gmfn_v2, &page) == -XEN_EINVAL);
-    CU_ASSERT(pirq_bind(&other, LEVEL_GSI, 1, false) == -XEN_EINVAL);
+    CU_ASSERT(pirq_bind(&other, LEVEL_GSI, 1) == -XEN_EINVAL);
     pirq_unbind(&other, LEVEL_GSI);
     pirq_domain_destroy(&other);
     current = &vcpu0;

@@ -44,10 +44,9 @@ static void unknown_calls_are_refused(void)
     begin();
     CU_ASSERT_EQUAL(op(8, NULL), -XEN_ENOSYS);
     CU_ASSERT_EQUAL(do_sched_op(UINT64_MAX, 0, 0, 0, 0), -XEN_ENOSYS);
-    CU_ASSERT_EQUAL(do_sched_op_compat(3, 0, 0, 0, 0), -XEN_ENOSYS);
-    for (unsigned cmd = SCHEDOP_shutdown; cmd <= SCHEDOP_watchdog; cmd++) {
-        CU_ASSERT_EQUAL(op(cmd, NULL), -XEN_EFAULT);
-    }
+    CU_ASSERT_EQUAL(op(SCHEDOP_shutdown, NULL), -XEN_EFAULT);
+    CU_ASSERT_EQUAL(op(SCHEDOP_poll, NULL), -XEN_EFAULT);
+    CU_ASSERT_EQUAL(op(SCHEDOP_watchdog, NULL), -XEN_EFAULT);
     CU_ASSERT_EQUAL(op(SCHEDOP_pin_override, NULL), -XEN_EPERM);
     CU_ASSERT(!d->is_shutting_down);
 }
@@ -65,7 +64,7 @@ static void block_unmasks_and_sleeps(void)
     fake_guest_settle();
     CU_ASSERT(is_running());
     fake_guest.event_pending = true;
-    CU_ASSERT_EQUAL(do_sched_op_compat(SCHEDOP_block, 0, 0, 0, 0), 0);
+    CU_ASSERT_EQUAL(op(SCHEDOP_block, NULL), 0);
     fake_guest_settle();
     CU_ASSERT(is_running());
     CU_ASSERT_EQUAL(d->vcpu[0]->pause_flags, 0);
@@ -75,7 +74,6 @@ static void yield_alone_returns_at_once(void)
 {
     begin();
     CU_ASSERT_EQUAL(op(SCHEDOP_yield, NULL), 0);
-    CU_ASSERT_EQUAL(do_sched_op_compat(SCHEDOP_yield, 0, 0, 0, 0), 0);
     CU_ASSERT(!softirq_pending());
 }
 
@@ -148,35 +146,6 @@ static void shutdown_stops_with_its_reason(void)
     fake_guest_settle();
     CU_ASSERT(!is_running());
     CU_ASSERT_EQUAL(d->shutdown_code, SHUTDOWN_suspend);
-
-    begin();
-    CU_ASSERT_EQUAL(op(SCHEDOP_shutdown_code, &s), 0);
-    CU_ASSERT(!d->is_shutting_down);
-    CU_ASSERT_EQUAL(do_sched_op_compat(SCHEDOP_shutdown, SHUTDOWN_poweroff, 0, 0, 0), 0);
-    CU_ASSERT_EQUAL(d->shutdown_code, SHUTDOWN_suspend);
-    CU_ASSERT(d->is_shutting_down);
-}
-
-static void only_the_control_domain_ends_others(void)
-{
-    struct sched_remote_shutdown r = {.domain_id = 9, .reason = SHUTDOWN_crash};
-
-    begin();
-    struct domain *other = domain_create(2, 1, &fake_guest_ops);
-    CU_ASSERT_EQUAL(op(SCHEDOP_remote_shutdown, &r), -XEN_ESRCH);
-    r.domain_id = 2;
-    CU_ASSERT_EQUAL(op(SCHEDOP_remote_shutdown, &r), -XEN_EPERM);
-    d->is_control = true;
-    r.domain_id = DOMID_SELF;
-    CU_ASSERT_EQUAL(op(SCHEDOP_remote_shutdown, &r), -XEN_EPERM);
-    CU_ASSERT(!other->is_shutting_down && !d->is_shutting_down);
-    r.domain_id = 2;
-    uint32_t refs = other->refs;
-    CU_ASSERT_EQUAL(op(SCHEDOP_remote_shutdown, &r), 0);
-    CU_ASSERT(other->is_shutting_down);
-    CU_ASSERT_EQUAL(other->shutdown_code, SHUTDOWN_crash);
-    CU_ASSERT_EQUAL(other->refs, refs);
-    d->is_control = false;
 }
 
 static long watchdog(uint32_t id, uint32_t timeout)
@@ -246,7 +215,6 @@ int main(void)
         {"poll_waits_for_event_or_time", poll_waits_for_event_or_time},
         {"poll_returns_when_there_is_no_need_to_wait", poll_returns_when_there_is_no_need_to_wait},
         {"shutdown_stops_with_its_reason", shutdown_stops_with_its_reason},
-        {"only_the_control_domain_ends_others", only_the_control_domain_ends_others},
         {"watchdogs_bite_unless_poked", watchdogs_bite_unless_poked},
         {"the_longest_watchdog_does_not_overflow", the_longest_watchdog_does_not_overflow},
         {"the_control_domain_may_pin_itself", the_control_domain_may_pin_itself},

@@ -71,6 +71,12 @@ static void advance_to(uint64_t now)
     fake_cpu = 0;
 }
 
+/* In its CPU's tree: TIMER_SET of timer.c. */
+static bool timer_is_set(const struct timer *t)
+{
+    return t->state == 1;
+}
+
 static void fires_in_order(void)
 {
     reset(1);

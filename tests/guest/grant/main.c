@@ -370,18 +370,13 @@ static void copies(void)
 
 static void versions(void)
 {
-    struct gnttab_get_version g = { .dom = DOMID_SELF };
     struct gnttab_set_version s = { .version = 3 };
 
-    CHECK_EQ(hyp_grant_op(GNTTABOP_get_version, &g, 1), 0);
-    CHECK_EQ(g.version, 1);
     CHECK_EQ(hyp_grant_op(GNTTABOP_set_version, &s, 1), -XEN_EINVAL);
     s.version = 0;
     CHECK_EQ(hyp_grant_op(GNTTABOP_set_version, &s, 1), -XEN_EINVAL);
     s.version = 1;
     check_eq_xen(hyp_grant_op(GNTTABOP_set_version, &s, 1), 0, 0, "version 1", "");
-    CHECK_EQ(hyp_grant_op(GNTTABOP_get_version, &g, 1), 0);
-    CHECK_EQ(g.version, 1);
 }
 
 static void bad_calls(void)
@@ -389,7 +384,7 @@ static void bad_calls(void)
     struct gnttab_map_grant_ref none = { 0 };
     void *hole = (void *)0xffff830000000000;
     static const unsigned int cmds[] = { GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, GNTTABOP_setup_table,
-                                         GNTTABOP_copy, GNTTABOP_query_size, GNTTABOP_get_version };
+                                         GNTTABOP_copy, GNTTABOP_query_size };
 
     for (unsigned int i = 0; i < sizeof(cmds) / sizeof(cmds[0]); i++) {
         CHECK_EQ(hyp_grant_op(cmds[i], hole, 1), -XEN_EFAULT);

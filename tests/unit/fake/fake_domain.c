@@ -255,12 +255,11 @@ void tlb_flush_mask(const struct cpumask *cpus, uint64_t va)
 
 /* ---- interrupts ---- */
 
-int pirq_bind(struct domain *d, unsigned pirq, uint32_t port, bool will_share)
+int pirq_bind(struct domain *d, unsigned pirq, uint32_t port)
 {
     (void)d;
     (void)pirq;
     (void)port;
-    (void)will_share;
     fake_pirqs_bound += fake_pirq_result == 0;
     return fake_pirq_result;
 }
