@@ -95,12 +95,12 @@ static NOINLINE int get_plain_type(struct frame *f, enum frame_type type)
     return 0;
 }
 
-/* One more writer of a frame that has one. */
+/* One more writer of a frame that has one, and not 2^31: a bound that fits into an instruction. */
 static ALWAYS_INLINE bool add_writer(struct frame *f)
 {
     uint64_t old = READ_ONCE(f->type);
 
-    return likely(old - type_word(TYPE_WRITABLE, 0, 0, 1) < TYPE_COUNT_MASK - 1) &&
+    return likely(old - type_word(TYPE_WRITABLE, 0, 0, 1) < INT32_MAX) &&
            likely(try_cmpxchg64(&f->type, &old, old + 1));
 }
 
@@ -185,8 +185,13 @@ static ALWAYS_INLINE int leaf_get_inline(struct pv_domain *d, unsigned owner, pt
     struct frame *f = frame_of(pte_mfn(*e));
     int rc;
 
-    if (unlikely(e->v & (LEAF_FORBIDS | PTE_CACHE_MASK) || !mfn_valid(pte_mfn(*e)) || !frame_get(f, owner)))
-        return leaf_get(d, owner, e);
+    if (unlikely(e->v & (LEAF_FORBIDS | PTE_CACHE_MASK) || !mfn_valid(pte_mfn(*e)) || !frame_get(f, owner))) {
+        pte_t rare = *e;                 /* a copy, so that the caller's entry can stay in a register */
+
+        rc = leaf_get(d, owner, &rare);
+        *e = rare;
+        return rc;
+    }
     if (!(e->v & PTE_RW))
         return 0;
     rc = get_writable(f);
