@@ -56,7 +56,7 @@ static int64_t next_signed(struct cursor *c, unsigned size)
 
     for (unsigned i = 0; i < size; i++)
         v |= (uint64_t)next(c) << (8 * i);
-    return (int64_t)(v << (64 - 8 * size)) >> (64 - 8 * size);
+    return size ? (int64_t)(v << (64 - 8 * size)) >> (64 - 8 * size) : 0;
 }
 
 /* Prefixes and REX; returns the first opcode byte. */
@@ -84,7 +84,7 @@ static void skip_memory_operand(struct cursor *c, const struct insn *i)
 {
     unsigned mod = i->modrm >> 6, rm = i->modrm & 7, base = rm;
 
-    if (mod == 3)
+    if (mod == 3 || (i->opcode & ~3u) == 0x0f20)     /* MOV to and from CRn and DRn looks at no mod */
         return;
     if (i->address_size == 2) {
         next_signed(c, mod == 1 ? 1 : mod == 2 || rm == 6 ? 2 : 0);
@@ -232,7 +232,8 @@ int insn_decode_write(const uint8_t *bytes, unsigned n, struct insn_write *w)
 
     if (rc)
         return rc;
-    if (op_of(&w->i) == OP_NONE || (w->i.has_modrm && w->i.modrm >> 6 == 3) || (w->i.rep && string))
+    if (op_of(&w->i) == OP_NONE || (w->i.has_modrm && w->i.modrm >> 6 == 3) ||
+        (string && (w->i.rep || w->i.address_size != 8)))
         return -XEN_EINVAL;
     w->length = w->i.length;
     w->size = w->i.size;

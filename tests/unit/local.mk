@@ -125,3 +125,8 @@ tests_unit_test_page_type_SOURCES = tests/unit/test_page_type.c tests/unit/fake_
     hypervisor/pv/page_type.c hypervisor/pv/mmu_update.c hypervisor/pv/mmuext_op.c \
     hypervisor/pv/foreign.c hypervisor/mm/frame.c $(DEBUG_LOCKS)
 tests_unit_test_page_type_CPPFLAGS = -I$(srcdir)/tests/unit/fake_eager $(DEBUG_BUILD)
+
+# The instruction decoder: against this machine's CPU, and by chance.
+UNIT_TESTS += tests/unit/test_insn
+tests_unit_test_insn_SOURCES = tests/unit/test_insn.c tests/fuzz/insn.c $(FUZZ_MINI) \
+    hypervisor/pv/insn.c
