@@ -181,6 +181,21 @@ static int take_given(const struct exchange *x, uint64_t out_index, uint64_t *nu
 
 #define EXCHANGE_MAX_ORDER 9u
 
+/* Room for what comes before what goes has gone; by the lock, since vCPUs exchange at the same time. */
+static int alloc_beyond_limit(struct domain *d, unsigned order, unsigned alloc_flags, mfn_t *m)
+{
+    int rc;
+
+    spin_lock(&d->page_list_lock);
+    d->max_pages += UINT64_C(1) << order;
+    spin_unlock(&d->page_list_lock);
+    rc = domain_alloc_frames(d, order, alloc_flags, m);
+    spin_lock(&d->page_list_lock);
+    d->max_pages -= UINT64_C(1) << order;
+    spin_unlock(&d->page_list_lock);
+    return rc;
+}
+
 static int exchange_one(const struct exchange *x, uint64_t i)
 {
     uint64_t numbers[1u << EXCHANGE_MAX_ORDER], gpfn;
@@ -190,9 +205,7 @@ static int exchange_one(const struct exchange *x, uint64_t i)
 
     if (rc || get_frame_number(x->req.out.extent_start, i, &gpfn))
         return rc ? rc : -XEN_EFAULT;
-    x->d->max_pages += nr;
-    rc = domain_alloc_frames(x->d, x->req.out.extent_order, alloc_flags_of(x->req.out.mem_flags) | ALLOC_ZERO, &m);
-    x->d->max_pages -= nr;
+    rc = alloc_beyond_limit(x->d, x->req.out.extent_order, alloc_flags_of(x->req.out.mem_flags) | ALLOC_ZERO, &m);
     if (rc)
         return rc;
     for (unsigned k = 0; k < nr; k++)
