@@ -237,6 +237,22 @@ struct domain *domain_get_by_id(unsigned id)
     return d;
 }
 
+int domain_target(domid_t id, struct domain **out)
+{
+    struct domain *caller = current_domain();
+
+    *out = caller;
+    if (likely(id == DOMID_SELF || id == caller->id))
+        return 0;
+    *out = domain_get_by_id(id);
+    if (!*out)
+        return -XEN_ESRCH;
+    if (caller->is_control)
+        return 0;
+    domain_put(*out);
+    return -XEN_EPERM;
+}
+
 /* The last reference may go anywhere, with locks of the domain held: so the end itself is deferred. */
 void domain_put(struct domain *d)
 {
@@ -328,14 +344,8 @@ void domain_unpause(struct domain *d)
 /* The list of owned frames is doubly linked by frame numbers; new ones come first. */
 static void page_list_add(struct domain *d, struct frame *f)
 {
-    uint32_t number = (uint32_t)frame_mfn(f).n;
-
     ASSERT_LOCKED(&d->page_list_lock);
-    f->prev = FRAME_NONE;
-    f->next = d->page_list;
-    if (f->next != FRAME_NONE)
-        frame_table[f->next].prev = number;
-    d->page_list = number;
+    frame_list_add(&d->page_list, f);
 }
 
 /* False for a frame that is on no list: domain_share_frame() leaves both links empty. */
@@ -344,12 +354,7 @@ static bool page_list_remove(struct domain *d, struct frame *f)
     ASSERT_LOCKED(&d->page_list_lock);
     if (f->prev == FRAME_NONE && d->page_list != (uint32_t)frame_mfn(f).n)
         return false;
-    if (f->prev == FRAME_NONE)
-        d->page_list = f->next;
-    else
-        frame_table[f->prev].next = f->next;
-    if (f->next != FRAME_NONE)
-        frame_table[f->next].prev = f->prev;
+    frame_list_remove(&d->page_list, f);
     return true;
 }
 

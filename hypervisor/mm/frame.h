@@ -58,6 +58,30 @@ static inline mfn_t frame_mfn(const struct frame *f)
     return mfn((uint64_t)(f - frame_table));
 }
 
+/* Lists of frames, by number from *first on, under their user's lock. A frame in none has both links FRAME_NONE. */
+static inline void frame_list_add(uint32_t *first, struct frame *f)
+{
+    uint32_t number = (uint32_t)frame_mfn(f).n;
+
+    f->prev = FRAME_NONE;
+    f->next = *first;
+    if (f->next != FRAME_NONE)
+        frame_table[f->next].prev = number;
+    *first = number;
+}
+
+static inline void frame_list_remove(uint32_t *first, struct frame *f)
+{
+    if (f->prev == FRAME_NONE)
+        *first = f->next;
+    else
+        frame_table[f->prev].next = f->next;
+    if (f->next != FRAME_NONE)
+        frame_table[f->next].prev = f->prev;
+    f->next = FRAME_NONE;
+    f->prev = FRAME_NONE;
+}
+
 static inline unsigned frame_owner(const struct frame *f)
 {
     return (unsigned)(READ_ONCE(f->ref) >> FRAME_OWNER_SHIFT);

@@ -3,8 +3,7 @@
 // start, so those of a power of two are aligned to their size. The frame's type word says what the
 // page holds, and the links of the frame table join the pages of a class that have room.
 //
-//   type word   63..60 HEAP_TYPE   59..56 kind   47..32 large: 0; small: first free object
-//               31..0 large: number of pages; small: 31..16 class, 15..0 objects in use
+//   type word   63..56 HEAP_TAG   55..48 class   47..32 first free object   31..0 objects or pages
 //
 // These frames never have an owner or references, so nobody else looks at their type words.
 #include "mm/heap.h"
@@ -19,9 +18,8 @@
 #include "mm/layout.h"
 #include "mm/page_alloc.h"
 
-#define HEAP_TYPE UINT64_C(0xe)
-#define KIND_SMALL 1u
-#define KIND_LARGE 2u
+#define HEAP_TAG 0xe0u
+#define LARGE 0xffu
 
 #define POISON 0x5a
 #define FULL 0xffffu // no free object
@@ -32,73 +30,34 @@ static const uint16_t class_sizes[NR_CLASSES] = {
     16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 784, 1344, 2048,
 };
 
+// The word itself; little-endian.
 struct page_state {
-    unsigned kind;
-    unsigned class;
-    unsigned used;
-    unsigned first_free; // object number or FULL; each free object begins with the number of the next
-    uint32_t nr_pages;
+    uint32_t count;      // small: objects in use; large: pages
+    uint16_t first_free; // small: object number or FULL; a free object begins with the number of the next
+    uint8_t class;       // or LARGE
+    uint8_t tag;
 };
 
 static struct {
     struct spinlock lock;
     // All guarded by lock, as are the type words and links of the heap's frames.
-    uint32_t partial[NR_CLASSES]; // frame number + 1 of a page with a free object, or 0
-} heap = { .lock = SPINLOCK_INIT(LOCK_HEAP) };
+    uint32_t partial[NR_CLASSES]; // pages with a free object
+} heap = { .lock = SPINLOCK_INIT(LOCK_HEAP), .partial = { [0 ... NR_CLASSES - 1] = FRAME_NONE } };
 
-// ---- What a frame's type word tells
+_Static_assert(sizeof(struct page_state) == sizeof(((struct frame *)0)->type), "it is the word");
 
 static struct page_state state_load(const struct frame *f)
 {
-    uint64_t word = f->type;
-    struct page_state state = {
-        .kind = (unsigned)(word >> 56) & 0xf,
-        .class = (unsigned)(word >> 16) & 0xffff,
-        .used = (unsigned)word & 0xffff,
-        .first_free = (unsigned)(word >> 32) & 0xffff,
-        .nr_pages = (uint32_t)word,
-    };
+    struct page_state state;
 
-    if (word >> 60 != HEAP_TYPE)
-        state.kind = 0;
+    memcpy(&state, &f->type, sizeof(state));
     return state;
 }
 
-static void small_store(struct frame *f, const struct page_state *state)
+static void state_store(struct frame *f, struct page_state state)
 {
-    f->type = HEAP_TYPE << 60 | (uint64_t)KIND_SMALL << 56 | (uint64_t)state->first_free << 32 |
-              (uint64_t)state->class << 16 | state->used;
-}
-
-static void large_store(struct frame *f, uint32_t nr_pages)
-{
-    f->type = HEAP_TYPE << 60 | (uint64_t)KIND_LARGE << 56 | nr_pages;
-}
-
-// ---- Pages with room, per class
-
-static void partial_link(struct frame *f, unsigned class)
-{
-    uint32_t first = heap.partial[class];
-    uint32_t n = (uint32_t)frame_mfn(f).n;
-
-    f->prev = FRAME_NONE;
-    f->next = first == 0 ? FRAME_NONE : first - 1;
-    if (first != 0)
-        frame_of(mfn(first - 1))->prev = n;
-    heap.partial[class] = n + 1;
-}
-
-static void partial_unlink(struct frame *f, unsigned class)
-{
-    if (f->next != FRAME_NONE)
-        frame_of(mfn(f->next))->prev = f->prev;
-    if (f->prev != FRAME_NONE)
-        frame_of(mfn(f->prev))->next = f->next;
-    else
-        heap.partial[class] = f->next == FRAME_NONE ? 0 : f->next + 1;
-    f->next = FRAME_NONE;
-    f->prev = FRAME_NONE;
+    state.tag = HEAP_TAG;
+    memcpy(&f->type, &state, sizeof(state));
 }
 
 // ---- Small objects
@@ -113,19 +72,12 @@ static uint8_t *object_at(struct frame *f, unsigned class, unsigned number)
     return (uint8_t *)mfn_to_virt(frame_mfn(f)) + (size_t)number * class_sizes[class];
 }
 
+// A free object begins with the number of the next, or FULL.
 static void link_write(uint8_t *object, unsigned next)
 {
     uint16_t number = (uint16_t)next;
 
     memcpy(object, &number, sizeof(number));
-}
-
-static unsigned link_read(const uint8_t *object)
-{
-    uint16_t number;
-
-    memcpy(&number, object, sizeof(number));
-    return number;
 }
 
 #ifdef PARAVANE_DEBUG
@@ -153,22 +105,22 @@ static struct frame *small_page_create(unsigned class)
         return NULL;
 
     struct frame *f = frame_of(page);
-    struct page_state state = { .class = class };
+    struct page_state state = { .class = (uint8_t)class };
     unsigned count = objects_per_page(class);
     for (unsigned i = 0; i < count; i++) {
         uint8_t *object = object_at(f, class, i);
         poison_fill(object, class_sizes[class]);
         link_write(object, i + 1 < count ? i + 1 : FULL);
     }
-    small_store(f, &state);
-    partial_link(f, class);
+    state_store(f, state);
+    frame_list_add(&heap.partial[class], f);
     return f;
 }
 
 static void *small_alloc(unsigned class)
 {
     uint32_t first = heap.partial[class];
-    struct frame *f = first != 0 ? frame_of(mfn(first - 1)) : small_page_create(class);
+    struct frame *f = first != FRAME_NONE ? frame_of(mfn(first)) : small_page_create(class);
     if (f == NULL)
         return NULL;
 
@@ -176,37 +128,37 @@ static void *small_alloc(unsigned class)
     BUG_ON(state.first_free >= objects_per_page(class));
     uint8_t *object = object_at(f, class, state.first_free);
     poison_check(object, class_sizes[class]);
-    state.first_free = link_read(object);
-    state.used++;
-    small_store(f, &state);
+    memcpy(&state.first_free, object, sizeof(state.first_free));
+    state.count++;
+    state_store(f, state);
     if (state.first_free == FULL)
-        partial_unlink(f, class);
+        frame_list_remove(&heap.partial[class], f);
     return object;
 }
 
 // The last free page of a class stays, so that one object coming and going costs no page.
 static bool is_only_partial(const struct frame *f, unsigned class)
 {
-    return heap.partial[class] == (uint32_t)frame_mfn(f).n + 1 && f->next == FRAME_NONE;
+    return heap.partial[class] == (uint32_t)frame_mfn(f).n && f->next == FRAME_NONE;
 }
 
-static void small_free(struct frame *f, struct page_state *state, uint8_t *object)
+static void small_free(struct frame *f, struct page_state state, uint8_t *object)
 {
-    unsigned class = state->class;
+    unsigned class = state.class;
     size_t offset = (uintptr_t)object & PAGE_OFFSET_MASK;
     unsigned number = (unsigned)(offset / class_sizes[class]);
 
-    BUG_ON(offset % class_sizes[class] != 0 || state->used == 0);
-    ASSERT(state->first_free != number);
+    BUG_ON(offset % class_sizes[class] != 0 || state.count == 0);
+    ASSERT(state.first_free != number);
     poison_fill(object, class_sizes[class]);
-    link_write(object, state->first_free);
-    if (state->first_free == FULL)
-        partial_link(f, class);
-    state->first_free = number;
-    state->used--;
-    small_store(f, state);
-    if (state->used == 0 && !is_only_partial(f, class)) {
-        partial_unlink(f, class);
+    link_write(object, state.first_free);
+    if (state.first_free == FULL)
+        frame_list_add(&heap.partial[class], f);
+    state.first_free = (uint16_t)number;
+    state.count--;
+    state_store(f, state);
+    if (state.count == 0 && !is_only_partial(f, class)) {
+        frame_list_remove(&heap.partial[class], f);
         f->type = 0;
         page_free(frame_mfn(f), 0);
     }
@@ -237,15 +189,15 @@ static void *large_alloc(size_t size, size_t align)
         return NULL;
 
     page_alloc_init_range(mfn_add(start, nr_pages), (UINT64_C(1) << order) - nr_pages);
-    large_store(frame_of(start), (uint32_t)nr_pages);
+    state_store(frame_of(start), (struct page_state){ .count = (uint32_t)nr_pages, .class = LARGE });
     return mfn_to_virt(start);
 }
 
-static void large_free(struct frame *f, const struct page_state *state, const uint8_t *object)
+static void large_free(struct frame *f, struct page_state state, const uint8_t *object)
 {
     BUG_ON(!IS_ALIGNED((uintptr_t)object, PAGE_SIZE));
     f->type = 0;
-    page_alloc_init_range(frame_mfn(f), state->nr_pages);
+    page_alloc_init_range(frame_mfn(f), state.count);
 }
 
 // ---- The interface
@@ -271,10 +223,10 @@ void heap_free(void *object)
     spin_lock(&heap.lock);
     struct frame *f = frame_of(virt_to_mfn(object));
     struct page_state state = state_load(f);
-    BUG_ON(state.kind != KIND_SMALL && state.kind != KIND_LARGE);
-    if (state.kind == KIND_SMALL)
-        small_free(f, &state, object);
+    BUG_ON(state.tag != HEAP_TAG);
+    if (state.class == LARGE)
+        large_free(f, state, object);
     else
-        large_free(f, &state, object);
+        small_free(f, state, object);
     spin_unlock(&heap.lock);
 }

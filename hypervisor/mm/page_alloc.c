@@ -53,16 +53,13 @@ static void block_link(uint64_t n, unsigned order)
 {
     struct zone *zone = &allocator.zones[zone_of(n)];
     struct frame *f = frame_of(mfn(n));
-    uint32_t next = zone->orders & (1u << order) ? zone->first[order] : FRAME_NONE;
 
+    if (!(zone->orders & (1u << order)))
+        zone->first[order] = FRAME_NONE;
+    zone->orders |= 1u << order;
     WRITE_ONCE(f->ref, FREE_REF);
     f->type = FREE_HEAD | order;
-    f->prev = FRAME_NONE;
-    f->next = next;
-    if (next != FRAME_NONE)
-        frame_of(mfn(next))->prev = (uint32_t)n;
-    zone->first[order] = (uint32_t)n;
-    zone->orders |= 1u << order;
+    frame_list_add(&zone->first[order], f);
 }
 
 static void block_unlink(uint64_t n, unsigned order)
@@ -71,17 +68,10 @@ static void block_unlink(uint64_t n, unsigned order)
     struct frame *f = frame_of(mfn(n));
 
     BUG_ON(!is_free_head(f, order));
-    if (f->next != FRAME_NONE)
-        frame_of(mfn(f->next))->prev = f->prev;
-    if (f->prev != FRAME_NONE)
-        frame_of(mfn(f->prev))->next = f->next;
-    else
-        zone->first[order] = f->next;
+    frame_list_remove(&zone->first[order], f);
     if (zone->first[order] == FRAME_NONE)
         zone->orders &= ~(1u << order);
     f->type = 0;
-    f->next = FRAME_NONE;
-    f->prev = FRAME_NONE;
 }
 
 // Whether the block lies inside a free one already: freed twice.
