@@ -130,3 +130,7 @@ tests_unit_test_page_type_CPPFLAGS = -I$(srcdir)/tests/unit/fake_eager $(DEBUG_B
 UNIT_TESTS += tests/unit/test_insn
 tests_unit_test_insn_SOURCES = tests/unit/test_insn.c tests/fuzz/insn.c $(FUZZ_MINI) \
     hypervisor/pv/insn.c
+
+# CPU policy, over this machine's own CPUID.
+UNIT_TESTS += tests/unit/test_cpuid
+tests_unit_test_cpuid_SOURCES = tests/unit/test_cpuid.c hypervisor/pv/cpuid.c

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// CPUID as a PV kernel sees it: this machine's own, less what no PV kernel can use, plus the leaves
+// that name the hypervisor.
+#include <string.h>
+
+#include "cpu/clock.h"
+#include "cpu/cpu_feature.h"
+#include "cpu/smp.h"
+#include "pv/policy.h"
+#include "unit_main.h"
+
+struct cpu_features cpu_features;
+unsigned nr_cpus = 2;
+uint32_t cpu_apic_id[MAX_CPUS] = { 4, 6 };
+static struct clock_params params = { .mul = 0x12345678, .shift = -3, .tsc_stable = true };
+
+void clock_read_params(struct clock_params *p)
+{
+    *p = params;
+}
+
+uint64_t clock_tsc_khz(void)
+{
+    return 2345678;
+}
+
+static struct domain domain;
+static struct pv_vcpu vcpu = { .vcpu = { .domain = &domain } };
+
+static void start(void)
+{
+    memset(&cpu_features, 0, sizeof(cpu_features));
+    cpu_features.max_leaf = cpuid_read(0, 0).eax;
+    cpu_features.max_ext_leaf = cpuid_read(0x80000000, 0).eax;
+    cpu_features.phys_bits = 40;
+    cpu_features.xcr0 = 7;
+    domain.is_control = true;
+    vcpu.vcpu.id = 0;
+}
+
+static void names_the_hypervisor(void)
+{
+    struct cpuid r;
+
+    start();
+    r = pv_cpuid(&vcpu, 0x40000000, 0);
+    CU_ASSERT_EQUAL(r.eax, 0x40000005);
+    CU_ASSERT(!memcmp(&r.ebx, "XenV", 4) && !memcmp(&r.ecx, "MMXe", 4) && !memcmp(&r.edx, "nVMM", 4));
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x40000001, 0).eax, 4 << 16 | 17);
+    r = pv_cpuid(&vcpu, 0x40000002, 0);
+    CU_ASSERT_EQUAL(r.eax, 1);
+    CU_ASSERT_EQUAL(r.ebx, 0x40000000);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x40000005, 0).eax & 0xff, 40);
+    r = pv_cpuid(&vcpu, 0x40000100, 0);
+    CU_ASSERT_EQUAL(r.eax | r.ebx | r.ecx | r.edx, 0);
+}
+
+static void tells_time(void)
+{
+    struct cpuid r;
+
+    start();
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x40000003, 0).ecx, 2345678);
+    r = pv_cpuid(&vcpu, 0x40000003, 1);
+    CU_ASSERT_EQUAL(r.ecx, 0x12345678);
+    CU_ASSERT_EQUAL((int8_t)r.edx, -3);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x40000003, 0).eax & 2, 2);
+    params.tsc_stable = false;
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x40000003, 0).eax & 2, 0);
+    params.tsc_stable = true;
+}
+
+// Leaf, register, bit: never shown, whatever the CPU is.
+static const struct { uint32_t leaf; unsigned reg, bit; const char *name; } never[] = {
+    { 1, 2, 3, "MONITOR" }, { 1, 2, 5, "VMX" }, { 1, 2, 17, "PCID" }, { 1, 2, 21, "x2APIC" },
+    { 1, 2, 24, "TSC deadline" }, { 1, 3, 1, "VME" }, { 1, 3, 3, "PSE" }, { 1, 3, 12, "MTRR" },
+    { 1, 3, 13, "PGE" }, { 1, 3, 17, "PSE36" }, { 7, 1, 7, "SMEP" }, { 7, 1, 20, "SMAP" },
+    { 7, 1, 10, "INVPCID" }, { 7, 2, 2, "UMIP" }, { 7, 2, 3, "PKU" }, { 7, 2, 16, "LA57" },
+    { 7, 2, 7, "shadow stacks" }, { 7, 3, 20, "IBT" }, { 7, 3, 26, "IBRS" },
+    { 0x80000001, 2, 2, "SVM" }, { 0x80000001, 3, 26, "1 GiB pages" },
+};
+
+static void hides_what_is_not_the_guests(void)
+{
+    start();
+    for (unsigned i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+        struct cpuid r = pv_cpuid(&vcpu, never[i].leaf, 0);
+        const uint32_t regs[] = { r.eax, r.ebx, r.ecx, r.edx };
+
+        CU_assertImplementation(!(regs[never[i].reg] >> never[i].bit & 1), __LINE__, never[i].name,
+                                __FILE__, "", CU_FALSE);
+    }
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ecx >> 31, 1);
+}
+
+// What user programs need stays: SSE2, and long mode.
+static void keeps_the_rest(void)
+{
+    start();
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).edx >> 26 & 1, 1);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x80000001, 0).edx >> 11 & 1, cpuid_read(0x80000001, 0).edx >> 11 & 1);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0, 0).ebx, cpuid_read(0, 0).ebx);
+}
+
+static void ids_are_the_vcpus(void)
+{
+    start();
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ebx >> 24, 4);
+    vcpu.vcpu.id = 1;
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ebx >> 24, 6);
+    domain.is_control = false;
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ebx >> 24, 2);
+}
+
+static void leaves_have_bounds(void)
+{
+    static const uint32_t leaves[] = { 0x7fffffff, 0xffffffff, 0x8fffffff, 0x20000000 };
+
+    start();
+    for (unsigned i = 0; i < 4; i++) {
+        struct cpuid r = pv_cpuid(&vcpu, leaves[i], 0);
+
+        CU_ASSERT_EQUAL(r.eax | r.ebx | r.ecx | r.edx, 0);
+    }
+    if (cpu_features.max_leaf >= 0xd) {
+        struct cpuid r = pv_cpuid(&vcpu, 0xd, 9);
+
+        CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0xd, 0).eax & ~7u, 0);
+        CU_ASSERT_EQUAL(r.eax | r.ebx | r.ecx | r.edx, 0);
+        r = pv_cpuid(&vcpu, 0xd, 0xffffffff);
+        CU_ASSERT_EQUAL(r.eax | r.ebx | r.ecx | r.edx, 0);
+    }
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        { "names_the_hypervisor", names_the_hypervisor },
+        { "tells_time", tells_time },
+        { "hides_what_is_not_the_guests", hides_what_is_not_the_guests },
+        { "keeps_the_rest", keeps_the_rest },
+        { "ids_are_the_vcpus", ids_are_the_vcpus },
+        { "leaves_have_bounds", leaves_have_bounds },
+        { NULL, NULL },
+    };
+
+    return unit_main("cpuid", tests);
+}
