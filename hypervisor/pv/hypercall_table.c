@@ -10,7 +10,7 @@ static long do_nothing(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint6
 }
 
 const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
-    [11] = do_nothing, [16] = do_nothing, [19] = do_nothing, [27] = do_nothing, [31] = do_nothing,
+    [6] = do_nothing, [11] = do_nothing, [16] = do_nothing, [19] = do_nothing, [27] = do_nothing, [31] = do_nothing,
     [34 ... NR_HYPERCALLS - 1] = do_nothing,
     [__HYPERVISOR_set_trap_table] = do_set_trap_table,
     [__HYPERVISOR_mmu_update] = do_mmu_update,
