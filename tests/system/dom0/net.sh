@@ -11,7 +11,7 @@ done
 ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up
 # The first packet pays for the address resolution, and a link of e1000 takes its time.
 check ping sh -c 'for i in 1 2 3 4 5; do ping -c 3 -W 2 10.0.2.2 && exit 0; done; exit 1'
-timeout 120 nc 10.0.2.100 1 < /dev/null > /fetched
+timeout 240 nc 10.0.2.100 1 < /dev/null > /fetched
 expect download "$(cat /test/100MiB.md5)" "$(md5sum < /fetched)"
-timeout 120 nc 10.0.2.100 2 < /fetched
+timeout 240 nc 10.0.2.100 2 < /fetched
 rm /fetched
