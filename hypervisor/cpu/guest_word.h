@@ -13,10 +13,10 @@
 static ALWAYS_INLINE bool guest_store_word(uint64_t to, uint64_t value)
 {
     __asm__ goto(ALLOW_GUEST_ACCESS
-                 "1: movq %[value], (%[to])\n"
+                 "1: movq %[value], %[to]\n"
                  FORBID_GUEST_ACCESS
                  EXTABLE("1b", "%l[fault]")
-                 : : [to] "r"(to), [value] "r"(value) : "memory" : fault);
+                 : : [to] "m"(*(uint64_t *)to), [value] "r"(value) : "memory" : fault);
     return true;
 fault:
     __asm__ volatile(FORBID_GUEST_ACCESS : : : "memory");
