@@ -73,7 +73,7 @@ struct acpi_info {
     unsigned int nr_mcfgs;
     struct acpi_mcfg mcfgs[ACPI_MAX_MCFG];
 
-    const char *problem;   /* the last table that was refused, or did not fit, and why; NULL: none */
+    const char *problem;   /* the last table refused, or cut off, and why; NULL: none */
 };
 
 /*

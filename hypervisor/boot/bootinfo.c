@@ -112,7 +112,8 @@ static void INIT add_range(struct parser *p, uint64_t start, uint64_t size, uint
 static void INIT mb1_modules(struct parser *p, uint32_t count, paddr_t list)
 {
     for (uint32_t i = 0; i < count; i++) {
-        struct bytes entry = bytes_map(p->map, list + (uint64_t)i * MB1_MODULE_SIZE, MB1_MODULE_SIZE);
+        paddr_t at = list + (uint64_t)i * MB1_MODULE_SIZE;
+        struct bytes entry = bytes_map(p->map, at, MB1_MODULE_SIZE);
         struct boot_module *m = add_module(p, bytes_u32(entry, 0), bytes_u32(entry, 4));
 
         if (!m)

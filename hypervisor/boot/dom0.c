@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * The control domain's builder. The start-of-day layout is the ABI's (public/xen.h, struct start_info): pseudo-physical
- * memory from frame 0, mapped from virt_base:
+ * The control domain's builder. The start-of-day layout is the ABI's (public/xen.h, struct
+ * start_info): pseudo-physical memory from frame 0, mapped from virt_base:
  *
- *   kernel | initramfs (unless the kernel takes its frame number) | p2m list (unless it has an address of its own) |
- *   start_info | page tables | boot stack | rest up to a 4 MiB boundary, at least 512 KiB
+ *   kernel | initramfs (unless the kernel takes its frame number) | p2m list (unless it has an
+ *   address of its own) | start_info | page tables | boot stack | rest up to a 4 MiB boundary, at
+ *   least 512 KiB
  *
- * then, not mapped there, initramfs and p2m list if their place is elsewhere. Page-table frames are mapped read-only.
+ * then, not mapped there, initramfs and p2m list if their place is elsewhere. Page-table frames are
+ * mapped read-only.
  */
 #include "boot/dom0.h"
 
@@ -49,7 +51,7 @@ struct layout {
 struct builder {
     struct layout l;
     struct pv_domain *d;
-    const uint64_t *p2m;                  /* mfn of each pfn: the list itself, through the direct map, is not contiguous */
+    const uint64_t *p2m;                  /* mfn of each pfn */
     mfn_t p2m_block;
     unsigned p2m_order;
     uint64_t nr_allocated;                /* pfns that have a frame */
@@ -67,7 +69,7 @@ static INIT void *pfn_virt(const struct builder *b, uint64_t pfn)
     return mfn_to_virt(mfn(b->p2m[pfn]));
 }
 
-/* --- Sizes ----------------------------------------------------------------------------------------------------- */
+/* --- Sizes */
 
 static INIT uint64_t size_option(const struct option_size *o, uint64_t all, uint64_t otherwise)
 {
@@ -78,7 +80,10 @@ static INIT uint64_t size_option(const struct option_size *o, uint64_t all, uint
     return o->bytes < all ? all - o->bytes : 0;
 }
 
-/* Unless told, the control domain gets all but a sixteenth of memory, at least 24 and at most 128 MiB of it ours. */
+/*
+ * Unless told, the control domain gets all but a sixteenth of memory, at least 24 and at most 128
+ * MiB of it ours.
+ */
 static INIT uint64_t dom0_pages(const struct builder *b)
 {
     uint64_t all = (page_alloc_free_pages() + (UINT64_C(1) << b->scratch_order)) << PAGE_SHIFT;
@@ -88,7 +93,8 @@ static INIT uint64_t dom0_pages(const struct builder *b)
     bytes = MAX(bytes, size_option(&options.dom0_mem.min, all, 0));
     bytes = MIN(bytes, size_option(&options.dom0_mem.max, all, UINT64_MAX));
     if (bytes > fits) {
-        log_warn("warning: dom0_mem asks for %lu MiB, %lu MiB are free: using that", bytes >> 20, fits >> 20);
+        log_warn("warning: dom0_mem asks for %lu MiB, %lu MiB are free: using that", bytes >> 20,
+                 fits >> 20);
         bytes = fits;
     }
     return bytes >> PAGE_SHIFT;
@@ -102,7 +108,10 @@ static INIT uint64_t tables_for(uint64_t start, uint64_t end, unsigned level)
     return end > start ? ((end - 1) >> shift) - (start >> shift) + 1 : 0;
 }
 
-/* The p2m list's own range may share tables with the main one; counted apart, a few may stay unused. */
+/*
+ * The p2m list's own range may share tables with the main one; counted apart, a few may stay
+ * unused.
+ */
 static INIT uint64_t count_tables(const struct layout *l)
 {
     uint64_t start = l->elf.virt_base, end = start + (l->mapped_end_pfn << PAGE_SHIFT), nr = 1;
@@ -164,7 +173,7 @@ static INIT void plan_layout(struct layout *l, uint64_t initrd_size)
                   l->nr_pages >> 8, (last + 255) >> 8);
 }
 
-/* --- Memory ---------------------------------------------------------------------------------------------------- */
+/* --- Memory */
 
 static INIT void alloc_p2m(struct builder *b)
 {
@@ -176,7 +185,10 @@ static INIT void alloc_p2m(struct builder *b)
     b->p2m = mfn_to_virt(b->p2m_block);
 }
 
-/* Frames for pfns up to `end`, in the largest blocks there are: quick, and kind to the kernel's DMA. */
+/*
+ * Frames for pfns up to `end`, in the largest blocks there are: quick, and kind to the kernel's
+ * DMA.
+ */
 static INIT void alloc_memory(struct builder *b, uint64_t end)
 {
     uint64_t *p2m = mfn_to_virt(b->p2m_block);
@@ -199,7 +211,8 @@ static INIT void alloc_memory(struct builder *b, uint64_t end)
     }
 }
 
-static INIT void copy_in(const struct builder *b, uint64_t paddr, const uint8_t *from, uint64_t size)
+static INIT void copy_in(const struct builder *b, uint64_t paddr, const uint8_t *from,
+                         uint64_t size)
 {
     while (size) {
         uint64_t offset = paddr & (PAGE_SIZE - 1), n = MIN(size, PAGE_SIZE - offset);
@@ -225,10 +238,11 @@ static INIT void load_kernel(const struct builder *b, const uint8_t *image)
         copy_in(b, s->paddr + s->file_size, NULL, s->mem_size - s->file_size);
     }
     if (b->l.elf.has_hypercall_page)
-        pv_write_hypercall_page(pfn_virt(b, (b->l.elf.hypercall_page - b->l.elf.virt_base) >> PAGE_SHIFT));
+        pv_write_hypercall_page(
+            pfn_virt(b, (b->l.elf.hypercall_page - b->l.elf.virt_base) >> PAGE_SHIFT));
 }
 
-/* --- Page tables ----------------------------------------------------------------------------------------------- */
+/* --- Page tables */
 
 static INIT pte_t *new_table(struct builder *b, pte_t *entry)
 {
@@ -239,7 +253,8 @@ static INIT pte_t *new_table(struct builder *b, pte_t *entry)
         panic("dom0 builder: page tables counted wrongly");
     memset(table, 0, PAGE_SIZE);
     if (entry)
-        *entry = pte_make(mfn(b->p2m[pfn]), PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY);
+        *entry = pte_make(mfn(b->p2m[pfn]),
+                          PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY);
     return table;
 }
 
@@ -270,7 +285,7 @@ static INIT void build_tables(struct builder *b)
         new_table(b, NULL);
 }
 
-/* --- Start ----------------------------------------------------------------------------------------------------- */
+/* --- Start */
 
 static INIT void write_start_info(const struct builder *b)
 {
@@ -314,32 +329,40 @@ static INIT void start_vcpu(const struct builder *b)
         panic("dom0 builder: its first vCPU is refused (%d)", rc);
 }
 
-/* What the decoders, built for user space, expect of the machine is set up here: see boot/image.h. */
+/*
+ * What the decoders, built for user space, expect of the machine is set up here: see boot/image.h.
+ */
 static INIT void unpack_kernel(struct builder *b, struct unpack *u)
 {
     static INITDATA char tls_block[64];
 
     b->scratch = INVALID_MFN;
-    for (unsigned order = SCRATCH_MAX_ORDER; order >= SCRATCH_MIN_ORDER && mfn_eq(b->scratch, INVALID_MFN); order--) {
+    for (unsigned order = SCRATCH_MAX_ORDER;
+         order >= SCRATCH_MIN_ORDER && mfn_eq(b->scratch, INVALID_MFN); order--) {
         b->scratch = page_alloc(order, 0);
         b->scratch_order = order;
     }
     if (mfn_eq(b->scratch, INVALID_MFN))
         boot_stop("too little memory to unpack the kernel: give the machine at least 256 MiB");
-    u->scratch = (struct arena){ mfn_to_virt(b->scratch), (size_t)PAGE_SIZE << b->scratch_order, 0 };
+    u->scratch = (struct arena){ mfn_to_virt(b->scratch), PAGE_SIZE << b->scratch_order, 0 };
     wrmsr(MSR_FS_BASE, (uintptr_t)tls_block);
     if (call_on_stack(boot_stack + CPU_STACK_SIZE - 1024, image_unpack_run, u))
         boot_stop("kernel: %s", u->why);
     wrmsr(MSR_FS_BASE, 0);
 }
 
-/* A kernel that says what it supports must support being the control domain, and none may need translated memory. */
+/*
+ * A kernel that says what it supports must support being the control domain, and none may need
+ * translated memory.
+ */
 static INIT void check_features(const struct elf_plan *plan)
 {
     if (plan->features_required & 1u << XENFEAT_auto_translated_physmap)
-        boot_stop("kernel: it needs auto-translated memory, which PV does not have: use a kernel built for Xen PV");
+        boot_stop("kernel: it needs auto-translated memory, which PV does not have: use a kernel "
+                  "built for Xen PV");
     if (plan->features_supported && !(plan->features_supported & 1u << XENFEAT_dom0))
-        boot_stop("kernel: it was built without dom0 support: use one with CONFIG_XEN_DOM0, such as linux-image-amd64");
+        boot_stop("kernel: it was built without dom0 support: use one with CONFIG_XEN_DOM0, such "
+                  "as linux-image-amd64");
 }
 
 static INIT unsigned dom0_vcpus(void)
@@ -356,7 +379,8 @@ static INIT struct builder *make_builder(const struct bootinfo *info)
     static INITDATA struct builder b;
 
     if (!info->nr_modules)
-        boot_stop("no kernel was loaded: pass it as the first module (GRUB: module2 /vmlinuz; QEMU: -initrd \"vmlinuz args,initrd\")");
+        boot_stop("no kernel was loaded: pass it as the first module (GRUB: module2 /vmlinuz; "
+                  "QEMU: -initrd \"vmlinuz args,initrd\")");
     b.kernel = &info->modules[0];
     b.initrd = info->nr_modules > 1 ? &info->modules[1] : NULL;
     return &b;

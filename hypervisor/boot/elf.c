@@ -56,13 +56,16 @@ static bool INIT check_header(struct parser *p)
     uint16_t type = bytes_u16(image, 16), nr_phdrs = bytes_u16(image, 56);
 
     if (!bytes_have(image, 0, EHDR_SIZE) || !bytes_match(image, 0, "\177ELF"))
-        return refuse(p, "the kernel is no ELF file: give a Linux vmlinuz or an ELF kernel as module 1");
+        return refuse(p, "the kernel is no ELF file: give a Linux vmlinuz or an ELF kernel as "
+                         "module 1");
     if (bytes_u8(image, 4) != 2 || bytes_u8(image, 5) != 1 || bytes_u16(image, 18) != EM_X86_64)
         return refuse(p, "the kernel is not for 64-bit x86: use an amd64 kernel");
     if (type != ET_EXEC && type != ET_DYN)
-        return refuse(p, "the ELF file is not an executable: use a kernel, not an object or core file");
+        return refuse(p, "the ELF file is not an executable: use a kernel, not an object or core "
+                         "file");
     if (bytes_u16(image, 54) != PHDR_SIZE || !nr_phdrs || nr_phdrs > MAX_PHDRS)
-        return refuse(p, "the kernel's ELF program headers are missing or malformed: copy it again");
+        return refuse(p, "the kernel's ELF program headers are missing or malformed: copy it "
+                         "again");
     return true;
 }
 
@@ -112,7 +115,8 @@ static bool INIT read_segment(struct parser *p, struct bytes header)
     if (!s.mem_size && !s.file_size)
         return true;
     if (s.file_size > s.mem_size)
-        return refuse(p, "a kernel segment is larger in the file than in memory: copy the kernel again");
+        return refuse(p, "a kernel segment is larger in the file than in memory: copy the kernel "
+                         "again");
     if (!bytes_have(p->image, s.file_offset, s.file_size))
         return refuse(p, "the kernel file ends inside a segment: it is truncated, copy it again");
     if (s.mem_size > MAX_PADDR)
@@ -128,7 +132,8 @@ static bool INIT read_segments(struct parser *p)
         struct bytes header = program_header(p, i);
 
         if (!header.size)
-            return refuse(p, "the kernel file ends inside its headers: it is truncated, copy it again");
+            return refuse(p, "the kernel file ends inside its headers: it is truncated, copy it "
+                             "again");
         if (bytes_u32(header, 0) == PT_LOAD && !read_segment(p, header))
             return false;
     }
@@ -186,7 +191,8 @@ static bool INIT check_kind(struct parser *p)
     if (!p->has_any)
         return refuse(p, "the kernel has no Xen ELF notes: use one built with CONFIG_XEN_PV");
     if (!is_pv && notes[XEN_ELFNOTE_PHYS32_ENTRY].size)
-        return refuse(p, "the kernel can start as a PVH guest only: use one built with CONFIG_XEN_PV");
+        return refuse(p, "the kernel can start as a PVH guest only: use one built with "
+                         "CONFIG_XEN_PV");
     return true;
 }
 
@@ -209,19 +215,11 @@ struct feature_name {
 #define FEATURE(name) { #name, XENFEAT_##name }
 
 static const struct feature_name feature_names[] INITCONST = {
-    FEATURE(writable_page_tables),
-    FEATURE(writable_descriptor_tables),
-    FEATURE(auto_translated_physmap),
-    FEATURE(supervisor_mode_kernel),
-    FEATURE(pae_pgdir_above_4gb),
-    FEATURE(mmu_pt_update_preserve_ad),
-    FEATURE(highmem_assist),
-    FEATURE(gnttab_map_avail_bits),
-    FEATURE(hvm_callback_vector),
-    FEATURE(hvm_safe_pvclock),
-    FEATURE(hvm_pirqs),
-    FEATURE(dom0),
-    FEATURE(memory_op_vnode_supported),
+    FEATURE(writable_page_tables), FEATURE(writable_descriptor_tables),
+    FEATURE(auto_translated_physmap), FEATURE(supervisor_mode_kernel),
+    FEATURE(pae_pgdir_above_4gb), FEATURE(mmu_pt_update_preserve_ad), FEATURE(highmem_assist),
+    FEATURE(gnttab_map_avail_bits), FEATURE(hvm_callback_vector), FEATURE(hvm_safe_pvclock),
+    FEATURE(hvm_pirqs), FEATURE(dom0), FEATURE(memory_op_vnode_supported),
     FEATURE(linux_rsdp_unrestricted),
 };
 
@@ -244,7 +242,8 @@ static bool INIT read_feature(struct parser *p, struct bytes name)
     f = feature_find(bytes_part(name, is_required, name.size - is_required));
     if (!f)
         return !is_required ||
-               refuse(p, "the kernel requires a Xen feature that is not known here: use another kernel");
+               refuse(p, "the kernel requires a Xen feature that is not known here: use another "
+                         "kernel");
     p->plan->features_supported |= 1u << f->bit;
     if (is_required)
         p->plan->features_required |= 1u << f->bit;
@@ -281,7 +280,8 @@ static bool INIT place_segments(struct parser *p)
         struct elf_segment *s = &plan->segments[i];
 
         if (s->paddr < p->paddr_offset || s->paddr - p->paddr_offset > MAX_PADDR)
-            return refuse(p, "a kernel segment does not fit the note PADDR_OFFSET: correct the note");
+            return refuse(p, "a kernel segment does not fit the note PADDR_OFFSET: correct the "
+                             "note");
         s->paddr -= p->paddr_offset;
         if (s->paddr < end)
             return refuse(p, "two kernel segments overlap: link the kernel again");
@@ -290,7 +290,8 @@ static bool INIT place_segments(struct parser *p)
     plan->paddr_end = end;
     if (plan->virt_base + end < plan->virt_base ||
         !range_is_guests(plan->virt_base + plan->segments[0].paddr, end - plan->segments[0].paddr))
-        return refuse(p, "the kernel reaches into the hypervisor's part of the address space, or beyond "
+        return refuse(p, "the kernel reaches into the hypervisor's part of the address space, or "
+                         "beyond "
                          "its end: correct the note VIRT_BASE");
     return true;
 }
@@ -324,16 +325,19 @@ static bool INIT check_notes(struct parser *p)
     uint64_t lowest = 0;
 
     if (bytes_u8(loader, 0) && (!bytes_match(loader, 0, "generic") || bytes_u8(loader, 7)))
-        return refuse(p, "the kernel's note LOADER does not ask for \"generic\": use another kernel");
+        return refuse(p, "the kernel's note LOADER does not ask for \"generic\": use another "
+                         "kernel");
     if (!is_in_kernel(plan, plan->entry, 1))
-        return refuse(p, "the kernel's entry point lies outside its segments: correct the note ENTRY");
+        return refuse(p, "the kernel's entry point lies outside its segments: correct the note "
+                         "ENTRY");
     if (plan->has_hypercall_page &&
         (plan->hypercall_page & 0xfff || !is_in_kernel(plan, plan->hypercall_page, 0x1000)))
         return refuse(p, "the note HYPERCALL_PAGE names no whole page of the kernel: correct it");
     if (plan->has_init_p2m && (plan->init_p2m & 0xfff || !range_is_guests(plan->init_p2m, 0x1000)))
         return refuse(p, "the note INIT_P2M names no page that is the guest's: correct it");
     if (note_number(p, XEN_ELFNOTE_HV_START_LOW, &lowest) && lowest > HOLE_START)
-        return refuse(p, "the kernel wants the hypervisor above ffff800000000000: use another kernel");
+        return refuse(p, "the kernel wants the hypervisor above ffff800000000000: use another "
+                         "kernel");
     return true;
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * From the boot loader to 64-bit C: multiboot 1 and 2 headers, the first page tables, long mode, the boot stack.
+ * From the boot loader to 64-bit C: multiboot 1 and 2 headers, the first page tables, long mode,
+ * the boot stack.
  *
- * Entered in 32-bit protected mode without paging, eax = loader's magic, ebx = its information (multiboot 1, 3.2;
- * multiboot 2, 3.3). The tables made here map the first 4 GiB at 0 and at DIRECT_MAP_START with 2 MiB pages, and the image
- * with 2 MiB pages; main.c replaces all of them.
+ * Entered in 32-bit protected mode without paging, eax = loader's magic, ebx = its information
+ * (multiboot 1, 3.2; multiboot 2, 3.3). The tables made here map the first 4 GiB at 0 and at
+ * DIRECT_MAP_START with 2 MiB pages, and the image with 2 MiB pages; main.c replaces all of them.
  */
 #include "asm_offsets.h"
 #include "cpu/regs.h"
@@ -23,7 +24,8 @@
         .balign 4
 mb1_header:
         .long MB1_MAGIC, MB1_FLAGS, -(MB1_MAGIC + MB1_FLAGS)
-        .long PHYS(mb1_header), PHYS(_image_start), PHYS(_load_end), PHYS(_image_end), PHYS(multiboot_entry)
+        .long PHYS(mb1_header), PHYS(_image_start), PHYS(_load_end), PHYS(_image_end)
+        .long PHYS(multiboot_entry)
 
         .balign 8
 mb2_start:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The image: one run of bytes, loaded at IMAGE_PHYS_START and mapped at IMAGE_VIRT_START. Parts of one access right
- * start at page boundaries. From _init_start to _init_end is what only the start of day uses, the decoders included;
- * its frames go to the allocator before dom0 runs.
+ * The image: one run of bytes, loaded at IMAGE_PHYS_START and mapped at IMAGE_VIRT_START. Parts of
+ * one access right start at page boundaries. From _init_start to _init_end is what only the start
+ * of day uses, the decoders included; its frames go to the allocator before dom0 runs.
  */
 #include "mm/layout.h"
 
@@ -64,13 +64,15 @@ SECTIONS
     _init_end = .;
     _load_end = .;
     .bss (NOLOAD) : {
-        . = ALIGN(CPU_STACK_SIZE);      /* here and not in head.S: a section's alignment would move the image in the file,
-                                           and multiboot looks for its header in the first 8 KiB */
+        /* Here and not in head.S: a section's alignment would move the image in the file, and
+           multiboot looks for its header in the first 8 KiB. */
+        . = ALIGN(CPU_STACK_SIZE);
         *(.bss.page_aligned)
         *(.bss .bss.* COMMON)
         . = ALIGN(4096);
     } :image
     _image_end = .;
 
-    /DISCARD/ : { *(.comment) *(.note .note.*) *(.eh_frame) *(.gnu.*) *(.interp) *(.dynamic) *(.dynsym) *(.dynstr) *(.hash) *(.rela.*) }
+    /DISCARD/ : { *(.comment) *(.note .note.*) *(.eh_frame) *(.gnu.*) *(.interp) *(.dynamic)
+                  *(.dynsym) *(.dynstr) *(.hash) *(.rela.*) }
 }

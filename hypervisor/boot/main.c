@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The start of day: a list of calls, in the order that they depend on each other. No logic beyond taking numbers from the
- * boot-time parsers to the rooms that need them. Runs on the boot stack, then on the boot CPU's own.
+ * The start of day: a list of calls, in the order that they depend on each other. No logic beyond
+ * taking numbers from the boot-time parsers to the rooms that need them. Runs on the boot stack,
+ * then on the boot CPU's own.
  */
 #include <stdarg.h>
 
@@ -83,9 +84,16 @@ static INIT void start_console(void)
 {
     if (options.has_console)
         uart_init(&options.com1.line);
-    log_info("version " VERSION ", loaded by %s", bootinfo.loader[0] ? bootinfo.loader : "an unnamed loader");
+    log_info("version " VERSION ", loaded by %s",
+             bootinfo.loader[0] ? bootinfo.loader : "an unnamed loader");
     if (bootinfo.cmdline[0])
         log_info("command line: %s", bootinfo.cmdline);
+}
+
+/* 0: no I/O port. */
+static INIT uint16_t port_of(const struct acpi_register *r)
+{
+    return r->space == ACPI_SPACE_IO ? (uint16_t)r->address : 0;
 }
 
 static INIT void read_firmware(void)
@@ -99,8 +107,8 @@ static INIT void read_firmware(void)
         log_warn("warning: ACPI: %s", acpi.problem);
     if (f->is_valid)
         power_init(&(struct power_registers){
-            .pm1a_control = f->pm1a_control.space == ACPI_SPACE_IO ? (uint16_t)f->pm1a_control.address : 0,
-            .pm1b_control = f->pm1b_control.space == ACPI_SPACE_IO ? (uint16_t)f->pm1b_control.address : 0,
+            .pm1a_control = port_of(&f->pm1a_control),
+            .pm1b_control = port_of(&f->pm1b_control),
             .reset_is_memory = f->reset.space == ACPI_SPACE_MEMORY,
             .reset_address = f->reset.space == ACPI_SPACE_NONE ? 0 : f->reset.address,
             .reset_value = f->reset_value,
@@ -192,8 +200,11 @@ static INIT void publish_machine(void)
 {
     crash_halts_machine = options.noreboot;
     for (unsigned i = 0; i < bootinfo.nr_ranges; i++)
-        machine_add_range(bootinfo.ranges[i].start, bootinfo.ranges[i].size, bootinfo.ranges[i].type);
-    /* Many firmwares leave these out, and a kernel puts a device's BAR wherever the map has a hole. */
+        machine_add_range(bootinfo.ranges[i].start, bootinfo.ranges[i].size,
+                          bootinfo.ranges[i].type);
+    /*
+     * Many firmwares leave these out, and a kernel puts a device's BAR wherever the map has a hole.
+     */
     machine_add_range(LAPIC_WINDOW, LAPIC_WINDOW_SIZE, E820_RESERVED);
     for (unsigned i = 0; i < acpi.nr_ioapics; i++)
         machine_add_range(ALIGN_DOWN(acpi.ioapics[i].address, PAGE_SIZE), PAGE_SIZE, E820_RESERVED);
@@ -216,7 +227,8 @@ static INIT void boot_cpu_main(void)
     publish_machine();
     console_io_init(irq_isa_to_gsi(options.com1.irq));
     for (unsigned i = 0; i < acpi.nr_mcfgs; i++)
-        pci_add_mmcfg(acpi.mcfgs[i].address, acpi.mcfgs[i].segment, acpi.mcfgs[i].first_bus, acpi.mcfgs[i].last_bus);
+        pci_add_mmcfg(acpi.mcfgs[i].address, acpi.mcfgs[i].segment, acpi.mcfgs[i].first_bus,
+                      acpi.mcfgs[i].last_bus);
     dom0_build(&bootinfo);
     memory_release_modules(&bootinfo);
     switch_stack((void *)cpu_info(), run_control_domain);
@@ -230,7 +242,8 @@ INIT void boot_main(uint32_t magic, uint32_t info)
     options_parse(bootinfo.cmdline);
     start_console();
     if (bootinfo.is_cut)
-        log_warn("warning: the boot loader told more than fits: shorten its command lines, load fewer modules");
+        log_warn("warning: the boot loader told more than fits: shorten its command lines, load "
+                 "fewer modules");
     console_set_panic_hook(panic_end);
     if (rc)
         boot_stop("%s", why);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Memory at the start of day. head.S has mapped the first 4 GiB; from the firmware's ranges, less what holds the image and
- * the modules, frames are taken from the top for the tables that describe all memory, and what is left goes to the page
- * allocator. Frames below 1 MiB and all that is not RAM are the control domain's to map (FRAME_OWNER_IO).
+ * Memory at the start of day. head.S has mapped the first 4 GiB; from the firmware's ranges, less
+ * what holds the image and the modules, frames are taken from the top for the tables that describe
+ * all memory, and what is left goes to the page allocator. Frames below 1 MiB and all that is not
+ * RAM are the control domain's to map (FRAME_OWNER_IO).
  */
 #include "boot/memory.h"
 
@@ -21,7 +22,8 @@
 #define CHUNK        0x200000
 #define MAX_FREE     (BOOT_MAX_RANGES + BOOT_MAX_MODULES + 4)
 
-extern char _image_start[], _rodata_start[], _data_start[], _init_start[], _init_data_start[], _init_end[], _image_end[];
+extern char _image_start[], _rodata_start[], _data_start[], _init_start[],
+    _init_data_start[], _init_end[], _image_end[];
 
 static INITDATA struct { paddr_t start, end; } free_ranges[MAX_FREE];
 static INITDATA unsigned nr_free;
@@ -100,10 +102,13 @@ static INIT mfn_t boot_table_page(void)
 static INIT void map_or_panic(uint64_t va, paddr_t pa, uint64_t size, uint64_t flags)
 {
     if (hyp_map(va, pa, size, flags))
-        panic("cannot start: mapping %lx bytes at %lx failed: give the machine more memory", size, va);
+        panic("cannot start: mapping %lx bytes at %lx failed: give the machine more memory", size,
+              va);
 }
 
-/* A table over all frames: `size` bytes at `va`, in 2 MiB chunks from anywhere, filled with `byte`. */
+/*
+ * A table over all frames: `size` bytes at `va`, in 2 MiB chunks from anywhere, filled with `byte`.
+ */
 static INIT void make_table(uint64_t va, uint64_t size, uint64_t flags, int byte)
 {
     for (uint64_t offset = 0; offset < size; offset += CHUNK) {
@@ -159,7 +164,10 @@ static INIT void extend_direct_map(const struct bootinfo *info)
     }
 }
 
-/* Map the image again with a page's rights each, 1 GiB higher, then let the new tables take the old ones' place. */
+/*
+ * Map the image again with a page's rights each, 1 GiB higher, then let the new tables take the old
+ * ones' place.
+ */
 static INIT void protect_image(void)
 {
     const struct { const char *start, *end; uint64_t flags; } parts[] = {
@@ -182,10 +190,13 @@ static INIT void protect_image(void)
 /* The sixteen L4 entries must exist before any guest's L4 table copies them. */
 static INIT void fill_template(void)
 {
-    for (unsigned i = HYP_L4_FIRST; i <= pt_index(DIRECT_MAP_START + (max_mfn << PAGE_SHIFT) - 1, 4); i++)
+    unsigned last = pt_index(DIRECT_MAP_START + (max_mfn << PAGE_SHIFT) - 1, 4);
+
+    for (unsigned i = HYP_L4_FIRST; i <= last; i++)
         if (!pte_present(hyp_l4[i]))
-            hyp_l4[i] = pte_make(boot_table_page(), PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY |
-                                                        (i == HYP_L4_FIRST ? PTE_USER : 0));
+            hyp_l4[i] = pte_make(boot_table_page(),
+                                 PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY |
+                                     (i == HYP_L4_FIRST ? PTE_USER : 0));
 }
 
 static INIT void own_frames(mfn_t first, mfn_t end, unsigned owner)
@@ -200,7 +211,8 @@ static INIT void init_frames(const struct bootinfo *info)
 
     for (unsigned i = 0; i < info->nr_ranges; i++) {
         const struct boot_range *r = &info->ranges[i];
-        mfn_t start = paddr_to_mfn(ALIGN_UP(r->start, PAGE_SIZE)), end = paddr_to_mfn(r->start + r->size);
+        mfn_t start = paddr_to_mfn(ALIGN_UP(r->start, PAGE_SIZE));
+        mfn_t end = paddr_to_mfn(r->start + r->size);
 
         if (!is_ram(r) || start.n >= end.n)
             continue;
@@ -217,8 +229,8 @@ static INIT void init_frames(const struct bootinfo *info)
 }
 
 /*
- * A page below 1 MiB for the start of other CPUs. The control domain may read it, since Linux looks for tables of firmware
- * everywhere between 512 KiB and 1 MiB.
+ * A page below 1 MiB for the start of other CPUs. The control domain may read it, since Linux looks
+ * for tables of firmware everywhere between 512 KiB and 1 MiB.
  */
 static INIT void reserve_trampoline(const struct bootinfo *info)
 {
@@ -275,6 +287,8 @@ void memory_release_init(void)
     for (const char *va = _init_start; va < _init_end; va += PAGE_SIZE)
         *hyp_l1_entry((uintptr_t)va) = pte(0);
     tlb_flush_mask(&online_cpus, FLUSH_TLB_GLOBAL);
-    page_alloc_init_range(paddr_to_mfn((uintptr_t)_init_start - IMAGE_VIRT_START + IMAGE_PHYS_START),
+    paddr_t start = (uintptr_t)_init_start - IMAGE_VIRT_START + IMAGE_PHYS_START;
+
+    page_alloc_init_range(paddr_to_mfn(start),
                           (uint64_t)(_init_end - _init_start) >> PAGE_SHIFT);
 }

@@ -242,7 +242,7 @@ static bool INIT parse_guest_loglvl(const char *value, void *target)
 static const struct option table[] INITCONST = {
     { "dom0_mem", parse_dom0_mem, &options.dom0_mem,
       "[min:SIZE,][max:SIZE,]SIZE with SIZE as in 1024M or 4G, or -512M for all but that" },
-    { "dom0_max_vcpus", parse_vcpus, &options.dom0_max_vcpus, "a number from 1, or a range as 1-4" },
+    { "dom0_max_vcpus", parse_vcpus, &options.dom0_max_vcpus, "a number from 1, or a range: 1-4" },
     { "console", parse_console, &options.has_console, "com1 or none" },
     { "com1", parse_uart, &options.com1,
       "BAUD,DPS,IO-BASE,IRQ as in 115200,8n1,0x3f8,4; what follows BAUD may be left out" },

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Atomic operations on plain integers, in the sizes that somebody uses: shared structures of the ABI and
-// page-table entries can not be _Atomic. All read-modify-write operations are full barriers, as on
-// x86 they are anyway. Each returns the value from before, but add_fetch the one from after.
+// Atomic operations on plain integers, in the sizes that somebody uses: shared structures of the
+// ABI and page-table entries can not be _Atomic. All read-modify-write operations are full
+// barriers, as on x86 they are anyway. Each returns the value from before, but add_fetch the one
+// from after.
 #pragma once
 
 #include <stdbool.h>
@@ -15,7 +16,7 @@
         return builtin(p, value, __ATOMIC_SEQ_CST);                                               \
     }
 
-#define DEFINE_TRY_CMPXCHG(bits)                                                                      \
+#define DEFINE_TRY_CMPXCHG(bits)                                                                  \
     /* True if *p was *old and is now new; else *old becomes what *p was. */                      \
     static inline bool try_cmpxchg##bits(volatile uint##bits##_t *p, uint##bits##_t *old,         \
                                          uint##bits##_t new)                                      \

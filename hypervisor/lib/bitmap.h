@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Bitmaps of 64-bit words. The plain operations need the owner's lock; those named atomic do not, and
-// are full barriers. Bit numbers are not checked here: the caller knows its size.
+// Bitmaps of 64-bit words. The plain operations need the owner's lock; those named atomic do not,
+// and are full barriers. Bit numbers are not checked here: the caller knows its size.
 #pragma once
 
 #include <stdbool.h>
@@ -55,8 +55,8 @@ static inline void bitmap_clear_atomic(uint64_t *map, size_t bit)
     (void)fetch_and64(&map[bit / BITMAP_WORD_BITS], ~bitmap_bit(bit));
 }
 
-// The first bit at or behind start that differs from the pattern (0: looks for ones, ~0: for zeros);
-// bits if there is none.
+// The first bit at or behind start that differs from the pattern (0: looks for ones, ~0: for
+// zeros); bits if there is none.
 static inline size_t bitmap_find(const uint64_t *map, size_t bits, size_t start, uint64_t pattern)
 {
     if (start >= bits)

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Everything in the image is reached relative to rip, declared objects too: there is no global offset table.
+// Everything in the image is reached relative to rip, declared objects too: there is no global
+// offset table.
 #if __STDC_HOSTED__ == 0
 #pragma GCC visibility push(hidden)
 #endif

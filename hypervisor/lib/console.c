@@ -134,7 +134,8 @@ static bool rate_allows(struct threshold *threshold)
         threshold->period_start = now;
         threshold->passed = 0;
         if (threshold->dropped > 0) {
-            scnprintf(text, sizeof(text), "%u messages dropped by the rate limit", threshold->dropped);
+            scnprintf(text, sizeof(text), "%u messages dropped by the rate limit",
+                      threshold->dropped);
             threshold->dropped = 0;
             emit_lines(PREFIX, text);
         }

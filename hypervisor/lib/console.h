@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The hypervisor's log: levels, thresholds, a ring of the latest 16 KiB, and the device behind it.
 // Works from the first instruction on: what is printed before a device is there is replayed to it.
-// Never call it from within the device. One lock (LOCK_CONSOLE, innermost), taken with interrupts off;
-// after a panic began it is waited for only a bounded time.
+// Never call it from within the device. One lock (LOCK_CONSOLE, innermost), taken with interrupts
+// off; after a panic began it is waited for only a bounded time.
 #pragma once
 
 #include <stdbool.h>
@@ -19,7 +19,8 @@ enum log_level { LOG_ERR, LOG_WARN, LOG_INFO, LOG_DEBUG, NR_LOG_LEVELS };
 // than a line buffer of some 300 bytes are cut.
 void printk(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
-// For what a guest causes: its own thresholds, rate limited between them; the line names the domain.
+// For what a guest causes: its own thresholds, rate limited between them; the line names the
+// domain.
 void printk_guest(unsigned domid, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 
 #define log_err(...) printk(LOG_ERR, __VA_ARGS__)
@@ -34,8 +35,9 @@ NORETURN COLD void panic(const char *format, ...) PRINTF_LIKE(1, 2);
 // What panic does last (stop the other processors, reboot or halt). If it returns, the CPU spins.
 void console_set_panic_hook(void (*hook)(void));
 
-// Set the thresholds from "level" or "lower/upper", level being none, error, warning, info, debug or
-// all: below lower always printed, below upper rate limited, the rest dropped. False if malformed.
+// Set the thresholds from "level" or "lower/upper", level being none, error, warning, info, debug
+// or all: below lower always printed, below upper rate limited, the rest dropped. False if
+// malformed.
 bool console_set_loglvl(const char *value);
 bool console_set_guest_loglvl(const char *value);
 
@@ -46,7 +48,7 @@ void console_set_clock(uint64_t (*now_ns)(void));
 // interrupts off and the console's lock held.
 void console_set_device(void (*write)(const char *text, size_t length));
 
-// A guest's own console output, already copied from the guest. Dom0's bytes go to the device as they
-// are; those of other guests come as whole lines named after the domain, cleaned of control
+// A guest's own console output, already copied from the guest. Dom0's bytes go to the device as
+// they are; those of other guests come as whole lines named after the domain, cleaned of control
 // characters, rate limited, and into the ring too. The caller bounds length.
 void console_guest_write(unsigned domid, const char *text, size_t length);

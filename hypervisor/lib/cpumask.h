@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A set of processors, of fixed size. The plain operations need the owner's lock; those named atomic
-// do not. CPU numbers are below MAX_CPUS; nothing here checks a guest's number.
+// A set of processors, of fixed size. The plain operations need the owner's lock; those named
+// atomic do not. CPU numbers are below MAX_CPUS; nothing here checks a guest's number.
 #pragma once
 
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The order of all locks, outermost first: whoever holds a lock of one class may wait only for locks
-// of classes further down. Debug builds check it at every acquire, also for locks that interrupts
-// take on top. A new lock gets its class here, in the place that its callers need.
+// The order of all locks, outermost first: whoever holds a lock of one class may wait only for
+// locks of classes further down. Debug builds check it at every acquire, also for locks that
+// interrupts take on top. A new lock gets its class here, in the place that its callers need.
 #pragma once
 
 enum lock_class {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The standard C functions that ring 0 needs; the compiler too may call the memory ones. On the host
-// the C library has them: only test_mem.c compiles this file there, under other names. String
+// The standard C functions that ring 0 needs; the compiler too may call the memory ones. On the
+// host the C library has them: only test_mem.c compiles this file there, under other names. String
 // instructions count upwards: the direction flag is clear, the ABI and the entry code see to it.
 #include "lib/string.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Red-black tree (lib/rbtree.h). Invariants: the root is black, a red node has black children, and all
-// paths from a node down to nothing pass the same number of black nodes. Both sides of every case are
-// one code, with the side as an index. Loops only, no recursion: ring 0's stacks are small.
+// Red-black tree (lib/rbtree.h). Invariants: the root is black, a red node has black children, and
+// all paths from a node down to nothing pass the same number of black nodes. Both sides of every
+// case are one code, with the side as an index. Loops only, no recursion: ring 0's stacks are
+// small.
 #include "lib/rbtree.h"
 
 static bool is_red(const struct rb_node *node)
@@ -136,7 +137,8 @@ static void remove_repair(struct rb_tree *tree, struct rb_node *parent, unsigned
     }
 }
 
-// Exchange the node with the next one, which has no smaller child, so that the node has one at most.
+// Exchange the node with the next one, which has no smaller child, so that the node has one at
+// most.
 static void swap_with_next(struct rb_tree *tree, struct rb_node *node, struct rb_node *next)
 {
     struct rb_node old_next = *next;

@@ -30,8 +30,8 @@ static inline struct rb_node *rb_first(const struct rb_tree *tree)
     return tree->first;
 }
 
-// O(log n) each. The node is in no tree before insert, and in this one before remove. A tree of zeros
-// is empty.
+// O(log n) each. The node is in no tree before insert, and in this one before remove. A tree of
+// zeros is empty.
 void rb_insert(struct rb_tree *tree, struct rb_node *node, rb_less_fn *less);
 void rb_remove(struct rb_tree *tree, struct rb_node *node);
 

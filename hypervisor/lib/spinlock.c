@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The parts of the ticket lock that are not inlined: waiting, pairs, and the checks of debug builds.
-// Nothing here prints except to report a bug of ours.
+// The parts of the ticket lock that are not inlined: waiting, pairs, and the checks of debug
+// builds. Nothing here prints except to report a bug of ours.
 #include "lib/spinlock.h"
 
 void spin_lock_wait(struct spinlock *lock, uint16_t ticket)
@@ -9,7 +9,8 @@ void spin_lock_wait(struct spinlock *lock, uint16_t ticket)
         cpu_relax();
 }
 
-// As spin_lock, for the second lock of a pair: the address order of the pair replaces the class order.
+// As spin_lock, for the second lock of a pair: the address order of the pair replaces the class
+// order.
 static void spin_lock_second(struct spinlock *lock)
 {
     uint16_t ticket = (uint16_t)(fetch_add32(&lock->word, SPINLOCK_TICKET) >> 16);

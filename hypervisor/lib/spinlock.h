@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Ticket lock: first come, first served. Not recursive. A lock that an interrupt handler takes is
 // always taken with interrupts off (the irqsave pair). Debug builds know the holder and check the
-// order of classes (lib/lock_order.h); release builds inline six instructions to lock, one to unlock.
+// order of classes (lib/lock_order.h); release builds inline six instructions to lock, one to
+// unlock.
 #pragma once
 
 #include <stdbool.h>
@@ -79,8 +80,9 @@ static inline bool spin_trylock(struct spinlock *lock)
     return true;
 }
 
-// Only the holder writes serving, so an increment without the lock prefix does; x86 stores in order,
-// and the clobber keeps the compiler to it. Pairs with the acquire in spin_lock and spin_lock_wait.
+// Only the holder writes serving, so an increment without the lock prefix does; x86 stores in
+// order, and the clobber keeps the compiler to it. Pairs with the acquire in spin_lock and
+// spin_lock_wait.
 static inline void spin_unlock(struct spinlock *lock)
 {
     spin_debug_unlock(lock);

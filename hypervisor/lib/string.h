@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Strings and memory blocks. The standard names mean what C says; in ring 0 they come from lib/mem.c,
-// on the host from the C library. Never used on guest memory: that is core/guest_copy.h's.
+// Strings and memory blocks. The standard names mean what C says; in ring 0 they come from
+// lib/mem.c, on the host from the C library. Never used on guest memory: that is
+// core/guest_copy.h's.
 #pragma once
 
 #include <stdbool.h>
@@ -32,8 +33,8 @@ size_t strlcpy(char *to, const char *from, size_t size);
 bool string_starts_with(const char *s, const char *prefix);
 
 // Read a number at *s and move *s behind its last digit. base is 10, 16 or 8; or 0 for C's prefixes
-// (0x, 0), which base 16 accepts too. False, with *s and *out untouched, if there is no digit or the
-// value does not fit. Takes no sign and skips no space.
+// (0x, 0), which base 16 accepts too. False, with *s and *out untouched, if there is no digit or
+// the value does not fit. Takes no sign and skips no space.
 bool parse_u64(const char **s, unsigned base, uint64_t *out);
 
 // As parse_u64, then an optional factor K, M, G or T (1024 each, either case).

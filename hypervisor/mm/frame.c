@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The life of a frame outside the allocator: given to an owner, and given back when the last reference goes. No lock:
- * the reference word alone decides. What the owner's list of frames needs is done by a hook of the layer above.
+ * The life of a frame outside the allocator: given to an owner, and given back when the last
+ * reference goes. No lock: the reference word alone decides. What the owner's list of frames needs
+ * is done by a hook of the layer above.
  */
 #include "mm/frame.h"
 
@@ -33,8 +34,9 @@ bool frame_clear_allocated(struct frame *f)
 }
 
 /*
- * Nobody can take a reference any more, since frame_get() refuses a count of zero: the frame is ours alone. A use of a
- * type without a reference, or a frame freed while it counts as allocated, would let a guest reach memory of others.
+ * Nobody can take a reference any more, since frame_get() refuses a count of zero: the frame is
+ * ours alone. A use of a type without a reference, or a frame freed while it counts as allocated,
+ * would let a guest reach memory of others.
  */
 void frame_release(struct frame *f)
 {

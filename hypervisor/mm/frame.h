@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * The frame table: one struct per 4 KiB frame of RAM. A frame's life is told by two words, each changed
- * only by compare-and-exchange:
+ * The frame table: one struct per 4 KiB frame of RAM. A frame's life is told by two words, each
+ * changed only by compare-and-exchange:
  *
  *   ref    63..48 owner (domain id, or one of FRAME_OWNER_*)   47 allocated   46..0 reference count
- *   type   63..60 type   59 pinned   58 validated   57 partial   56..32 stamp or progress   31..0 type count
+ *   type   63..60 type   59 pinned   58 validated   57 partial   56..32 stamp or progress
+ *          31..0 type count
  *
- * A guest's frame holds one reference for being allocated (dropped when it is given back) and one per use.
+ * A guest's frame holds one reference for being allocated (until it is given back), one per use.
  * What the type word's states mean, and who may move between them, is stated in pv/page_type.h.
- * `next`/`prev` link free blocks (mm/page_alloc.c) or the owner's frames (core/domain.c, under page_list_lock).
+ * `next`/`prev` link free blocks (mm/page_alloc.c) or the owner's frames (core/domain.c, under
+ * page_list_lock).
  */
 #pragma once
 #include "lib/atomic.h"
@@ -47,7 +49,10 @@ static inline bool mfn_valid(mfn_t m)
     return m.n < max_mfn;
 }
 
-/* `m` may be any number from a guest, not to be looked at before mfn_valid(): so no pointer arithmetic. */
+/*
+ * `m` may be any number from a guest, not to be looked at before mfn_valid(): so no pointer
+ * arithmetic.
+ */
 static inline struct frame *frame_of(mfn_t m)
 {
     return (struct frame *)((uintptr_t)frame_table + m.n * sizeof(struct frame));
@@ -58,7 +63,10 @@ static inline mfn_t frame_mfn(const struct frame *f)
     return mfn((uint64_t)(f - frame_table));
 }
 
-/* Lists of frames, by number from *first on, under their user's lock. A frame in none has both links FRAME_NONE. */
+/*
+ * Lists of frames, by number from *first on, under their user's lock. A frame in none has both
+ * links FRAME_NONE.
+ */
 static inline void frame_list_add(uint32_t *first, struct frame *f)
 {
     uint32_t number = (uint32_t)frame_mfn(f).n;
@@ -87,7 +95,10 @@ static inline unsigned frame_owner(const struct frame *f)
     return (unsigned)(READ_ONCE(f->ref) >> FRAME_OWNER_SHIFT);
 }
 
-/* Take a reference if `owner` owns the frame and it is allocated; false otherwise. Any CPU, no lock. */
+/*
+ * Take a reference if `owner` owns the frame and it is allocated; false otherwise. Any CPU, no
+ * lock.
+ */
 static inline bool frame_get(struct frame *f, unsigned owner)
 {
     uint64_t old = READ_ONCE(f->ref), first = (uint64_t)owner << FRAME_OWNER_SHIFT | 1;
@@ -100,12 +111,16 @@ static inline bool frame_get(struct frame *f, unsigned owner)
     return true;
 }
 
-/* The count reached 0: a domain's frame goes to the hook, others straight back to the allocator (mm/frame.c). */
+/*
+ * The count reached 0: a domain's frame goes to the hook, others straight back to the allocator
+ * (mm/frame.c).
+ */
 void frame_release(struct frame *f);
 
 /*
- * Set once by core/domain.c: takes the frame off its owner's list, and gives it back to the allocator (frame_reset,
- * page_free) as soon as no TLB can hold a translation to it. Any context in which frame_put() is allowed.
+ * Set once by core/domain.c: takes the frame off its owner's list, and gives it back to the
+ * allocator (frame_reset, page_free) as soon as no TLB can hold a translation to it. Any context in
+ * which frame_put() is allowed.
  */
 extern void (*frame_freed_hook)(struct frame *f);
 
@@ -120,7 +135,10 @@ static inline void frame_put(struct frame *f)
 
 /* Give a frame from the allocator to `owner`, with the one reference of being allocated. */
 void frame_assign(struct frame *f, unsigned owner);
-/* The same without counting as allocated: a page of ours that `owner` may map; the one reference is ours. */
+/*
+ * The same without counting as allocated: a page of ours that `owner` may map; the one reference is
+ * ours.
+ */
 void frame_share(struct frame *f, unsigned owner);
 /* Nobody's again: what page_free() wants to see. */
 static inline void frame_reset(struct frame *f)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Small-object allocator (mm/heap.h). Nothing about a page is kept in the page: objects begin at its
-// start, so those of a power of two are aligned to their size. The frame's type word says what the
-// page holds, and the links of the frame table join the pages of a class that have room.
+// Small-object allocator (mm/heap.h). Nothing about a page is kept in the page: objects begin at
+// its start, so those of a power of two are aligned to their size. The frame's type word says what
+// the page holds, and the links of the frame table join the pages of a class that have room.
 //
 //   type word   63..56 HEAP_TAG   55..48 class   47..32 first free object   31..0 objects or pages
 //
@@ -33,7 +33,7 @@ static const uint16_t class_sizes[NR_CLASSES] = {
 // The word itself; little-endian.
 struct page_state {
     uint32_t count;      // small: objects in use; large: pages
-    uint16_t first_free; // small: object number or FULL; a free object begins with the number of the next
+    uint16_t first_free; // small: object number or FULL
     uint8_t class;       // or LARGE
     uint8_t tag;
 };
@@ -189,7 +189,7 @@ static void *large_alloc(size_t size, size_t align)
         return NULL;
 
     page_alloc_init_range(mfn_add(start, nr_pages), (UINT64_C(1) << order) - nr_pages);
-    state_store(frame_of(start), (struct page_state){ .count = (uint32_t)nr_pages, .class = LARGE });
+    state_store(frame_of(start), (struct page_state){ (uint32_t)nr_pages, 0, LARGE, 0 });
     return mfn_to_virt(start);
 }
 

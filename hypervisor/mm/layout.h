@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The hypervisor's virtual memory map, as constants. Everything of ours lies in the hole that the PV ABI
- * reserves (L4 slots 256-271); the L3 tables below these slots are the same in every address space, so a
- * guest's L4 table only ever receives the sixteen template entries.
+ * The hypervisor's virtual memory map, as constants. Everything of ours lies in the hole that the
+ * PV ABI reserves (L4 slots 256-271); the L3 tables below these slots are the same in every address
+ * space, so a guest's L4 table only ever receives the sixteen template entries.
  *
  *   slot  address              what                                             access
- *   256   ffff800000000000     machine-to-phys table, 8 bytes a frame           guests read, we write by direct map
+ *   256   ffff800000000000     machine-to-phys table, 8 bytes a frame       guests read
  *   257   ffff808000000000     frame table, 24 bytes a frame                    ours
- *   258   ffff810000000000     descriptor windows: 64 KiB GDT + 64 KiB LDT per vCPU slot   ours (CPU reads)
+ *   258   ffff810000000000     descriptor windows: GDT, LDT per vCPU slot          ours (CPU reads)
  *   259   ffff818000000000     device registers (ioremap)                       ours, uncached
  *   260   ffff820000000000     per-CPU areas, 64 KiB each; image at +1 GiB      ours
  *   261   ffff828000000000     empty
@@ -37,7 +37,7 @@
 #define DIRECT_MAP_START       0xffff830000000000
 
 /*
- * One CPU's area: the LSTAR stub page, a hole, then a stack block aligned to its size. The block's lowest
+ * One CPU's area: the LSTAR stub page, a hole, then a stack block aligned to its size. The lowest
  * pages are the IST stacks, each above an unmapped guard page where there is room; its top holds
  * struct cpu_info, found from any rsp within.
  */
@@ -62,7 +62,7 @@ static inline bool guest_range_ok(uint64_t va, uint64_t size)
     return end <= 0x0000800000000000 || va >= HYP_VIRT_END;
 }
 
-/* The same in fewer instructions, for `size` of less than a page whose accesses may wrap at the top of the address space. */
+/* The same in fewer instructions, for less than a page, which may wrap at the top of memory. */
 static inline bool guest_frame_ok(uint64_t va, uint64_t size)
 {
     return va + size - HYP_VIRT_START >= HYP_VIRT_END - HYP_VIRT_START + size;

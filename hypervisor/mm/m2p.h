@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The machine-to-phys table: which pseudo-physical frame number a guest gives to a machine frame. Guests read it at
- * M2P_VIRT_START; it is advisory, nothing of ours relies on its contents. Boot makes it in 2 MiB pages (boot/memory.c).
+ * The machine-to-phys table: which pseudo-physical frame number a guest gives to a machine frame.
+ * Guests read it at M2P_VIRT_START; it is advisory, nothing of ours relies on its contents. Boot
+ * makes it in 2 MiB pages (boot/memory.c).
  */
 #pragma once
 #include "lib/types.h"

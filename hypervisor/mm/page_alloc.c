@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Buddy allocator (mm/page_alloc.h). Free blocks lie in lists by zone and order. Zone 0 is the memory
-// below 2^24, each further zone the next power of two; blocks of different zones never merge, so no
-// block crosses a power of two that a device's address limit may name.
+// Buddy allocator (mm/page_alloc.h). Free blocks lie in lists by zone and order. Zone 0 is the
+// memory below 2^24, each further zone the next power of two; blocks of different zones never
+// merge, so no block crosses a power of two that a device's address limit may name.
 //
 // A block is known as free by its first frame alone: no owner, and FREE_HEAD with the order in the
 // type word. FREE_HEAD is a type that no user of a frame has, and a first frame loses it when its
@@ -30,7 +30,8 @@ struct zone {
 
 static struct {
     struct spinlock lock;
-    // All guarded by lock. The list heads of a zone mean something only where its bit in orders is set.
+    // All guarded by lock. The list heads of a zone mean something only where its bit in orders is
+    // set.
     struct zone zones[NR_ZONES];
     uint64_t nr_free;
 } allocator = { .lock = SPINLOCK_INIT(LOCK_PAGE_ALLOC) };
@@ -106,8 +107,8 @@ static void block_free(uint64_t n, unsigned order)
     block_link(n, order);
 }
 
-// Take a block of the given order out of a zone that has one at least as large. The upper parts of a
-// larger one go back.
+// Take a block of the given order out of a zone that has one at least as large. The upper parts of
+// a larger one go back.
 static uint64_t zone_take(struct zone *zone, unsigned order)
 {
     unsigned from = (unsigned)__builtin_ctz(zone->orders >> order << order);

@@ -17,14 +17,14 @@
 // Every frame is below max_mfn, and nobody uses it.
 void page_alloc_init_range(mfn_t start, uint64_t nr_frames);
 
-// A block whose first frame is a multiple of 2^order, or INVALID_MFN. Without ALLOC_BITS memory comes
-// from the highest addresses first, so that devices find what they can reach.
+// A block whose first frame is a multiple of 2^order, or INVALID_MFN. Without ALLOC_BITS memory
+// comes from the highest addresses first, so that devices find what they can reach.
 mfn_t page_alloc(unsigned order, unsigned flags) MUST_CHECK;
 
-// Give back what page_alloc gave, whole or in aligned parts. No TLB may still hold a translation that
-// lets a guest reach the frames: the next user may be the hypervisor itself. In a block of several
-// frames only the first may have a type word that is not 0. The contents stay until the next owner:
-// what a guest wrote must be cleared before another guest gets it.
+// Give back what page_alloc gave, whole or in aligned parts. No TLB may still hold a translation
+// that lets a guest reach the frames: the next user may be the hypervisor itself. In a block of
+// several frames only the first may have a type word that is not 0. The contents stay until the
+// next owner: what a guest wrote must be cleared before another guest gets it.
 void page_free(mfn_t start, unsigned order);
 
 // Frames that are free.

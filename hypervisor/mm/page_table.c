@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The hypervisor's own mappings. Called at boot and by ioremap, on one CPU at a time (map_lock); entries are only added, so
- * no TLB needs a flush.
+ * The hypervisor's own mappings. Called at boot and by ioremap, on one CPU at a time (map_lock);
+ * entries are only added, so no TLB needs a flush.
  */
 #include "mm/page_table.h"
 
@@ -29,7 +29,10 @@ static uint64_t level_size(unsigned level)
     return (uint64_t)PAGE_SIZE << (9 * (level - 1));
 }
 
-/* The entry for `va` at `level`, making the tables above it; NULL without memory or if a larger page is in the way. */
+/*
+ * The entry for `va` at `level`, making the tables above it; NULL without memory or if a larger
+ * page is in the way.
+ */
 static pte_t *entry_at(uint64_t va, unsigned level)
 {
     pte_t *table = hyp_l4;
@@ -95,7 +98,7 @@ pte_t *hyp_l1_entry(uint64_t va)
 
 volatile void *ioremap(paddr_t pa, uint64_t size)
 {
-    uint64_t offset = pa & (PAGE_SIZE - 1), pages = (offset + size + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
+    uint64_t offset = pa & (PAGE_SIZE - 1), pages = ALIGN_UP(offset + size, PAGE_SIZE);
     uint64_t va = fetch_add64(&ioremap_next, pages);
 
     if (va + pages > IOREMAP_START + IOREMAP_SIZE || hyp_map(va, pa - offset, pages, MAP_UC))

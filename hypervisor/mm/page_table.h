@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The hypervisor's own page tables: the sixteen shared L4 slots. Only boot and ioremap add mappings; what is
- * mapped stays mapped, but for the descriptor windows, whose L1 entries change by desc_window_set().
+ * The hypervisor's own page tables: the sixteen shared L4 slots. Only boot and ioremap add
+ * mappings; what is mapped stays mapped, but for the descriptor windows, whose L1 entries change by
+ * desc_window_set().
  */
 #pragma once
 #include "mm/pte.h"
@@ -11,12 +12,18 @@
 #define MAP_RX     (PTE_PRESENT | PTE_ACCESSED | PTE_GLOBAL)
 #define MAP_UC     (MAP_RW | PTE_PCD | PTE_PWT)
 
-extern pte_t hyp_l4[PT_ENTRIES];      /* idle address space; slots 256-271 are every guest L4's template */
+/* The idle address space; slots 256-271 are every guest L4's template. */
+extern pte_t hyp_l4[PT_ENTRIES];
 
-/* Where new tables come from; boot sets it before there is an allocator. Zeroed, below 4 GiB then. */
+/*
+ * Where new tables come from; boot sets it before there is an allocator. Zeroed, below 4 GiB then.
+ */
 extern mfn_t (*page_table_alloc)(void);
 
-/* Map [va, va + size) to pa with 1 GiB, 2 MiB and 4 KiB pages as alignment and CPU allow. 0 or -XEN_ENOMEM. */
+/*
+ * Map [va, va + size) to pa with 1 GiB, 2 MiB and 4 KiB pages as alignment and CPU allow. 0 or
+ * -XEN_ENOMEM.
+ */
 int hyp_map(uint64_t va, paddr_t pa, uint64_t size, uint64_t flags);
 /* The L1 entry that maps `va` (table made if absent), or NULL without memory. */
 pte_t *hyp_l1_entry(uint64_t va);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Making a CPU's area: SYSCALL stub page, descriptor page, stacks with a guard page below, copy of .percpu. */
+/*
+ * Making a CPU's area: SYSCALL stub page, descriptor page, stacks with a guard page below, copy of
+ * .percpu.
+ */
 #include "cpu/percpu.h"
 
 #include "lib/string.h"
