@@ -112,6 +112,16 @@ static inline void domain_get(struct domain *d)     /* one more; the caller has 
 {
     (void)fetch_add32(&d->refs, 1);
 }
+/*
+ * Whom an operation acts on: the current domain, which needs no reference to stay, or for the control domain anybody. 0 and
+ * to be followed by domain_untarget(), or -XEN_ESRCH, -XEN_EPERM.
+ */
+int domain_target(domid_t id, struct domain **out);
+static inline void domain_untarget(struct domain *d)
+{
+    if (unlikely(d != current_vcpu()->domain))
+        domain_put(d);
+}
 /* All domains by d->next, in ascending order of ids, while holding the lock; not all of them are built yet. */
 extern struct spinlock domain_list_lock;
 extern struct domain *domain_list;
@@ -135,6 +145,16 @@ int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, 
 void domain_frame_freed(struct frame *f);
 /* Make a page of ours owned by `d` without counting it (shared_info, grant status): one reference for us. */
 void domain_share_frame(struct domain *d, mfn_t m);
+
+/* A page of d's that we are to read and write, held until it is dropped; NULL if it is not to be had so. */
+static inline void *domain_hold_page(struct domain *d, uint64_t gfn)
+{
+    return d->ops->get_data(d, mfn(gfn), true) ? mfn_to_virt(mfn(gfn)) : NULL;
+}
+static inline void domain_drop_page(struct domain *d, const void *anywhere_in_it)
+{
+    d->ops->put_data(virt_to_mfn(anywhere_in_it), true);
+}
 
 /* The wall clock was set: tell every domain. */
 void domains_update_wallclock(void);

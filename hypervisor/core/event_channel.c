@@ -292,8 +292,7 @@ static NOINLINE int evtchn_close(struct domain *d, uint32_t port)
     far = lock_both_ends(d, chn);
     if (chn->state == EVTCHNSTAT_closed || chn->state == PORT_RESERVED) {
         rc = -XEN_EINVAL;
-    }
-    else {
+    } else {
         if (chn->state == EVTCHNSTAT_interdomain)
             unpair(d, chn);
         else if (chn->state == EVTCHNSTAT_virq)
@@ -369,34 +368,6 @@ void evtchn_vcpu_destroy(struct vcpu *v)
 
 /* ---- hypercall: binding ---- */
 
-/*
- * Whom an operation acts on: oneself, or for the control domain anybody. untarget() follows; the current domain needs no
- * reference to stay.
- */
-static int target_domain(struct vcpu *v, domid_t id, struct domain **out)
-{
-    struct domain *d;
-
-    *out = v->domain;
-    if (likely(id == DOMID_SELF || id == v->domain->id))
-        return 0;
-    d = domain_get_by_id(id);
-    if (!d)
-        return -XEN_ESRCH;
-    if (!v->domain->is_control) {
-        domain_put(d);
-        return -XEN_EPERM;
-    }
-    *out = d;
-    return 0;
-}
-
-static void untarget(const struct vcpu *v, struct domain *d)
-{
-    if (unlikely(d != v->domain))
-        domain_put(d);
-}
-
 static domid_t resolve_self(const struct vcpu *v, domid_t id)
 {
     return id == DOMID_SELF ? (domid_t)v->domain->id : id;
@@ -407,7 +378,7 @@ static int op_alloc_unbound(struct vcpu *v, void *arg)
     struct evtchn_alloc_unbound *op = arg;
     struct evtchn *chn;
     struct domain *d;
-    int rc = target_domain(v, op->dom, &d);
+    int rc = domain_target(op->dom, &d);
 
     if (rc)
         return rc;
@@ -419,7 +390,7 @@ static int op_alloc_unbound(struct vcpu *v, void *arg)
         op->port = chn->port;
     }
     spin_unlock(&d->evtchn.lock);
-    untarget(v, d);
+    domain_untarget(d);
     return rc;
 }
 
@@ -541,25 +512,22 @@ static void describe(const struct evtchn *chn, struct evtchn_status *op)
     op->vcpu = chn->vcpu;
     if (chn->state == EVTCHNSTAT_unbound) {
         op->u.unbound.dom = chn->u.remote_dom;
-    }
-    else if (chn->state == EVTCHNSTAT_interdomain) {
+    } else if (chn->state == EVTCHNSTAT_interdomain) {
         op->u.interdomain.dom = (domid_t)chn->u.remote.domain->id;
         op->u.interdomain.port = chn->u.remote.peer->port;
-    }
-    else if (chn->state == EVTCHNSTAT_pirq) {
+    } else if (chn->state == EVTCHNSTAT_pirq) {
         op->u.pirq = chn->u.pirq;
-    }
-    else if (chn->state == EVTCHNSTAT_virq) {
+    } else if (chn->state == EVTCHNSTAT_virq) {
         op->u.virq = chn->u.virq;
     }
 }
 
-static int op_status(struct vcpu *v, void *arg)
+static int op_status(struct vcpu *v UNUSED, void *arg)
 {
     struct evtchn_status *op = arg;
     struct evtchn *chn;
     struct domain *d;
-    int rc = target_domain(v, op->dom, &d);
+    int rc = domain_target(op->dom, &d);
 
     if (rc)
         return rc;
@@ -568,7 +536,7 @@ static int op_status(struct vcpu *v, void *arg)
     if (chn)
         describe(chn, op);
     spin_unlock(&d->evtchn.lock);
-    untarget(v, d);
+    domain_untarget(d);
     return chn ? 0 : -XEN_EINVAL;
 }
 
@@ -600,8 +568,7 @@ static int op_bind_vcpu(struct vcpu *v, void *arg)
     chn = evtchn_lookup(d, op->port);
     if (!chn || !may_change_vcpu(chn)) {
         rc = -XEN_EINVAL;
-    }
-    else {
+    } else {
         WRITE_ONCE(chn->vcpu, (uint16_t)target->id);
         if (chn->state == EVTCHNSTAT_pirq)
             pirq_set_affinity(d, chn->u.pirq, target);
@@ -630,7 +597,7 @@ static int op_reset(struct vcpu *v, void *arg)
 {
     const struct evtchn_reset *op = arg;
     struct domain *d;
-    int rc = target_domain(v, op->dom, &d);
+    int rc = domain_target(op->dom, &d);
 
     if (rc)
         return rc;
@@ -643,7 +610,7 @@ static int op_reset(struct vcpu *v, void *arg)
             evtchn_fifo_destroy(d);
         spin_unlock(&d->evtchn.lock);
     }
-    untarget(v, d);
+    domain_untarget(d);
     return rc;
 }
 
@@ -713,14 +680,14 @@ static const struct opening_op opening_ops[] = {
     [EVTCHNOP_bind_ipi] = OPENS(bind_ipi, port),
 };
 
-static void close_untold(struct vcpu *v, domid_t id, uint32_t port)
+static void close_untold(domid_t id, uint32_t port)
 {
     struct domain *d;
 
-    if (target_domain(v, id, &d))
+    if (domain_target(id, &d))
         return;
     (void)evtchn_close(d, port);
-    untarget(v, d);
+    domain_untarget(d);
 }
 
 static NOINLINE long do_opening(uint64_t cmd, uint64_t arg)
@@ -743,7 +710,7 @@ static NOINLINE long do_opening(uint64_t cmd, uint64_t arg)
     if (rc || !copy_to_guest(arg, &copy, op->size))
         return rc;
     memcpy(&port, (const uint8_t *)&copy + op->port_offset, sizeof(port));
-    close_untold(v, whose, port);
+    close_untold(whose, port);
     return -XEN_EFAULT;
 }
 
@@ -762,7 +729,7 @@ static const struct subop other_ops[] = {
 
 static NOINLINE long do_other(uint64_t cmd, uint64_t arg)
 {
-    long rc = subop_dispatch(other_ops, ARRAY_SIZE(other_ops), cmd, arg);
+    long rc = subop_dispatch(other_ops, ARRAY_SIZE(other_ops), current_vcpu(), cmd, arg);
 
     return rc == -XEN_ERESTART ? hypercall_restart(cmd, arg, 0, 0, 0) : rc;
 }

@@ -169,19 +169,6 @@ const struct evtchn_port_ops evtchn_fifo_ops = {
     .has_priorities = true,
 };
 
-/* A frame of the guest's that we are to write, held until it is given back. NULL if it is not to be had. */
-static void *hold_frame(struct domain *d, uint64_t gfn)
-{
-    if (!mfn_valid(mfn(gfn)) || !d->ops->get_data(d, mfn(gfn), true))
-        return NULL;
-    return mfn_to_virt(mfn(gfn));
-}
-
-static void drop_frame(struct domain *d, void *va)
-{
-    d->ops->put_data(virt_to_mfn((void *)((uintptr_t)va & PAGE_MASK)), true);
-}
-
 /*
  * Ports that are pending in the bitmaps become pending here once their words exist. A sender that still uses the bitmaps
  * holds the lock of the port that it sends through: so having had that lock, we see its bit.
@@ -219,7 +206,7 @@ static int attach_control(struct domain *d, struct vcpu *v, const struct evtchn_
     queues = heap_new(struct evtchn_fifo_vcpu);
     if (!queues)
         return -XEN_ENOMEM;
-    page = hold_frame(d, op->control_gfn);
+    page = domain_hold_page(d, op->control_gfn);
     if (!page) {
         heap_free(queues);
         return -XEN_EINVAL;
@@ -242,7 +229,7 @@ int evtchn_fifo_init_control(struct domain *d, struct vcpu *v, struct evtchn_ini
         return rc;
     rc = use_fifo(d);
     if (rc) {
-        drop_frame(d, v->evtchn.fifo->control);
+        domain_drop_page(d, v->evtchn.fifo->control);
         heap_free(v->evtchn.fifo);
         v->evtchn.fifo = NULL;
     }
@@ -270,7 +257,7 @@ int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array 
     first = fifo->nr_words;
     if (first >= EVTCHN_FIFO_NR_CHANNELS)
         return -XEN_ENOSPC;
-    page = hold_frame(d, op->array_gfn);
+    page = domain_hold_page(d, op->array_gfn);
     if (!page)
         return -XEN_EINVAL;
     fifo->page[first / WORDS_PER_PAGE] = page;
@@ -288,7 +275,7 @@ void evtchn_fifo_destroy(struct domain *d)
         struct evtchn_fifo_vcpu *queues = d->vcpu[i] ? d->vcpu[i]->evtchn.fifo : NULL;
         if (!queues)
             continue;
-        drop_frame(d, queues->control);
+        domain_drop_page(d, queues->control);
         d->vcpu[i]->evtchn.fifo = NULL;
         heap_free(queues);
     }
@@ -297,6 +284,6 @@ void evtchn_fifo_destroy(struct domain *d)
     d->evtchn.ops = &evtchn_2l_ops;
     d->evtchn.fifo = NULL;
     for (uint32_t i = 0; i < fifo->nr_words / WORDS_PER_PAGE; i++)
-        drop_frame(d, fifo->page[i]);
+        domain_drop_page(d, fifo->page[i]);
     heap_free(fifo);
 }

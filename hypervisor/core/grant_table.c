@@ -305,18 +305,13 @@ static long do_list(uint64_t cmd, uint64_t arg, uint64_t count)
 
 /* ---- operations on a table ---- */
 
-/* Whom an operation names: oneself, or for the control domain anybody. A GNTST_ code; the caller drops the reference. */
-static int16_t table_owner(struct vcpu *v, domid_t id, struct domain **out)
+/* A GNTST_ code; if that is okay domain_untarget() is to follow. */
+static int16_t table_owner(domid_t id, struct domain **out)
 {
-    struct domain *d = domain_get_by_id(id);
+    int rc = domain_target(id, out);
 
-    if (!d)
-        return GNTST_bad_domain;
-    if (d != v->domain && !v->domain->is_control) {
-        domain_put(d);
-        return GNTST_permission_denied;
-    }
-    *out = d;
+    if (rc)
+        return rc == -XEN_ESRCH ? GNTST_bad_domain : GNTST_permission_denied;
     return GNTST_okay;
 }
 
@@ -334,31 +329,31 @@ static int16_t tell_frames(struct domain *d, const struct gnttab_setup_table *op
     return GNTST_okay;
 }
 
-static int op_setup_table(struct vcpu *v, void *arg)
+static int op_setup_table(struct vcpu *v UNUSED, void *arg)
 {
     struct gnttab_setup_table *op = arg;
     struct domain *d;
 
-    op->status = table_owner(v, op->dom, &d);
+    op->status = table_owner(op->dom, &d);
     if (op->status != GNTST_okay)
         return 0;
     op->status = op->nr_frames > d->grant_table->max_frames ? GNTST_general_error : tell_frames(d, op);
-    domain_put(d);
+    domain_untarget(d);
     return 0;
 }
 
 /* A table that nobody has asked for yet counts as one frame: it is made when somebody does. */
-static int op_query_size(struct vcpu *v, void *arg)
+static int op_query_size(struct vcpu *v UNUSED, void *arg)
 {
     struct gnttab_query_size *op = arg;
     struct domain *d;
 
-    op->status = table_owner(v, op->dom, &d);
+    op->status = table_owner(op->dom, &d);
     if (op->status != GNTST_okay)
         return 0;
     op->nr_frames = MAX(READ_ONCE(d->grant_table->nr_frames), 1u);
     op->max_nr_frames = d->grant_table->max_frames;
-    domain_put(d);
+    domain_untarget(d);
     return 0;
 }
 
@@ -393,5 +388,5 @@ long do_grant_table_op(uint64_t cmd, uint64_t arg, uint64_t count, uint64_t a4 U
         return do_list(cmd, arg, count);
     if (is_single(cmd) && count != 1)
         return -XEN_EINVAL;
-    return subop_dispatch(table_ops, ARRAY_SIZE(table_ops), cmd, arg);
+    return subop_dispatch(table_ops, ARRAY_SIZE(table_ops), current_vcpu(), cmd, arg);
 }

@@ -40,7 +40,7 @@ struct guest_ops {
      */
     int (*grant_map)(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags);
     int (*grant_unmap)(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags, uint64_t new_addr);
-    /* References for data access without a mapping (grant copy); false if the frame cannot be had so. */
+    /* References for data access without a mapping; false if there is no such frame, or it cannot be had so. */
     bool (*get_data)(struct domain *d, mfn_t m, bool writable);
     void (*put_data)(mfn_t m, bool writable);
 };

@@ -29,9 +29,9 @@ void hypercall_write_back(struct cpu_user_regs *regs)
     regs->rip -= 2;                     /* the SYSCALL instruction */
 }
 
-long subop_dispatch(const struct subop *table, unsigned rows, uint64_t cmd, uint64_t arg)
+long subop_dispatch(const struct subop *table, unsigned rows, struct vcpu *v, uint64_t cmd, uint64_t arg)
 {
-    uint8_t copy[SUBOP_MAX_SIZE] ALIGNED(8);
+    union { uint64_t address; uint8_t bytes[SUBOP_MAX_SIZE]; } copy;
     const struct subop *row;
     int rc;
 
@@ -40,10 +40,11 @@ long subop_dispatch(const struct subop *table, unsigned rows, uint64_t cmd, uint
     row = &table[cmd];
     if (row->flags & SUBOP_DOM0 && !current_domain()->is_control)
         return -XEN_EPERM;
-    if (row->flags & SUBOP_IN && copy_from_guest(copy, arg, row->size))
+    copy.address = arg;
+    if (row->flags & SUBOP_IN && copy_from_guest(&copy, arg, row->size))
         return -XEN_EFAULT;
-    rc = row->handler(current_vcpu(), copy);
-    if (rc >= 0 && row->flags & SUBOP_OUT && copy_to_guest(arg, copy, row->size))
+    rc = row->handler(v, &copy);
+    if (rc >= 0 && row->flags & SUBOP_OUT && copy_to_guest(arg, &copy, row->size))
         return -XEN_EFAULT;
     return rc;
 }

@@ -32,13 +32,13 @@ void hypercall_write_back(struct cpu_user_regs *regs);
 #define SUBOP_MAX_SIZE  256u
 
 struct subop {
-    int (*handler)(struct vcpu *v, void *arg);   /* `arg`: our copy; results are written into it */
+    int (*handler)(struct vcpu *v, void *arg);   /* `arg`: our copy, for results too; without SUBOP_IN: the guest's address */
     uint16_t size;
     uint16_t flags;
 };
 
-/* Run table[cmd] on guest memory at `arg`; -XEN_ENOSYS for an empty or missing row, -XEN_EFAULT, or the row's result. */
-long subop_dispatch(const struct subop *table, unsigned rows, uint64_t cmd, uint64_t arg);
+/* Run table[cmd] for `v` on guest memory at `arg`; -XEN_ENOSYS for an empty or missing row, -XEN_EFAULT, or the row's result. */
+long subop_dispatch(const struct subop *table, unsigned rows, struct vcpu *v, uint64_t cmd, uint64_t arg);
 
 long do_multicall(uint64_t calls, uint64_t nr, uint64_t, uint64_t, uint64_t);
 long do_memory_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);

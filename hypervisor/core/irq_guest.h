@@ -34,7 +34,7 @@ int pirq_needs_eoi(struct domain *d, unsigned pirq);
  * PHYSDEVOP_pirq_eoi_gmfn: keep the answers to pirq_needs_eoi in a page of the guest's, a bit for
  * each.
  */
-int pirq_set_eoi_page(struct domain *d, mfn_t page);
+int pirq_set_eoi_page(struct domain *d, uint64_t gfn);
 /* PHYSDEVOP_restore_msi: write messages and masks of a device anew. */
 void pirq_restore_msi(struct domain *d, uint16_t segment, uint8_t bus, uint8_t devfn);
 
@@ -43,5 +43,5 @@ int pirq_bind(struct domain *d, unsigned pirq, uint32_t port);
 void pirq_unbind(struct domain *d, unsigned pirq);
 /* The vCPU that the port notifies changed: steer the interrupt to its CPU. */
 void pirq_set_affinity(struct domain *d, unsigned pirq, struct vcpu *v);
-/* PHYSDEVOP_eoi and EVTCHNOP_unmask of a pirq port: the guest is done with it. */
-void pirq_eoi(struct domain *d, unsigned pirq);
+/* PHYSDEVOP_eoi: the guest is done with it. -XEN_EINVAL if there is no such pirq. */
+int pirq_eoi(struct domain *d, unsigned pirq);

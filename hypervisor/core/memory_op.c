@@ -34,15 +34,6 @@ static bool is_self(domid_t domid)
     return domid == DOMID_SELF || domid == current_domain()->id;
 }
 
-/* A reference to the domain that `domid` names, if the caller may manage it. */
-static int get_target(domid_t domid, struct domain **d)
-{
-    if (!is_self(domid) && !current_domain()->is_control)
-        return -XEN_EPERM;
-    *d = domain_get_by_id(domid);
-    return *d ? 0 : -XEN_ESRCH;
-}
-
 static unsigned order_limit(void)
 {
     return current_domain()->is_control ? MAX_EXTENT_ORDER_DOM0 : MAX_EXTENT_ORDER_GUEST;
@@ -147,11 +138,11 @@ static long reservation_op(unsigned cmd, uint64_t start, uint64_t arg)
         return (long)MIN(start, (uint64_t)req.nr_extents);
     r = (struct reservation){ .extents = req.extent_start, .nr = req.nr_extents, .done = start,
                               .order = req.extent_order, .alloc_flags = alloc_flags_of(req.mem_flags) };
-    rc = get_target(req.domid, &r.d);
+    rc = domain_target(req.domid, &r.d);
     if (rc)
         return rc;
     rc = run_reservation(&r, cmd, arg);
-    domain_put(r.d);
+    domain_untarget(r.d);
     return rc;
 }
 
@@ -267,11 +258,11 @@ static long domain_pages(uint64_t arg, bool most)
 
     if (copy_from_guest(&req, arg, sizeof(req)))
         return -XEN_EFAULT;
-    rc = get_target(req.domid, &d);
+    rc = domain_target(req.domid, &d);
     if (rc)
         return rc;
     rc = (long)(most ? d->max_pages : d->tot_pages);
-    domain_put(d);
+    domain_untarget(d);
     return rc;
 }
 

@@ -18,10 +18,7 @@ static int physdev_eoi(struct vcpu *v, void *arg)
 {
     const struct physdev_eoi *op = arg;
 
-    if (pirq_needs_eoi(v->domain, op->irq) < 0)
-        return -XEN_EINVAL;
-    pirq_eoi(v->domain, op->irq);
-    return 0;
+    return pirq_eoi(v->domain, op->irq);
 }
 
 static int physdev_irq_status_query(struct vcpu *v, void *arg)
@@ -127,7 +124,7 @@ static int physdev_pirq_eoi_gmfn(struct vcpu *v, void *arg)
 {
     const struct physdev_pirq_eoi_gmfn *op = arg;
 
-    return pirq_set_eoi_page(v->domain, mfn(op->gmfn));
+    return pirq_set_eoi_page(v->domain, op->gmfn);
 }
 
 static int physdev_pci_mmcfg_reserved(struct vcpu *v UNUSED, void *arg)
@@ -183,5 +180,5 @@ static const struct subop physdev_table[] = {
 
 long do_physdev_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
-    return subop_dispatch(physdev_table, ARRAY_SIZE(physdev_table), cmd, arg);
+    return subop_dispatch(physdev_table, ARRAY_SIZE(physdev_table), current_vcpu(), cmd, arg);
 }

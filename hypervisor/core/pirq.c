@@ -30,8 +30,7 @@ struct pirq {
 
 struct pirq_table {
     struct spinlock lock;
-    mfn_t eoi_mfn;                  /* the guest's page, referenced */
-    uint64_t *eoi_map;              /* that page; NULL: none */
+    uint64_t *eoi_map;              /* a page of the guest's, held; NULL: none */
     struct pirq row[NR_PIRQS];
 };
 _Static_assert(NR_PIRQS / 8 <= PAGE_SIZE, "a bit for each in one page");
@@ -46,6 +45,20 @@ static struct pirq *pirq_mapped(struct domain *d, unsigned pirq)
     struct pirq *p = pirq_row(d, pirq);
 
     return p && p->kind != PIRQ_FREE ? p : NULL;
+}
+
+/* The row of a mapped one, with the table's lock held; NULL, and no lock held, if there is none. */
+static struct pirq *pirq_lock(struct domain *d, unsigned pirq)
+{
+    struct pirq *p;
+
+    if (!d->pirqs)
+        return NULL;
+    spin_lock(&d->pirqs->lock);
+    p = pirq_mapped(d, pirq);
+    if (!p)
+        spin_unlock(&d->pirqs->lock);
+    return p;
 }
 
 int pirq_domain_init(struct domain *d)
@@ -85,15 +98,12 @@ static void pirq_note_eoi(struct pirq_table *table, const struct pirq *p)
 
 int pirq_bind(struct domain *d, unsigned pirq, uint32_t port)
 {
-    struct pirq *p;
-    int rc = -XEN_EINVAL;
+    struct pirq *p = pirq_lock(d, pirq);
+    int rc;
 
-    if (!d->pirqs)
-        return rc;
-    spin_lock(&d->pirqs->lock);
-    p = pirq_mapped(d, pirq);
-    if (p)
-        rc = p->port ? -XEN_EEXIST : irq_request(p->irq, pirq_interrupt, p);
+    if (!p)
+        return -XEN_EINVAL;
+    rc = p->port ? -XEN_EEXIST : irq_request(p->irq, pirq_interrupt, p);
     if (!rc) {
         WRITE_ONCE(p->port, port);
         pirq_note_eoi(d->pirqs, p);
@@ -113,30 +123,25 @@ static void pirq_stop(struct pirq *p)
 
 void pirq_unbind(struct domain *d, unsigned pirq)
 {
-    struct pirq *p;
+    struct pirq *p = pirq_lock(d, pirq);
 
-    if (!d->pirqs)
+    if (!p)
         return;
-    spin_lock(&d->pirqs->lock);
-    p = pirq_mapped(d, pirq);
-    if (p)
-        pirq_stop(p);
+    pirq_stop(p);
     spin_unlock(&d->pirqs->lock);
 }
 
 void pirq_set_affinity(struct domain *d, unsigned pirq, struct vcpu *v)
 {
+    struct pirq *p = pirq_lock(d, pirq);
     struct cpumask cpus;
-    struct pirq *p;
 
-    if (!d->pirqs)
+    if (!p)
         return;
     cpumask_zero(&cpus);
     cpumask_set(&cpus, v->sched.cpu);
-    spin_lock(&d->pirqs->lock);
-    p = pirq_mapped(d, pirq);
     /* Without a free vector there it stays where it is: it works from there as well. */
-    if (p && p->port)
+    if (p->port)
         (void)irq_set_affinity(p->irq, &cpus);
     spin_unlock(&d->pirqs->lock);
 }
@@ -145,12 +150,14 @@ void pirq_set_affinity(struct domain *d, unsigned pirq, struct vcpu *v)
  * No lock: rows stay, and a mapped row's irq does not change while the guest uses it; irq_eoi()
  * checks its own state.
  */
-void pirq_eoi(struct domain *d, unsigned pirq)
+int pirq_eoi(struct domain *d, unsigned pirq)
 {
     struct pirq *p = pirq_mapped(d, pirq);
 
-    if (p)
-        irq_eoi(p->irq);
+    if (!p)
+        return -XEN_EINVAL;
+    irq_eoi(p->irq);
+    return 0;
 }
 
 int pirq_needs_eoi(struct domain *d, unsigned pirq)
@@ -262,39 +269,35 @@ static void pirq_release(struct pirq *p)
 
 int pirq_unmap(struct domain *d, unsigned pirq)
 {
-    struct pirq *p;
+    struct pirq *p = pirq_lock(d, pirq);
 
-    if (!d->pirqs)
+    if (!p)
         return -XEN_EINVAL;
-    spin_lock(&d->pirqs->lock);
-    p = pirq_mapped(d, pirq);
-    if (p) {
-        pirq_release(p);
-        pirq_note_eoi(d->pirqs, p);
-    }
+    pirq_release(p);
+    pirq_note_eoi(d->pirqs, p);
     spin_unlock(&d->pirqs->lock);
-    return p ? 0 : -XEN_EINVAL;
+    return 0;
 }
 
-int pirq_set_eoi_page(struct domain *d, mfn_t page)
+int pirq_set_eoi_page(struct domain *d, uint64_t gfn)
 {
     struct pirq_table *table = d->pirqs;
-    int rc = -XEN_EBUSY;
+    uint64_t *page = table ? domain_hold_page(d, gfn) : NULL;
+    bool is_first;
 
-    if (!table || !mfn_valid(page) || !d->ops->get_data(d, page, true))
+    if (!page)
         return -XEN_EINVAL;
     spin_lock(&table->lock);
-    if (!table->eoi_map) {
-        table->eoi_mfn = page;
-        table->eoi_map = mfn_to_virt(page);
+    is_first = !table->eoi_map;
+    if (is_first) {
+        table->eoi_map = page;
         for (unsigned i = 0; i < NR_PIRQS; i++)
             pirq_note_eoi(table, &table->row[i]);
-        rc = 0;
     }
     spin_unlock(&table->lock);
-    if (rc)
-        d->ops->put_data(page, true);
-    return rc;
+    if (!is_first)
+        domain_drop_page(d, page);
+    return is_first ? 0 : -XEN_EBUSY;
 }
 
 void pirq_restore_msi(struct domain *d, uint16_t segment, uint8_t bus, uint8_t devfn)
@@ -323,6 +326,6 @@ void pirq_domain_destroy(struct domain *d)
         spin_unlock(&table->lock);
     }
     if (table->eoi_map)
-        d->ops->put_data(table->eoi_mfn, true);
+        domain_drop_page(d, table->eoi_map);
     table->eoi_map = NULL;
 }

@@ -138,5 +138,5 @@ static const struct subop sched_ops[] = {
 
 long do_sched_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
-    return subop_dispatch(sched_ops, ARRAY_SIZE(sched_ops), cmd, arg);
+    return subop_dispatch(sched_ops, ARRAY_SIZE(sched_ops), current_vcpu(), cmd, arg);
 }

@@ -20,12 +20,6 @@
 #define MIN_PERIOD_NS  UINT64_C(1000000)
 #define MAX_PERIOD_NS  (UINT64_C(1) << 60)
 
-struct vcpu_op {
-    int (*handler)(struct vcpu *v, void *arg);   /* `arg`: our copy, or (size 0) the guest's address itself */
-    uint16_t size;
-    uint16_t flags;                              /* SUBOP_IN, SUBOP_OUT */
-};
-
 /* Timers ------------------------------------------------------------------------------------------------------------- */
 
 static void singleshot_expired(void *arg)
@@ -282,25 +276,27 @@ static int op_register_time(struct vcpu *v, void *arg)
  * The old contents go along, then all that is pending is marked anew: an event that was sent to the old place during the
  * copy is not lost. The barrier orders the new pointer before that; a sender reads the pointer after it set the port.
  */
-static int vcpu_map_info_locked(struct vcpu *v, mfn_t m, uint32_t offset)
+static int vcpu_map_info_locked(struct vcpu *v, uint64_t gfn, uint32_t offset)
 {
     struct vcpu_info *to;
+    char *page;
 
     ASSERT_LOCKED(&v->domain->lock);
     if (v->vcpu_info_frame)
         return -XEN_EINVAL;
     if (v != current_vcpu() && !(READ_ONCE(v->pause_flags) & VPF_DOWN))
         return -XEN_EINVAL;
-    if (!mfn_valid(m) || !v->domain->ops->get_data(v->domain, m, true))
+    page = domain_hold_page(v->domain, gfn);
+    if (!page)
         return -XEN_EINVAL;
-    to = (struct vcpu_info *)((char *)mfn_to_virt(m) + offset);
+    to = (struct vcpu_info *)(void *)(page + offset);
     if (v->vcpu_info == &dummy_vcpu_info) {
         memset(to, 0, sizeof(*to));
         to->evtchn_upcall_mask = 1;
     } else {
         memcpy(to, v->vcpu_info, sizeof(*to));
     }
-    v->vcpu_info_frame = frame_of(m);
+    v->vcpu_info_frame = frame_of(mfn(gfn));
     WRITE_ONCE(v->vcpu_info, to);
     smp_mb();
     evtchn_vcpu_info_moved(v);
@@ -314,7 +310,7 @@ int vcpu_map_info(struct vcpu *v, uint64_t gfn, uint32_t offset)
     if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % _Alignof(struct vcpu_info))
         return -XEN_EINVAL;
     spin_lock(&v->domain->lock);
-    rc = vcpu_map_info_locked(v, mfn(gfn), offset);
+    rc = vcpu_map_info_locked(v, gfn, offset);
     spin_unlock(&v->domain->lock);
     return rc;
 }
@@ -342,7 +338,7 @@ static int op_register_info(struct vcpu *v, void *arg)
 #define IN(type)   sizeof(struct type), SUBOP_IN
 #define OUT(type)  sizeof(struct type), SUBOP_OUT
 
-static const struct vcpu_op vcpu_ops[] = {
+static const struct subop vcpu_ops[] = {
     [VCPUOP_initialise]                     = {op_initialise, 0, 0},
     [VCPUOP_up]                             = {op_up, 0, 0},
     [VCPUOP_down]                           = {op_down, 0, 0},
@@ -358,28 +354,13 @@ static const struct vcpu_op vcpu_ops[] = {
     [VCPUOP_register_vcpu_time_memory_area] = {op_register_time, IN(vcpu_register_time_memory_area)},
 };
 
-union vcpu_op_arg {
-    uint64_t address;
-    struct vcpu_runstate_info largest;
-};
-
 long do_vcpu_op(uint64_t cmd, uint64_t vcpu_id, uint64_t arg, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
-    const struct vcpu_op *op = &vcpu_ops[cmd < ARRAY_SIZE(vcpu_ops) ? cmd : 0];
     struct vcpu *v = vcpu_of(current_domain(), vcpu_id);
-    union vcpu_op_arg copy = {.address = arg};
-    int rc;
+    long rc;
 
     if (!v)
         return -XEN_ENOENT;
-    if (cmd >= ARRAY_SIZE(vcpu_ops))
-        return -XEN_ENOSYS;
-    if (op->flags & SUBOP_IN && copy_from_guest(&copy, arg, op->size))
-        return -XEN_EFAULT;
-    rc = op->handler(v, &copy);
-    if (rc == -XEN_ERESTART)
-        return hypercall_restart(cmd, vcpu_id, arg, 0, 0);
-    if (rc >= 0 && op->flags & SUBOP_OUT && copy_to_guest(arg, &copy, op->size))
-        return -XEN_EFAULT;
-    return rc;
+    rc = subop_dispatch(vcpu_ops, ARRAY_SIZE(vcpu_ops), v, cmd, arg);
+    return rc == -XEN_ERESTART ? hypercall_restart(cmd, vcpu_id, arg, 0, 0) : rc;
 }

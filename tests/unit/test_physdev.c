@@ -132,6 +132,11 @@ void *direct_map(paddr_t pa UNUSED)
     return eoi_page;
 }
 
+paddr_t direct_map_paddr(const void *va UNUSED)
+{
+    return 5 * PAGE_SIZE;
+}
+
 static bool get_data(struct domain *d UNUSED, mfn_t m, bool writable)
 {
     if (m.n != 5 || !writable)
@@ -140,9 +145,9 @@ static bool get_data(struct domain *d UNUSED, mfn_t m, bool writable)
     return true;
 }
 
-static void put_data(mfn_t m UNUSED, bool writable UNUSED)
+static void put_data(mfn_t m, bool writable UNUSED)
 {
-    page_refs--;
+    page_refs -= m.n == 5;
 }
 
 static int set_iopl(struct vcpu *v UNUSED, unsigned level)
@@ -154,13 +159,14 @@ static int set_iopl(struct vcpu *v UNUSED, unsigned level)
 static struct guest_ops ops = { .get_data = get_data, .put_data = put_data, .set_iopl = set_iopl };
 static struct domain dom0 = { .ops = &ops }, other = { .ops = &ops, .id = 1 };
 static struct vcpu vcpu0 = { .domain = &dom0 };
-static struct vcpu *current = &vcpu0;
+_Thread_local unsigned fake_cpu;
+struct vcpu *fake_current[MAX_CPUS] = { &vcpu0 };
 
-long subop_dispatch(const struct subop *table, unsigned rows, uint64_t cmd, uint64_t arg)
+long subop_dispatch(const struct subop *table, unsigned rows, struct vcpu *v, uint64_t cmd, uint64_t arg)
 {
     if (cmd >= rows || !table[cmd].handler)
         return -XEN_ENOSYS;
-    return table[cmd].handler(current, (void *)(uintptr_t)arg);
+    return table[cmd].handler(v, (void *)(uintptr_t)arg);
 }
 
 static long op(unsigned cmd, void *arg)
@@ -315,13 +321,13 @@ static void other_domains_have_none(void)
     struct physdev_pirq_eoi_gmfn page = { 5 };
 
     begin();
-    current = &v;
+    fake_current[0] = &v;
     CU_ASSERT(op(PHYSDEVOP_eoi, &eoi) == -XEN_EINVAL);
     CU_ASSERT(op(PHYSDEVOP_pirq_eoi_gmfn_v2, &page) == -XEN_EINVAL);
     CU_ASSERT(pirq_bind(&other, LEVEL_GSI, 1) == -XEN_EINVAL);
     pirq_unbind(&other, LEVEL_GSI);
     pirq_domain_destroy(&other);
-    current = &vcpu0;
+    fake_current[0] = &vcpu0;
     end();
 }
 

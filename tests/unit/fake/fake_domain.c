@@ -218,6 +218,20 @@ struct domain *domain_get_by_id(unsigned id)
     return d;
 }
 
+int domain_target(domid_t id, struct domain **out)
+{
+    struct domain *d = domain_get_by_id(id == current_domain()->id ? DOMID_SELF : id);
+
+    if (!d) {
+        return -XEN_ESRCH;
+    }
+    *out = d;
+    if (d == current_domain() || !current_domain()->is_control) {
+        domain_put(d);
+    }
+    return d == current_domain() || current_domain()->is_control ? 0 : -XEN_EPERM;
+}
+
 void domain_put(struct domain *d)
 {
     if (!--d->refs) {

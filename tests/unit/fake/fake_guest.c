@@ -82,7 +82,7 @@ static void fake_update_time(struct vcpu *v)
 static bool fake_get_data(struct domain *d, mfn_t m, bool writable)
 {
     (void)writable;
-    if (fake_guest.data_refused || !frame_get(frame_of(m), d->id)) {
+    if (fake_guest.data_refused || !mfn_valid(m) || !frame_get(frame_of(m), d->id)) {
         return false;
     }
     fake_guest.data_references++;
