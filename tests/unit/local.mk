@@ -134,3 +134,9 @@ tests_unit_test_insn_SOURCES = tests/unit/test_insn.c tests/fuzz/insn.c $(FUZZ_M
 # CPU policy, over this machine's own CPUID.
 UNIT_TESTS += tests/unit/test_cpuid
 tests_unit_test_cpuid_SOURCES = tests/unit/test_cpuid.c hypervisor/pv/cpuid.c
+
+# Operations of the control domain, and whose memory an operation names.
+UNIT_TESTS += tests/unit/test_platform_op tests/unit/test_foreign
+tests_unit_test_platform_op_SOURCES = tests/unit/test_platform_op.c hypervisor/core/platform_op.c \
+    $(FAKE_PANIC)
+tests_unit_test_foreign_SOURCES = tests/unit/test_foreign.c hypervisor/pv/foreign.c $(FAKE_PANIC)
