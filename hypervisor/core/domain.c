@@ -21,7 +21,6 @@
 
 #define IDS_PER_PAGE     512u
 #define ID_PAGES         (DOMID_FIRST_RESERVED / IDS_PER_PAGE + 1)
-#define DOMAIN_DEFAULT_WEIGHT  256u
 
 struct domain *control_domain;
 bool crash_halts_machine;
@@ -198,7 +197,7 @@ struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest
     d->destroy = (struct tasklet){.fn = domain_destroy, .arg = d};
     spin_lock_init(&d->lock, LOCK_DOMAIN_CONTROL);
     spin_lock_init(&d->page_list_lock, LOCK_DOMAIN_PAGES);
-    sched_domain_init(d, DOMAIN_DEFAULT_WEIGHT);
+    sched_domain_init(d);
     for (unsigned i = 0; i < MAX_WATCHDOGS; i++)
         timer_init(&d->watchdog[i], watchdog_expired, d, cpu_id());
     if (domain_build(d)) {

@@ -78,7 +78,6 @@ void grant_unpin(struct domain *d, grant_ref_t ref, bool readonly);
 /* grant_map.c, grant_copy.c: one element of a list each. */
 void grant_map_ref(struct grant_batch *b, void *arg);
 void grant_unmap_ref(struct grant_batch *b, void *arg);
-void grant_unmap_and_replace(struct grant_batch *b, void *arg);
 void grant_copy(struct grant_batch *b, void *arg);
 /* At a list's end: let go of the last copy's frames; flush TLBs and drop the pins of what was unmapped. */
 void grant_copy_finish(struct grant_batch *b);

@@ -166,15 +166,8 @@ void grant_map_ref(struct grant_batch *b, void *arg)
 
 /* ---- unmap ---- */
 
-struct unmap_request {
-    uint64_t host_addr;                  /* 0: leave it mapped */
-    uint64_t dev_bus_addr;               /* the same */
-    uint64_t new_addr;                   /* whose leaf goes to host_addr; 0: none */
-    grant_handle_t handle;
-};
-
-/* The part of `map` that was asked for; its flags become those of what is left. */
-static int16_t unmap_parts(struct grant_batch *b, const struct unmap_request *r, struct grant_maptrack *map)
+/* The part of `map` that was asked for, by an address that is not 0; its flags become those of what is left. */
+static int16_t unmap_parts(struct grant_batch *b, const struct gnttab_unmap_grant_ref *r, struct grant_maptrack *map)
 {
     bool host = r->host_addr && (map->flags & GNTMAP_host_map);
     bool device = r->dev_bus_addr && (map->flags & GNTMAP_device_map);
@@ -184,7 +177,7 @@ static int16_t unmap_parts(struct grant_batch *b, const struct unmap_request *r,
     if (device && r->dev_bus_addr != mfn_to_paddr(m))
         return GNTST_general_error;
     if (host)
-        rc = b->d->ops->grant_unmap(b->d, r->host_addr, m, map->flags, r->new_addr);
+        rc = b->d->ops->grant_unmap(b->d, r->host_addr, m, map->flags);
     if (rc != GNTST_okay)
         return (int16_t)rc;
     if (device)
@@ -211,38 +204,23 @@ void grant_unmap_finish(struct grant_batch *b)
     b->nr_unmapped = 0;
 }
 
-static int16_t unmap(struct grant_batch *b, const struct unmap_request *r)
+void grant_unmap_ref(struct grant_batch *b, void *arg)
 {
+    struct gnttab_unmap_grant_ref *op = arg;
     struct grant_table *gt = b->d->grant_table;
     struct grant_maptrack map;
-    int16_t status;
 
-    if (!claim_handle(gt, r->handle, &map))
-        return GNTST_bad_handle;
-    status = unmap_parts(b, r, &map);
+    if (!claim_handle(gt, op->handle, &map)) {
+        op->status = GNTST_bad_handle;
+        return;
+    }
+    op->status = unmap_parts(b, op, &map);
     if (!(map.flags & MAPTRACK_MAPPED)) {
         b->unmapped[b->nr_unmapped++] = map;
         if (b->nr_unmapped == UNMAP_GROUP)
             grant_unmap_finish(b);
     }
-    release_handle(gt, r->handle, &map);
-    return status;
-}
-
-void grant_unmap_ref(struct grant_batch *b, void *arg)
-{
-    struct gnttab_unmap_grant_ref *op = arg;
-    struct unmap_request r = { .host_addr = op->host_addr, .dev_bus_addr = op->dev_bus_addr, .handle = op->handle };
-
-    op->status = unmap(b, &r);
-}
-
-void grant_unmap_and_replace(struct grant_batch *b, void *arg)
-{
-    struct gnttab_unmap_and_replace *op = arg;
-    struct unmap_request r = { .host_addr = op->host_addr, .new_addr = op->new_addr, .handle = op->handle };
-
-    op->status = unmap(b, &r);
+    release_handle(gt, op->handle, &map);
 }
 
 /* ---- the end of a domain ---- */

@@ -257,7 +257,6 @@ struct grant_list_op {
 static const struct grant_list_op list_ops[] = {
     [GNTTABOP_map_grant_ref] = { grant_map_ref, sizeof(struct gnttab_map_grant_ref) },
     [GNTTABOP_unmap_grant_ref] = { grant_unmap_ref, sizeof(struct gnttab_unmap_grant_ref) },
-    [GNTTABOP_unmap_and_replace] = { grant_unmap_and_replace, sizeof(struct gnttab_unmap_and_replace) },
     [GNTTABOP_copy] = { grant_copy, sizeof(struct gnttab_copy) },
 };
 

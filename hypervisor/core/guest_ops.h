@@ -35,11 +35,10 @@ struct guest_ops {
      * Grant mappings, for the current vCPU: write or clear a leaf that maps `m`. `addr` is a linear address, or the
      * machine address of an L1 entry when GNTMAP_contains_pte is in `flags`. map takes the references that the
      * mapping needs itself (general and, if not GNTMAP_readonly, writable type); unmap checks that the leaf
-     * really maps `m`, drops them, and moves the leaf of linear address `new_addr` there (0: none), leaving that one
-     * empty. Neither need flush: the caller does, before the granter hears of it. GNTST_ codes.
+     * really maps `m` and drops them. Neither need flush: the caller does, before the granter hears of it. GNTST_ codes.
      */
     int (*grant_map)(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags);
-    int (*grant_unmap)(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags, uint64_t new_addr);
+    int (*grant_unmap)(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags);
     /* References for data access without a mapping; false if there is no such frame, or it cannot be had so. */
     bool (*get_data)(struct domain *d, mfn_t m, bool writable);
     void (*put_data)(mfn_t m, bool writable);

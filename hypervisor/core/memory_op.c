@@ -266,6 +266,21 @@ static long domain_pages(uint64_t arg, bool most)
     return rc;
 }
 
+static long current_reservation(uint64_t arg)
+{
+    return domain_pages(arg, false);
+}
+
+static long maximum_reservation(uint64_t arg)
+{
+    return domain_pages(arg, true);
+}
+
+static long maximum_ram_page(uint64_t arg UNUSED)
+{
+    return (long)(max_mfn - 1);
+}
+
 static long machphys_mapping(uint64_t arg)
 {
     const struct xen_machphys_mapping answer = {
@@ -292,51 +307,41 @@ static long machphys_mfn_list(uint64_t arg)
     return copy_to_guest(arg, &req, sizeof(req));
 }
 
-static long put_map(uint64_t arg, const struct machine_range *ranges, uint32_t nr)
+static long machine_memory_map(uint64_t arg)
 {
     struct xen_memory_map req;
 
+    if (!current_domain()->is_control)
+        return -XEN_EPERM;
     if (copy_from_guest(&req, arg, sizeof(req)))
         return -XEN_EFAULT;
-    if (req.nr_entries < nr)
+    if (req.nr_entries < machine_nr_ranges)
         return -XEN_EINVAL;
-    if (copy_to_guest(req.buffer, ranges, nr * sizeof(*ranges)))
+    if (copy_to_guest(req.buffer, machine_ranges, machine_nr_ranges * sizeof(machine_ranges[0])))
         return -XEN_EFAULT;
-    req.nr_entries = nr;
+    req.nr_entries = machine_nr_ranges;
     return copy_to_guest(arg, &req, sizeof(req));
 }
 
-static long machine_memory_map(uint64_t arg)
-{
-    if (!current_domain()->is_control)
-        return -XEN_EPERM;
-    return put_map(arg, machine_ranges, machine_nr_ranges);
-}
+/*
+ * XENMEM_memory_map is not among them: only a toolstack gives a domain a map of its own; without one the ABI's answer is
+ * -ENOSYS, and guests assume one range.
+ */
+static long (*const other_ops[])(uint64_t arg) = {
+    [XENMEM_exchange] = exchange_op,
+    [XENMEM_maximum_ram_page] = maximum_ram_page,
+    [XENMEM_current_reservation] = current_reservation,
+    [XENMEM_maximum_reservation] = maximum_reservation,
+    [XENMEM_machphys_mfn_list] = machphys_mfn_list,
+    [XENMEM_machphys_mapping] = machphys_mapping,
+    [XENMEM_machine_memory_map] = machine_memory_map,
+};
 
-/* Only a toolstack gives a domain a map of its own; without one the ABI's answer is -ENOSYS, and guests assume one range. */
-long do_memory_op(uint64_t cmd, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
+long do_memory_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
-    (void)a3, (void)a4, (void)a5;
-    switch (cmd & CMD_MASK) {
-    case XENMEM_increase_reservation:
-    case XENMEM_decrease_reservation:
-    case XENMEM_populate_physmap:
-        return reservation_op(cmd & CMD_MASK, (uint32_t)cmd >> CMD_BITS, arg);
-    case XENMEM_exchange:
-        return exchange_op(arg);
-    case XENMEM_maximum_ram_page:
-        return (long)(max_mfn - 1);
-    case XENMEM_current_reservation:
-        return domain_pages(arg, false);
-    case XENMEM_maximum_reservation:
-        return domain_pages(arg, true);
-    case XENMEM_machphys_mfn_list:
-        return machphys_mfn_list(arg);
-    case XENMEM_machphys_mapping:
-        return machphys_mapping(arg);
-    case XENMEM_machine_memory_map:
-        return machine_memory_map(arg);
-    default:
-        return -XEN_ENOSYS;
-    }
+    unsigned op = cmd & CMD_MASK;
+
+    if (op < ARRAY_SIZE(extent_ops) && extent_ops[op])
+        return reservation_op(op, (uint32_t)cmd >> CMD_BITS, arg);
+    return op < ARRAY_SIZE(other_ops) && other_ops[op] ? other_ops[op](arg) : -XEN_ENOSYS;
 }

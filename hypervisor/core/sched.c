@@ -279,6 +279,7 @@ static struct vcpu *first_allowed(struct run_queue *rq, uint64_t now)
 static bool current_may_stay(struct run_queue *rq, uint64_t now)
 {
     struct vcpu *v = rq->current;
+    bool is_allowed_here;
 
     if (v->is_idle)
         return false;
@@ -286,16 +287,13 @@ static bool current_may_stay(struct run_queue *rq, uint64_t now)
         runstate_set(v, runstate_asleep(v), now);
         return false;
     }
-    if (unlikely(!cpumask_test(&v->sched.hard_affinity, rq->cpu))) {
-        runstate_set(v, RUNSTATE_runnable, now);
-        return false;
-    }
-    if (unlikely(!policy_may_run(v, now))) {
-        runstate_set(v, RUNSTATE_runnable, now);
+    is_allowed_here = cpumask_test(&v->sched.hard_affinity, rq->cpu);
+    if (likely(is_allowed_here && policy_may_run(v, now)))
+        return true;
+    runstate_set(v, RUNSTATE_runnable, now);
+    if (is_allowed_here)
         park(v);
-        return false;
-    }
-    return true;
+    return false;
 }
 
 /* Who runs next; leaves the tree. The current goes back into it if it could go on but is not chosen. */
@@ -408,13 +406,14 @@ static void slice_expired(void *arg)
     softirq_raise(SOFTIRQ_SCHEDULE);
 }
 
-/* Its CPU must be one that it may use, wherever it is now. */
-static void apply_affinity(struct vcpu *v)
+/* From here on its CPU must be one that it may use, wherever it is now. */
+static void change_affinity(struct vcpu *v, const struct cpumask *hard)
 {
     unsigned long flags = irq_save();
     struct run_queue *rq = queue_lock(v);
 
-    if (!cpumask_test(&v->sched.hard_affinity, rq->cpu)) {
+    v->sched.hard_affinity = *hard;
+    if (!cpumask_test(hard, rq->cpu)) {
         if (v->sched.queued)
             policy_remove(rq, v);
         if (rq->current == v)
@@ -424,49 +423,34 @@ static void apply_affinity(struct vcpu *v)
     sched_wake(v);
 }
 
-static void set_hard_affinity(struct vcpu *v, const struct cpumask *hard)
-{
-    unsigned long flags = irq_save();
-    struct run_queue *rq = queue_lock(v);
-
-    v->sched.hard_affinity = *hard;
-    spin_unlock_irqrestore(&rq->lock, flags);
-}
-
 int sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft)
 {
     if (!cpumask_intersects(hard, &online_cpus))
         return -XEN_EINVAL;
     v->sched.soft_affinity = *soft;
-    if (v->sched.is_pinned) {
+    if (v->sched.is_pinned)
         v->sched.pinned_from = *hard;
-        return 0;
-    }
-    set_hard_affinity(v, hard);
-    apply_affinity(v);
+    else
+        change_affinity(v, hard);
     return 0;
 }
 
 int sched_pin_override(struct vcpu *v, int cpu)
 {
-    struct cpumask only;
+    struct cpumask hard = v->sched.pinned_from;
+    bool pin = cpu >= 0;
 
-    if (cpu >= 0 && ((unsigned)cpu >= MAX_CPUS || !cpumask_test(&online_cpus, (unsigned)cpu)))
+    if (pin && ((unsigned)cpu >= MAX_CPUS || !cpumask_test(&online_cpus, (unsigned)cpu)))
         return -XEN_EINVAL;
-    if (cpu >= 0 && v->sched.is_pinned)
-        return -XEN_EBUSY;
-    if (cpu < 0 && !v->sched.is_pinned)
-        return -XEN_ENOENT;
-    if (cpu < 0) {
-        set_hard_affinity(v, &v->sched.pinned_from);
-    } else {
-        cpumask_zero(&only);
-        cpumask_set(&only, (unsigned)cpu);
+    if (pin == v->sched.is_pinned)
+        return pin ? -XEN_EBUSY : -XEN_ENOENT;
+    if (pin) {
         v->sched.pinned_from = v->sched.hard_affinity;
-        set_hard_affinity(v, &only);
+        cpumask_zero(&hard);
+        cpumask_set(&hard, (unsigned)cpu);
     }
-    v->sched.is_pinned = cpu >= 0;
-    apply_affinity(v);
+    v->sched.is_pinned = pin;
+    change_affinity(v, &hard);
     return 0;
 }
 
@@ -510,7 +494,7 @@ void sched_vcpu_destroy(struct vcpu *v)
 void sched_init(void)
 {
     softirq_register(SOFTIRQ_SCHEDULE, schedule);
-    sched_domain_init(&idle_domain, SCHED_DEFAULT_WEIGHT);
+    sched_domain_init(&idle_domain);
 }
 
 void sched_cpu_init(unsigned cpu)

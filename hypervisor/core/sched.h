@@ -47,7 +47,7 @@ struct sched_domain {
 void sched_init(void);                           /* once, before any vCPU */
 /* On each CPU, before it is online or takes interrupts: its timers and queue; its idle vCPU becomes current. */
 void sched_cpu_init(unsigned cpu);
-void sched_domain_init(struct domain *d, uint32_t weight);
+void sched_domain_init(struct domain *d);         /* default weight, no cap */
 void sched_domain_destroy(struct domain *d);
 /* Sets sched.cpu: vCPUs of a domain are spread over the CPUs that are online. */
 void sched_vcpu_init(struct vcpu *v);

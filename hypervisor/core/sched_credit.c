@@ -292,10 +292,9 @@ static void set_weight(struct sched_domain *s, uint32_t weight)
     WRITE_ONCE(s->virtual_per_ns, ((uint64_t)SCHED_DEFAULT_WEIGHT << VIRTUAL_SHIFT) / weight);
 }
 
-void sched_domain_init(struct domain *d, uint32_t weight)
+void sched_domain_init(struct domain *d)
 {
-    ASSERT(weight >= 1 && weight <= SCHED_MAX_WEIGHT);
-    set_weight(&d->sched, weight);
+    set_weight(&d->sched, SCHED_DEFAULT_WEIGHT);
     spin_lock_init(&d->sched.budget_lock, LOCK_SCHED_BUDGET);
     timer_init(&d->sched.budget_timer, budget_timer_expired, d, cpu_id());
 }

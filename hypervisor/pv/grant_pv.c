@@ -55,20 +55,7 @@ static bool leaf_is(pte_t e, mfn_t m, uint32_t flags)
     return pte_present(e) && mfn_eq(pte_mfn(e), m) && !(e.v & PTE_RW) == !!(flags & GNTMAP_readonly);
 }
 
-/* Put the leaf of `new_addr` in the place of the grant's, then clear it where it was: references move with it. */
-static int replace_leaf(struct pv_domain *d, pte_t *e, uint64_t new_addr)
-{
-    pte_t *from = guest_range_ok(new_addr, PAGE_SIZE) ? pv_find_leaf(pv_vcpu(current_vcpu()), new_addr) : NULL;
-
-    if (!from)
-        return GNTST_bad_virt_addr;
-    if (leaf_update(d, e, *from, d->domain.id, 0))
-        return GNTST_general_error;
-    (void)leaf_update(d, from, pte(0), d->domain.id, 0);
-    return GNTST_okay;
-}
-
-int pv_grant_unmap(struct domain *dom, uint64_t addr, mfn_t m, uint32_t flags, uint64_t new_addr)
+int pv_grant_unmap(struct domain *dom, uint64_t addr, mfn_t m, uint32_t flags)
 {
     struct pv_domain *d = pv_domain(dom);
     int rc = GNTST_general_error;
@@ -76,12 +63,8 @@ int pv_grant_unmap(struct domain *dom, uint64_t addr, mfn_t m, uint32_t flags, u
 
     spin_lock(&d->page_lock);
     e = find_leaf(d, addr, flags);
-    if (e && leaf_is(*e, m, flags)) {
-        if (new_addr)
-            rc = replace_leaf(d, e, new_addr);
-        else
-            rc = leaf_update(d, e, pte(0), d->domain.id, 0) ? GNTST_general_error : GNTST_okay;
-    }
+    if (e && leaf_is(*e, m, flags))
+        rc = leaf_update(d, e, pte(0), d->domain.id, 0) ? GNTST_general_error : GNTST_okay;
     spin_unlock(&d->page_lock);
     return rc;
 }

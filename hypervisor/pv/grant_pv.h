@@ -4,6 +4,6 @@
 #include "pv/pv_domain.h"
 
 int pv_grant_map(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags);
-int pv_grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags, uint64_t new_addr);
+int pv_grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags);
 bool pv_get_data(struct domain *d, mfn_t m, bool writable);
 void pv_put_data(mfn_t m, bool writable);

@@ -106,7 +106,7 @@ unsigned sim_domain(unsigned vcpus, uint32_t weight, uint32_t cap, uint64_t burs
 
     d->id = nr_domains;
     d->max_vcpus = vcpus;
-    sched_domain_init(d, weight);
+    sched_domain_init(d);
     (void)sched_set_weight_cap(d, weight, cap);
     for (unsigned i = 0; i < vcpus; i++) {
         struct sim_vcpu *s = calloc(1, sizeof(*s));

@@ -134,7 +134,7 @@ static int grant_map(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, u
     return GNTST_okay;
 }
 
-static int grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags, uint64_t new_addr)
+static int grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags)
 {
     uint64_t *leaf = (uint64_t *)(uintptr_t)addr;
 
@@ -142,7 +142,7 @@ static int grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags,
     if (*leaf != m.n + 1) {
         return GNTST_general_error;
     }
-    *leaf = new_addr ? *(uint64_t *)(uintptr_t)new_addr : 0;
+    *leaf = 0;
     put_data(m, !(flags & GNTMAP_readonly));
     fake_leaves--;
     return GNTST_okay;
