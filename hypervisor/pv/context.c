@@ -161,6 +161,8 @@ static void load_all(struct pv_vcpu *v, struct cpu_info *info)
     wait_until_unloaded(v);
     load_tables(v, info);
     load_segments(v);
+    if (cpu_features.rdtscp)
+        wrmsr(MSR_TSC_AUX, v->tsc_aux);
     fpu_restore(v->fpu);
     pv_load_cr4(v);
     v->state_cpu = info->cpu;

@@ -146,12 +146,11 @@ static bool do_write_dr(struct emulation *e)
     return e->v->in_kernel && n <= 7 && !do_set_debugreg(n, *insn_register(e->regs, insn_rm(&e->i)), 0, 0, 0);
 }
 
-/* 0f 01: INVLPG with a memory operand is not needed by kernels that have the hypercall; XSETBV by its whole modrm byte. */
-static bool do_group7(struct emulation *e)
+static bool do_xsetbv(struct emulation *e)
 {
     uint64_t value = (uint32_t)e->regs->rax | e->regs->rdx << 32;
 
-    return e->i.modrm == 0xd1 && e->v->in_kernel && !(uint32_t)e->regs->rcx && !fpu_set_xcr0(e->v->fpu, value);
+    return e->v->in_kernel && !(uint32_t)e->regs->rcx && !fpu_set_xcr0(e->v->fpu, value);
 }
 
 static bool do_cache_flush(struct emulation *e)
@@ -178,6 +177,25 @@ static bool do_rdtsc(struct emulation *e)
     e->regs->rax = (uint32_t)now;
     e->regs->rdx = now >> 32;
     return true;
+}
+
+/* A kernel may read the clock while CR4.TSD keeps its user from it. */
+static bool do_rdtscp(struct emulation *e)
+{
+    if (!cpu_features.rdtscp || !do_rdtsc(e))
+        return false;
+    e->regs->rcx = e->v->tsc_aux;
+    return true;
+}
+
+/* 0f 01, by the whole modrm byte. INVLPG, with a memory operand, kernels do not need: they have the hypercall. */
+static bool do_group7(struct emulation *e)
+{
+    switch (e->i.modrm) {
+    case 0xd1: return do_xsetbv(e);
+    case 0xf9: return do_rdtscp(e);
+    default: return false;
+    }
 }
 
 /* --- Ports ----------------------------------------------------------------------------------------------------- */
@@ -210,9 +228,22 @@ static bool operand_fault(struct emulation *e, uint32_t access)
     return true;
 }
 
+static uint64_t address_mask(const struct emulation *e)
+{
+    return e->i.address_size == 8 ? UINT64_MAX : (UINT64_C(1) << (8 * e->i.address_size)) - 1;
+}
+
+/* The part of a register that the address size takes; a part of 32 bits clears the rest. */
+static void add_address(const struct emulation *e, uint64_t *reg, uint64_t n)
+{
+    uint64_t mask = address_mask(e);
+
+    *reg = (e->i.address_size == 2 ? *reg & ~mask : 0) | ((*reg + n) & mask);
+}
+
 static bool string_element(struct emulation *e, uint64_t *pointer, unsigned port, unsigned size)
 {
-    uint64_t mask = e->i.address_size == 8 ? UINT64_MAX : UINT32_MAX, va = *pointer & mask;
+    uint64_t va = *pointer & address_mask(e);
     uint32_t value = 0;
 
     if (e->i.opcode & 2) {
@@ -228,7 +259,7 @@ static bool string_element(struct emulation *e, uint64_t *pointer, unsigned port
         if (copy_to_guest(va, &value, size))
             return operand_fault(e, PFEC_WRITE);
     }
-    *pointer += e->regs->rflags & X86_RFLAGS_DF ? -(uint64_t)size : size;
+    add_address(e, pointer, e->regs->rflags & X86_RFLAGS_DF ? -(uint64_t)size : size);
     return true;
 }
 
@@ -241,13 +272,14 @@ static bool do_string_port(struct emulation *e)
         return false;
     if (!e->i.rep)
         return string_element(e, pointer, port, size);
-    for (unsigned n = 0; e->regs->rcx && n < STRING_BURST; n++, e->regs->rcx--) {
+    for (unsigned n = 0; e->regs->rcx & address_mask(e) && n < STRING_BURST; n++) {
         if (!string_element(e, pointer, port, size))
             return false;
         if (e->again)
             return true;
+        add_address(e, &e->regs->rcx, UINT64_MAX);
     }
-    e->again = e->regs->rcx != 0;
+    e->again = (e->regs->rcx & address_mask(e)) != 0;
     return true;
 }
 

@@ -73,9 +73,28 @@ static int write_ignored(struct pv_vcpu *v UNUSED, uint32_t msr UNUSED, uint64_t
     return 0;
 }
 
-static int write_same(struct pv_vcpu *v UNUSED, uint32_t msr, uint64_t value)
+/* As the guest reads it, which also asks whether this CPU has the register. */
+static int write_same(struct pv_vcpu *v, uint32_t msr, uint64_t value)
 {
-    return value == rdmsr(msr) ? 0 : -XEN_EINVAL;
+    uint64_t now;
+
+    return !pv_read_msr(v, msr, &now) && value == now ? 0 : -XEN_EINVAL;
+}
+
+/* What RDTSCP and RDPID tell users: kernels keep the number of the vCPU there. */
+static int read_tsc_aux(struct pv_vcpu *v, uint32_t msr UNUSED, uint64_t *value)
+{
+    *value = v->tsc_aux;
+    return cpu_features.rdtscp ? 0 : -XEN_EINVAL;
+}
+
+static int write_tsc_aux(struct pv_vcpu *v, uint32_t msr, uint64_t value)
+{
+    if (!cpu_features.rdtscp || value > UINT32_MAX)
+        return -XEN_EINVAL;
+    v->tsc_aux = (uint32_t)value;
+    wrmsr(msr, value);
+    return 0;
 }
 
 /* Asks for the hypercall page at a frame of the guest's. */
@@ -108,6 +127,7 @@ static const struct {
     { MSR_FS_BASE, read_real, write_base },
     { MSR_GS_BASE, read_real, write_base },
     { MSR_KERNEL_GS_BASE, read_real, write_base },
+    { MSR_TSC_AUX, read_tsc_aux, write_tsc_aux },
     { MSR_AMD_SYSCFG, read_zero, write_ignored },
     { MSR_AMD_HWCR, read_zero, write_ignored },
     { MSR_AMD_NB_CFG, read_zero, write_ignored },

@@ -48,6 +48,7 @@ struct pv_vcpu {
     uint64_t ctrlreg0;                    /* guest's view of CR0's TS, AM ... */
     uint64_t ctrlreg4;                    /* guest's CR4 bits */
     uint64_t cr2;
+    uint32_t tsc_aux;
     uint64_t debugreg[8];                 /* 0-3, 6, 7: checked; 5 unused */
     struct fpu_state *fpu;
     unsigned state_cpu;                   /* CPU whose registers still hold this state while it is `loaded` there; NO_CPU */

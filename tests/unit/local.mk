@@ -140,3 +140,9 @@ UNIT_TESTS += tests/unit/test_platform_op tests/unit/test_foreign
 tests_unit_test_platform_op_SOURCES = tests/unit/test_platform_op.c hypervisor/core/platform_op.c \
     $(FAKE_PANIC)
 tests_unit_test_foreign_SOURCES = tests/unit/test_foreign.c hypervisor/pv/foreign.c $(FAKE_PANIC)
+
+# MSRs, with the CPU's own as the test's (fake_regs/).
+UNIT_TESTS += tests/unit/test_msr
+tests_unit_test_msr_SOURCES = tests/unit/test_msr.c tests/unit/fake_regs/cpu/regs.h \
+    hypervisor/pv/msr.c $(FAKE_PANIC)
+tests_unit_test_msr_CPPFLAGS = -I$(srcdir)/tests/unit/fake_regs $(AM_CPPFLAGS)

@@ -284,6 +284,10 @@ static void string_ports(void)
     n = 1;
     TRY("rep insb", "+D"(to), "+c"(n) : "d"(0x80) : "memory");
     CHECK(fault.vector == 14 || fault.vector == 13);
+    /* the count has 32 bits, and those are zero */
+    n = UINT64_C(1) << 32;
+    TRY("addr32 rep insb", "+D"(to), "+c"(n) : "d"(0x80) : "memory");
+    CHECK_EQ(fault.vector, -1);
     iopl.iopl = 0;
     CHECK_EQ(hyp_physdev_op(PHYSDEVOP_set_iopl, &iopl), 0);
 }
@@ -350,6 +354,24 @@ static void time_stamp(void)
         CHECK(a >= b);
 }
 
+/* A kernel that keeps its users from the clock (CR4.TSD) reads it all the same, with what it put beside it. */
+static void time_stamp_withheld(void)
+{
+    uint32_t lo = 0, hi = 0, aux = 0;
+
+    TRY("mov %0, %%cr4", : "r"(UINT64_C(4)) : "memory");
+    TRY("rdtsc", "+a"(lo), "+d"(hi) : : "memory");
+    CHECK_EQ(fault.vector, -1);
+    wrmsr(0xc0000103, 77);
+    if (fault.vector < 0) {
+        TRY("rdtscp", "+a"(lo), "+d"(hi), "+c"(aux) : : "memory");
+        CHECK_EQ(fault.vector, -1);
+        CHECK_EQ(aux, 77);
+        CHECK_EQ(rdmsr(0xc0000103), 77);
+    }
+    TRY("mov %0, %%cr4", : "r"(UINT64_C(0)) : "memory");
+}
+
 static void debug_registers(void)
 {
     uint64_t v = 0;
@@ -387,4 +409,5 @@ TESTS("emulate", TEST(msr_efer), TEST(msr_bases), TEST(msr_unknown), TEST(msr_en
       TEST(msr_apic_base), TEST(cpuid_leaves), TEST(hypercall_page_by_msr), TEST(control_registers),
       TEST(control_registers_hostile), TEST(task_switched), TEST(ports), TEST(ports_withheld),
       TEST(string_ports), TEST(interrupt_flag), TEST(cache_and_tlb), TEST(still_refused), TEST(time_stamp),
+      TEST(time_stamp_withheld),
       TEST(debug_registers), TEST(odd_instructions), TEST(halt_refused));

@@ -11,7 +11,7 @@ struct fake_guest_state {
     bool ts;
     uint16_t ds, es, fs, gs;
     unsigned swaps; // of GS
-    uint64_t msr[3]; // FS base, GS base, kernel GS base
+    uint64_t msr[4]; // FS base, GS base, kernel GS base, TSC_AUX
 };
 extern struct fake_guest_state fake_state;
 
