@@ -28,6 +28,8 @@ static const struct { uint32_t leaf, subleaf, hide[4]; } hidden[] = {
               BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(13) | BIT(16) | BIT(24) | BIT(29) | BIT(30) | BIT(31),
               BIT(5) | BIT(9) | BIT(13) | BIT(15) | BIT(18) | BIT(19) | BIT(20) | BIT(22) | BIT(24) | BIT(25) | BIT(26) |
               BIT(27) | BIT(28) | BIT(29) | BIT(30) | BIT(31) } },
+    { 7, 1, { BIT(17) | BIT(18) | BIT(19) | BIT(20) | BIT(22) | BIT(26) | BIT(27), HIDE_ALL, HIDE_ALL, BIT(18) } },
+    { 7, 2, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
     { 10, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
     { 0xd, 1, { BIT(3) | BIT(4), 0, HIDE_ALL, HIDE_ALL } },
     { 0xf, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
@@ -43,6 +45,8 @@ static const struct { uint32_t leaf, subleaf, hide[4]; } hidden[] = {
     { 0x8000000a, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
     { 0x8000001b, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
     { 0x8000001f, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
+    { 0x80000021, ANY, { BIT(8) | BIT(13) | BIT(17) | BIT(27), HIDE_ALL, HIDE_ALL, HIDE_ALL } },
+    { 0x80000022, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
 };
 
 static void hide(uint32_t leaf, uint32_t subleaf, struct cpuid *r)
@@ -128,7 +132,7 @@ struct cpuid pv_cpuid(const struct pv_vcpu *v, uint32_t leaf, uint32_t subleaf)
     if (leaf == 1) {
         r.ebx |= (apic_id(v) & 0xff) << 24;
         r.ecx |= BIT(31);
-    } else if (leaf == 0xb) {
+    } else if (leaf == 0xb || leaf == 0x1f) {
         r.edx = apic_id(v);
     } else if (leaf == 0xd) {
         xstate_leaf(subleaf, &r);
