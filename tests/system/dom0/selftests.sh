@@ -15,6 +15,6 @@ judge() {
 while read -r name bits kind; do
     case $name in '' | '#'*) continue ;; esac
     [ "$kind" = "$(cmdline pv.selftests)" ] || continue
-    (cd /tmp && timeout -s KILL 20 "/test/x86/${name}_$bits" > /tmp/log 2>&1 < /dev/null)
+    (cd /tmp && timeout -s KILL 60 "/test/x86/${name}_$bits" > /tmp/log 2>&1 < /dev/null)
     judge "${name}_$bits" "$kind" $? /tmp/log
 done < /test/selftests.list
