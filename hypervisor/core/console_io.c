@@ -22,9 +22,8 @@ static void input_arrived(void)
         evtchn_send_global_virq(control_domain, VIRQ_CONSOLE);
 }
 
-static void poll_input(void *arg)
+static void poll_input(void *arg UNUSED)
 {
-    (void)arg;
     uart_poll();
     timer_set(&poll_timer, clock_now() + POLL_NS);
 }
@@ -64,11 +63,10 @@ static long read_input(uint64_t count, uint64_t buffer)
     return copy_to_guest(buffer, chunk, n) ? -XEN_EFAULT : (long)n;
 }
 
-long do_console_io(uint64_t cmd, uint64_t count, uint64_t buffer, uint64_t a4, uint64_t a5)
+long do_console_io(uint64_t cmd, uint64_t count, uint64_t buffer, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
     struct domain *d = current_domain();
 
-    (void)a4, (void)a5;
     if (count > INT32_MAX)
         return -XEN_EINVAL;
     switch ((uint32_t)cmd) {

@@ -96,7 +96,6 @@ static void domain_free(struct domain *d)
             continue;
         vcpu_op_destroy(v);
         sched_vcpu_destroy(v);
-        evtchn_vcpu_destroy(v);
         ops->vcpu_free(v);
     }
     sched_domain_destroy(d);
@@ -170,16 +169,6 @@ static int domain_build(struct domain *d)
     return rc;
 }
 
-/* The frame that we share stays while others map it; its reference to the domain goes with it. */
-static void domain_drop_shared_info(struct domain *d)
-{
-    struct frame *f = d->shared_info_frame;
-
-    d->shared_info_frame = NULL;
-    if (f)
-        frame_put(f);
-}
-
 struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest_ops *ops)
 {
     struct domain *d;
@@ -201,7 +190,9 @@ struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest
     for (unsigned i = 0; i < MAX_WATCHDOGS; i++)
         timer_init(&d->watchdog[i], watchdog_expired, d, cpu_id());
     if (domain_build(d)) {
-        domain_drop_shared_info(d);
+        /* The frame that we share has a reference to the domain, which goes with it. */
+        if (d->shared_info_frame)
+            frame_put(d->shared_info_frame);
         domain_put(d);
         return NULL;
     }
@@ -428,7 +419,7 @@ static void freed_frames_flush(void *arg UNUSED)
 }
 
 /* The frame holds a reference to its owner, so the owner is there; the reference goes last. */
-void domain_frame_freed(struct frame *f)
+static void domain_frame_freed(struct frame *f)
 {
     struct domain *d = domain_lookup(frame_owner(f));
     unsigned long flags;

@@ -141,8 +141,6 @@ void domain_unpause(struct domain *d);
  * come cleared; for the control domain `alloc_flags` decides.
  */
 int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, mfn_t *out);
-/* The last reference to a domain's frame has gone: mm/frame.c's hook (frame_freed_hook). */
-void domain_frame_freed(struct frame *f);
 /* Make a page of ours owned by `d` without counting it (shared_info, grant status): one reference for us. */
 void domain_share_frame(struct domain *d, mfn_t m);
 
@@ -164,8 +162,6 @@ struct vcpu *vcpu_of(struct domain *d, uint64_t id);   /* NULL if out of range o
 void vcpu_kick(struct vcpu *v);
 /* A vcpu_info nobody reads: what vCPUs point to that have no place in shared_info and have not registered one. */
 extern struct vcpu_info dummy_vcpu_info;
-/* Map the frame that holds a registered vcpu_info; checks and references it. Once a vCPU, by itself or while down. */
-int vcpu_map_info(struct vcpu *v, uint64_t gfn, uint32_t offset);
 
 static inline struct domain *current_domain(void)
 {

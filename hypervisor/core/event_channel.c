@@ -359,13 +359,6 @@ void evtchn_domain_destroy(struct domain *d)
     d->evtchn.nr_ports = 0;
 }
 
-/* All that a vCPU has belongs to its domain's ports and FIFO state, which evtchn_domain_destroy() has freed. */
-void evtchn_vcpu_destroy(struct vcpu *v)
-{
-    ASSERT(!v->evtchn.fifo);
-    v->evtchn.poll_port = 0;
-}
-
 /* ---- hypercall: binding ---- */
 
 static domid_t resolve_self(const struct vcpu *v, domid_t id)
@@ -649,7 +642,7 @@ static int op_set_priority(struct vcpu *v, void *arg)
     chn = evtchn_lookup(d, op->port);
     if (!chn)
         rc = -XEN_EINVAL;
-    else if (!d->evtchn.ops->has_priorities)
+    else if (!d->evtchn.fifo)
         rc = -XEN_ENOSYS;
     else if (op->priority > EVTCHN_FIFO_PRIORITY_MIN)
         rc = -XEN_EINVAL;

@@ -38,8 +38,7 @@ struct evtchn_domain {
 int evtchn_domain_init(struct domain *d);
 /* Close every port; -XEN_ERESTART to be called again. */
 int evtchn_domain_relinquish(struct domain *d);
-void evtchn_domain_destroy(struct domain *d);      /* the same at once, then frees all */
-void evtchn_vcpu_destroy(struct vcpu *v);
+void evtchn_domain_destroy(struct domain *d);      /* the same at once, then frees all, also what vCPUs have */
 /* Send VIRQ `virq` to `v` (per-vCPU ones) or to the domain's bound vCPU (global ones). Any context, interrupts any. */
 void evtchn_send_virq(struct vcpu *v, unsigned virq);
 void evtchn_send_global_virq(struct domain *d, unsigned virq);

@@ -166,7 +166,6 @@ const struct evtchn_port_ops evtchn_fifo_ops = {
     .unmask = event_fifo_unmask,
     .is_pending = event_fifo_is_pending,
     .is_busy = event_fifo_is_busy,
-    .has_priorities = true,
 };
 
 /*

@@ -47,7 +47,6 @@ struct evtchn_port_ops {
     bool (*is_pending)(struct domain *d, uint32_t port);
     /* A closed port that the guest has yet to take off a queue: not to be used again. */
     bool (*is_busy)(struct domain *d, uint32_t port);
-    bool has_priorities;
 };
 
 extern const struct evtchn_port_ops evtchn_2l_ops, evtchn_fifo_ops;

@@ -374,18 +374,13 @@ static const struct subop table_ops[] = {
     [GNTTABOP_set_version] = IN_OUT(set_version),
 };
 
-static bool is_single(uint64_t cmd)
-{
-    return cmd == GNTTABOP_setup_table || cmd == GNTTABOP_query_size;
-}
-
 long do_grant_table_op(uint64_t cmd, uint64_t arg, uint64_t count, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
     if (count > INT32_MAX)
         return -XEN_EINVAL;
     if (cmd < ARRAY_SIZE(list_ops) && list_ops[cmd].run)
         return do_list(cmd, arg, count);
-    if (is_single(cmd) && count != 1)
+    if ((cmd == GNTTABOP_setup_table || cmd == GNTTABOP_query_size) && count != 1)
         return -XEN_EINVAL;
     return subop_dispatch(table_ops, ARRAY_SIZE(table_ops), current_vcpu(), cmd, arg);
 }

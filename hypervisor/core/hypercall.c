@@ -71,9 +71,8 @@ static NOINLINE long restart_list(uint64_t at, uint64_t nr)
     return hypercall_restart(at, nr, 0, 0, 0);
 }
 
-long do_multicall(uint64_t at, uint64_t nr, uint64_t a3, uint64_t a4, uint64_t a5)
+long do_multicall(uint64_t at, uint64_t nr, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
-    (void)a3, (void)a4, (void)a5;
     for (; nr; at += sizeof(struct multicall_entry)) {
         struct multicall_entry call;
         long rc;

@@ -34,11 +34,6 @@ static bool is_self(domid_t domid)
     return domid == DOMID_SELF || domid == current_domain()->id;
 }
 
-static unsigned order_limit(void)
-{
-    return current_domain()->is_control ? MAX_EXTENT_ORDER_DOM0 : MAX_EXTENT_ORDER_GUEST;
-}
-
 static unsigned alloc_flags_of(uint32_t mem_flags)
 {
     unsigned bits = XENMEMF_get_address_bits(mem_flags);
@@ -129,11 +124,13 @@ static long reservation_op(unsigned cmd, uint64_t start, uint64_t arg)
 {
     struct xen_memory_reservation req;
     struct reservation r;
+    unsigned max_order;
     long rc;
 
     if (copy_from_guest(&req, arg, sizeof(req)))
         return -XEN_EFAULT;
-    if (start >= req.nr_extents || req.nr_extents > UINT32_MAX || req.extent_order > order_limit() ||
+    max_order = current_domain()->is_control ? MAX_EXTENT_ORDER_DOM0 : MAX_EXTENT_ORDER_GUEST;
+    if (start >= req.nr_extents || req.nr_extents > UINT32_MAX || req.extent_order > max_order ||
         !guest_range_ok(req.extent_start, req.nr_extents * sizeof(uint64_t)))
         return (long)MIN(start, (uint64_t)req.nr_extents);
     r = (struct reservation){ .extents = req.extent_start, .nr = req.nr_extents, .done = start,

@@ -188,11 +188,6 @@ static struct pirq *pirq_choose(struct domain *d, int wanted)
     return NULL;
 }
 
-static int pirq_number(struct domain *d, const struct pirq *p)
-{
-    return (int)(p - d->pirqs->row);
-}
-
 int pirq_map_gsi(struct domain *d, unsigned gsi, int pirq)
 {
     struct pirq *p;
@@ -246,7 +241,7 @@ int pirq_map_msi(struct domain *d, const struct pirq_msi_request *request, int p
         p->kind = PIRQ_MSI;
         p->irq = (uint16_t)m->irq;
         p->msi = m;
-        rc = pirq_number(d, p);
+        rc = (int)(p - d->pirqs->row);
     }
     spin_unlock(&d->pirqs->lock);
     if (p)

@@ -82,12 +82,11 @@ static const struct { int (*handler)(struct xen_platform_op *op); bool copies_ou
     [XENPF_get_cpuinfo] = { op_get_cpuinfo, true },
 };
 
-long do_platform_op(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+long do_platform_op(uint64_t arg, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
     struct xen_platform_op op;
     int rc;
 
-    (void)a2, (void)a3, (void)a4, (void)a5;
     if (!current_domain()->is_control)
         return -XEN_EPERM;
     if (copy_from_guest(&op, arg, sizeof(op)))

@@ -84,18 +84,15 @@ void vcpu_switched_out(struct vcpu *v)
         timer_stop(&v->periodic_timer);
 }
 
-void vcpu_set_singleshot(struct vcpu *v, uint64_t deadline_ns)
+/* 0: none. */
+long do_set_timer_op(uint64_t timeout_ns, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
-    if (deadline_ns)
-        timer_set(&v->singleshot_timer, deadline_ns);
+    struct vcpu *v = current_vcpu();
+
+    if (timeout_ns)
+        timer_set(&v->singleshot_timer, timeout_ns);
     else
         timer_stop(&v->singleshot_timer);
-}
-
-long do_set_timer_op(uint64_t timeout_ns, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-                     uint64_t a5 UNUSED)
-{
-    vcpu_set_singleshot(current_vcpu(), timeout_ns);
     return 0;
 }
 
@@ -276,7 +273,7 @@ static int op_register_time(struct vcpu *v, void *arg)
  * The old contents go along, then all that is pending is marked anew: an event that was sent to the old place during the
  * copy is not lost. The barrier orders the new pointer before that; a sender reads the pointer after it set the port.
  */
-static int vcpu_map_info_locked(struct vcpu *v, uint64_t gfn, uint32_t offset)
+static int vcpu_map_info(struct vcpu *v, uint64_t gfn, uint32_t offset)
 {
     struct vcpu_info *to;
     char *page;
@@ -303,18 +300,6 @@ static int vcpu_map_info_locked(struct vcpu *v, uint64_t gfn, uint32_t offset)
     return 0;
 }
 
-int vcpu_map_info(struct vcpu *v, uint64_t gfn, uint32_t offset)
-{
-    int rc;
-
-    if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % _Alignof(struct vcpu_info))
-        return -XEN_EINVAL;
-    spin_lock(&v->domain->lock);
-    rc = vcpu_map_info_locked(v, gfn, offset);
-    spin_unlock(&v->domain->lock);
-    return rc;
-}
-
 void vcpu_unmap_info(struct vcpu *v)
 {
     struct frame *f = v->vcpu_info_frame;
@@ -326,11 +311,18 @@ void vcpu_unmap_info(struct vcpu *v)
     v->domain->ops->put_data(frame_mfn(f), true);
 }
 
+/* Once a vCPU, by itself or while it is down. */
 static int op_register_info(struct vcpu *v, void *arg)
 {
     const struct vcpu_register_vcpu_info *info = arg;
+    int rc;
 
-    return vcpu_map_info(v, info->mfn, info->offset);
+    if (info->offset > PAGE_SIZE - sizeof(struct vcpu_info) || info->offset % _Alignof(struct vcpu_info))
+        return -XEN_EINVAL;
+    spin_lock(&v->domain->lock);
+    rc = vcpu_map_info(v, info->mfn, info->offset);
+    spin_unlock(&v->domain->lock);
+    return rc;
 }
 
 /* The call ----------------------------------------------------------------------------------------------------------- */

@@ -17,9 +17,6 @@ void vcpu_unmap_info(struct vcpu *v);
 void vcpu_switched_in(struct vcpu *v, uint64_t now);
 void vcpu_switched_out(struct vcpu *v);
 
-/* The one-shot timer of current. 0: none. */
-void vcpu_set_singleshot(struct vcpu *v, uint64_t deadline_ns);
-
 /*
  * Write the current vCPU's runstate to the place that its guest registered. Its kernel address space must be loaded; a
  * place that is not mapped is passed over silently, since the guest may have unmapped it.

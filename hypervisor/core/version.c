@@ -91,11 +91,10 @@ long do_xen_version(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 
                  1u << VMASST_TYPE_writable_pagetables | 1u << VMASST_TYPE_pae_extended_cr3 |                       \
                  1u << VMASST_TYPE_architectural_iopl | 1u << VMASST_TYPE_runstate_update_flag)
 
-long do_vm_assist(uint64_t cmd, uint64_t type, uint64_t a3, uint64_t a4, uint64_t a5)
+long do_vm_assist(uint64_t cmd, uint64_t type, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
     struct domain *d = current_domain();
 
-    (void)a3, (void)a4, (void)a5;
     if (type >= 32 || !(ASSISTS >> type & 1))
         return -XEN_EINVAL;
     switch ((uint32_t)cmd) {

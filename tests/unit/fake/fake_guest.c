@@ -120,11 +120,6 @@ void evtchn_domain_destroy(struct domain *d)
     (void)d;
 }
 
-void evtchn_vcpu_destroy(struct vcpu *v)
-{
-    (void)v;
-}
-
 void evtchn_send_virq(struct vcpu *v, unsigned virq)
 {
     fake_guest.virqs[virq]++;
