@@ -131,9 +131,11 @@ UNIT_TESTS += tests/unit/test_insn
 tests_unit_test_insn_SOURCES = tests/unit/test_insn.c tests/fuzz/insn.c $(FUZZ_MINI) \
     hypervisor/pv/insn.c
 
-# CPU policy, over this machine's own CPUID.
+# CPU policy, over a CPU that has everything (fake_regs/).
 UNIT_TESTS += tests/unit/test_cpuid
-tests_unit_test_cpuid_SOURCES = tests/unit/test_cpuid.c hypervisor/pv/cpuid.c
+tests_unit_test_cpuid_SOURCES = tests/unit/test_cpuid.c tests/unit/fake_regs/cpu/regs.h \
+    hypervisor/pv/cpuid.c
+tests_unit_test_cpuid_CPPFLAGS = -I$(srcdir)/tests/unit/fake_regs $(AM_CPPFLAGS)
 
 # Operations of the control domain, and whose memory an operation names.
 UNIT_TESTS += tests/unit/test_platform_op tests/unit/test_foreign

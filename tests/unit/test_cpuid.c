@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// CPUID as a PV kernel sees it: this machine's own, less what no PV kernel can use, plus the leaves
-// that name the hypervisor.
+// CPUID as a PV kernel sees it: what the CPU says, less what no PV kernel can use, plus the leaves
+// that name the hypervisor. The CPU here has everything: each bit of each leaf is set (fake_regs/).
 #include <string.h>
 
 #include "cpu/clock.h"
@@ -24,14 +24,21 @@ uint64_t clock_tsc_khz(void)
     return 2345678;
 }
 
+struct cpuid fake_cpuid_read(uint32_t leaf, uint32_t subleaf)
+{
+    (void)leaf;
+    (void)subleaf;
+    return (struct cpuid){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
+}
+
 static struct domain domain;
 static struct pv_vcpu vcpu = { .vcpu = { .domain = &domain } };
 
 static void start(void)
 {
     memset(&cpu_features, 0, sizeof(cpu_features));
-    cpu_features.max_leaf = cpuid_read(0, 0).eax;
-    cpu_features.max_ext_leaf = cpuid_read(0x80000000, 0).eax;
+    cpu_features.max_leaf = 0x1f;
+    cpu_features.max_ext_leaf = 0x80000022;
     cpu_features.phys_bits = 40;
     cpu_features.xcr0 = 7;
     domain.is_control = true;
@@ -77,7 +84,7 @@ static const struct { uint32_t leaf; unsigned reg, bit; const char *name; } neve
     { 1, 3, 13, "PGE" }, { 1, 3, 17, "PSE36" }, { 7, 1, 7, "SMEP" }, { 7, 1, 20, "SMAP" },
     { 7, 1, 10, "INVPCID" }, { 7, 2, 2, "UMIP" }, { 7, 2, 3, "PKU" }, { 7, 2, 16, "LA57" },
     { 7, 2, 7, "shadow stacks" }, { 7, 3, 20, "IBT" }, { 7, 3, 26, "IBRS" },
-    { 0x80000001, 2, 2, "SVM" }, { 0x80000001, 3, 26, "1 GiB pages" },
+    { 0x80000001, 2, 2, "SVM" }, { 0x80000001, 3, 26, "1 GiB pages" }, { 0x80000021, 0, 8, "automatic IBRS" },
 };
 
 static void hides_what_is_not_the_guests(void)
@@ -91,6 +98,23 @@ static void hides_what_is_not_the_guests(void)
                                 __FILE__, "", CU_FALSE);
     }
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ecx >> 31, 1);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 7, 1).eax & (1u << 17 | 1u << 18 | 1u << 26), 0);   // FRED, LKGS, LAM
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x80000007, 0).edx, 1u << 8);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0xd, 1).eax & 1u << 3, 0);
+}
+
+static void hides_whole_leaves(void)
+{
+    static const uint32_t leaves[] = { 5, 10, 0xf, 0x10, 0x12, 0x14, 0x8000000a, 0x8000001b, 0x8000001f, 0x80000022 };
+
+    start();
+    for (unsigned i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+        for (uint32_t subleaf = 0; subleaf < 3; subleaf++) {
+            struct cpuid r = pv_cpuid(&vcpu, leaves[i], subleaf);
+
+            CU_ASSERT_EQUAL(r.eax | r.ebx | r.ecx | r.edx, 0);
+        }
+    }
 }
 
 // What user programs need stays: SSE2, and long mode.
@@ -108,6 +132,8 @@ static void ids_are_the_vcpus(void)
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ebx >> 24, 4);
     vcpu.vcpu.id = 1;
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ebx >> 24, 6);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0xb, 0).edx, 6);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x1f, 1).edx, 6);
     domain.is_control = false;
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ebx >> 24, 2);
 }
@@ -138,6 +164,7 @@ int main(void)
         { "names_the_hypervisor", names_the_hypervisor },
         { "tells_time", tells_time },
         { "hides_what_is_not_the_guests", hides_what_is_not_the_guests },
+        { "hides_whole_leaves", hides_whole_leaves },
         { "keeps_the_rest", keeps_the_rest },
         { "ids_are_the_vcpus", ids_are_the_vcpus },
         { "leaves_have_bounds", leaves_have_bounds },
