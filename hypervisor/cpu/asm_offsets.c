@@ -30,13 +30,11 @@ void asm_offsets(void)
     OFFSET(REGS_rdx, offsetof(struct cpu_user_regs, rdx));
     OFFSET(REGS_rsi, offsetof(struct cpu_user_regs, rsi));
     OFFSET(REGS_rdi, offsetof(struct cpu_user_regs, rdi));
-    OFFSET(REGS_error, offsetof(struct cpu_user_regs, error_code));
     OFFSET(REGS_vector, offsetof(struct cpu_user_regs, entry_vector));
     OFFSET(REGS_rip, offsetof(struct cpu_user_regs, rip));
     OFFSET(REGS_cs, offsetof(struct cpu_user_regs, cs));
     OFFSET(REGS_rflags, offsetof(struct cpu_user_regs, rflags));
     OFFSET(REGS_rsp, offsetof(struct cpu_user_regs, rsp));
-    OFFSET(REGS_ss, offsetof(struct cpu_user_regs, ss));
     OFFSET(REGS_es, offsetof(struct cpu_user_regs, es));
     OFFSET(INFO_current, offsetof(struct cpu_info, current));
     OFFSET(INFO_softirq, offsetof(struct cpu_info, softirq_pending));

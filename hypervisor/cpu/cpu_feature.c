@@ -23,16 +23,11 @@ static const struct { uint32_t leaf; uint8_t reg, bit; uint16_t field; } probes[
     { 1, EDX, 11, FIELD(sysenter) },
     { 1, EDX, 13, FIELD(pge) },
     { 1, EDX, 24, FIELD(fxsr) },
-    { 1, ECX, 3, FIELD(mwait) },
-    { 1, ECX, 17, FIELD(pcid) },
     { 1, ECX, 21, FIELD(x2apic) },
     { 1, ECX, 24, FIELD(tsc_deadline) },
     { 1, ECX, 26, FIELD(xsave) },
-    { 1, ECX, 30, FIELD(rdrand) },
-    { 6, EAX, 2, FIELD(arat) },
     { 7, EBX, 0, FIELD(fsgsbase) },
     { 7, EBX, 7, FIELD(smep) },
-    { 7, EBX, 10, FIELD(invpcid) },
     { 7, EBX, 20, FIELD(smap) },
     { 7, ECX, 2, FIELD(umip) },
     { 0x80000001, EDX, 20, FIELD(nx) },
@@ -91,10 +86,6 @@ static void probe_xsave(void)
     if ((cpu_features.xcr0 & 0xe0) != 0xe0)
         cpu_features.xcr0 &= ~UINT64_C(0xe0);
     cpu_features.xsave_size = r.ecx;     /* for all that the CPU knows: enough for what we enable */
-    r = cpuid_read(0xd, 1);
-    cpu_features.xsaveopt = r.eax & 1;
-    cpu_features.xsavec = r.eax >> 1 & 1;
-    cpu_features.xsaves = r.eax >> 3 & 1;
 }
 
 /* CPUs that have a feature in name only. */

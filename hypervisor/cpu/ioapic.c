@@ -14,7 +14,6 @@
 #define MAX_IOAPICS         16u
 #define MAX_PINS            240u
 
-#define IOAPIC_REG_ID       0x00u
 #define IOAPIC_REG_VERSION  0x01u
 #define IOAPIC_REG_ARB      0x02u
 #define IOAPIC_REG_ROUTE    0x10u   /* two registers a pin */
@@ -129,21 +128,12 @@ void ioapic_write_destination(unsigned gsi, uint32_t apic_id)
     spin_unlock_irqrestore(&chip->lock, flags);
 }
 
-void ioapic_mask(unsigned gsi)
+void ioapic_set_mask(unsigned gsi, bool masked)
 {
     struct ioapic *chip = ioapic_of(gsi);
     unsigned long flags = spin_lock_irqsave(&chip->lock);
 
-    ioapic_write_low(chip, gsi, route_low[gsi] | ROUTE_MASKED);
-    spin_unlock_irqrestore(&chip->lock, flags);
-}
-
-void ioapic_unmask(unsigned gsi)
-{
-    struct ioapic *chip = ioapic_of(gsi);
-    unsigned long flags = spin_lock_irqsave(&chip->lock);
-
-    ioapic_write_low(chip, gsi, route_low[gsi] & ~ROUTE_MASKED);
+    ioapic_write_low(chip, gsi, (route_low[gsi] & ~ROUTE_MASKED) | (masked ? ROUTE_MASKED : 0));
     spin_unlock_irqrestore(&chip->lock, flags);
 }
 

@@ -24,7 +24,6 @@ bool ioapic_has_gsi(unsigned gsi);
 void ioapic_write_route(unsigned gsi, const struct ioapic_route *route);
 /* Change only where a pin's interrupts go: one write, so none is lost on the way. */
 void ioapic_write_destination(unsigned gsi, uint32_t apic_id);
-void ioapic_mask(unsigned gsi);
-void ioapic_unmask(unsigned gsi);
+void ioapic_set_mask(unsigned gsi, bool masked);
 /* A register as dom0 asks for it, of the chip at `address`. 0 or -XEN_EINVAL. */
 int ioapic_read_register(paddr_t address, uint32_t reg, uint32_t *value);

@@ -133,10 +133,8 @@ static void line_apply_mask(struct irq_line *line, unsigned irq)
 
     if (line->is_msi)
         line->set_mask(line->msi_arg, masked);
-    else if (masked)
-        ioapic_mask(irq);
     else
-        ioapic_unmask(irq);
+        ioapic_set_mask(irq, masked);
 }
 
 static bool irq_exists(unsigned irq)
@@ -183,26 +181,16 @@ void irq_free(unsigned irq)
     spin_unlock_irqrestore(&line->lock, flags);
 }
 
-static void irq_set_masked(unsigned irq, bool masked)
+void irq_unmask(unsigned irq)
 {
     struct irq_line *line = &lines[irq];
     unsigned long flags = spin_lock_irqsave(&line->lock);
 
-    if (line->handler && line->is_masked != masked) {
-        line->is_masked = masked;
+    if (line->handler && line->is_masked) {
+        line->is_masked = false;
         line_apply_mask(line, irq);
     }
     spin_unlock_irqrestore(&line->lock, flags);
-}
-
-void irq_mask(unsigned irq)
-{
-    irq_set_masked(irq, true);
-}
-
-void irq_unmask(unsigned irq)
-{
-    irq_set_masked(irq, false);
 }
 
 void irq_eoi(unsigned irq)
@@ -329,52 +317,30 @@ static void irq_device_interrupt(unsigned vector)
         handler(irq, arg);
 }
 
-static void timer_interrupt(void)
-{
-    lapic_eoi();
-    upcall_timer_interrupt();
-}
-
-static void call_interrupt(void)
-{
-    lapic_eoi();
-    smp_call_interrupt();
-}
-
 /* The sender has set softirq_pending: the way out of this interrupt looks at it. */
 static void check_interrupt(void)
 {
-    lapic_eoi();
 }
 
-static void error_interrupt(void)
-{
-    lapic_eoi();
-    lapic_error_interrupt();
-}
-
-/* Not ended: the APIC does not count it as in service. */
-static void spurious_interrupt(void)
-{
-}
-
+/* VECTOR_SPURIOUS has no row, is not ended: the APIC does not count it as in service. */
 #define FIRST_SYSTEM_VECTOR 0xf0u
 static void (*const system_interrupt[NR_VECTORS - FIRST_SYSTEM_VECTOR])(void) = {
-    [VECTOR_TIMER - FIRST_SYSTEM_VECTOR] = timer_interrupt,
-    [VECTOR_CALL - FIRST_SYSTEM_VECTOR] = call_interrupt,
+    [VECTOR_TIMER - FIRST_SYSTEM_VECTOR] = upcall_timer_interrupt,
+    [VECTOR_CALL - FIRST_SYSTEM_VECTOR] = smp_answer_call,
     [VECTOR_CHECK - FIRST_SYSTEM_VECTOR] = check_interrupt,
-    [VECTOR_ERROR - FIRST_SYSTEM_VECTOR] = error_interrupt,
-    [VECTOR_SPURIOUS - FIRST_SYSTEM_VECTOR] = spurious_interrupt,
+    [VECTOR_ERROR - FIRST_SYSTEM_VECTOR] = lapic_error_interrupt,
 };
 
 void irq_dispatch(unsigned vector)
 {
     unsigned system = vector - FIRST_SYSTEM_VECTOR;
 
-    if (system < ARRAY_SIZE(system_interrupt) && system_interrupt[system])
+    if (system < ARRAY_SIZE(system_interrupt) && system_interrupt[system]) {
+        lapic_eoi();
         system_interrupt[system]();
-    else if (vector >= FIRST_DYNAMIC_VECTOR && vector <= LAST_DYNAMIC_VECTOR)
+    } else if (vector >= FIRST_DYNAMIC_VECTOR && vector <= LAST_DYNAMIC_VECTOR) {
         irq_device_interrupt(vector);
+    }
 }
 
 void irq_override(unsigned isa, unsigned gsi, uint16_t flags)

@@ -49,7 +49,6 @@ int irq_request(unsigned irq, irq_handler_fn fn, void *arg);
  * must stay valid.
  */
 void irq_free(unsigned irq);
-void irq_mask(unsigned irq);
 void irq_unmask(unsigned irq);
 /* Level-triggered lines: acknowledge after the guest is done. */
 void irq_eoi(unsigned irq);

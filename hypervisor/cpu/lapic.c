@@ -42,9 +42,6 @@ enum {
 #define SVR_ENABLE             0x100u
 #define LVT_MASKED             0x10000u
 #define LVT_TIMER_DEADLINE     0x40000u
-#define ICR_NMI                0x400u
-#define ICR_INIT               0x500u
-#define ICR_STARTUP            0x600u
 #define ICR_PENDING            0x1000u
 #define ICR_ASSERT             0x4000u
 #define TIMER_DIVIDE_BY_1      0xbu
@@ -122,7 +119,7 @@ void lapic_cpu_init(void)
     lapic_write(LAPIC_TPR, 0);
     lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
     lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
-    lapic_write(LAPIC_LVT_LINT1, ICR_NMI);
+    lapic_write(LAPIC_LVT_LINT1, LAPIC_NMI);
     lapic_write(LAPIC_ESR, 0);
     lapic_write(LAPIC_LVT_ERROR, VECTOR_ERROR);
     lapic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
@@ -150,8 +147,9 @@ static void lapic_wait_idle(void)
         cpu_relax();
 }
 
-static void lapic_send(uint32_t apic_id, uint32_t command)
+void lapic_send(uint32_t apic_id, uint32_t message)
 {
+    uint32_t command = ICR_ASSERT | message;
     unsigned long flags;
 
     if (is_x2apic) {
@@ -167,26 +165,6 @@ static void lapic_send(uint32_t apic_id, uint32_t command)
     lapic_write(LAPIC_ICR_HIGH, apic_id << 24);
     lapic_write(LAPIC_ICR, command);
     irq_restore(flags);
-}
-
-void lapic_send_ipi(uint32_t apic_id, unsigned vector)
-{
-    lapic_send(apic_id, ICR_ASSERT | vector);
-}
-
-void lapic_send_nmi(uint32_t apic_id)
-{
-    lapic_send(apic_id, ICR_ASSERT | ICR_NMI);
-}
-
-void lapic_send_init(uint32_t apic_id)
-{
-    lapic_send(apic_id, ICR_ASSERT | ICR_INIT);
-}
-
-void lapic_send_startup(uint32_t apic_id, unsigned page)
-{
-    lapic_send(apic_id, ICR_ASSERT | ICR_STARTUP | page);
 }
 
 void lapic_error_interrupt(void)

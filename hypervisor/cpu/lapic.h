@@ -15,12 +15,13 @@ void lapic_init(paddr_t address);
 void lapic_cpu_init(void);
 uint32_t lapic_id(void);
 void lapic_eoi(void);
-void lapic_send_ipi(uint32_t apic_id, unsigned vector);
-/* NMI to another CPU: to stop it when it may not answer interrupts. */
-void lapic_send_nmi(uint32_t apic_id);
-void lapic_send_init(uint32_t apic_id);
-/* `page`: number of the 4 KiB page below 1 MiB where the CPU starts in real mode. */
-void lapic_send_startup(uint32_t apic_id, unsigned page);
+
+#define LAPIC_NMI      0x400u   /* stops a CPU that may not answer interrupts */
+#define LAPIC_INIT     0x500u
+#define LAPIC_STARTUP  0x600u   /* | number of the 4 KiB page below 1 MiB where it starts in real mode */
+/* To another CPU: a vector, or one of these. */
+void lapic_send(uint32_t apic_id, uint32_t message);
+
 /* VECTOR_ERROR: log and clear the error status. */
 void lapic_error_interrupt(void);
 

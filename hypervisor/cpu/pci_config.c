@@ -30,12 +30,7 @@ uint32_t pci_port_read(uint32_t address, unsigned port, unsigned size)
     uint32_t value;
 
     outl(PCI_PORT_ADDRESS, address);
-    if (size == 1)
-        value = inb((uint16_t)port);
-    else if (size == 2)
-        value = inw((uint16_t)port);
-    else
-        value = inl((uint16_t)port);
+    value = port_read(port, size);
     spin_unlock_irqrestore(&port_lock, flags);
     return value;
 }
@@ -45,12 +40,7 @@ void pci_port_write(uint32_t address, unsigned port, unsigned size, uint32_t val
     unsigned long flags = spin_lock_irqsave(&port_lock);
 
     outl(PCI_PORT_ADDRESS, address);
-    if (size == 1)
-        outb((uint16_t)port, (uint8_t)value);
-    else if (size == 2)
-        outw((uint16_t)port, (uint16_t)value);
-    else
-        outl((uint16_t)port, value);
+    port_write(port, size, value);
     spin_unlock_irqrestore(&port_lock, flags);
 }
 

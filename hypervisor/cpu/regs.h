@@ -7,7 +7,6 @@
 
 #define X86_CR0_PE (1 << 0)
 #define X86_CR0_MP (1 << 1)
-#define X86_CR0_EM (1 << 2)
 #define X86_CR0_TS (1 << 3)
 #define X86_CR0_ET (1 << 4)
 #define X86_CR0_NE (1 << 5)
@@ -15,10 +14,8 @@
 #define X86_CR0_AM (1 << 18)
 #define X86_CR0_PG 0x80000000
 
-#define X86_CR4_VME        (1 << 0)
 #define X86_CR4_TSD        (1 << 2)
 #define X86_CR4_DE         (1 << 3)
-#define X86_CR4_PSE        (1 << 4)
 #define X86_CR4_PAE        (1 << 5)
 #define X86_CR4_MCE        (1 << 6)
 #define X86_CR4_PGE        (1 << 7)
@@ -26,7 +23,6 @@
 #define X86_CR4_OSXMMEXCPT (1 << 10)
 #define X86_CR4_UMIP       (1 << 11)
 #define X86_CR4_FSGSBASE   (1 << 16)
-#define X86_CR4_PCIDE      (1 << 17)
 #define X86_CR4_OSXSAVE    (1 << 18)
 #define X86_CR4_SMEP       (1 << 20)
 #define X86_CR4_SMAP       (1 << 21)
@@ -41,17 +37,10 @@
 #define X86_RFLAGS_RF   (1 << 16)
 #define X86_RFLAGS_VM   (1 << 17)
 #define X86_RFLAGS_AC   (1 << 18)
-#define X86_RFLAGS_VIF  (1 << 19)
-#define X86_RFLAGS_VIP  (1 << 20)
-#define X86_RFLAGS_ID   (1 << 21)
 
 #define MSR_TSC              0x00000010
 #define MSR_APIC_BASE        0x0000001b
-#define MSR_SPEC_CTRL        0x00000048
-#define MSR_PRED_CMD         0x00000049
-#define MSR_MTRRCAP          0x000000fe
 #define MSR_ARCH_CAPS        0x0000010a
-#define MSR_FLUSH_CMD        0x0000010b
 #define MSR_SYSENTER_CS      0x00000174
 #define MSR_SYSENTER_ESP     0x00000175
 #define MSR_SYSENTER_EIP     0x00000176
@@ -59,7 +48,6 @@
 #define MSR_PAT              0x00000277
 #define MSR_X2APIC_FIRST     0x00000800
 #define MSR_TSC_DEADLINE     0x000006e0
-#define MSR_XSS              0x00000da0
 #define MSR_EFER             0xc0000080
 #define MSR_STAR             0xc0000081
 #define MSR_LSTAR            0xc0000082
@@ -72,7 +60,6 @@
 
 #define EFER_SCE  (1 << 0)
 #define EFER_LME  (1 << 8)
-#define EFER_LMA  (1 << 10)
 #define EFER_NX   (1 << 11)
 #define EFER_SVME (1 << 12)
 
@@ -172,42 +159,35 @@ static inline struct cpuid cpuid_read(uint32_t leaf, uint32_t subleaf)
     return r;
 }
 
-static inline uint8_t inb(uint16_t port)
-{
-    uint8_t v;
+/* inb(), outb() and so on: the instruction's suffix, and the type of what it moves. */
+#define DEFINE_PORT_ACCESS(suffix, type)                                                            \
+    static inline type in##suffix(uint16_t port)                                                    \
+    {                                                                                               \
+        type v;                                                                                     \
+        __asm__ volatile("in" #suffix " %1, %0" : "=a"(v) : "Nd"(port));                            \
+        return v;                                                                                   \
+    }                                                                                               \
+    static inline void out##suffix(uint16_t port, type v)                                           \
+    {                                                                                               \
+        __asm__ volatile("out" #suffix " %0, %1" : : "a"(v), "Nd"(port));                           \
+    }
+DEFINE_PORT_ACCESS(b, uint8_t)
+DEFINE_PORT_ACCESS(w, uint16_t)
+DEFINE_PORT_ACCESS(l, uint32_t)
 
-    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
+/* 1, 2 or 4 bytes. */
+static inline uint32_t port_read(unsigned port, unsigned size)
+{
+    return size == 1 ? inb((uint16_t)port) : size == 2 ? inw((uint16_t)port) : inl((uint16_t)port);
 }
 
-static inline uint16_t inw(uint16_t port)
+static inline void port_write(unsigned port, unsigned size, uint32_t value)
 {
-    uint16_t v;
-
-    __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-
-static inline uint32_t inl(uint16_t port)
-{
-    uint32_t v;
-
-    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-
-static inline void outb(uint16_t port, uint8_t v)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline void outw(uint16_t port, uint16_t v)
-{
-    __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline void outl(uint16_t port, uint32_t v)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
+    if (size == 1)
+        outb((uint16_t)port, (uint8_t)value);
+    else if (size == 2)
+        outw((uint16_t)port, (uint16_t)value);
+    else
+        outl((uint16_t)port, value);
 }
 #endif

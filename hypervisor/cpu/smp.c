@@ -32,8 +32,7 @@ static struct {
 static uint32_t tlb_time = 1;
 static uint32_t tlb_stamp[MAX_CPUS];
 
-/* Answer a call to this CPU, if there is one. Interrupts off, or in a loop that waits. */
-static void call_answer(void)
+void smp_answer_call(void)
 {
     if (!cpumask_test(&call.asked, cpu_id()) ||
         !cpumask_test_and_clear_atomic(&call.asked, cpu_id()))
@@ -42,27 +41,14 @@ static void call_answer(void)
     (void)fetch_sub32(&call.left, 1);       /* pairs with the caller's load_acquire */
 }
 
-void smp_call_interrupt(void)
-{
-    call_answer();
-}
-
 /* What is run on behalf of a waiting loop sees interrupts off, as from an interrupt. */
 void smp_relax(void)
 {
     unsigned long flags = irq_save();
 
-    call_answer();
+    smp_answer_call();
     irq_restore(flags);
     cpu_relax();
-}
-
-static void send_to_others(const struct cpumask *cpus, unsigned vector)
-{
-    for_each_cpu(cpu, cpus) {
-        if (cpu != cpu_id())
-            lapic_send_ipi(cpu_apic_id[cpu], vector);
-    }
 }
 
 /*
@@ -83,7 +69,8 @@ static void call_others(const struct cpumask *others, void (*fn)(void *), void *
     store_release(&call.left, cpumask_weight(others));
     for (unsigned i = 0; i < BITMAP_WORDS(MAX_CPUS); i++)
         store_release(&call.asked.bits[i], others->bits[i]);    /* from here on they may run it */
-    send_to_others(others, VECTOR_CALL);
+    for_each_cpu(cpu, others)
+        lapic_send(cpu_apic_id[cpu], VECTOR_CALL);
     while (load_acquire(&call.left))
         cpu_relax();
     spin_unlock(&call_lock);
@@ -118,12 +105,7 @@ void smp_call(const struct cpumask *cpus, void (*fn)(void *), void *arg)
 void smp_kick(unsigned cpu)
 {
     if (cpu != cpu_id())
-        lapic_send_ipi(cpu_apic_id[cpu], VECTOR_CHECK);
-}
-
-void smp_kick_mask(const struct cpumask *cpus)
-{
-    send_to_others(cpus, VECTOR_CHECK);
+        lapic_send(cpu_apic_id[cpu], VECTOR_CHECK);
 }
 
 static uint32_t stopper;            /* the CPU that stops all others, + 1 */
@@ -137,7 +119,7 @@ void smp_stop_others(void)
         return;
     for_each_cpu(cpu, &online_cpus) {
         if (cpu != cpu_id())
-            lapic_send_nmi(cpu_apic_id[cpu]);
+            lapic_send(cpu_apic_id[cpu], LAPIC_NMI);
     }
 }
 

@@ -23,11 +23,10 @@ void smp_secondary_main(void) __attribute__((noreturn));
  * Interrupts off.
  */
 void smp_mark_online(void);
-/* VECTOR_CALL. */
-void smp_call_interrupt(void);
+/* Answer a call to this CPU, if there is one (VECTOR_CALL). Interrupts off, or in a loop that waits. */
+void smp_answer_call(void);
 /* Make `cpu` look at its softirqs; cheap when it is this one. */
 void smp_kick(unsigned cpu);
-void smp_kick_mask(const struct cpumask *cpus);
 /*
  * Run fn(arg) on all of `cpus`, this one included if set, with interrupts off there; wait until
  * done. Interrupts on here.

@@ -138,17 +138,17 @@ static bool wait_for(unsigned cpu, const volatile uint32_t *seen, uint64_t timeo
 static bool start_cpu(unsigned cpu, uint32_t apic_id)
 {
     volatile struct trampoline_words *words = prepare_trampoline(cpu);
-    unsigned page = (unsigned)(smp_trampoline_page >> PAGE_SHIFT);
+    uint32_t page = (uint32_t)(smp_trampoline_page >> PAGE_SHIFT);
 
     cpu_apic_id[cpu] = apic_id;
-    lapic_send_init(apic_id);
-    lapic_send_startup(apic_id, page);
+    lapic_send(apic_id, LAPIC_INIT);
+    lapic_send(apic_id, LAPIC_STARTUP | page);
     if (!wait_for(cpu, &words->seen, STARTUP_RETRY_US))
-        lapic_send_startup(apic_id, page);
+        lapic_send(apic_id, LAPIC_STARTUP | page);
     if (wait_for(cpu, NULL, START_TIMEOUT_US))
         return true;
     /* It must not come later, when low memory is no longer mapped. */
-    lapic_send_init(apic_id);
+    lapic_send(apic_id, LAPIC_INIT);
     cpumask_clear_atomic(&online_cpus, cpu);
     return false;
 }

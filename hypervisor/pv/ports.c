@@ -63,7 +63,7 @@ uint32_t pv_port_read(struct pv_vcpu *v, unsigned port, unsigned size)
         return d->pci_address;
     if (overlaps(port, size, PCI_DATA, PCI_DATA + 3))
         return pci_port_read(d->pci_address, port, size);
-    return size == 1 ? inb((uint16_t)port) : size == 2 ? inw((uint16_t)port) : inl((uint16_t)port);
+    return port_read(port, size);
 }
 
 void pv_port_write(struct pv_vcpu *v, unsigned port, unsigned size, uint32_t value)
@@ -76,10 +76,6 @@ void pv_port_write(struct pv_vcpu *v, unsigned port, unsigned size, uint32_t val
         d->pci_address = value;
     else if (overlaps(port, size, PCI_DATA, PCI_DATA + 3))
         pci_port_write(d->pci_address, port, size, value);
-    else if (size == 1)
-        outb((uint16_t)port, (uint8_t)value);
-    else if (size == 2)
-        outw((uint16_t)port, (uint16_t)value);
     else
-        outl((uint16_t)port, value);
+        port_write(port, size, value);
 }
