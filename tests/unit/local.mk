@@ -148,3 +148,11 @@ UNIT_TESTS += tests/unit/test_msr
 tests_unit_test_msr_SOURCES = tests/unit/test_msr.c tests/unit/fake_regs/cpu/regs.h \
     hypervisor/pv/msr.c $(FAKE_PANIC)
 tests_unit_test_msr_CPPFLAGS = -I$(srcdir)/tests/unit/fake_regs $(AM_CPPFLAGS)
+
+# Ports, and how hypercalls restart.
+UNIT_TESTS += tests/unit/test_ports tests/unit/test_hypercall
+tests_unit_test_ports_SOURCES = tests/unit/test_ports.c tests/unit/fake_regs/cpu/regs.h \
+    hypervisor/pv/ports.c
+tests_unit_test_ports_CPPFLAGS = -I$(srcdir)/tests/unit/fake_regs $(AM_CPPFLAGS)
+tests_unit_test_hypercall_SOURCES = tests/unit/test_hypercall.c hypervisor/core/hypercall.c \
+    $(FAKE_PANIC)
