@@ -302,19 +302,24 @@ static const struct { uint16_t first, last; handler fn; } handlers[] = {
     { 0x0f32, 0x0f32, do_rdmsr },
 };
 
-/* The code at rip, by the base of its segment; how many bytes were there. */
-static unsigned fetch(const struct pv_vcpu *v, const struct cpu_user_regs *regs, uint8_t *bytes, bool *long_mode)
+unsigned pv_fetch(uint8_t *bytes, uint64_t va)
 {
-    uint64_t base, va;
     unsigned n = INSN_MAX;
 
-    if (!pv_code_segment(v, regs->cs, &base, long_mode))
-        return 0;
-    va = *long_mode ? regs->rip : (uint32_t)(base + regs->rip);
     if (!copy_from_guest(bytes, va, n))
         return n;
     n = (unsigned)(PAGE_SIZE - (va & (PAGE_SIZE - 1)));
     return n < INSN_MAX && !copy_from_guest(bytes, va, n) ? n : 0;
+}
+
+/* The code at rip, by the base of its segment; how many bytes were there. */
+static unsigned fetch(const struct pv_vcpu *v, const struct cpu_user_regs *regs, uint8_t *bytes, bool *long_mode)
+{
+    uint64_t base;
+
+    if (!pv_code_segment(v, regs->cs, &base, long_mode))
+        return 0;
+    return pv_fetch(bytes, *long_mode ? regs->rip : (uint32_t)(base + regs->rip));
 }
 
 /* rip moves past the instruction; a single step over it ends as it would on bare hardware. */

@@ -149,19 +149,26 @@ static void descriptor_frame_put(struct pv_vcpu *v, struct frame *f)
     frame_put_and_type(pv_domain(v->vcpu.domain), f);
 }
 
+/* Unmap `nr` frames from `slot` of the window on, showing `instead`, and let go of them. */
+static void frames_drop(struct pv_vcpu *v, struct frame **frames, unsigned nr, unsigned slot, pte_t instead)
+{
+    ASSERT_LOCKED(&pv_domain(v->vcpu.domain)->page_lock);
+    for (unsigned i = 0; i < nr; i++) {
+        struct frame *f = frames[i];
+
+        if (!f)
+            continue;
+        frames[i] = NULL;
+        window_put(v, slot + i, instead);
+        descriptor_frame_put(v, f);
+    }
+}
+
 /* GDT ------------------------------------------------------------------------------------------ */
 
 void pv_gdt_drop(struct pv_vcpu *v)
 {
-    ASSERT_LOCKED(&pv_domain(v->vcpu.domain)->page_lock);
-    for (unsigned i = 0; i < GDT_FRAMES; i++) {
-        struct frame *f = v->gdt_frame[i];
-        if (!f)
-            continue;
-        v->gdt_frame[i] = NULL;
-        window_put(v, i, pte_make(no_descriptors_mfn(), WINDOW_RO));
-        descriptor_frame_put(v, f);
-    }
+    frames_drop(v, v->gdt_frame, GDT_FRAMES, 0, pte_make(no_descriptors_mfn(), WINDOW_RO));
     v->gdt_entries = 0;
 }
 
@@ -216,15 +223,7 @@ long do_set_gdt(uint64_t list, uint64_t entries, uint64_t a3 UNUSED, uint64_t a4
 
 void pv_ldt_drop(struct pv_vcpu *v)
 {
-    ASSERT_LOCKED(&pv_domain(v->vcpu.domain)->page_lock);
-    for (unsigned i = 0; i < LDT_FRAMES; i++) {
-        struct frame *f = v->ldt_frame[i];
-        if (!f)
-            continue;
-        v->ldt_frame[i] = NULL;
-        window_put(v, LDT_SLOT + i, pte(0));
-        descriptor_frame_put(v, f);
-    }
+    frames_drop(v, v->ldt_frame, LDT_FRAMES, LDT_SLOT, pte(0));
 }
 
 int pv_set_ldt(struct pv_vcpu *v, uint64_t base, uint32_t entries)
@@ -312,16 +311,8 @@ bool upcall_window_fault(uint64_t offset)
  * A frame that may become writable is written as such; one in use as a table must stay one while it
  * is written.
  */
-static int descriptor_write_type(struct pv_domain *d, struct frame *f)
-{
-    enum frame_type first = frame_type(f) == TYPE_DESC ? TYPE_DESC : TYPE_WRITABLE;
-
-    return frame_get_and_type(d, frame_mfn(f), first) ? -XEN_EINVAL : 0;
-}
-
 long do_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t a3 UNUSED,
-                          uint64_t a4 UNUSED,
-                          uint64_t a5 UNUSED)
+                          uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
     struct pv_domain *d = pv_domain(current_domain());
     mfn_t m = paddr_to_mfn(maddr);
@@ -329,7 +320,7 @@ long do_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t a3 UNUSE
 
     if (maddr % sizeof(uint64_t) || !mfn_valid(m) || !pv_descriptor_sanitise(&descriptor))
         return -XEN_EINVAL;
-    if (descriptor_write_type(d, frame_of(m)))
+    if (frame_get_and_type(d, m, frame_type(frame_of(m)) == TYPE_DESC ? TYPE_DESC : TYPE_WRITABLE))
         return -XEN_EINVAL;
     slot = (uint64_t *)((char *)mfn_to_virt(m) + (maddr & PAGE_OFFSET_MASK));
     WRITE_ONCE(*slot, descriptor);

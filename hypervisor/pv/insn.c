@@ -68,9 +68,8 @@ static uint8_t decode_prefixes(struct cursor *c, bool long_mode, struct insn *i)
         switch (b) {
         case 0x66: i->operand_prefix = true; continue;
         case 0x67: i->address_size = long_mode ? 4 : 2; continue;
-        case 0xf0: i->lock = true; continue;
         case 0xf2: case 0xf3: i->rep = true; continue;
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: continue;
+        case 0xf0: case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: continue;
         default: break;
         }
         if (!long_mode || (b & 0xf0) != 0x40)
@@ -225,18 +224,16 @@ static void write_register(uint8_t *to, uint64_t v, unsigned size)
     memcpy(to, &v, size);
 }
 
-int insn_decode_write(const uint8_t *bytes, unsigned n, struct insn_write *w)
+int insn_decode_write(const uint8_t *bytes, unsigned n, struct insn *i)
 {
-    int rc = insn_decode(bytes, n, true, &w->i);
-    bool string = w->i.opcode == 0xaa || w->i.opcode == 0xab;
+    int rc = insn_decode(bytes, n, true, i);
+    bool string = i->opcode == 0xaa || i->opcode == 0xab;
 
     if (rc)
         return rc;
-    if (op_of(&w->i) == OP_NONE || (w->i.has_modrm && w->i.modrm >> 6 == 3) ||
-        (string && (w->i.rep || w->i.address_size != 8)))
+    if (op_of(i) == OP_NONE || (i->has_modrm && i->modrm >> 6 == 3) ||
+        (string && (i->rep || i->address_size != 8)))
         return -XEN_EINVAL;
-    w->length = w->i.length;
-    w->size = w->i.size;
     return 0;
 }
 
@@ -245,9 +242,8 @@ static uint64_t source_of(const struct insn *i, struct cpu_user_regs *regs)
     return has_immediate(i) ? (uint64_t)i->imm & size_mask(i->size) : read_register(i, regs);
 }
 
-bool insn_apply_write(const struct insn_write *w, struct cpu_user_regs *regs, uint64_t old, uint64_t *new)
+bool insn_apply_write(const struct insn *i, struct cpu_user_regs *regs, uint64_t old, uint64_t *new)
 {
-    const struct insn *i = &w->i;
     uint64_t mask = size_mask(i->size), src = source_of(i, regs), bit = UINT64_C(1) << (src & (i->size * 8u - 1));
 
     switch (op_of(i)) {
@@ -293,9 +289,8 @@ static void set_flags(struct cpu_user_regs *regs, uint64_t which, uint64_t flags
     regs->rflags = (regs->rflags & ~which) | flags;
 }
 
-void insn_finish_write(const struct insn_write *w, struct cpu_user_regs *regs, uint64_t old, uint64_t new, bool written)
+void insn_finish_write(const struct insn *i, struct cpu_user_regs *regs, uint64_t old, uint64_t new, bool written)
 {
-    const struct insn *i = &w->i;
     uint64_t src = source_of(i, regs), accumulator = regs->rax & size_mask(i->size);
 
     switch (op_of(i)) {

@@ -15,7 +15,7 @@ struct insn {
     uint8_t size;             /* operand: 1, 2, 4 or 8 bytes */
     uint8_t address_size;     /* 2, 4 or 8: of string instructions */
     uint8_t modrm, rex;
-    bool lock, rep, operand_prefix, has_modrm;
+    bool rep, operand_prefix, has_modrm;
     uint16_t opcode;          /* two-byte opcodes: 0x0f00 | second byte */
     int64_t imm;              /* sign-extended */
 };
@@ -36,14 +36,9 @@ static inline unsigned insn_rm(const struct insn *i)
     return (i->modrm & 7u) | (i->rex & 1u ? 8u : 0);
 }
 
-/* A write to memory: a decoded instruction and what it needs of the registers. */
-struct insn_write {
-    struct insn i;
-    unsigned length, size;
-};
-
-int insn_decode_write(const uint8_t *bytes, unsigned n, struct insn_write *w);
+/* As insn_decode(), for writes of integers to memory only. */
+int insn_decode_write(const uint8_t *bytes, unsigned n, struct insn *i);
 /* What memory that holds `old` becomes; false if the instruction leaves it as it is (a CMPXCHG that differs). */
-bool insn_apply_write(const struct insn_write *w, struct cpu_user_regs *regs, uint64_t old, uint64_t *new);
+bool insn_apply_write(const struct insn *i, struct cpu_user_regs *regs, uint64_t old, uint64_t *new);
 /* The instruction is done: registers, flags and rip as it leaves them. */
-void insn_finish_write(const struct insn_write *w, struct cpu_user_regs *regs, uint64_t old, uint64_t new, bool written);
+void insn_finish_write(const struct insn *i, struct cpu_user_regs *regs, uint64_t old, uint64_t new, bool written);

@@ -11,19 +11,6 @@
 #include "pv/pv_domain.h"
 #include "pv/pv_mmu.h"
 
-#define MAX_INSN 15u
-
-/* The instruction at rip; fetched once. Fewer bytes than asked if the next page is not there. */
-static unsigned fetch(const struct cpu_user_regs *regs, uint8_t *bytes)
-{
-    unsigned n = MAX_INSN;
-
-    if (!copy_from_guest(bytes, regs->rip, n))
-        return n;
-    n = (unsigned)(PAGE_SIZE - (regs->rip & (PAGE_SIZE - 1)));
-    return n < MAX_INSN && !copy_from_guest(bytes, regs->rip, n) ? n : 0;
-}
-
 /* An operand narrower than an entry is merged into it. */
 static uint64_t merge(uint64_t entry, uint64_t part, unsigned offset, unsigned size)
 {
@@ -39,7 +26,7 @@ static uint64_t extract(uint64_t entry, unsigned offset, unsigned size)
 }
 
 /* Do the write on the entry; again if the CPU changed its accessed or dirty bit meanwhile. */
-static bool emulate_write(struct pv_domain *d, struct frame *table, uint64_t va, const struct insn_write *w,
+static bool emulate_write(struct pv_domain *d, struct frame *table, uint64_t va, const struct insn *w,
                           struct cpu_user_regs *regs)
 {
     pte_t *e = (pte_t *)mfn_to_virt(frame_mfn(table)) + (va & (PAGE_SIZE - 1)) / sizeof(pte_t);
@@ -88,13 +75,13 @@ static struct frame *find_target(struct pv_domain *d, struct pv_vcpu *v, uint64_
 bool pv_pt_write_fault(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t va)
 {
     struct pv_domain *d = pv_domain(v->vcpu.domain);
-    uint8_t bytes[MAX_INSN];
-    struct insn_write w;
+    uint8_t bytes[INSN_MAX];
+    struct insn w;
     struct frame *target;
     bool done = false, device;
     unsigned n;
 
-    n = fetch(regs, bytes);
+    n = pv_fetch(bytes, regs->rip);
     if (!n || insn_decode_write(bytes, n, &w))
         return false;
     spin_lock(&d->page_lock);

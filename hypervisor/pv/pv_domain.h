@@ -45,7 +45,6 @@ struct pv_vcpu {
     /* State that the CPU holds while the vCPU is loaded, saved here while it is not. */
     struct cpu_user_regs regs;
     uint64_t fs_base, gs_base_kernel, gs_base_user;
-    uint64_t ctrlreg0;                    /* guest's view of CR0's TS, AM ... */
     uint64_t ctrlreg4;                    /* guest's CR4 bits */
     uint64_t cr2;
     uint32_t tsc_aux;
@@ -96,7 +95,6 @@ int pv_copy_from_kernel(const struct pv_vcpu *v, void *to, uint64_t from, size_t
 
 /* trap_bounce.c: hand the guest an exception, as hardware would to a kernel. regs become those at the handler's entry. */
 #define BOUNCE_ERROR_CODE  1u
-#define BOUNCE_CR2         2u
 void pv_inject_trap(struct cpu_user_regs *regs, unsigned vector, uint32_t error, unsigned flags);
 void pv_inject_page_fault(struct cpu_user_regs *regs, uint64_t cr2, uint32_t error);
 /* Call the event callback or a pending NMI's if the guest can take it now. */
@@ -106,6 +104,8 @@ void pv_deliver_pending(struct pv_vcpu *v, struct cpu_user_regs *regs);
 bool pv_emulate_gp(struct pv_vcpu *v, struct cpu_user_regs *regs);
 bool pv_emulate_ud(struct pv_vcpu *v, struct cpu_user_regs *regs);
 /* pt_write_fault.c: a write fault by the guest kernel on a read-only page: emulate if the page is an L1 table. */
+/* Up to INSN_MAX bytes of code at `va`, fetched once; how many there were: fewer if the next page is not there. */
+unsigned pv_fetch(uint8_t *bytes, uint64_t va);
 bool pv_pt_write_fault(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t va);
 /* guest_descriptor.c: a fault in the LDT window: map the page that it needs. */
 bool pv_ldt_fault(struct pv_vcpu *v, uint32_t offset);

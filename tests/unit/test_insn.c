@@ -145,7 +145,7 @@ static bool agrees_once(const struct write_case *c, const void *code)
 {
     uint64_t memory = random64(), ours = memory, old = 0, new;
     struct cpu_user_regs r;
-    struct insn_write w;
+    struct insn w;
     struct native n;
     bool written;
 
@@ -276,7 +276,7 @@ static const struct { const char *bytes; unsigned length; } refused[] = {
 static void refusals(void)
 {
     for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-        struct insn_write w;
+        struct insn w;
 
         CU_ASSERT_NOT_EQUAL(insn_decode_write((const uint8_t *)refused[i].bytes, refused[i].length, &w), 0);
     }
