@@ -77,21 +77,16 @@ static struct clock_sample clock_take_sample(uint64_t (*read_counter)(void))
     return best;
 }
 
-static uint64_t clock_timer_mask(void)
-{
-    return timer->bits >= 64 ? UINT64_MAX : (UINT64_C(1) << timer->bits) - 1;
-}
-
 /* Spin until the platform timer has made `steps` more; false if it does not move. */
 static bool clock_wait_steps(uint64_t start, uint64_t steps)
 {
-    uint64_t last = start;
+    uint64_t mask = clock_counter_mask(timer->bits), last = start;
     unsigned stuck = 0;
 
     for (;;) {
         uint64_t now = timer->read();
 
-        if (((now - start) & clock_timer_mask()) >= steps)
+        if (((now - start) & mask) >= steps)
             return true;
         stuck = now == last ? stuck + 1 : 0;
         if (stuck == MAX_READS)

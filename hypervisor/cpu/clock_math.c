@@ -30,12 +30,8 @@ uint64_t clock_inverse(uint64_t hz)
 
 uint64_t clock_unwrap(uint64_t predicted, uint64_t raw, unsigned bits)
 {
-    uint64_t mask, ahead;
+    uint64_t mask = clock_counter_mask(bits), ahead = (raw - predicted) & mask;
 
-    if (bits >= 64)
-        return raw;
-    mask = (UINT64_C(1) << bits) - 1;
-    ahead = (raw - predicted) & mask;
     if (ahead <= mask / 2)
         return predicted + ahead;
     return predicted - (mask + 1 - ahead);
@@ -56,8 +52,7 @@ static uint64_t fit_ref_steps(const struct clock_fit *fit, uint64_t ticks)
 bool clock_fit_start(struct clock_fit *fit, struct clock_sample first, struct clock_sample second,
                      uint64_t ns_at_second)
 {
-    uint64_t mask = fit->ref_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << fit->ref_bits) - 1;
-    uint64_t steps = (second.ref - first.ref) & mask;
+    uint64_t steps = (second.ref - first.ref) & clock_counter_mask(fit->ref_bits);
 
     if (steps == 0 || second.tsc <= first.tsc)
         return false;

@@ -41,6 +41,12 @@ static inline uint64_t clock_line_ns(const struct clock_line *line, uint64_t tsc
            mul_shift_right(tsc - line->base_tsc, line->mul, (unsigned)(32 - line->shift));
 }
 
+/* What a counter of so many bits can hold. */
+static inline uint64_t clock_counter_mask(unsigned bits)
+{
+    return bits >= 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
+}
+
 /* Ticks per second from `ticks` counted while a counter of `ref_hz` made `ref` (not 0) steps. */
 uint64_t clock_rate(uint64_t ticks, uint64_t ref, uint64_t ref_hz);
 /* The factor f with ticks = ns * f / 2^CLOCK_INVERSE_SHIFT. */

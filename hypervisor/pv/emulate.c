@@ -246,15 +246,13 @@ static bool string_element(struct emulation *e, uint64_t *pointer, unsigned port
     uint64_t va = *pointer & address_mask(e);
     uint32_t value = 0;
 
+    if (!guest_range_ok(va, size))
+        return false;
     if (e->i.opcode & 2) {
-        if (!guest_range_ok(va, size))
-            return false;
         if (copy_from_guest(&value, va, size))
             return operand_fault(e, 0);
         pv_port_write(e->v, port, size, value);
     } else {
-        if (!guest_range_ok(va, size))
-            return false;
         value = pv_port_read(e->v, port, size);
         if (copy_to_guest(va, &value, size))
             return operand_fault(e, PFEC_WRITE);

@@ -77,8 +77,7 @@ static void pv_vcpu_free(struct vcpu *vcpu)
 
 static bool addresses_are_good(const struct vcpu_guest_context *c)
 {
-    return is_canonical(c->fs_base) && is_canonical(c->gs_base_kernel) &&
-        is_canonical(c->gs_base_user) &&
+    return is_canonical(c->fs_base) && is_canonical(c->gs_base_kernel) && is_canonical(c->gs_base_user) &&
            is_canonical(c->event_callback_eip) && is_canonical(c->failsafe_callback_eip) &&
            is_canonical(c->syscall_callback_eip) && is_canonical(c->user_regs.rip);
 }
@@ -88,11 +87,10 @@ static int context_check(struct vcpu_guest_context *c)
 {
     struct pv_trap t;
 
-    if (!addresses_are_good(c) || c->gdt_ents > FIRST_RESERVED_GDT_ENTRY ||
-        c->ldt_ents > UINT32_MAX)
+    if (!addresses_are_good(c) || c->gdt_ents > FIRST_RESERVED_GDT_ENTRY || c->ldt_ents > UINT32_MAX)
         return -XEN_EINVAL;
-    if (!xen_cr3_to_pfn(c->ctrlreg[3]) || (!(c->flags & VGCF_in_kernel) &&
-                                           !xen_cr3_to_pfn(c->ctrlreg[1])))
+    if (!xen_cr3_to_pfn(c->ctrlreg[3]) ||
+        (!(c->flags & VGCF_in_kernel) && !xen_cr3_to_pfn(c->ctrlreg[1])))
         return -XEN_EINVAL;
     for (unsigned i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++) {
         if (!pv_trap_check(&c->trap_ctxt[i], &t))
