@@ -202,7 +202,8 @@ static void table_or_writable(void)
     stop = false;
     mapped = 0;
     CHECK_EQ(smp_start(map_writable), 0);
-    for (int i = 0; i < ROUNDS; i++) {
+    /* on a busy host the other may be stopped while it maps: go on until a pin got through */
+    for (int i = 0; i < ROUNDS || (!pins && i < 1000 * ROUNDS); i++) {
         if (mmuext(MMUEXT_PIN_L1_TABLE, va_to_mfn(table), 0))
             continue;
         pins++;
