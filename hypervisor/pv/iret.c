@@ -10,7 +10,6 @@
 #include "cpu/guest_frame.h"
 #include "pv/pv_domain.h"
 
-#define FLAGS_ALLOWED  ((uint64_t)0x254dd5)     /* arithmetic flags, TF, DF, NT, RF, AC, ID */
 
 static NOINLINE COLD long bad_frame(struct pv_vcpu *v, const char *why, uint64_t rsp)
 {
@@ -30,7 +29,7 @@ static ALWAYS_INLINE void load_flags(struct pv_vcpu *v, struct cpu_user_regs *re
 {
     if (READ_ONCE(v->vcpu.domain->vm_assist) & 1u << VMASST_TYPE_architectural_iopl)
         v->iopl = (uint8_t)(rflags >> 12 & 3);
-    regs->rflags = (rflags & FLAGS_ALLOWED) | X86_RFLAGS_IF | X86_RFLAGS_MBS;
+    regs->rflags = (rflags & GUEST_FLAGS_ALLOWED) | X86_RFLAGS_IF | X86_RFLAGS_MBS;
     v->vcpu.vcpu_info->evtchn_upcall_mask = !(rflags & X86_RFLAGS_IF);
 }
 

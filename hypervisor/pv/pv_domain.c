@@ -23,7 +23,6 @@
 #include "pv/pv_mmu.h"
 #include "pv/pv_time.h"
 
-#define FLAGS_ALLOWED   ((uint64_t)0x254dd5)     /* arithmetic flags, TF, DF, NT, RF, AC, ID */
 #define MAX_IOPORTS     65536u
 
 /* Objects -------------------------------------------------------------------------------------- */
@@ -169,7 +168,7 @@ static void set_registers(struct pv_vcpu *v, const struct vcpu_guest_context *c)
     v->regs.es = ring3(c->user_regs.es);
     v->regs.fs = ring3(c->user_regs.fs);
     v->regs.gs = ring3(c->user_regs.gs);
-    v->regs.rflags = (c->user_regs.rflags & FLAGS_ALLOWED) | X86_RFLAGS_IF | X86_RFLAGS_MBS;
+    v->regs.rflags = (c->user_regs.rflags & GUEST_FLAGS_ALLOWED) | X86_RFLAGS_IF | X86_RFLAGS_MBS;
     v->iopl = (uint8_t)(c->user_regs.rflags >> 12 & 3);
     v->fs_base = c->fs_base;
     v->gs_base_kernel = c->gs_base_kernel;

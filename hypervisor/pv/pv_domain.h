@@ -17,6 +17,9 @@
 #define LDT_FRAMES     16
 #define NO_CPU         UINT32_MAX
 
+/* RFLAGS that a guest may give itself: the arithmetic flags, TF, DF, NT, RF, AC, ID. */
+#define GUEST_FLAGS_ALLOWED ((uint64_t)0x254dd5)
+
 struct pv_trap {                          /* checked copy of struct trap_info */
     uint64_t address;                     /* canonical, 0: none */
     uint16_t cs;                          /* RPL forced to 3 */
