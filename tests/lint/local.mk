@@ -8,4 +8,5 @@ LINT_TESTS += \
     tests/lint/tour \
     tests/lint/measure \
     tests/lint/selftest \
-    tests/lint/runner
+    tests/lint/runner \
+    tests/lint/judge
