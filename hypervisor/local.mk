@@ -70,8 +70,8 @@ hypervisor_sources = \
     hypervisor/cpu/vector.c \
     hypervisor/lib/console.c \
     hypervisor/lib/mem.c \
+    hypervisor/lib/pqueue.c \
     hypervisor/lib/printf.c \
-    hypervisor/lib/rbtree.c \
     hypervisor/lib/spinlock.c \
     hypervisor/lib/spinlock_debug.c \
     hypervisor/lib/string.c \

@@ -220,13 +220,13 @@ void sched_block(void)
         softirq_raise(SOFTIRQ_SCHEDULE);
 }
 
-/* The first in `from` that may run on `to`'s CPU, moved there. Both locks are held. */
+/* One of those in `from` that may run on `to`'s CPU, moved there. Both locks are held. */
 static bool steal_one(struct run_queue *from, struct run_queue *to)
 {
-    struct rb_node *node = rb_first(&from->tree);
+    struct pq_node *node = from->waiting.first;
 
-    for (unsigned looks = 0; node && looks < MAX_STEAL_LOOKS; looks++, node = rb_next(node)) {
-        struct vcpu *v = rb_entry(node, struct vcpu, sched.node);
+    for (unsigned looks = 0; node && looks < MAX_STEAL_LOOKS; looks++, node = pq_next(node)) {
+        struct vcpu *v = pq_entry(node, struct vcpu, sched.node);
         if (load_acquire(&v->sched.running) || !cpumask_test(&v->sched.hard_affinity, to->cpu))
             continue;
         policy_remove(from, v);

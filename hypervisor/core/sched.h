@@ -7,7 +7,7 @@
 #pragma once
 #include "core/timer.h"
 #include "lib/cpumask.h"
-#include "lib/rbtree.h"
+#include "lib/pqueue.h"
 #include "lib/spinlock.h"
 #include "lib/types.h"
 
@@ -24,7 +24,7 @@ struct sched_vcpu {
     uint8_t parked;               /* runnable, but its domain has used up its cap */
     uint8_t yielding;             /* lets whoever waits go first, once; set by itself */
     uint8_t is_pinned;            /* hard_affinity is an override, pinned_from what it was */
-    struct rb_node node;          /* run queue, by deadline/virtual time */
+    struct pq_node node;          /* run queue, by deadline/virtual time */
     uint64_t vruntime;
     struct cpumask hard_affinity;
     struct cpumask soft_affinity;

@@ -43,17 +43,17 @@ static uint64_t virtual_of(const struct vcpu *v, uint64_t ns)
     return mul_shift_right(ns, v->domain->sched.virtual_per_ns, VIRTUAL_SHIFT);
 }
 
-static bool vruntime_less(const struct rb_node *a, const struct rb_node *b)
+static bool vruntime_less(const struct pq_node *a, const struct pq_node *b)
 {
-    return virtual_diff(rb_entry(a, struct vcpu, sched.node)->sched.vruntime,
-                        rb_entry(b, struct vcpu, sched.node)->sched.vruntime) < 0;
+    return virtual_diff(pq_entry(a, struct vcpu, sched.node)->sched.vruntime,
+                        pq_entry(b, struct vcpu, sched.node)->sched.vruntime) < 0;
 }
 
 struct vcpu *policy_first(const struct run_queue *rq)
 {
-    struct rb_node *first = rb_first(&rq->tree);
+    struct pq_node *first = rq->waiting.first;
 
-    return first ? rb_entry(first, struct vcpu, sched.node) : NULL;
+    return first ? pq_entry(first, struct vcpu, sched.node) : NULL;
 }
 
 bool policy_is_before(const struct vcpu *a, const struct vcpu *b)
@@ -153,7 +153,7 @@ void policy_place(struct run_queue *rq, struct vcpu *v, bool is_newcomer)
 void policy_insert(struct run_queue *rq, struct vcpu *v)
 {
     ASSERT_LOCKED(&rq->lock);
-    rb_insert(&rq->tree, &v->sched.node, vruntime_less);
+    pq_insert(&rq->waiting, &v->sched.node, vruntime_less);
     v->sched.queued = 1;
     if (!rq->nr_waiting)
         cpumask_set_atomic(&crowded_cpus, rq->cpu);
@@ -163,7 +163,7 @@ void policy_insert(struct run_queue *rq, struct vcpu *v)
 void policy_remove(struct run_queue *rq, struct vcpu *v)
 {
     ASSERT_LOCKED(&rq->lock);
-    rb_remove(&rq->tree, &v->sched.node);
+    pq_remove(&rq->waiting, &v->sched.node, vruntime_less);
     v->sched.queued = 0;
     WRITE_ONCE(rq->nr_waiting, rq->nr_waiting - 1);
     if (!rq->nr_waiting)

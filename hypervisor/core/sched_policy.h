@@ -8,15 +8,15 @@
 #include "core/sched.h"
 #include "cpu/percpu.h"
 #include "lib/cpumask.h"
-#include "lib/rbtree.h"
+#include "lib/pqueue.h"
 #include "lib/spinlock.h"
 
 /* The runnable vCPUs of one CPU. */
 struct run_queue {
     struct spinlock lock;
     unsigned cpu;
-    unsigned nr_waiting;          /* in the tree; read by others without the lock, as a hint */
-    struct rb_tree tree;          /* by virtual time; never holds `current` */
+    unsigned nr_waiting;          /* in the queue; read by others without the lock, as a hint */
+    struct pqueue waiting;        /* by virtual time; never holds `current` */
     struct vcpu *current;         /* whom the CPU runs or is switching to */
     uint64_t min_vruntime;        /* where the queue stands in virtual time; only grows while somebody is in it */
     uint64_t charged_until_ns;    /* `current` has been charged up to here */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Timers: a tree by deadline for each CPU, whose lock (LOCK_TIMER, taken with interrupts off) guards the tree and the
+ * Timers: a queue by deadline for each CPU, whose lock (LOCK_TIMER, taken with interrupts off) guards the queue and the
  * timers that name this CPU. Only a CPU itself arms its hardware, and only when its earliest deadline becomes earlier: a
  * timer that is stopped or moved back leaves at most one interrupt without work.
  */
@@ -23,22 +23,22 @@ enum timer_state { TIMER_IDLE, TIMER_SET, TIMER_DEAD };
 
 struct timer_queue {
     struct spinlock lock;
-    struct rb_tree tree;
+    struct pqueue set;
     uint64_t armed_ns;                       /* what the hardware is set to; UINT64_MAX: nothing */
     struct timer *running;                   /* whose callback is being called */
 };
 static DEFINE_PER_CPU(struct timer_queue, timer_queue);
 
-static bool timer_less(const struct rb_node *a, const struct rb_node *b)
+static bool timer_less(const struct pq_node *a, const struct pq_node *b)
 {
-    return rb_entry(a, struct timer, node)->expires_ns < rb_entry(b, struct timer, node)->expires_ns;
+    return pq_entry(a, struct timer, node)->expires_ns < pq_entry(b, struct timer, node)->expires_ns;
 }
 
 static struct timer *queue_first(struct timer_queue *q)
 {
-    struct rb_node *first = rb_first(&q->tree);
+    struct pq_node *first = q->set.first;
 
-    return first ? rb_entry(first, struct timer, node) : NULL;
+    return first ? pq_entry(first, struct timer, node) : NULL;
 }
 
 /* Lock the queue that the timer belongs to; interrupts are off. It may move to another before we have the lock. */
@@ -73,8 +73,8 @@ static void queue_arm(struct timer_queue *q)
 static void queue_insert(struct timer_queue *q, struct timer *t)
 {
     t->state = TIMER_SET;
-    rb_insert(&q->tree, &t->node, timer_less);
-    if (rb_first(&q->tree) != &t->node)
+    pq_insert(&q->set, &t->node, timer_less);
+    if (q->set.first != &t->node)
         return;
     if (t->cpu == cpu_id())
         queue_arm(q);
@@ -85,7 +85,7 @@ static void queue_insert(struct timer_queue *q, struct timer *t)
 static void queue_remove(struct timer_queue *q, struct timer *t)
 {
     if (t->state == TIMER_SET) {
-        rb_remove(&q->tree, &t->node);
+        pq_remove(&q->set, &t->node, timer_less);
         t->state = TIMER_IDLE;
     }
 }

@@ -4,11 +4,11 @@
  * set for, in softirq context with interrupts on and no lock held. Per-CPU queues, O(log n).
  */
 #pragma once
-#include "lib/rbtree.h"
+#include "lib/pqueue.h"
 #include "lib/types.h"
 
 struct timer {
-    struct rb_node node;
+    struct pq_node node;
     uint64_t expires_ns;
     void (*fn)(void *arg);
     void *arg;

@@ -11,14 +11,14 @@ DEBUG_LOCKS = hypervisor/lib/spinlock.c hypervisor/lib/spinlock_debug.c $(FAKE_P
 DEBUG_BUILD = $(AM_CPPFLAGS) -DPARAVANE_DEBUG
 
 UNIT_TESTS += tests/unit/test_lib_headers tests/unit/test_printf tests/unit/test_mem \
-    tests/unit/test_string tests/unit/test_rbtree tests/unit/test_console tests/unit/test_spinlock \
+    tests/unit/test_string tests/unit/test_pqueue tests/unit/test_console tests/unit/test_spinlock \
     tests/unit/test_lock_order tests/unit/test_page_alloc tests/unit/test_heap
 tests_unit_test_lib_headers_SOURCES = tests/unit/test_lib_headers.c
 tests_unit_test_printf_SOURCES = tests/unit/test_printf.c
 tests_unit_test_mem_SOURCES = tests/unit/test_mem.c
 tests_unit_test_string_SOURCES = tests/unit/test_string.c hypervisor/lib/string.c
-tests_unit_test_rbtree_SOURCES = tests/unit/test_rbtree.c hypervisor/lib/rbtree.c $(FAKE_PANIC)
-tests_unit_test_rbtree_CPPFLAGS = $(DEBUG_BUILD)
+tests_unit_test_pqueue_SOURCES = tests/unit/test_pqueue.c hypervisor/lib/pqueue.c $(FAKE_PANIC)
+tests_unit_test_pqueue_CPPFLAGS = $(DEBUG_BUILD)
 tests_unit_test_console_SOURCES = tests/unit/test_console.c hypervisor/lib/console.c \
     hypervisor/lib/printf.c hypervisor/lib/spinlock.c tests/unit/fake/fake_machine.c
 tests_unit_test_spinlock_SOURCES = tests/unit/test_spinlock.c hypervisor/lib/spinlock.c \
@@ -62,7 +62,7 @@ tests_unit_test_physdev_SOURCES = tests/unit/test_physdev.c hypervisor/core/pirq
 tests_unit_test_rtc_SOURCES = tests/unit/test_rtc.c hypervisor/cpu/rtc_date.c
 
 # Timers, scheduler and domains: time and other CPUs are the test's (fake_time.h).
-FAKE_TIME = tests/unit/fake/fake_time.c tests/unit/fake/fake_time.h hypervisor/lib/rbtree.c $(DEBUG_LOCKS)
+FAKE_TIME = tests/unit/fake/fake_time.c tests/unit/fake/fake_time.h hypervisor/lib/pqueue.c $(DEBUG_LOCKS)
 
 UNIT_TESTS += tests/unit/test_softirq tests/unit/test_timer
 tests_unit_test_softirq_SOURCES = tests/unit/test_softirq.c hypervisor/core/softirq.c $(FAKE_TIME)
@@ -71,13 +71,13 @@ tests_unit_test_timer_SOURCES = tests/unit/test_timer.c hypervisor/core/timer.c 
     hypervisor/core/softirq.c $(FAKE_TIME)
 tests_unit_test_timer_CPPFLAGS = $(DEBUG_BUILD)
 
-# The tree's order function is wrapped to count comparisons.
+# The queue's order function is wrapped to count comparisons.
 UNIT_TESTS += tests/unit/test_sched
 tests_unit_test_sched_SOURCES = tests/unit/test_sched.c tests/unit/sched_sim.c tests/unit/sched_sim.h \
     hypervisor/core/sched.c hypervisor/core/sched_credit.c hypervisor/core/timer.c \
     hypervisor/core/softirq.c $(FAKE_TIME)
 tests_unit_test_sched_CPPFLAGS = $(DEBUG_BUILD)
-tests_unit_test_sched_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=rb_insert
+tests_unit_test_sched_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pq_insert,--wrap=pq_remove
 
 # What stands on domains: a type of guest without a guest (fake_guest.h).
 CORE_BASE = hypervisor/core/domain.c hypervisor/core/hypercall.c hypervisor/core/sched.c \

@@ -377,25 +377,36 @@ static void runstates_add_up(void)
     CU_ASSERT(!vb->sched.queued && !vb->sched.running);
 }
 
-// Comparisons are counted where they are made: in the tree's order function.
+// Comparisons are counted where they are made: in the queue's order function.
 static unsigned comparisons;
-static rb_less_fn *real_less;
+static pq_less_fn *real_less;
 
-void __real_rb_insert(struct rb_tree *tree, struct rb_node *node, rb_less_fn *less);
-void __wrap_rb_insert(struct rb_tree *tree, struct rb_node *node, rb_less_fn *less);
+void __real_pq_insert(struct pqueue *queue, struct pq_node *node, pq_less_fn *less);
+void __wrap_pq_insert(struct pqueue *queue, struct pq_node *node, pq_less_fn *less);
+void __real_pq_remove(struct pqueue *queue, struct pq_node *node, pq_less_fn *less);
+void __wrap_pq_remove(struct pqueue *queue, struct pq_node *node, pq_less_fn *less);
 
-static bool counting_less(const struct rb_node *a, const struct rb_node *b)
+static bool counting_less(const struct pq_node *a, const struct pq_node *b)
 {
     comparisons++;
     return real_less(a, b);
 }
 
-void __wrap_rb_insert(struct rb_tree *tree, struct rb_node *node, rb_less_fn *less)
+void __wrap_pq_insert(struct pqueue *queue, struct pq_node *node, pq_less_fn *less)
 {
-    rb_less_fn *outer = real_less;
+    pq_less_fn *outer = real_less;
 
     real_less = less;
-    __real_rb_insert(tree, node, counting_less);
+    __real_pq_insert(queue, node, counting_less);
+    real_less = outer;
+}
+
+void __wrap_pq_remove(struct pqueue *queue, struct pq_node *node, pq_less_fn *less)
+{
+    pq_less_fn *outer = real_less;
+
+    real_less = less;
+    __real_pq_remove(queue, node, counting_less);
     real_less = outer;
 }
 
