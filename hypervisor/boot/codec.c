@@ -26,6 +26,15 @@
 #define LZ4_LEGACY_MAGIC 0x184c2102u
 #define LZ4_LEGACY_BLOCK (8u << 20)
 
+const char codec_damaged[] INITCONST =
+    "the kernel's compressed data is damaged, truncated or of an unknown variant: copy the kernel "
+    "again, or compress it as Linux' build does";
+const char codec_too_large[] INITCONST =
+    "the kernel unpacks to more than its header or the memory allows: copy the kernel again, or "
+    "give the machine more memory";
+const char codec_no_memory[] INITCONST =
+    "too little memory to unpack the kernel: give the machine more";
+
 static void *INIT xz_alloc(void *arena, size_t count, size_t size)
 {
     size_t bytes;
@@ -42,18 +51,7 @@ static void INIT arena_keep(void *arena, void *memory)
     (void)memory;
 }
 
-static enum codec_result INIT xz_result(lzma_ret r)
-{
-    if (r == LZMA_OK)
-        return CODEC_OK;
-    if (r == LZMA_BUF_ERROR)
-        return CODEC_TOO_LARGE;
-    if (r == LZMA_MEM_ERROR)
-        return CODEC_NO_MEMORY;
-    return r == LZMA_OPTIONS_ERROR || r == LZMA_UNSUPPORTED_CHECK ? CODEC_UNKNOWN : CODEC_DAMAGED;
-}
-
-static enum codec_result ENTRY xz_decode(struct codec_job *job)
+static const char *ENTRY xz_decode(struct codec_job *job)
 {
     lzma_allocator allocator = { .alloc = xz_alloc, .free = arena_keep, .opaque = job->work };
     uint64_t no_limit = UINT64_MAX;
@@ -62,7 +60,11 @@ static enum codec_result ENTRY xz_decode(struct codec_job *job)
                                            job->out, &written, job->out_size);
 
     job->out_size = written;
-    return xz_result(r);
+    if (r == LZMA_OK)
+        return NULL;
+    if (r == LZMA_MEM_ERROR)
+        return codec_no_memory;
+    return r == LZMA_BUF_ERROR ? codec_too_large : codec_damaged;
 }
 
 static void *INIT gzip_alloc(void *arena, unsigned int count, unsigned int size)
@@ -70,7 +72,7 @@ static void *INIT gzip_alloc(void *arena, unsigned int count, unsigned int size)
     return xz_alloc(arena, count, size);
 }
 
-static enum codec_result ENTRY gzip_decode(struct codec_job *job)
+static const char *ENTRY gzip_decode(struct codec_job *job)
 {
     z_stream stream = {
         .zalloc = gzip_alloc,
@@ -87,30 +89,17 @@ static enum codec_result ENTRY gzip_decode(struct codec_job *job)
         r = inflate(&stream, Z_FINISH);
     job->out_size = stream.total_out;
     if (r == Z_STREAM_END)
-        return CODEC_OK;
+        return NULL;
     if (r == Z_MEM_ERROR)
-        return CODEC_NO_MEMORY;
-    return r == Z_BUF_ERROR && !stream.avail_out ? CODEC_TOO_LARGE : CODEC_DAMAGED;
-}
-
-static enum codec_result INIT zstd_result(size_t r)
-{
-    ZSTD_ErrorCode code = ZSTD_getErrorCode(r);
-
-    if (code == ZSTD_error_no_error)
-        return CODEC_OK;
-    if (code == ZSTD_error_dstSize_tooSmall)
-        return CODEC_TOO_LARGE;
-    return code == ZSTD_error_frameParameter_unsupported ||
-           code == ZSTD_error_frameParameter_windowTooLarge ||
-           code == ZSTD_error_dictionary_wrong ? CODEC_UNKNOWN : CODEC_DAMAGED;
+        return codec_no_memory;
+    return r == Z_BUF_ERROR && !stream.avail_out ? codec_too_large : codec_damaged;
 }
 
 /*
  * One frame and no more, so that the library's decoders for its formats before 1.0 stay
  * unreachable.
  */
-static enum codec_result ENTRY zstd_decode(struct codec_job *job)
+static const char *ENTRY zstd_decode(struct codec_job *job)
 {
     size_t work_size = ZSTD_estimateDCtxSize();
     void *work = arena_alloc(job->work, work_size, WORK_ALIGN);
@@ -118,21 +107,23 @@ static enum codec_result ENTRY zstd_decode(struct codec_job *job)
     size_t r;
 
     if (ZSTD_isError(frame_size))
-        return CODEC_DAMAGED;
+        return codec_damaged;
     if (!work)
-        return CODEC_NO_MEMORY;
+        return codec_no_memory;
     r = ZSTD_decompressDCtx(ZSTD_initStaticDCtx(work, work_size), job->out, job->out_size, job->in,
                             frame_size);
-    if (!ZSTD_isError(r))
-        job->out_size = r;
-    return zstd_result(r);
+    if (ZSTD_isError(r))
+        return ZSTD_getErrorCode(r) == ZSTD_error_dstSize_tooSmall ? codec_too_large
+                                                                   : codec_damaged;
+    job->out_size = r;
+    return NULL;
 }
 
 /*
  * Linux' lz4 payloads: the magic number, then blocks of {size, data}, each of up to 8 MiB of
  * output.
  */
-static enum codec_result ENTRY lz4_decode(struct codec_job *job)
+static const char *ENTRY lz4_decode(struct codec_job *job)
 {
     struct bytes in = { job->in, job->in_size };
     size_t offset = 4, written = 0;
@@ -146,18 +137,18 @@ static enum codec_result ENTRY lz4_decode(struct codec_job *job)
         if (size == LZ4_LEGACY_MAGIC)
             continue;
         if (!size || !bytes_have(in, offset, size))
-            return CODEC_DAMAGED;
+            return codec_damaged;
         if (!room)
-            return CODEC_TOO_LARGE;
+            return codec_too_large;
         r = LZ4_decompress_safe((const char *)in.at + offset, (char *)job->out + written, (int)size,
                                 (int)(room < LZ4_LEGACY_BLOCK ? room : LZ4_LEGACY_BLOCK));
         if (r < 0)
-            return room < LZ4_LEGACY_BLOCK ? CODEC_TOO_LARGE : CODEC_DAMAGED;
+            return room < LZ4_LEGACY_BLOCK ? codec_too_large : codec_damaged;
         offset += size;
         written += (size_t)r;
     }
     job->out_size = written;
-    return CODEC_OK;
+    return NULL;
 }
 
 static const struct codec codecs[] INITCONST = {

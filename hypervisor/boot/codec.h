@@ -11,16 +11,11 @@
 
 #include "boot/arena.h"
 
-enum codec_result {
-    CODEC_OK,
-    CODEC_DAMAGED,     /* bad data, or data that ends too early */
-    CODEC_TOO_LARGE,   /* more output than there is room for */
-    CODEC_NO_MEMORY,   /* the arena is too small for the decoder */
-    CODEC_UNKNOWN,     /* a variant of the format that the decoder does not know */
-};
-
 /* Sizes that every decoder's interface can express. */
 #define CODEC_MAX_SIZE INT32_MAX
+
+/* What a decoder may have to say, cause and cure. */
+extern const char codec_damaged[], codec_too_large[], codec_no_memory[];
 
 struct codec_job {
     const uint8_t *in;
@@ -33,8 +28,8 @@ struct codec_job {
 struct codec {
     uint8_t magic[6];
     uint8_t magic_size;
-    bool ends_in_size;   /* the format's last 4 bytes are the unpacked size */
-    enum codec_result (*decode)(struct codec_job *job);
+    bool ends_in_size;    /* the format's last 4 bytes are the unpacked size */
+    const char *(*decode)(struct codec_job *job);   /* NULL, or one of the above */
 };
 
 /* The codec whose magic number `in` begins with, or NULL. */

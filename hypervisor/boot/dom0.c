@@ -62,7 +62,7 @@ struct builder {
 };
 
 extern char boot_stack[];
-long call_on_stack(void *top, long (*fn)(void *), void *arg);
+const char *call_on_stack(void *top, const char *(*fn)(struct unpack *), struct unpack *arg);
 
 static INIT void *pfn_virt(const struct builder *b, uint64_t pfn)
 {
@@ -335,6 +335,7 @@ static INIT void start_vcpu(const struct builder *b)
 static INIT void unpack_kernel(struct builder *b, struct unpack *u)
 {
     static INITDATA char tls_block[64];
+    const char *why;
 
     b->scratch = INVALID_MFN;
     for (unsigned order = SCRATCH_MAX_ORDER;
@@ -346,8 +347,9 @@ static INIT void unpack_kernel(struct builder *b, struct unpack *u)
         boot_stop("too little memory to unpack the kernel: give the machine at least 256 MiB");
     u->scratch = (struct arena){ mfn_to_virt(b->scratch), PAGE_SIZE << b->scratch_order, 0 };
     wrmsr(MSR_FS_BASE, (uintptr_t)tls_block);
-    if (call_on_stack(boot_stack + CPU_STACK_SIZE - 1024, image_unpack_run, u))
-        boot_stop("kernel: %s", u->why);
+    why = call_on_stack(boot_stack + CPU_STACK_SIZE - 1024, image_unpack, u);
+    if (why)
+        boot_stop("kernel: %s", why);
     wrmsr(MSR_FS_BASE, 0);
 }
 
@@ -403,12 +405,14 @@ static INIT void create_domain(struct builder *b)
 INIT struct domain *dom0_build(const struct bootinfo *info)
 {
     struct builder *b = make_builder(info);
-    struct unpack u = { .module = direct_map(b->kernel->start), .module_size = b->kernel->size };
+    struct unpack u = { .module = { direct_map(b->kernel->start), b->kernel->size } };
     struct layout *l = &b->l;
+    const char *why;
 
     unpack_kernel(b, &u);
-    if (elf_plan(u.elf, u.elf_size, &l->elf, &u.why))
-        boot_stop("kernel: %s", u.why);
+    why = elf_plan(u.elf.at, u.elf.size, &l->elf);
+    if (why)
+        boot_stop("kernel: %s", why);
     check_features(&l->elf);
     create_domain(b);
     l->nr_pages = dom0_pages(b);
@@ -416,7 +420,7 @@ INIT struct domain *dom0_build(const struct bootinfo *info)
     b->d->domain.max_pages = l->nr_pages;
     alloc_p2m(b);
     alloc_memory(b, pages_of_bytes(l->elf.paddr_end));
-    load_kernel(b, u.elf);
+    load_kernel(b, u.elf.at);
     page_free(b->scratch, b->scratch_order);
     alloc_memory(b, l->nr_pages);
     if (b->initrd)

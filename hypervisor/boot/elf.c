@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * ELF64 kernels and their Xen notes (System V ABI, chapters 4 and 5; public/elfnote.h). Pure: see
- * elf.h. Three steps: load headers to segments, notes to a table indexed by type, and the table to
- * the plan.
+ * elf.h. Three steps: headers to segments and a table of notes indexed by type, the table to the
+ * plan, checks of the plan.
  */
 #include "boot/elf.h"
 
@@ -10,11 +10,11 @@
 #include "lib/compiler.h"
 #include "lib/string.h"
 #include "public/elfnote.h"
-#include "public/errno.h"
 #include "public/features.h"
 
 #define EHDR_SIZE 64
-#define PHDR_SIZE 56
+#define PHDR_SIZE 56u
+#define SHDR_SIZE 64u
 #define MAX_PHDRS 128
 #define MAX_NOTES 4096
 
@@ -23,6 +23,7 @@
 #define EM_X86_64 62
 #define PT_LOAD 1
 #define PT_NOTE 4
+#define SHT_NOTE 7
 
 #define NR_NOTES (XEN_ELFNOTE_MAX + 1)
 
@@ -37,46 +38,27 @@
 struct parser {
     struct bytes image;
     struct elf_plan *plan;
-    const char *why;
     uint64_t paddr_offset;
     unsigned int nr_seen;            /* notes of any name */
     bool has_any;                    /* a note of Xen's */
     struct bytes notes[NR_NOTES];    /* size 0: not given */
 };
 
-static bool INIT refuse(struct parser *p, const char *why)
-{
-    p->why = why;
-    return false;
-}
-
-static bool INIT check_header(struct parser *p)
+/* Each check answers what is wrong, cause and cure, or NULL. */
+static const char *INIT check_header(struct parser *p)
 {
     struct bytes image = p->image;
     uint16_t type = bytes_u16(image, 16), nr_phdrs = bytes_u16(image, 56);
 
     if (!bytes_have(image, 0, EHDR_SIZE) || !bytes_match(image, 0, "\177ELF"))
-        return refuse(p, "the kernel is no ELF file: give a Linux vmlinuz or an ELF kernel as "
-                         "module 1");
+        return "the kernel is no ELF file: give a Linux vmlinuz or an ELF kernel as module 1";
     if (bytes_u8(image, 4) != 2 || bytes_u8(image, 5) != 1 || bytes_u16(image, 18) != EM_X86_64)
-        return refuse(p, "the kernel is not for 64-bit x86: use an amd64 kernel");
+        return "the kernel is not for 64-bit x86: use an amd64 kernel";
     if (type != ET_EXEC && type != ET_DYN)
-        return refuse(p, "the ELF file is not an executable: use a kernel, not an object or core "
-                         "file");
+        return "the ELF file is not an executable: use a kernel, not an object or core file";
     if (bytes_u16(image, 54) != PHDR_SIZE || !nr_phdrs || nr_phdrs > MAX_PHDRS)
-        return refuse(p, "the kernel's ELF program headers are missing or malformed: copy it "
-                         "again");
-    return true;
-}
-
-/* Program header `i`, empty if it lies outside the file. */
-static struct bytes INIT program_header(const struct parser *p, unsigned int i)
-{
-    uint64_t table = bytes_u64(p->image, 32);
-
-    if (table > p->image.size)
-        return (struct bytes){ NULL, 0 };
-    return bytes_part(p->image, table + (uint64_t)i * PHDR_SIZE, PHDR_SIZE);
+        return "the kernel's ELF program headers are missing or malformed: copy it again";
+    return NULL;
 }
 
 static bool INIT range_is_guests(uint64_t start, uint64_t size)
@@ -87,24 +69,10 @@ static bool INIT range_is_guests(uint64_t start, uint64_t size)
 }
 
 /* Keeps the segments sorted by address, so that an overlap shows between neighbours. */
-static bool INIT add_segment(struct parser *p, const struct elf_segment *s)
+static const char *INIT read_segment(struct parser *p, struct bytes header)
 {
     struct elf_plan *plan = p->plan;
-    unsigned int i = plan->nr_segments;
-
-    if (i == ELF_MAX_SEGMENTS)
-        return refuse(p, "the kernel has more than 16 load segments: link it with fewer");
-    while (i && plan->segments[i - 1].paddr > s->paddr) {
-        plan->segments[i] = plan->segments[i - 1];
-        i--;
-    }
-    plan->segments[i] = *s;
-    plan->nr_segments++;
-    return true;
-}
-
-static bool INIT read_segment(struct parser *p, struct bytes header)
-{
+    struct elf_segment *at = &plan->segments[plan->nr_segments];
     struct elf_segment s = {
         .file_offset = bytes_u64(header, 8),
         .paddr = bytes_u64(header, 24),
@@ -113,33 +81,20 @@ static bool INIT read_segment(struct parser *p, struct bytes header)
     };
 
     if (!s.mem_size && !s.file_size)
-        return true;
+        return NULL;
     if (s.file_size > s.mem_size)
-        return refuse(p, "a kernel segment is larger in the file than in memory: copy the kernel "
-                         "again");
+        return "a kernel segment is larger in the file than in memory: copy the kernel again";
     if (!bytes_have(p->image, s.file_offset, s.file_size))
-        return refuse(p, "the kernel file ends inside a segment: it is truncated, copy it again");
+        return "the kernel file ends inside a segment: it is truncated, copy it again";
     if (s.mem_size > MAX_PADDR)
-        return refuse(p, "a kernel segment has an impossible size: copy the kernel again");
-    return add_segment(p, &s);
-}
-
-static bool INIT read_segments(struct parser *p)
-{
-    unsigned int count = bytes_u16(p->image, 56);
-
-    for (unsigned int i = 0; i < count; i++) {
-        struct bytes header = program_header(p, i);
-
-        if (!header.size)
-            return refuse(p, "the kernel file ends inside its headers: it is truncated, copy it "
-                             "again");
-        if (bytes_u32(header, 0) == PT_LOAD && !read_segment(p, header))
-            return false;
-    }
-    if (!p->plan->nr_segments)
-        return refuse(p, "the kernel has nothing to load: use a linked kernel");
-    return true;
+        return "a kernel segment has an impossible size: copy the kernel again";
+    if (plan->nr_segments == ELF_MAX_SEGMENTS)
+        return "the kernel has more than 16 load segments: link it with fewer";
+    plan->nr_segments++;
+    for (; at > plan->segments && at[-1].paddr > s.paddr; at--)
+        *at = at[-1];
+    *at = s;
+    return NULL;
 }
 
 /* One note at `offset`; 0 if it is malformed, else the length up to the next one. */
@@ -162,38 +117,59 @@ static uint64_t INIT read_note(struct parser *p, struct bytes area, uint64_t off
 static void INIT read_notes(struct parser *p, uint64_t start, uint64_t size)
 {
     struct bytes area = bytes_part(p->image, start, size);
-    uint64_t offset = 0, length;
+    uint64_t offset = 0, length = 1;
 
-    while (bytes_have(area, offset, 12) && p->nr_seen++ < MAX_NOTES) {
+    while (length && bytes_have(area, offset, 12) && p->nr_seen++ < MAX_NOTES) {
         length = read_note(p, area, offset);
-        if (!length)
-            return;
         offset += length;
     }
 }
 
-static void INIT find_notes(struct parser *p)
+/* Some linkers leave notes to sections, which need no program header. */
+static void INIT read_section_notes(struct parser *p)
 {
-    for (unsigned int i = 0; i < bytes_u16(p->image, 56); i++) {
-        struct bytes header = program_header(p, i);
+    uint64_t count = bytes_u16(p->image, 60);
+    struct bytes headers = bytes_part(p->image, bytes_u64(p->image, 40), count * SHDR_SIZE);
 
-        if (bytes_u32(header, 0) == PT_NOTE)
-            read_notes(p, bytes_u64(header, 8), bytes_u64(header, 32));
-    }
+    for (uint64_t at = 0; at < headers.size; at += SHDR_SIZE)
+        if (bytes_u32(headers, at + 4) == SHT_NOTE)
+            read_notes(p, bytes_u64(headers, at + 24), bytes_u64(headers, at + 32));
 }
 
-static bool INIT check_kind(struct parser *p)
+static const char *INIT read_headers(struct parser *p)
+{
+    unsigned int count = bytes_u16(p->image, 56);
+    struct bytes headers = bytes_part(p->image, bytes_u64(p->image, 32), count * PHDR_SIZE);
+    const char *why = NULL;
+
+    if (!headers.size)
+        return "the kernel file ends inside its headers: it is truncated, copy it again";
+    for (unsigned int i = 0; i < count && !why; i++) {
+        struct bytes header = bytes_part(headers, i * PHDR_SIZE, PHDR_SIZE);
+
+        if (bytes_u32(header, 0) == PT_LOAD)
+            why = read_segment(p, header);
+        else if (bytes_u32(header, 0) == PT_NOTE)
+            read_notes(p, bytes_u64(header, 8), bytes_u64(header, 32));
+    }
+    if (!why && !p->plan->nr_segments)
+        return "the kernel has nothing to load: use a linked kernel";
+    if (!p->has_any)
+        read_section_notes(p);
+    return why;
+}
+
+static const char *INIT check_kind(struct parser *p)
 {
     const struct bytes *notes = p->notes;
     bool is_pv = notes[XEN_ELFNOTE_ENTRY].size || notes[XEN_ELFNOTE_VIRT_BASE].size ||
                  notes[XEN_ELFNOTE_HYPERCALL_PAGE].size;
 
     if (!p->has_any)
-        return refuse(p, "the kernel has no Xen ELF notes: use one built with CONFIG_XEN_PV");
+        return "the kernel has no Xen ELF notes: use one built with CONFIG_XEN_PV";
     if (!is_pv && notes[XEN_ELFNOTE_PHYS32_ENTRY].size)
-        return refuse(p, "the kernel can start as a PVH guest only: use one built with "
-                         "CONFIG_XEN_PV");
-    return true;
+        return "the kernel can start as a PVH guest only: use one built with CONFIG_XEN_PV";
+    return NULL;
 }
 
 /* Fills `*value` if the note is there; numbers come in 1, 2, 4 or 8 bytes. */
@@ -207,14 +183,9 @@ static bool INIT note_number(const struct parser *p, unsigned int type, uint64_t
     return true;
 }
 
-struct feature_name {
-    const char *name;
-    unsigned int bit;
-};
+#define FEATURE(name) [XENFEAT_##name] = #name
 
-#define FEATURE(name) { #name, XENFEAT_##name }
-
-static const struct feature_name feature_names[] INITCONST = {
+static const char *const feature_names[] INITCONST = {
     FEATURE(writable_page_tables), FEATURE(writable_descriptor_tables),
     FEATURE(auto_translated_physmap), FEATURE(supervisor_mode_kernel),
     FEATURE(pae_pgdir_above_4gb), FEATURE(mmu_pt_update_preserve_ad), FEATURE(highmem_assist),
@@ -223,85 +194,38 @@ static const struct feature_name feature_names[] INITCONST = {
     FEATURE(linux_rsdp_unrestricted),
 };
 
-static const struct feature_name *INIT feature_find(struct bytes name)
+/* The bit of a feature's name; 0: not known here. */
+static uint32_t INIT feature_bit(struct bytes name)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(feature_names); i++) {
-        if (strlen(feature_names[i].name) == name.size &&
-            !memcmp(feature_names[i].name, name.at, name.size))
-            return &feature_names[i];
-    }
-    return NULL;
+    for (unsigned int i = 0; i < ARRAY_SIZE(feature_names); i++)
+        if (feature_names[i] && strlen(feature_names[i]) == name.size &&
+            bytes_match(name, 0, feature_names[i]))
+            return 1u << i;
+    return 0;
 }
 
-/* One name, perhaps with a '!'. What is unknown may be wished for, but not required. */
-static bool INIT read_feature(struct parser *p, struct bytes name)
-{
-    bool is_required = name.size && name.at[0] == '!';
-    const struct feature_name *f;
-
-    f = feature_find(bytes_part(name, is_required, name.size - is_required));
-    if (!f)
-        return !is_required ||
-               refuse(p, "the kernel requires a Xen feature that is not known here: use another "
-                         "kernel");
-    p->plan->features_supported |= 1u << f->bit;
-    if (is_required)
-        p->plan->features_required |= 1u << f->bit;
-    return true;
-}
-
-static bool INIT read_features(struct parser *p)
+/* Names, parted by '|'. What is unknown may be wished for, but not required with a '!'. */
+static const char *INIT read_features(struct parser *p)
 {
     struct bytes list = p->notes[XEN_ELFNOTE_FEATURES];
     uint64_t supported = 0;
-    size_t start = 0;
 
-    if (note_number(p, XEN_ELFNOTE_SUPPORTED_FEATURES, &supported))
-        p->plan->features_supported = (uint32_t)supported;
-    while (start < list.size && list.at[start]) {
-        size_t end = start;
+    (void)note_number(p, XEN_ELFNOTE_SUPPORTED_FEATURES, &supported);
+    p->plan->features_supported = (uint32_t)supported;
+    for (size_t start = 0, end; bytes_u8(list, start); start = end + (bytes_u8(list, end) == '|')) {
+        bool is_required = list.at[start] == '!';
+        uint32_t bit;
 
-        while (end < list.size && list.at[end] && list.at[end] != '|')
+        start += is_required;
+        for (end = start; bytes_u8(list, end) && list.at[end] != '|';)
             end++;
-        if (!read_feature(p, bytes_part(list, start, end - start)))
-            return false;
-        start = end < list.size && list.at[end] == '|' ? end + 1 : end;
+        bit = feature_bit(bytes_part(list, start, end - start));
+        if (is_required && !bit)
+            return "the kernel requires a Xen feature that is not known here: use another kernel";
+        p->plan->features_supported |= bit;
+        p->plan->features_required |= is_required ? bit : 0;
     }
-    return true;
-}
-
-/* Turns p_paddr into a pseudo-physical address, and checks that all addresses are usable. */
-static bool INIT place_segments(struct parser *p)
-{
-    struct elf_plan *plan = p->plan;
-    uint64_t end = 0;
-
-    for (unsigned int i = 0; i < plan->nr_segments; i++) {
-        struct elf_segment *s = &plan->segments[i];
-
-        if (s->paddr < p->paddr_offset || s->paddr - p->paddr_offset > MAX_PADDR)
-            return refuse(p, "a kernel segment does not fit the note PADDR_OFFSET: correct the "
-                             "note");
-        s->paddr -= p->paddr_offset;
-        if (s->paddr < end)
-            return refuse(p, "two kernel segments overlap: link the kernel again");
-        end = s->paddr + s->mem_size;
-    }
-    plan->paddr_end = end;
-    if (plan->virt_base + end < plan->virt_base ||
-        !range_is_guests(plan->virt_base + plan->segments[0].paddr, end - plan->segments[0].paddr))
-        return refuse(p, "the kernel reaches into the hypervisor's part of the address space, or "
-                         "beyond "
-                         "its end: correct the note VIRT_BASE");
-    return true;
-}
-
-static bool INIT is_in_kernel(const struct elf_plan *plan, uint64_t va, uint64_t size)
-{
-    uint64_t paddr = va - plan->virt_base;
-
-    return paddr >= plan->segments[0].paddr && paddr < plan->paddr_end &&
-           size <= plan->paddr_end - paddr;
+    return NULL;
 }
 
 static void INIT read_numbers(struct parser *p)
@@ -318,44 +242,69 @@ static void INIT read_numbers(struct parser *p)
     plan->mod_start_pfn = note_number(p, XEN_ELFNOTE_MOD_START_PFN, &value) && value;
 }
 
-static bool INIT check_notes(struct parser *p)
+/* Turns p_paddr into a pseudo-physical address, and checks that all addresses are usable. */
+static const char *INIT place_segments(struct parser *p)
+{
+    struct elf_plan *plan = p->plan;
+    uint64_t end = 0;
+
+    read_numbers(p);
+    for (unsigned int i = 0; i < plan->nr_segments; i++) {
+        struct elf_segment *s = &plan->segments[i];
+
+        if (s->paddr < p->paddr_offset || s->paddr - p->paddr_offset > MAX_PADDR)
+            return "a kernel segment does not fit the note PADDR_OFFSET: correct the note";
+        s->paddr -= p->paddr_offset;
+        if (s->paddr < end)
+            return "two kernel segments overlap: link the kernel again";
+        end = s->paddr + s->mem_size;
+    }
+    plan->paddr_end = end;
+    if (plan->virt_base + end < plan->virt_base ||
+        !range_is_guests(plan->virt_base + plan->segments[0].paddr, end - plan->segments[0].paddr))
+        return "the kernel reaches into the hypervisor's part of the address space, or beyond its "
+               "end: correct the note VIRT_BASE";
+    return NULL;
+}
+
+static bool INIT is_in_kernel(const struct elf_plan *plan, uint64_t va, uint64_t size)
+{
+    uint64_t paddr = va - plan->virt_base;
+
+    return paddr >= plan->segments[0].paddr && paddr < plan->paddr_end &&
+           size <= plan->paddr_end - paddr;
+}
+
+static const char *INIT check_notes(struct parser *p)
 {
     const struct elf_plan *plan = p->plan;
     struct bytes loader = p->notes[XEN_ELFNOTE_LOADER];
     uint64_t lowest = 0;
 
     if (bytes_u8(loader, 0) && (!bytes_match(loader, 0, "generic") || bytes_u8(loader, 7)))
-        return refuse(p, "the kernel's note LOADER does not ask for \"generic\": use another "
-                         "kernel");
+        return "the kernel's note LOADER does not ask for \"generic\": use another kernel";
     if (!is_in_kernel(plan, plan->entry, 1))
-        return refuse(p, "the kernel's entry point lies outside its segments: correct the note "
-                         "ENTRY");
+        return "the kernel's entry point lies outside its segments: correct the note ENTRY";
     if (plan->has_hypercall_page &&
         (plan->hypercall_page & 0xfff || !is_in_kernel(plan, plan->hypercall_page, 0x1000)))
-        return refuse(p, "the note HYPERCALL_PAGE names no whole page of the kernel: correct it");
+        return "the note HYPERCALL_PAGE names no whole page of the kernel: correct it";
     if (plan->has_init_p2m && (plan->init_p2m & 0xfff || !range_is_guests(plan->init_p2m, 0x1000)))
-        return refuse(p, "the note INIT_P2M names no page that is the guest's: correct it");
+        return "the note INIT_P2M names no page that is the guest's: correct it";
     if (note_number(p, XEN_ELFNOTE_HV_START_LOW, &lowest) && lowest > HOLE_START)
-        return refuse(p, "the kernel wants the hypervisor above ffff800000000000: use another "
-                         "kernel");
-    return true;
+        return "the kernel wants the hypervisor above ffff800000000000: use another kernel";
+    return NULL;
 }
 
-int INIT elf_plan(const void *image, size_t size, struct elf_plan *plan, const char **why)
+const char *INIT elf_plan(const void *image, size_t size, struct elf_plan *plan)
 {
+    static const char *(*const steps[])(struct parser *p) INITCONST = {
+        check_header, read_headers, check_kind, read_features, place_segments, check_notes,
+    };
     struct parser p = { .image = { image, size }, .plan = plan };
+    const char *why = NULL;
 
     memset(plan, 0, sizeof(*plan));
-    if (!check_header(&p) || !read_segments(&p))
-        goto refused;
-    find_notes(&p);
-    if (!check_kind(&p))
-        goto refused;
-    read_numbers(&p);
-    if (!read_features(&p) || !place_segments(&p) || !check_notes(&p))
-        goto refused;
-    return 0;
-refused:
-    *why = p.why;
-    return -XEN_ENOEXEC;
+    for (size_t i = 0; i < ARRAY_SIZE(steps) && !why; i++)
+        why = steps[i](&p);
+    return why;
 }

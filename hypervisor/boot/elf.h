@@ -45,7 +45,7 @@ struct elf_plan {
 };
 
 /*
- * Fills `plan` from the ELF file in [image, image + size). 0, or -XEN_EINVAL / -XEN_ENOEXEC and one
- * sentence with cause and cure in `*why`.
+ * Fills `plan` from the ELF file in [image, image + size). NULL, or what is wrong with it: one
+ * sentence with cause and cure.
  */
-int elf_plan(const void *image, size_t size, struct elf_plan *plan, const char **why);
+const char *elf_plan(const void *image, size_t size, struct elf_plan *plan);

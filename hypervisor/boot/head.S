@@ -161,7 +161,7 @@ switch_stack:
         call    *%rsi
         ud2
 
-/* long call_on_stack(void *top, long (*fn)(void *), void *arg): top is 16-byte aligned. */
+/* void *call_on_stack(void *top, void *(*fn)(void *), void *arg): top is 16-byte aligned. */
         .global call_on_stack
 call_on_stack:
         pushq   %rbx

@@ -7,10 +7,8 @@
  */
 #include "boot/image.h"
 
-#include "boot/bytes.h"
 #include "boot/codec.h"
 #include "lib/compiler.h"
-#include "public/errno.h"
 
 #define SETUP_SECTS 0x1f1
 #define BOOT_FLAG 0x1fe
@@ -25,25 +23,6 @@
 
 #define OUTPUT_ALIGN 4096
 
-struct result_text {
-    int rc;
-    const char *why;
-};
-
-static const struct result_text results[] INITCONST = {
-    [CODEC_OK] = { 0, NULL },
-    [CODEC_DAMAGED] = { -XEN_EINVAL,
-        "the kernel's compressed data is damaged or truncated: copy the kernel again" },
-    [CODEC_TOO_LARGE] = { -XEN_EINVAL,
-        "the kernel unpacks to more than its header or the memory allows: copy the kernel again, "
-        "or give the machine more memory" },
-    [CODEC_NO_MEMORY] = { -XEN_ENOMEM,
-        "too little memory to unpack the kernel: give the machine more" },
-    [CODEC_UNKNOWN] = { -XEN_EINVAL,
-        "the kernel is compressed with options that are not known here: "
-        "use xz, zstd, gzip or lz4 as Linux' build does" },
-};
-
 static bool INIT is_elf(struct bytes b)
 {
     return bytes_match(b, 0, "\177ELF");
@@ -56,92 +35,69 @@ static bool INIT is_bzimage(struct bytes b)
 }
 
 /* What the boot protocol calls the payload: normally a compressed ELF file. */
-static int INIT find_payload(struct bytes image, struct bytes *payload, const char **why)
+static struct bytes INIT payload_of(struct bytes image)
 {
     uint8_t setup_sects = bytes_u8(image, SETUP_SECTS);
     uint64_t setup_size = ((setup_sects ? setup_sects : 4u) + 1u) * SECTOR;
 
-    if (bytes_u16(image, HEADER_VERSION) < PAYLOAD_SINCE) {
-        *why = "the kernel is older than Linux 2.6.25 and does not tell where its payload is: "
+    return bytes_part(image, setup_size + bytes_u32(image, PAYLOAD_OFFSET),
+                      bytes_u32(image, PAYLOAD_LENGTH));
+}
+
+/* Decompresses `in` to at most `room` bytes; `u->elf` becomes what there is. */
+static const char *INIT decode(struct unpack *u, const struct codec *codec, struct bytes in,
+                               size_t room)
+{
+    struct codec_job job = { in.at, in.size, NULL, room, &u->scratch };
+    const char *why;
+
+    if (in.size > CODEC_MAX_SIZE || room > CODEC_MAX_SIZE)
+        return codec_too_large;
+    job.out = arena_alloc(&u->scratch, room, OUTPUT_ALIGN);
+    if (!job.out)
+        return codec_no_memory;
+    why = codec->decode(&job);
+    u->elf = (struct bytes){ job.out, job.out_size };
+    return why;
+}
+
+static const char *INIT unpack_bzimage(struct unpack *u)
+{
+    struct bytes payload = payload_of(u->module);
+    const struct codec *codec = codec_find(payload.at, payload.size);
+    uint32_t size = bytes_u32(payload, payload.size - SIZE_FIELD);
+    const char *why;
+
+    if (bytes_u16(u->module, HEADER_VERSION) < PAYLOAD_SINCE)
+        return "the kernel is older than Linux 2.6.25 and does not tell where its payload is: "
                "use a newer kernel";
-        return -XEN_EINVAL;
-    }
-    *payload = bytes_part(image, setup_size + bytes_u32(image, PAYLOAD_OFFSET),
-                          bytes_u32(image, PAYLOAD_LENGTH));
-    if (!payload->size) {
-        *why = "the kernel file ends before its payload does: it is truncated, copy it again";
-        return -XEN_EINVAL;
-    }
-    return 0;
-}
-
-/* Decompresses `in` to at most `room` bytes. `*out` becomes what there is. */
-static int INIT decode(struct bytes in, uint64_t room, struct arena *scratch, struct bytes *out,
-                       const char **why)
-{
-    const struct codec *codec = codec_find(in.at, in.size);
-    struct codec_job job = { in.at, in.size, NULL, (size_t)room, scratch };
-    enum codec_result result = CODEC_TOO_LARGE;
-
-    if (!codec) {
-        *why = "the kernel is not compressed in a form known here: use xz, zstd, gzip or lz4";
-        return -XEN_EINVAL;
-    }
-    if (in.size <= CODEC_MAX_SIZE && room <= CODEC_MAX_SIZE) {
-        job.out = arena_alloc(scratch, (size_t)room, OUTPUT_ALIGN);
-        result = job.out ? codec->decode(&job) : CODEC_NO_MEMORY;
-    }
-    *out = (struct bytes){ job.out, job.out_size };
-    *why = results[result].why;
-    return results[result].rc;
-}
-
-static int INIT unpack_bzimage(struct bytes image, struct arena *scratch, struct bytes *out,
-                               const char **why)
-{
-    const struct codec *codec;
-    struct bytes payload;
-    uint32_t unpacked_size;
-    int rc = find_payload(image, &payload, why);
-
-    *out = payload;
-    if (rc || is_elf(payload))
-        return rc;
-    unpacked_size = bytes_u32(payload, payload.size - SIZE_FIELD);
-    codec = codec_find(payload.at, payload.size);
-    if (codec && !codec->ends_in_size && payload.size > SIZE_FIELD)
+    if (!payload.size)
+        return "the kernel file ends before its payload does: it is truncated, copy it again";
+    u->elf = payload;
+    if (is_elf(payload))
+        return NULL;
+    if (!codec)
+        return "the kernel is not compressed in a form known here: use xz, zstd, gzip or lz4";
+    if (!codec->ends_in_size && payload.size > SIZE_FIELD)
         payload.size -= SIZE_FIELD;
-    rc = decode(payload, unpacked_size, scratch, out, why);
-    if (!rc && out->size != unpacked_size) {
-        *why = "the kernel unpacks to less than its header says: it is damaged, copy it again";
-        rc = -XEN_EINVAL;
-    }
-    return rc;
+    why = decode(u, codec, payload, size);
+    if (!why && u->elf.size != size)
+        return "the kernel unpacks to less than its header says: it is damaged, copy it again";
+    return why;
 }
 
-int INIT image_unpack(const uint8_t *mod, size_t size, struct arena *scratch, const uint8_t **elf,
-                      size_t *elf_size, const char **why)
+const char *INIT image_unpack(struct unpack *u)
 {
-    struct bytes image = { mod, size }, out = image;
-    int rc = 0;
+    const struct codec *codec = codec_find(u->module.at, u->module.size);
+    const char *why = NULL;
 
-    if (is_bzimage(image))
-        rc = unpack_bzimage(image, scratch, &out, why);
-    else if (!is_elf(image) && codec_find(mod, size))
-        rc = decode(image, MIN(arena_left(scratch) / 2, (size_t)CODEC_MAX_SIZE), scratch, &out,
-                    why);
-    if (!rc && !is_elf(out)) {
-        *why = "module 1 is no kernel that is known here: give a Linux vmlinuz or an ELF kernel";
-        rc = -XEN_ENOEXEC;
-    }
-    *elf = out.at;
-    *elf_size = out.size;
-    return rc;
-}
-
-long INIT image_unpack_run(void *arg)
-{
-    struct unpack *u = arg;
-
-    return image_unpack(u->module, u->module_size, &u->scratch, &u->elf, &u->elf_size, &u->why);
+    u->elf = u->module;
+    if (is_bzimage(u->module))
+        why = unpack_bzimage(u);
+    else if (codec)
+        why = decode(u, codec, u->module,
+                     MIN(arena_left(&u->scratch) / 2, (size_t)CODEC_MAX_SIZE));
+    if (!why && !is_elf(u->elf))
+        why = "module 1 is no kernel that is known here: give a Linux vmlinuz or an ELF kernel";
+    return why;
 }

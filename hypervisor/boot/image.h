@@ -9,14 +9,18 @@
  */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "boot/arena.h"
+#include "boot/bytes.h"
+
+struct unpack {
+    struct bytes module;
+    struct arena scratch;
+    struct bytes elf;             /* the result: a part of the module or of `scratch` */
+};
 
 /*
- * Finds or makes the ELF file of the kernel in [mod, mod + size). Where nothing is compressed, *elf
- * points into the module, else into `scratch`. 0, or a negative error and one sentence in `*why`.
+ * Finds or makes the ELF file of the kernel in `module`. Where nothing is compressed it is a part
+ * of the module. NULL, or one sentence with cause and cure.
  *
  * A bzImage takes its unpacked size from `scratch`, plus what the decoder needs (xz: the
  * dictionary, 32 MiB in today's kernels; the others less than 1 MiB). A bare compressed ELF, whose
@@ -27,17 +31,4 @@
  * 64 bytes of readable memory (stack protector), SSE usable (CR0.EM and CR0.TS 0, CR0.MP 1,
  * CR4.OSFXSR 1), no state in the SSE registers that matters, and 16 KiB of stack.
  */
-int image_unpack(const uint8_t *mod, size_t size, struct arena *scratch, const uint8_t **elf,
-                 size_t *elf_size, const char **why);
-
-struct unpack {
-    const uint8_t *module;
-    size_t module_size;
-    struct arena scratch;
-    const uint8_t *elf;           /* results */
-    size_t elf_size;
-    const char *why;
-};
-
-/* The same as a call with one argument, a struct unpack, for call_on_stack(). */
-long image_unpack_run(void *arg);
+const char *image_unpack(struct unpack *u);

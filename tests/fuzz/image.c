@@ -18,20 +18,20 @@ static void require(int condition)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct arena arena = { .base = malloc(ARENA_SIZE), .size = ARENA_SIZE };
-    const uint8_t *elf = NULL;
-    size_t elf_size = 0;
-    const char *why = NULL;
+    struct unpack u = { { data, size }, { malloc(ARENA_SIZE), ARENA_SIZE, 0 }, { NULL, 0 } };
+    const struct arena *arena = &u.scratch;
+    const char *why;
 
-    require(arena.base != NULL);
-    if (image_unpack(data, size, &arena, &elf, &elf_size, &why) == 0) {
-        require(elf_size >= 4 && !memcmp(elf, "\177ELF", 4));
-        require((elf >= data && elf + elf_size <= data + size) ||
-                (elf >= arena.base && elf + elf_size <= arena.base + arena.used));
+    require(arena->base != NULL);
+    why = image_unpack(&u);
+    if (!why) {
+        require(u.elf.size >= 4 && !memcmp(u.elf.at, "\177ELF", 4));
+        require((u.elf.at >= data && u.elf.at + u.elf.size <= data + size) ||
+                (u.elf.at >= arena->base && u.elf.at + u.elf.size <= arena->base + arena->used));
     } else {
-        require(why != NULL && strchr(why, ':') != NULL);
+        require(strchr(why, ':') != NULL);
     }
-    require(arena.used <= arena.size);
-    free(arena.base);
+    require(arena->used <= arena->size);
+    free(arena->base);
     return 0;
 }
