@@ -24,7 +24,6 @@ hypervisor_sources = \
     hypervisor/boot/options.c \
     hypervisor/core/console_io.c \
     hypervisor/core/domain.c \
-    hypervisor/core/event_2l.c \
     hypervisor/core/event_channel.c \
     hypervisor/core/event_fifo.c \
     hypervisor/core/fpu.c \

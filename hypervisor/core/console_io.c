@@ -19,7 +19,7 @@ static struct timer poll_timer;
 static void input_arrived(void)
 {
     if (control_domain)
-        evtchn_send_global_virq(control_domain, VIRQ_CONSOLE);
+        evtchn_send_virq(control_domain->vcpu[0], VIRQ_CONSOLE);
 }
 
 static void poll_input(void *arg UNUSED)

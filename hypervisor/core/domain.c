@@ -288,7 +288,7 @@ void domain_shutdown(struct domain *d, unsigned code)
     if (d->is_control)
         machine_follow(code);
     else if (control_domain)
-        evtchn_send_global_virq(control_domain, VIRQ_DOM_EXC);
+        evtchn_send_virq(control_domain->vcpu[0], VIRQ_DOM_EXC);
 }
 
 void domain_crash(struct domain *d, const char *why, ...)
@@ -474,7 +474,7 @@ void vcpu_kick(struct vcpu *v)
 
     if (flags & waits) {
         if (flags & VPF_POLL)
-            WRITE_ONCE(v->evtchn.poll_port, 0);
+            vcpu_end_poll(v);
         if (fetch_and32(&v->pause_flags, ~waits) & waits)
             sched_wake(v);
     } else if (READ_ONCE(v->sched.running)) {

@@ -160,6 +160,11 @@ void domains_update_wallclock(void);
 struct vcpu *vcpu_of(struct domain *d, uint64_t id);   /* NULL if out of range or absent; speculation-safe index */
 /* What the guest should look at again: events, timers. Ends a block or poll, or interrupts it. Any context. */
 void vcpu_kick(struct vcpu *v);
+static inline void vcpu_end_poll(struct vcpu *v)
+{
+    if (xchg32(&v->evtchn.poll_port, 0))
+        (void)fetch_sub32(&v->domain->evtchn.nr_pollers, 1);
+}
 /* A vcpu_info nobody reads: what vCPUs point to that have no place in shared_info and have not registered one. */
 extern struct vcpu_info dummy_vcpu_info;
 

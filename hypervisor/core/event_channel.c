@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Event channels: the life of ports, sending, and hypercall 32. How a pending port reaches the guest is the business of
- * event_2l.c and event_fifo.c.
+ * Event channels: the life of ports, sending, and hypercall 32; two-level delivery, which a domain begins with, is here
+ * too, that by FIFO is in event_fifo.c.
  *
  * Sending takes no lock but that of the sender's port, with interrupts off, and may happen anywhere. Everything that binds
  * or closes takes the domain's event lock (both domains' for a pair) and then the port's; see event_internal.h. Nothing
@@ -17,6 +17,7 @@
 #include "cpu/guest_word.h"
 #include "cpu/percpu.h"
 #include "lib/assert.h"
+#include "lib/bitmap.h"
 #include "lib/string.h"
 #include "mm/heap.h"
 
@@ -39,9 +40,58 @@ void evtchn_mark_upcall(struct vcpu *v)
         vcpu_kick(v);
 }
 
+/*
+ * Two levels: a pending bit and a mask bit for each port in shared_info, and in each vcpu_info one selector bit for each
+ * word of them. The guest writes all of these as it likes: every access is one atomic operation whose result is used at
+ * once and never as an index. A port that FIFO delivery left behind may have a number too high for them.
+ */
+_Static_assert(sizeof(((struct shared_info *)0)->evtchn_pending) * 8 == EVTCHN_2L_NR_CHANNELS, "a bit for each port");
+
+/* A port is delivered once: while its bit is set, whoever set it has told the guest, or unmasking will. */
+static NOINLINE void tell(struct domain *d, struct evtchn *chn)
+{
+    struct vcpu *v = evtchn_target(d, chn);
+
+    if (!bitmap_test_and_set_atomic(&READ_ONCE(v->vcpu_info)->evtchn_pending_sel, chn->port / BITMAP_WORD_BITS))
+        evtchn_mark_upcall(v);
+    evtchn_check_pollers(d, chn->port);
+}
+
 static void deliver(struct domain *d, struct evtchn *chn)
 {
-    load_acquire(&d->evtchn.ops)->set_pending(d, chn);
+    struct shared_info *shared = d->shared_info;
+    uint32_t port = chn->port;
+
+    if (load_acquire(&d->evtchn.fifo))
+        evtchn_fifo_deliver(d, chn);
+    else if (bitmap_test_and_set_atomic(shared->evtchn_pending, port))
+        return;
+    else if (bitmap_test(shared->evtchn_mask, port))
+        evtchn_check_pollers(d, port);
+    else
+        tell(d, chn);
+}
+
+static void clear_pending(struct domain *d, struct evtchn *chn)
+{
+    if (d->evtchn.fifo)
+        evtchn_fifo_clear_pending(d, chn);
+    else
+        bitmap_clear_atomic(d->shared_info->evtchn_pending, chn->port);
+}
+
+/* Masked or not. */
+static bool is_pending(struct domain *d, uint32_t port)
+{
+    if (d->evtchn.fifo)
+        return evtchn_fifo_read(d, port) >> EVTCHN_FIFO_PENDING & 1;
+    return port < EVTCHN_2L_NR_CHANNELS && bitmap_test(d->shared_info->evtchn_pending, port);
+}
+
+/* Does a closed port still stand in a queue of the guest's? Then it is not to be used again. */
+static bool is_queued(struct domain *d, uint32_t port)
+{
+    return d->evtchn.fifo && evtchn_fifo_read(d, port) >> EVTCHN_FIFO_LINKED & 1;
 }
 
 /* From a hypercall: interrupts are on, and need not be asked for. */
@@ -79,19 +129,15 @@ static void send_if_bound(struct domain *d, uint32_t port, unsigned state, uint3
     spin_unlock_irqrestore(&chn->lock, flags);
 }
 
-void evtchn_send_virq(struct vcpu *v, unsigned virq)
+/* Where it is noted which port a virtual IRQ is bound to: a global one's with vCPU 0, whichever it notifies. */
+static uint32_t *virq_port(struct domain *d, uint32_t virq, unsigned vcpu)
 {
-    if (virq_is_global(virq))
-        evtchn_send_global_virq(v->domain, virq);
-    else
-        send_if_bound(v->domain, READ_ONCE(v->evtchn.virq_port[virq]), EVTCHNSTAT_virq, virq);
+    return &d->vcpu[virq_is_global(virq) ? 0 : vcpu]->evtchn.virq_port[virq];
 }
 
-/* Where a global one is bound is kept with vCPU 0, whichever it notifies. */
-void evtchn_send_global_virq(struct domain *d, unsigned virq)
+void evtchn_send_virq(struct vcpu *v, unsigned virq)
 {
-    if (d->vcpu[0])
-        send_if_bound(d, READ_ONCE(d->vcpu[0]->evtchn.virq_port[virq]), EVTCHNSTAT_virq, virq);
+    send_if_bound(v->domain, READ_ONCE(*virq_port(v->domain, virq, v->id)), EVTCHNSTAT_virq, virq);
 }
 
 void evtchn_send_pirq(struct domain *d, uint32_t port)
@@ -108,27 +154,12 @@ void evtchn_vcpu_info_moved(struct vcpu *v)
 
 /* ---- polling ---- */
 
-static bool is_polling(const struct vcpu *v, uint32_t port)
-{
-    uint32_t polled = READ_ONCE(v->evtchn.poll_port);
-
-    return polled == POLLS_SEVERAL || (polled && polled == port);
-}
-
-void evtchn_wake_pollers(struct domain *d, uint32_t port)
+NOINLINE void evtchn_wake_pollers(struct domain *d, uint32_t port)
 {
     for (unsigned i = 0; i < d->max_vcpus; i++) {
-        uint64_t *word = &d->evtchn.pollers[i / 64];
-        uint64_t bit = UINT64_C(1) << (i % 64);
-        struct vcpu *v = d->vcpu[i];
-
-        if (!(READ_ONCE(*word) & bit) || !v)
-            continue;
-        if (is_polling(v, port))
-            vcpu_kick(v);
-        /* One that has ended its poll meanwhile; it sets the bit anew before it looks at its ports again. */
-        if (!READ_ONCE(v->evtchn.poll_port))
-            (void)fetch_and64(word, ~bit);
+        uint32_t polled = d->vcpu[i] ? READ_ONCE(d->vcpu[i]->evtchn.poll_port) : 0;
+        if (polled && (polled == port || polled == POLLS_SEVERAL))
+            vcpu_kick(d->vcpu[i]);
     }
 }
 
@@ -139,13 +170,13 @@ int evtchn_poll_check(struct vcpu *v, const uint32_t *ports, unsigned nr)
 
     if (!nr)
         return 1;
-    WRITE_ONCE(v->evtchn.poll_port, nr == 1 && ports[0] ? ports[0] : POLLS_SEVERAL);
-    (void)fetch_or64(&d->evtchn.pollers[v->id / 64], UINT64_C(1) << (v->id % 64));
+    if (!xchg32(&v->evtchn.poll_port, nr == 1 && ports[0] ? ports[0] : POLLS_SEVERAL))
+        (void)fetch_add32(&d->evtchn.nr_pollers, 1);
     spin_lock(&d->evtchn.lock);
     for (unsigned i = 0; i < nr && rc == 1; i++) {
         if (!evtchn_lookup(d, ports[i]))
             rc = -XEN_EINVAL;
-        else if (d->evtchn.ops->is_pending(d, ports[i]))
+        else if (is_pending(d, ports[i]))
             rc = 0;
     }
     spin_unlock(&d->evtchn.lock);
@@ -160,14 +191,6 @@ bool evtchn_vcpu_pending(const struct vcpu *v)
 }
 
 /* ---- ports ---- */
-
-/* How many ports the domain may have: the only place that knows. */
-static uint32_t port_limit(const struct domain *d)
-{
-    uint32_t abi = d->evtchn.ops->nr_ports;
-
-    return d->evtchn.max_port < abi - 1 ? d->evtchn.max_port + 1 : abi;
-}
 
 static int add_bucket(struct domain *d)
 {
@@ -189,317 +212,204 @@ static int add_bucket(struct domain *d)
 /* A closed port, fit to be bound. 0, -XEN_ENOSPC or -XEN_ENOMEM. */
 static int find_port(struct domain *d, struct evtchn **out)
 {
-    uint32_t limit = port_limit(d);
-    bool all_used = true;
-    int rc;
+    uint64_t limit = d->evtchn.fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS;
 
     ASSERT_LOCKED(&d->evtchn.lock);
+    limit = MIN(limit, d->evtchn.max_port + UINT64_C(1));
     for (uint32_t port = d->evtchn.first_free; port < limit; port++) {
-        struct evtchn *chn;
-        if (port >= d->evtchn.nr_ports && (rc = add_bucket(d)))
-            return rc;
-        chn = evtchn_lookup(d, port);
-        if (chn->state != EVTCHNSTAT_closed)
-            continue;
-        if (d->evtchn.ops->is_busy(d, port)) {
-            all_used = false;
-            continue;
-        }
-        if (all_used)
-            d->evtchn.first_free = port;
-        *out = chn;
-        return 0;
+        if (port >= d->evtchn.nr_ports && add_bucket(d))
+            return -XEN_ENOMEM;
+        *out = evtchn_lookup(d, port);
+        if ((*out)->state == EVTCHNSTAT_closed && !is_queued(d, port))
+            return 0;
+        if ((*out)->state != EVTCHNSTAT_closed && port == d->evtchn.first_free)
+            d->evtchn.first_free++;
     }
-    if (all_used)
-        d->evtchn.first_free = limit;
     return -XEN_ENOSPC;
 }
 
-/*
- * Bind a port that find_port() gave, to notify `vcpu`; what `chn->u` says is set by the caller before. Senders that have
- * its lock now find it closed, or all of it: so we need not have the lock.
- */
-static void open_port(struct domain *d, struct evtchn *chn, unsigned state, unsigned vcpu)
-{
-    chn->vcpu = (uint16_t)vcpu;
-    store_release(&chn->state, (uint8_t)state);
-    d->evtchn.nr_used++;
-}
-
-static void free_port(struct domain *d, struct evtchn *chn)
+/* Change what an open port is bound to; its senders see all of it or nothing. */
+static void rebind(struct evtchn *chn, uint8_t state, union evtchn_binding u)
 {
     unsigned long flags = spin_lock_irqsave(&chn->lock);
 
-    chn->state = EVTCHNSTAT_closed;
-    chn->vcpu = 0;
-    chn->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-    d->evtchn.ops->clear_pending(d, chn);
+    chn->state = state;
+    chn->u = u;
     spin_unlock_irqrestore(&chn->lock, flags);
-    d->evtchn.nr_used--;
-    if (chn->port < d->evtchn.first_free)
-        d->evtchn.first_free = chn->port;
+}
+
+static bool is_open(const struct evtchn *chn)
+{
+    return chn->state != EVTCHNSTAT_closed && chn->state != PORT_RESERVED;
 }
 
 /* ---- closing ---- */
 
-/* The far end goes back to waiting for us. Both domains' event locks are held. */
-static void unpair(struct domain *d, struct evtchn *chn)
+/* With the event locks of both ends: the far one goes back to waiting for us. */
+static void close_port(struct domain *d, struct evtchn *chn)
 {
-    struct evtchn *peer = chn->u.remote.peer;
     unsigned long flags;
 
-    flags = spin_lock_irqsave(&peer->lock);
-    peer->state = EVTCHNSTAT_unbound;
-    peer->u.remote_dom = (domid_t)d->id;
-    spin_unlock_irqrestore(&peer->lock, flags);
-}
-
-static void unbind_virq(struct domain *d, const struct evtchn *chn)
-{
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
-        struct vcpu *v = d->vcpu[i];
-        if (v && v->evtchn.virq_port[chn->u.virq] == chn->port)
-            WRITE_ONCE(v->evtchn.virq_port[chn->u.virq], NO_PORT);
-    }
+    if (chn->state == EVTCHNSTAT_interdomain)
+        rebind(chn->u.remote.peer, EVTCHNSTAT_unbound, (union evtchn_binding){ .remote_dom = (domid_t)d->id });
+    else if (chn->state == EVTCHNSTAT_virq)
+        WRITE_ONCE(*virq_port(d, chn->u.virq, chn->vcpu), NO_PORT);
+    else if (chn->state == EVTCHNSTAT_pirq)
+        pirq_unbind(d, chn->u.pirq);
+    flags = spin_lock_irqsave(&chn->lock);
+    chn->state = EVTCHNSTAT_closed;
+    chn->vcpu = 0;
+    chn->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+    clear_pending(d, chn);
+    spin_unlock_irqrestore(&chn->lock, flags);
+    d->evtchn.nr_used--;
+    d->evtchn.first_free = MIN(d->evtchn.first_free, chn->port);
 }
 
 /*
- * Take the event lock of d, and of the far end's domain if its port `chn` has one. The far end can not go away while our lock is
- * held, and may be another one each time: so the second lock is only tried, and all done again if that fails.
+ * Close a port of d, whose event lock is held, with that of the far end's domain if it has one. The far end can not go away
+ * while our lock is held, and may be another one each time: so the second lock is only tried, and all done again if that fails.
  */
-static struct domain *lock_both_ends(struct domain *d, const struct evtchn *chn)
+static int lock_and_close(struct domain *d, struct evtchn *chn)
 {
     for (;;) {
-        struct domain *far;
+        struct domain *far = chn->state == EVTCHNSTAT_interdomain ? chn->u.remote.domain : d;
 
-        spin_lock(&d->evtchn.lock);
-        far = chn->state == EVTCHNSTAT_interdomain ? chn->u.remote.domain : d;
-        if (far == d || spin_trylock(&far->evtchn.lock))
-            return far;
+        if (!is_open(chn))
+            return -XEN_EINVAL;
+        if (far == d || spin_trylock(&far->evtchn.lock)) {
+            close_port(d, chn);
+            if (far != d)
+                spin_unlock(&far->evtchn.lock);
+            return 0;
+        }
         spin_unlock(&d->evtchn.lock);
         cpu_relax();
+        spin_lock(&d->evtchn.lock);
     }
 }
 
 static NOINLINE int evtchn_close(struct domain *d, uint32_t port)
 {
     struct evtchn *chn = evtchn_lookup(d, port);
-    struct domain *far;
-    int rc = 0;
+    int rc;
 
     if (!chn)
         return -XEN_EINVAL;
-    far = lock_both_ends(d, chn);
-    if (chn->state == EVTCHNSTAT_closed || chn->state == PORT_RESERVED) {
-        rc = -XEN_EINVAL;
-    } else {
-        if (chn->state == EVTCHNSTAT_interdomain)
-            unpair(d, chn);
-        else if (chn->state == EVTCHNSTAT_virq)
-            unbind_virq(d, chn);
-        else if (chn->state == EVTCHNSTAT_pirq)
-            pirq_unbind(d, chn->u.pirq);
-        free_port(d, chn);
-    }
-    if (far != d)
-        spin_unlock(&far->evtchn.lock);
+    spin_lock(&d->evtchn.lock);
+    rc = lock_and_close(d, chn);
     spin_unlock(&d->evtchn.lock);
     return rc;
 }
 
-/* Close all ports from reset_next on. */
-static int close_all(struct domain *d, bool may_stop)
+/* Close all ports from reset_next on. The event lock is held, and may be let go of meanwhile. */
+static int close_all(struct domain *d)
 {
     unsigned steps = 0;
-    uint32_t port;
 
-    for (port = READ_ONCE(d->evtchn.reset_next); port < READ_ONCE(d->evtchn.nr_ports); port++) {
-        if (READ_ONCE(evtchn_lookup(d, port)->state) != EVTCHNSTAT_closed)
-            (void)evtchn_close(d, port);
-        if (may_stop && preempt_check(&steps)) {
-            WRITE_ONCE(d->evtchn.reset_next, port + 1);
+    while (d->evtchn.reset_next < d->evtchn.nr_ports) {
+        (void)lock_and_close(d, evtchn_lookup(d, d->evtchn.reset_next++));
+        if (preempt_check(&steps))
             return -XEN_ERESTART;
-        }
     }
-    WRITE_ONCE(d->evtchn.reset_next, 0);
+    d->evtchn.reset_next = 0;
     return 0;
 }
 
 int evtchn_domain_init(struct domain *d)
 {
-    int rc;
-
     spin_lock_init(&d->evtchn.lock, LOCK_EVENT_CHANNEL);
-    d->evtchn.ops = &evtchn_2l_ops;
     d->evtchn.max_port = EVTCHN_FIFO_NR_CHANNELS - 1;
     d->evtchn.bucket = heap_alloc(MAX_BUCKETS * sizeof(*d->evtchn.bucket), 0);
-    if (!d->evtchn.bucket)
+    if (!d->evtchn.bucket || add_bucket(d))
         return -XEN_ENOMEM;
-    rc = add_bucket(d);
-    if (!rc)
-        d->evtchn.bucket[0][0].state = PORT_RESERVED;
-    return rc;
+    d->evtchn.bucket[0][0].state = PORT_RESERVED;
+    return 0;
 }
 
 int evtchn_domain_relinquish(struct domain *d)
 {
-    return close_all(d, true);
+    int rc;
+
+    spin_lock(&d->evtchn.lock);
+    rc = close_all(d);
+    spin_unlock(&d->evtchn.lock);
+    return rc;
 }
 
 void evtchn_domain_destroy(struct domain *d)
 {
-    if (!d->evtchn.bucket)
-        return;
-    (void)close_all(d, false);
+    while (evtchn_domain_relinquish(d) == -XEN_ERESTART)
+        ;
     evtchn_fifo_destroy(d);
     for (uint32_t i = 0; i < d->evtchn.nr_ports / PORTS_PER_BUCKET; i++)
         heap_free(d->evtchn.bucket[i]);
     heap_free(d->evtchn.bucket);
-    d->evtchn.bucket = NULL;
-    d->evtchn.nr_ports = 0;
 }
 
-/* ---- hypercall: binding ---- */
+/* ---- operations: called with the locks that the request says, before a port that they open is open ---- */
 
-static domid_t resolve_self(const struct vcpu *v, domid_t id)
+static int alloc_unbound(struct evtchn_request *r, void *arg)
 {
-    return id == DOMID_SELF ? (domid_t)v->domain->id : id;
-}
+    const struct evtchn_alloc_unbound *op = arg;
 
-static int op_alloc_unbound(struct vcpu *v, void *arg)
-{
-    struct evtchn_alloc_unbound *op = arg;
-    struct evtchn *chn;
-    struct domain *d;
-    int rc = domain_target(op->dom, &d);
-
-    if (rc)
-        return rc;
-    spin_lock(&d->evtchn.lock);
-    rc = find_port(d, &chn);
-    if (!rc) {
-        chn->u.remote_dom = resolve_self(v, op->remote_dom);
-        open_port(d, chn, EVTCHNSTAT_unbound, 0);
-        op->port = chn->port;
-    }
-    spin_unlock(&d->evtchn.lock);
-    domain_untarget(d);
-    return rc;
-}
-
-static int bind_pair(struct domain *d, struct domain *far, struct evtchn_bind_interdomain *op)
-{
-    struct evtchn *chn, *peer;
-    unsigned long flags;
-    int rc = find_port(d, &chn);
-
-    if (rc)
-        return rc;
-    peer = evtchn_lookup(far, op->remote_port);
-    if (!peer || peer->state != EVTCHNSTAT_unbound || peer->u.remote_dom != d->id)
-        return -XEN_EINVAL;
-    chn->u.remote.domain = far;
-    chn->u.remote.peer = peer;
-    open_port(d, chn, EVTCHNSTAT_interdomain, 0);
-    flags = spin_lock_irqsave(&peer->lock);
-    peer->u.remote.domain = d;
-    peer->u.remote.peer = chn;
-    peer->state = EVTCHNSTAT_interdomain;
-    spin_unlock_irqrestore(&peer->lock, flags);
-    /* What the far end sent before there was anybody to get it. */
-    deliver(d, chn);
-    op->local_port = chn->port;
+    r->chn->u.remote_dom = op->remote_dom == DOMID_SELF ? (domid_t)current_domain()->id : op->remote_dom;
     return 0;
 }
 
-static int op_bind_interdomain(struct vcpu *v, void *arg)
+static int bind_interdomain(struct evtchn_request *r, void *arg)
 {
-    struct evtchn_bind_interdomain *op = arg;
-    struct domain *d = v->domain;
-    struct domain *far = domain_get_by_id(resolve_self(v, op->remote_dom));
-    int rc;
+    const struct evtchn_bind_interdomain *op = arg;
+    struct evtchn *peer = evtchn_lookup(r->far, op->remote_port);
 
-    if (!far)
-        return -XEN_ESRCH;
-    spin_lock_pair(&d->evtchn.lock, &far->evtchn.lock);
-    rc = bind_pair(d, far, op);
-    spin_unlock_pair(&d->evtchn.lock, &far->evtchn.lock);
-    domain_put(far);
-    return rc;
+    if (!peer || peer->state != EVTCHNSTAT_unbound || peer->u.remote_dom != r->d->id)
+        return -XEN_EINVAL;
+    r->chn->u.remote.domain = r->far;
+    r->chn->u.remote.peer = peer;
+    rebind(peer, EVTCHNSTAT_interdomain, (union evtchn_binding){ .remote = { r->d, r->chn } });
+    deliver(r->d, r->chn);               /* what the far end sent before there was anybody to get it */
+    return 0;
 }
 
-static int op_bind_virq(struct vcpu *v, void *arg)
+static int bind_virq(struct evtchn_request *r, void *arg)
 {
-    struct evtchn_bind_virq *op = arg;
-    struct domain *d = v->domain;
-    struct evtchn *chn;
-    struct vcpu *target;
-    int rc;
+    const struct evtchn_bind_virq *op = arg;
+    uint32_t *slot;
 
     if (op->virq >= NR_VIRQS || (virq_is_global(op->virq) && op->vcpu))
         return -XEN_EINVAL;
-    op->virq = clamp_index(op->virq, NR_VIRQS);
-    target = vcpu_of(d, op->vcpu);
-    if (!target)
-        return -XEN_ENOENT;
-    spin_lock(&d->evtchn.lock);
-    rc = target->evtchn.virq_port[op->virq] ? -XEN_EEXIST : find_port(d, &chn);
-    if (!rc) {
-        chn->u.virq = op->virq;
-        open_port(d, chn, EVTCHNSTAT_virq, target->id);
-        WRITE_ONCE(target->evtchn.virq_port[op->virq], chn->port);
-        op->port = chn->port;
-    }
-    spin_unlock(&d->evtchn.lock);
-    return rc;
+    r->chn->u.virq = clamp_index(op->virq, NR_VIRQS);
+    slot = virq_port(r->d, r->chn->u.virq, r->vcpu->id);
+    if (*slot != NO_PORT)
+        return -XEN_EEXIST;
+    WRITE_ONCE(*slot, r->chn->port);
+    return 0;
 }
 
-static int op_bind_ipi(struct vcpu *v, void *arg)
+static int bind_ipi(struct evtchn_request *r UNUSED, void *arg UNUSED)
 {
-    struct evtchn_bind_ipi *op = arg;
-    struct domain *d = v->domain;
-    struct vcpu *target = vcpu_of(d, op->vcpu);
-    struct evtchn *chn;
+    return 0;
+}
+
+/* This port is open before the interrupt is, so that the first one finds it. */
+static int bind_pirq(struct evtchn_request *r, void *arg)
+{
+    const struct evtchn_bind_pirq *op = arg;
     int rc;
 
-    if (!target)
-        return -XEN_ENOENT;
-    spin_lock(&d->evtchn.lock);
-    rc = find_port(d, &chn);
-    if (!rc) {
-        open_port(d, chn, EVTCHNSTAT_ipi, target->id);
-        op->port = chn->port;
-    }
-    spin_unlock(&d->evtchn.lock);
+    r->chn->u.pirq = op->pirq;
+    store_release(&r->chn->state, (uint8_t)EVTCHNSTAT_pirq);
+    rc = pirq_bind(r->d, op->pirq, r->chn->port);
+    if (rc)
+        store_release(&r->chn->state, (uint8_t)EVTCHNSTAT_closed);
     return rc;
 }
 
-/* The port is open before the interrupt is, so that the first one finds it. */
-static int op_bind_pirq(struct vcpu *v, void *arg)
+static int status(struct evtchn_request *r, void *arg)
 {
-    struct evtchn_bind_pirq *op = arg;
-    struct domain *d = v->domain;
-    struct evtchn *chn;
-    int rc;
+    struct evtchn_status *op = arg;
+    const struct evtchn *chn = r->chn;
 
-    spin_lock(&d->evtchn.lock);
-    rc = find_port(d, &chn);
-    if (!rc) {
-        chn->u.pirq = op->pirq;
-        open_port(d, chn, EVTCHNSTAT_pirq, 0);
-        op->port = chn->port;
-        rc = pirq_bind(d, op->pirq, chn->port);
-        if (rc)
-            free_port(d, chn);
-    }
-    spin_unlock(&d->evtchn.lock);
-    return rc;
-}
-
-/* ---- hypercall: the rest ---- */
-
-static void describe(const struct evtchn *chn, struct evtchn_status *op)
-{
     memset(&op->u, 0, sizeof(op->u));
     op->status = chn->state == PORT_RESERVED ? EVTCHNSTAT_closed : chn->state;
     op->vcpu = chn->vcpu;
@@ -513,217 +423,153 @@ static void describe(const struct evtchn *chn, struct evtchn_status *op)
     } else if (chn->state == EVTCHNSTAT_virq) {
         op->u.virq = chn->u.virq;
     }
+    return 0;
 }
 
-static int op_status(struct vcpu *v UNUSED, void *arg)
+static int bind_vcpu(struct evtchn_request *r, void *arg UNUSED)
 {
-    struct evtchn_status *op = arg;
-    struct evtchn *chn;
-    struct domain *d;
-    int rc = domain_target(op->dom, &d);
+    struct evtchn *chn = r->chn;
 
-    if (rc)
-        return rc;
-    spin_lock(&d->evtchn.lock);
-    chn = evtchn_lookup(d, op->port);
-    if (chn)
-        describe(chn, op);
-    spin_unlock(&d->evtchn.lock);
-    domain_untarget(d);
-    return chn ? 0 : -XEN_EINVAL;
-}
-
-static bool may_change_vcpu(const struct evtchn *chn)
-{
-    switch (chn->state) {
-    case EVTCHNSTAT_virq:
-        return virq_is_global(chn->u.virq);
-    case EVTCHNSTAT_unbound:
-    case EVTCHNSTAT_interdomain:
-    case EVTCHNSTAT_pirq:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static int op_bind_vcpu(struct vcpu *v, void *arg)
-{
-    const struct evtchn_bind_vcpu *op = arg;
-    struct domain *d = v->domain;
-    struct vcpu *target = vcpu_of(d, op->vcpu);
-    struct evtchn *chn;
-    int rc = 0;
-
-    if (!target)
-        return -XEN_ENOENT;
-    spin_lock(&d->evtchn.lock);
-    chn = evtchn_lookup(d, op->port);
-    if (!chn || !may_change_vcpu(chn)) {
-        rc = -XEN_EINVAL;
-    } else {
-        WRITE_ONCE(chn->vcpu, (uint16_t)target->id);
-        if (chn->state == EVTCHNSTAT_pirq)
-            pirq_set_affinity(d, chn->u.pirq, target);
-    }
-    spin_unlock(&d->evtchn.lock);
-    return rc;
+    if (!is_open(chn) || chn->state == EVTCHNSTAT_ipi || (chn->state == EVTCHNSTAT_virq && !virq_is_global(chn->u.virq)))
+        return -XEN_EINVAL;
+    WRITE_ONCE(chn->vcpu, (uint16_t)r->vcpu->id);
+    if (chn->state == EVTCHNSTAT_pirq)
+        pirq_set_affinity(r->d, chn->u.pirq, r->vcpu);
+    return 0;
 }
 
 /* Any port that exists, as a guest may unmask one on which it waits for nothing yet. */
-static int op_unmask(struct vcpu *v, void *arg)
+static int unmask(struct evtchn_request *r, void *arg UNUSED)
 {
-    const struct evtchn_unmask *op = arg;
-    struct domain *d = v->domain;
-    struct evtchn *chn;
+    struct shared_info *shared = r->d->shared_info;
+    uint32_t port = r->chn->port;
 
-    spin_lock(&d->evtchn.lock);
-    chn = evtchn_lookup(d, op->port);
-    if (chn)
-        d->evtchn.ops->unmask(d, chn);
-    spin_unlock(&d->evtchn.lock);
-    return chn ? 0 : -XEN_EINVAL;
+    if (r->d->evtchn.fifo)
+        evtchn_fifo_unmask(r->d, r->chn);
+    else if (port < EVTCHN_2L_NR_CHANNELS && bitmap_test_and_clear_atomic(shared->evtchn_mask, port) &&
+             bitmap_test(shared->evtchn_pending, port))
+        tell(r->d, r->chn);
+    return 0;
 }
 
 /* All ports closed, two-level delivery again. Another domain must be paused, since it would be taken by surprise. */
-static int op_reset(struct vcpu *v, void *arg)
+static int reset(struct evtchn_request *r, void *arg UNUSED)
 {
-    const struct evtchn_reset *op = arg;
-    struct domain *d;
-    int rc = domain_target(op->dom, &d);
+    int rc;
 
+    if (r->d != current_domain() && !READ_ONCE(r->d->pause_count))
+        return -XEN_EINVAL;
+    rc = close_all(r->d);
     if (rc)
         return rc;
-    rc = d != v->domain && !READ_ONCE(d->pause_count) ? -XEN_EINVAL : close_all(d, true);
-    if (!rc) {
-        spin_lock(&d->evtchn.lock);
-        if (d->evtchn.nr_used)
-            rc = -XEN_EAGAIN;      /* another vCPU bound one meanwhile */
-        else
-            evtchn_fifo_destroy(d);
-        spin_unlock(&d->evtchn.lock);
-    }
-    domain_untarget(d);
-    return rc;
+    if (r->d->evtchn.nr_used)
+        return -XEN_EAGAIN;              /* another vCPU bound one while the lock was free */
+    evtchn_fifo_destroy(r->d);
+    return 0;
 }
 
-static int op_init_control(struct vcpu *v, void *arg)
-{
-    struct evtchn_init_control *op = arg;
-    struct vcpu *target = vcpu_of(v->domain, op->vcpu);
-    int rc;
-
-    if (!target)
-        return -XEN_ENOENT;
-    spin_lock(&v->domain->evtchn.lock);
-    rc = evtchn_fifo_init_control(v->domain, target, op);
-    spin_unlock(&v->domain->evtchn.lock);
-    return rc;
-}
-
-static int op_expand_array(struct vcpu *v, void *arg)
-{
-    int rc;
-
-    spin_lock(&v->domain->evtchn.lock);
-    rc = evtchn_fifo_expand_array(v->domain, arg);
-    spin_unlock(&v->domain->evtchn.lock);
-    return rc;
-}
-
-static int op_set_priority(struct vcpu *v, void *arg)
+static int set_priority(struct evtchn_request *r, void *arg)
 {
     const struct evtchn_set_priority *op = arg;
-    struct domain *d = v->domain;
-    struct evtchn *chn;
-    int rc = 0;
 
-    spin_lock(&d->evtchn.lock);
-    chn = evtchn_lookup(d, op->port);
-    if (!chn)
-        rc = -XEN_EINVAL;
-    else if (!d->evtchn.fifo)
-        rc = -XEN_ENOSYS;
-    else if (op->priority > EVTCHN_FIFO_PRIORITY_MIN)
-        rc = -XEN_EINVAL;
-    else
-        WRITE_ONCE(chn->priority, (uint8_t)op->priority);
-    spin_unlock(&d->evtchn.lock);
-    return rc;
+    if (!r->d->evtchn.fifo)
+        return -XEN_ENOSYS;
+    if (op->priority > EVTCHN_FIFO_PRIORITY_MIN)
+        return -XEN_EINVAL;
+    WRITE_ONCE(r->chn->priority, (uint8_t)op->priority);
+    return 0;
 }
+
+/* ---- hypercall ---- */
+
+/* An operation and what its argument holds. Places are counted in words from 1 on; 0: it has no such thing. */
+struct evtchn_op_row {
+    int (*run)(struct evtchn_request *r, void *arg);
+    uint8_t size;
+    uint8_t opens;                       /* the state of the port to open; 0: none */
+    uint8_t port;                        /* where the port to act on is, or the answer of one to open */
+    uint8_t vcpu;                        /* where a vCPU is */
+    bool names_domain;                   /* the first word says whose ports */
+    bool answers;
+};
+
+#define MAX_OP_WORDS      6u
+#define SIZE(op)          sizeof(struct evtchn_##op)
+#define WORD(op, field)   (offsetof(struct evtchn_##op, field) / sizeof(uint32_t) + 1)
+
+static const struct evtchn_op_row rows[] = {
+    [EVTCHNOP_alloc_unbound] = { alloc_unbound, SIZE(alloc_unbound), EVTCHNSTAT_unbound, WORD(alloc_unbound, port),
+                                 .names_domain = true, .answers = true },
+    [EVTCHNOP_bind_interdomain] = { bind_interdomain, SIZE(bind_interdomain), EVTCHNSTAT_interdomain,
+                                    WORD(bind_interdomain, local_port), .answers = true },
+    [EVTCHNOP_bind_virq] = { bind_virq, SIZE(bind_virq), EVTCHNSTAT_virq, WORD(bind_virq, port), WORD(bind_virq, vcpu),
+                             .answers = true },
+    [EVTCHNOP_bind_ipi] = { bind_ipi, SIZE(bind_ipi), EVTCHNSTAT_ipi, WORD(bind_ipi, port), WORD(bind_ipi, vcpu),
+                            .answers = true },
+    [EVTCHNOP_bind_pirq] = { bind_pirq, SIZE(bind_pirq), EVTCHNSTAT_pirq, WORD(bind_pirq, port), .answers = true },
+    [EVTCHNOP_status] = { status, SIZE(status), 0, WORD(status, port), .names_domain = true, .answers = true },
+    [EVTCHNOP_bind_vcpu] = { bind_vcpu, SIZE(bind_vcpu), 0, WORD(bind_vcpu, port), WORD(bind_vcpu, vcpu) },
+    [EVTCHNOP_unmask] = { unmask, SIZE(unmask), 0, WORD(unmask, port) },
+    [EVTCHNOP_reset] = { reset, SIZE(reset), .names_domain = true },
+    [EVTCHNOP_init_control] = { evtchn_fifo_init_control, SIZE(init_control), 0, 0, WORD(init_control, vcpu),
+                                .answers = true },
+    [EVTCHNOP_expand_array] = { evtchn_fifo_expand_array, SIZE(expand_array) },
+    [EVTCHNOP_set_priority] = { set_priority, SIZE(set_priority), 0, WORD(set_priority, port) },
+};
 
 /*
- * Operations that open a port and answer with its number. If the answer can not be written the port is closed again: nobody
- * would ever know of it.
+ * With the locks. A port is bound by run() and then open. If its number can not be written to the guest it is closed
+ * again: nobody would ever know of it.
  */
-struct opening_op {
-    int (*handler)(struct vcpu *v, void *arg);
-    uint8_t size;
-    uint8_t port_offset;
-};
-
-#define OPENS(name, port)   { op_##name, sizeof(struct evtchn_##name), offsetof(struct evtchn_##name, port) }
-#define MAX_OPENING_SIZE    16u
-
-static const struct opening_op opening_ops[] = {
-    [EVTCHNOP_bind_interdomain] = OPENS(bind_interdomain, local_port),
-    [EVTCHNOP_bind_virq] = OPENS(bind_virq, port),
-    [EVTCHNOP_bind_pirq] = OPENS(bind_pirq, port),
-    [EVTCHNOP_alloc_unbound] = OPENS(alloc_unbound, port),
-    [EVTCHNOP_bind_ipi] = OPENS(bind_ipi, port),
-};
-
-static void close_untold(domid_t id, uint32_t port)
+static int run_row(const struct evtchn_op_row *row, struct evtchn_request *r, uint32_t *words, uint64_t arg)
 {
-    struct domain *d;
+    int rc = 0;
 
-    if (domain_target(id, &d))
-        return;
-    (void)evtchn_close(d, port);
-    domain_untarget(d);
-}
-
-static NOINLINE long do_opening(uint64_t cmd, uint64_t arg)
-{
-    const struct opening_op *op = &opening_ops[cmd];
-    struct vcpu *v = current_vcpu();
-    union {
-        struct evtchn_alloc_unbound alloc_unbound;
-        uint64_t words[MAX_OPENING_SIZE / sizeof(uint64_t)];
-    } copy;
-    domid_t whose = DOMID_SELF;
-    uint32_t port;
-    int rc;
-
-    if (copy_from_guest(&copy, arg, op->size))
-        return -XEN_EFAULT;
-    if (cmd == EVTCHNOP_alloc_unbound)
-        whose = copy.alloc_unbound.dom;
-    rc = op->handler(v, &copy);
-    if (rc || !copy_to_guest(arg, &copy, op->size))
+    if (row->opens)
+        rc = find_port(r->d, &r->chn);
+    else if (row->port && !(r->chn = evtchn_lookup(r->d, words[row->port - 1])))
+        rc = -XEN_EINVAL;
+    if (!rc)
+        rc = row->run(r, words);
+    if (rc)
         return rc;
-    memcpy(&port, (const uint8_t *)&copy + op->port_offset, sizeof(port));
-    close_untold(whose, port);
+    if (row->opens) {
+        r->chn->vcpu = (uint16_t)r->vcpu->id;
+        store_release(&r->chn->state, row->opens);
+        r->d->evtchn.nr_used++;
+        words[row->port - 1] = r->chn->port;
+    }
+    if (!row->answers || !copy_to_guest(arg, words, row->size))
+        return 0;
+    if (row->opens)
+        close_port(r->d, r->chn);
     return -XEN_EFAULT;
 }
 
-#define IN(name)      { op_##name, sizeof(struct evtchn_##name), SUBOP_IN }
-#define IN_OUT(name)  { op_##name, sizeof(struct evtchn_##name), SUBOP_IN | SUBOP_OUT }
-
-static const struct subop other_ops[] = {
-    [EVTCHNOP_status] = IN_OUT(status),
-    [EVTCHNOP_bind_vcpu] = IN(bind_vcpu),
-    [EVTCHNOP_unmask] = IN(unmask),
-    [EVTCHNOP_reset] = IN(reset),
-    [EVTCHNOP_init_control] = IN_OUT(init_control),
-    [EVTCHNOP_expand_array] = IN(expand_array),
-    [EVTCHNOP_set_priority] = IN(set_priority),
-};
-
-static NOINLINE long do_other(uint64_t cmd, uint64_t arg)
+static NOINLINE long do_row(const struct evtchn_op_row *row, uint64_t cmd, uint64_t arg)
 {
-    long rc = subop_dispatch(other_ops, ARRAY_SIZE(other_ops), current_vcpu(), cmd, arg);
+    struct evtchn_request r = { .d = current_domain() };
+    uint32_t words[MAX_OP_WORDS] __attribute__((aligned(8)));
+    int rc = 0;
 
+    if (copy_from_guest(words, arg, row->size))
+        return -XEN_EFAULT;
+    if (row->names_domain)
+        rc = domain_target((domid_t)words[0], &r.d);
+    if (rc)
+        return rc;
+    r.vcpu = vcpu_of(r.d, row->vcpu ? words[row->vcpu - 1] : 0);
+    if (!r.vcpu)                         /* one of the caller's own: another domain's first is always there */
+        return -XEN_ENOENT;
+    r.far = row->opens == EVTCHNSTAT_interdomain ? domain_get_by_id((domid_t)words[0]) : r.d;
+    if (!r.far)
+        return -XEN_ESRCH;
+    spin_lock_pair(&r.d->evtchn.lock, &r.far->evtchn.lock);
+    rc = run_row(row, &r, words, arg);
+    spin_unlock_pair(&r.d->evtchn.lock, &r.far->evtchn.lock);
+    if (row->opens == EVTCHNSTAT_interdomain)
+        domain_put(r.far);
+    domain_untarget(r.d);
     return rc == -XEN_ERESTART ? hypercall_restart(cmd, arg, 0, 0, 0) : rc;
 }
 
@@ -732,14 +578,11 @@ long do_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_
 {
     evtchn_port_t port;
 
-    if (cmd == EVTCHNOP_send || cmd == EVTCHNOP_close) {
-        if (unlikely(!guest_range_ok(arg, sizeof(port)) || !guest_load_u32(&port, arg)))
-            return -XEN_EFAULT;
-        return likely(cmd == EVTCHNOP_send) ? evtchn_send(current_domain(), port) : evtchn_close(current_domain(), port);
-    }
-    if (cmd < ARRAY_SIZE(opening_ops) && opening_ops[cmd].handler)
-        return do_opening(cmd, arg);
-    return do_other(cmd, arg);
+    if (cmd != EVTCHNOP_send && cmd != EVTCHNOP_close)
+        return cmd < ARRAY_SIZE(rows) && rows[cmd].run ? do_row(&rows[cmd], cmd, arg) : -XEN_ENOSYS;
+    if (unlikely(!guest_range_ok(arg, sizeof(port)) || !guest_load_u32(&port, arg)))
+        return -XEN_EFAULT;
+    return likely(cmd == EVTCHNOP_send) ? evtchn_send(current_domain(), port) : evtchn_close(current_domain(), port);
 }
 _Static_assert(sizeof(struct evtchn_send) == sizeof(evtchn_port_t) && sizeof(struct evtchn_close) == sizeof(evtchn_port_t),
                "both arguments are a port");

@@ -11,6 +11,7 @@
 #include "core/event_internal.h"
 
 #include "lib/assert.h"
+#include "lib/bitmap.h"
 #include "mm/heap.h"
 #include "public/errno.h"
 
@@ -23,20 +24,19 @@
 #define TRIES_BEFORE_BUSY  4u
 #define MAX_TRIES          256u
 
-struct evtchn_fifo_domain {
+struct evtchn_fifo {
     struct spinlock lock;                /* LOCK_EVENT_QUEUE: tails of all queues, last_* of all ports */
     uint32_t nr_words;                   /* of which there are pages; grows only, read without lock */
     event_word_t *page[MAX_PAGES];
-};
-
-struct evtchn_fifo_vcpu {
-    struct evtchn_fifo_control_block *control;    /* set once */
-    uint32_t tail[EVTCHN_FIFO_MAX_QUEUES];        /* port last put in; 0: none that is surely still in */
+    struct fifo_queues {
+        struct evtchn_fifo_control_block *control;    /* set once, by EVTCHNOP_init_control; NULL before */
+        uint32_t tail[EVTCHN_FIFO_MAX_QUEUES];        /* port last put in; 0: none that is surely still in */
+    } queues[];                          /* of each vCPU */
 };
 
 static event_word_t *event_word(const struct domain *d, uint32_t port)
 {
-    struct evtchn_fifo_domain *fifo = d->evtchn.fifo;
+    struct evtchn_fifo *fifo = d->evtchn.fifo;
     uint32_t nr = load_acquire(&fifo->nr_words);
 
     if (unlikely(port >= nr))
@@ -67,25 +67,19 @@ static bool link_behind(event_word_t *tail, uint32_t port)
     return false;
 }
 
-/* A port that moves to another queue ends none any more. */
-static void forget_last_queue(struct domain *d, const struct evtchn *chn)
-{
-    struct evtchn_fifo_vcpu *last = d->vcpu[chn->last_vcpu]->evtchn.fifo;
-
-    if (last && last->tail[chn->last_priority] == chn->port)
-        last->tail[chn->last_priority] = 0;
-}
-
 /* Put a port, whose LINKED bit we have set, at the end of its queue. True if the vCPU must be told. */
-static bool enqueue(struct domain *d, struct vcpu *v, struct evtchn *chn)
+static bool enqueue(struct domain *d, unsigned vcpu, struct evtchn *chn)
 {
-    struct evtchn_fifo_vcpu *queues = v->evtchn.fifo;
+    struct evtchn_fifo *fifo = d->evtchn.fifo;
+    struct fifo_queues *queues = &fifo->queues[vcpu];
+    uint32_t *last_tail = &fifo->queues[chn->last_vcpu].tail[chn->last_priority];
     uint8_t priority = READ_ONCE(chn->priority);
     uint32_t tail;
 
-    ASSERT_LOCKED(&d->evtchn.fifo->lock);
-    forget_last_queue(d, chn);
-    chn->last_vcpu = (uint16_t)v->id;
+    ASSERT_LOCKED(&fifo->lock);
+    if (*last_tail == chn->port)         /* a port that moves to another queue ends none any more */
+        *last_tail = 0;
+    chn->last_vcpu = (uint16_t)vcpu;
     chn->last_priority = priority;
     tail = queues->tail[priority];
     queues->tail[priority] = chn->port;
@@ -97,19 +91,17 @@ static bool enqueue(struct domain *d, struct vcpu *v, struct evtchn *chn)
 
 static void link_event(struct domain *d, struct evtchn *chn, event_word_t *word)
 {
+    struct evtchn_fifo *fifo = d->evtchn.fifo;
     struct vcpu *v = evtchn_target(d, chn);
-    unsigned long flags;
-    bool tell = false;
+    unsigned long flags = spin_lock_irqsave(&fifo->lock);
+    bool tell = fifo->queues[v->id].control && !(fetch_or32(word, BIT_LINKED) & BIT_LINKED) && enqueue(d, v->id, chn);
 
-    flags = spin_lock_irqsave(&d->evtchn.fifo->lock);
-    if (v->evtchn.fifo && v->evtchn.fifo->control && !(fetch_or32(word, BIT_LINKED) & BIT_LINKED))
-        tell = enqueue(d, v, chn);
-    spin_unlock_irqrestore(&d->evtchn.fifo->lock, flags);
+    spin_unlock_irqrestore(&fifo->lock, flags);
     if (tell)
         evtchn_mark_upcall(v);
 }
 
-static void event_fifo_set_pending(struct domain *d, struct evtchn *chn)
+void evtchn_fifo_deliver(struct domain *d, struct evtchn *chn)
 {
     event_word_t *word = event_word(d, chn->port);
     event_word_t old;
@@ -128,7 +120,7 @@ static void event_fifo_set_pending(struct domain *d, struct evtchn *chn)
         evtchn_check_pollers(d, chn->port);
 }
 
-static void event_fifo_clear_pending(struct domain *d, struct evtchn *chn)
+void evtchn_fifo_clear_pending(struct domain *d, struct evtchn *chn)
 {
     event_word_t *word = event_word(d, chn->port);
 
@@ -137,7 +129,7 @@ static void event_fifo_clear_pending(struct domain *d, struct evtchn *chn)
         (void)fetch_and32(word, ~BIT_PENDING);
 }
 
-static void event_fifo_unmask(struct domain *d, struct evtchn *chn)
+void evtchn_fifo_unmask(struct domain *d, struct evtchn *chn)
 {
     event_word_t *word = event_word(d, chn->port);
 
@@ -145,28 +137,12 @@ static void event_fifo_unmask(struct domain *d, struct evtchn *chn)
         link_event(d, chn, word);
 }
 
-static bool event_fifo_is_pending(struct domain *d, uint32_t port)
+event_word_t evtchn_fifo_read(const struct domain *d, uint32_t port)
 {
     event_word_t *word = event_word(d, port);
 
-    return word && (READ_ONCE(*word) & BIT_PENDING);
+    return word ? READ_ONCE(*word) : 0;
 }
-
-static bool event_fifo_is_busy(struct domain *d, uint32_t port)
-{
-    event_word_t *word = event_word(d, port);
-
-    return word && (READ_ONCE(*word) & BIT_LINKED);
-}
-
-const struct evtchn_port_ops evtchn_fifo_ops = {
-    .nr_ports = EVTCHN_FIFO_NR_CHANNELS,
-    .set_pending = event_fifo_set_pending,
-    .clear_pending = event_fifo_clear_pending,
-    .unmask = event_fifo_unmask,
-    .is_pending = event_fifo_is_pending,
-    .is_busy = event_fifo_is_busy,
-};
 
 /*
  * Ports that are pending in the bitmaps become pending here once their words exist. A sender that still uses the bitmaps
@@ -178,110 +154,85 @@ static void take_over_pending(struct domain *d)
         struct evtchn *chn = evtchn_lookup(d, port);
         struct evtchn *through = chn->state == EVTCHNSTAT_interdomain ? chn->u.remote.peer : chn;
         unsigned long flags = spin_lock_irqsave(&through->lock);
-        if (evtchn_2l_ops.is_pending(d, port))
+        if (bitmap_test(d->shared_info->evtchn_pending, port))
             (void)xchg8(&chn->is_raised, 1);
         spin_unlock_irqrestore(&through->lock, flags);
     }
 }
 
-static int use_fifo(struct domain *d)
+static struct evtchn_fifo *use_fifo(struct domain *d)
 {
-    struct evtchn_fifo_domain *fifo = heap_new(struct evtchn_fifo_domain);
+    struct evtchn_fifo *fifo = heap_alloc(sizeof(*fifo) + d->max_vcpus * sizeof(fifo->queues[0]), 0);
 
     if (!fifo)
-        return -XEN_ENOMEM;
+        return NULL;
     spin_lock_init(&fifo->lock, LOCK_EVENT_QUEUE);
-    d->evtchn.fifo = fifo;
-    store_release(&d->evtchn.ops, &evtchn_fifo_ops);
+    store_release(&d->evtchn.fifo, fifo);
     take_over_pending(d);
-    return 0;
+    return fifo;
 }
 
-static int attach_control(struct domain *d, struct vcpu *v, const struct evtchn_init_control *op)
+/* The first one makes the domain use FIFO: until there are event words, what is sent is only noted (is_raised). */
+int evtchn_fifo_init_control(struct evtchn_request *r, void *arg)
 {
-    struct evtchn_fifo_vcpu *queues;
+    struct evtchn_init_control *op = arg;
+    struct evtchn_fifo *fifo = r->d->evtchn.fifo;
     uint8_t *page;
 
-    queues = heap_new(struct evtchn_fifo_vcpu);
-    if (!queues)
-        return -XEN_ENOMEM;
-    page = domain_hold_page(d, op->control_gfn);
-    if (!page) {
-        heap_free(queues);
+    if (op->offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || op->offset % 8 ||
+        (fifo && fifo->queues[r->vcpu->id].control))
         return -XEN_EINVAL;
+    page = domain_hold_page(r->d, op->control_gfn);
+    if (!page)
+        return -XEN_EINVAL;
+    if (!fifo)
+        fifo = use_fifo(r->d);
+    if (!fifo) {
+        domain_drop_page(r->d, page);
+        return -XEN_ENOMEM;
     }
-    queues->control = (struct evtchn_fifo_control_block *)(void *)(page + op->offset);
-    store_release(&v->evtchn.fifo, queues);
+    WRITE_ONCE(fifo->queues[r->vcpu->id].control, (struct evtchn_fifo_control_block *)(void *)(page + op->offset));
+    op->link_bits = EVTCHN_FIFO_LINK_BITS;
     return 0;
 }
 
-int evtchn_fifo_init_control(struct domain *d, struct vcpu *v, struct evtchn_init_control *op)
+int evtchn_fifo_expand_array(struct evtchn_request *r, void *arg)
 {
-    int rc;
-
-    ASSERT_LOCKED(&d->evtchn.lock);
-    if (op->offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || op->offset % 8 || v->evtchn.fifo)
-        return -XEN_EINVAL;
-    op->link_bits = EVTCHN_FIFO_LINK_BITS;
-    rc = attach_control(d, v, op);
-    if (rc || d->evtchn.fifo)
-        return rc;
-    rc = use_fifo(d);
-    if (rc) {
-        domain_drop_page(d, v->evtchn.fifo->control);
-        heap_free(v->evtchn.fifo);
-        v->evtchn.fifo = NULL;
-    }
-    return rc;
-}
-
-static void deliver_raised(struct domain *d, uint32_t first, uint32_t end)
-{
-    for (uint32_t port = first; port < end && port < d->evtchn.nr_ports; port++) {
-        struct evtchn *chn = evtchn_lookup(d, port);
-        if (READ_ONCE(chn->is_raised) && xchg8(&chn->is_raised, 0))
-            event_fifo_set_pending(d, chn);
-    }
-}
-
-int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array *op)
-{
-    struct evtchn_fifo_domain *fifo = d->evtchn.fifo;
+    const struct evtchn_expand_array *op = arg;
+    struct evtchn_fifo *fifo = r->d->evtchn.fifo;
     event_word_t *page;
-    uint32_t first;
+    uint32_t first, end;
 
-    ASSERT_LOCKED(&d->evtchn.lock);
     if (!fifo)
         return -XEN_EOPNOTSUPP;
     first = fifo->nr_words;
-    if (first >= EVTCHN_FIFO_NR_CHANNELS)
+    end = first + (uint32_t)WORDS_PER_PAGE;
+    if (end > EVTCHN_FIFO_NR_CHANNELS)
         return -XEN_ENOSPC;
-    page = domain_hold_page(d, op->array_gfn);
+    page = domain_hold_page(r->d, op->array_gfn);
     if (!page)
         return -XEN_EINVAL;
     fifo->page[first / WORDS_PER_PAGE] = page;
-    store_release(&fifo->nr_words, first + (uint32_t)WORDS_PER_PAGE);
+    store_release(&fifo->nr_words, end);
     smp_mb();
-    deliver_raised(d, first, first + (uint32_t)WORDS_PER_PAGE);
+    for (uint32_t port = first; port < end && port < r->d->evtchn.nr_ports; port++) {
+        struct evtchn *chn = evtchn_lookup(r->d, port);
+        if (READ_ONCE(chn->is_raised) && xchg8(&chn->is_raised, 0))
+            evtchn_fifo_deliver(r->d, chn);
+    }
     return 0;
 }
 
 void evtchn_fifo_destroy(struct domain *d)
 {
-    struct evtchn_fifo_domain *fifo = d->evtchn.fifo;
+    struct evtchn_fifo *fifo = d->evtchn.fifo;
 
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
-        struct evtchn_fifo_vcpu *queues = d->vcpu[i] ? d->vcpu[i]->evtchn.fifo : NULL;
-        if (!queues)
-            continue;
-        domain_drop_page(d, queues->control);
-        d->vcpu[i]->evtchn.fifo = NULL;
-        heap_free(queues);
-    }
     if (!fifo)
         return;
-    d->evtchn.ops = &evtchn_2l_ops;
     d->evtchn.fifo = NULL;
+    for (unsigned i = 0; i < d->max_vcpus; i++)
+        if (fifo->queues[i].control)
+            domain_drop_page(d, fifo->queues[i].control);
     for (uint32_t i = 0; i < fifo->nr_words / WORDS_PER_PAGE; i++)
         domain_drop_page(d, fifo->page[i]);
     heap_free(fifo);

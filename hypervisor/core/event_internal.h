@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What event_channel.c and the two ABIs of delivery (event_2l.c, event_fifo.c) share; nobody else includes it.
+ * What event_channel.c and event_fifo.c share; nobody else includes it.
  *
  * A port's binding changes under its domain's event lock and under the port's own; either is enough to read it. The two
  * ends of an interdomain pair change together, under both domains' event locks, so that the lock of one end keeps the
@@ -25,7 +25,7 @@ struct evtchn {
     uint8_t last_priority;               /* FIFO: queue that it was last put in; under the queue lock */
     uint16_t vcpu;                       /* to notify; always one that exists */
     uint16_t last_vcpu;
-    union {
+    union evtchn_binding {
         domid_t remote_dom;              /* unbound: who may bind it */
         struct {
             struct domain *domain;
@@ -36,20 +36,13 @@ struct evtchn {
     } u;
 };
 
-struct evtchn_port_ops {
-    uint32_t nr_ports;
-    /* Deliver. Any context. */
-    void (*set_pending)(struct domain *d, struct evtchn *chn);
-    void (*clear_pending)(struct domain *d, struct evtchn *chn);
-    /* Clear the mask; deliver if it was pending. */
-    void (*unmask)(struct domain *d, struct evtchn *chn);
-    /* Masked or not. */
-    bool (*is_pending)(struct domain *d, uint32_t port);
-    /* A closed port that the guest has yet to take off a queue: not to be used again. */
-    bool (*is_busy)(struct domain *d, uint32_t port);
+/* A hypercall under way with what its argument names, looked up; the event locks of `d` and `far` are held. */
+struct evtchn_request {
+    struct domain *d;                    /* whose ports */
+    struct domain *far;                  /* bind_interdomain: whose is the other end; else d */
+    struct vcpu *vcpu;                   /* the one named, or d's first */
+    struct evtchn *chn;                  /* the port named, or the one to be opened */
 };
-
-extern const struct evtchn_port_ops evtchn_2l_ops, evtchn_fifo_ops;
 
 /* An index below `size` unchanged, any other 0, also while the CPU speculates past the check. */
 static inline uint32_t clamp_index(uint32_t index, uint32_t size)
@@ -81,12 +74,18 @@ void evtchn_wake_pollers(struct domain *d, uint32_t port);
 
 static inline void evtchn_check_pollers(struct domain *d, uint32_t port)
 {
-    if (unlikely(READ_ONCE(d->evtchn.pollers[0]) | READ_ONCE(d->evtchn.pollers[1])))
+    if (unlikely(READ_ONCE(d->evtchn.nr_pollers)))
         evtchn_wake_pollers(d, port);
 }
 
-/* EVTCHNOP_init_control, expand_array: with the domain's event lock. */
-int evtchn_fifo_init_control(struct domain *d, struct vcpu *v, struct evtchn_init_control *op);
-int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array *op);
+/* Once d->evtchn.fifo is there: what event_channel.c does by bits in shared_info else. Delivery comes from any context. */
+void evtchn_fifo_deliver(struct domain *d, struct evtchn *chn);
+void evtchn_fifo_clear_pending(struct domain *d, struct evtchn *chn);
+void evtchn_fifo_unmask(struct domain *d, struct evtchn *chn);
+/* What the guest has in its word for the port now; 0 if there is none. */
+event_word_t evtchn_fifo_read(const struct domain *d, uint32_t port);
+/* EVTCHNOP_init_control, expand_array. */
+int evtchn_fifo_init_control(struct evtchn_request *r, void *arg);
+int evtchn_fifo_expand_array(struct evtchn_request *r, void *arg);
 /* Back to two levels; no port is bound any more. */
 void evtchn_fifo_destroy(struct domain *d);

@@ -45,7 +45,7 @@ static int poll(struct vcpu *v, const uint32_t *ports, unsigned nr, uint64_t tim
     rc = evtchn_poll_check(v, ports, nr);
     if (rc <= 0 || evtchn_vcpu_pending(v) || (timeout_ns && timeout_ns <= clock_now())) {
         (void)fetch_and32(&v->pause_flags, ~VPF_POLL);
-        WRITE_ONCE(v->evtchn.poll_port, 0);
+        vcpu_end_poll(v);
         return rc < 0 ? rc : 0;
     }
     if (timeout_ns)

@@ -45,7 +45,7 @@ static void poll_expired(void *arg)
 
     if (!(READ_ONCE(v->pause_flags) & VPF_POLL))
         return;
-    WRITE_ONCE(v->evtchn.poll_port, 0);
+    vcpu_end_poll(v);
     if (fetch_and32(&v->pause_flags, ~VPF_POLL) & VPF_POLL)
         sched_wake(v);
 }

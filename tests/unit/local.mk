@@ -110,10 +110,10 @@ FAKE_DOMAIN = tests/unit/fake/fake_domain.c tests/unit/fake/fake_domain.h hyperv
 
 UNIT_TESTS += tests/unit/test_event_channel tests/unit/test_event_fifo tests/unit/test_grant_table
 tests_unit_test_event_channel_SOURCES = tests/unit/test_event_channel.c hypervisor/core/event_channel.c \
-    hypervisor/core/event_2l.c hypervisor/core/event_fifo.c $(FAKE_DOMAIN)
+    hypervisor/core/event_fifo.c $(FAKE_DOMAIN)
 tests_unit_test_event_channel_CPPFLAGS = $(DEBUG_BUILD)
 tests_unit_test_event_fifo_SOURCES = tests/unit/test_event_fifo.c hypervisor/core/event_channel.c \
-    hypervisor/core/event_2l.c hypervisor/core/event_fifo.c $(FAKE_DOMAIN)
+    hypervisor/core/event_fifo.c $(FAKE_DOMAIN)
 tests_unit_test_event_fifo_CPPFLAGS = $(DEBUG_BUILD)
 tests_unit_test_grant_table_SOURCES = tests/unit/test_grant_table.c hypervisor/core/grant_table.c \
     hypervisor/core/grant_map.c hypervisor/core/grant_copy.c $(FAKE_DOMAIN)

@@ -126,12 +126,6 @@ void evtchn_send_virq(struct vcpu *v, unsigned virq)
     vcpu_kick(v);
 }
 
-void evtchn_send_global_virq(struct domain *d, unsigned virq)
-{
-    (void)d;
-    fake_guest.virqs[virq]++;
-}
-
 bool evtchn_vcpu_pending(const struct vcpu *v)
 {
     return !v->is_idle && fake_guest.event_pending;

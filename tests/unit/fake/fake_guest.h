@@ -16,7 +16,7 @@ extern const struct guest_ops fake_guest_ops;
 struct fake_guest {
     int fail_after;               // allocations of the guest type until one fails; negative: never
     unsigned nr_domains, nr_vcpus;   // that exist
-    unsigned virqs[NR_VIRQS];     // evtchn_send_virq and _global_virq
+    unsigned virqs[NR_VIRQS];     // evtchn_send_virq()
     bool event_pending;           // evtchn_vcpu_pending()
     int poll_result;              // evtchn_poll_check()
     int initialise_result;
