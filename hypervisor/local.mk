@@ -98,7 +98,6 @@ hypervisor_sources = \
     hypervisor/pv/page_type.c \
     hypervisor/pv/ports.c \
     hypervisor/pv/pt_write_fault.c \
-    hypervisor/pv/pv_boot.c \
     hypervisor/pv/pv_domain.c \
     hypervisor/pv/pv_time.c \
     hypervisor/pv/trap_bounce.c

@@ -27,7 +27,6 @@
 #include "public/features.h"
 #include "public/xen.h"
 #include "pv/page_type.h"
-#include "pv/pv_boot.h"
 #include "pv/pv_domain.h"
 
 #define MIB(n)           ((uint64_t)(n) << 20)

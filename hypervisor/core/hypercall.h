@@ -17,9 +17,9 @@
 #define NR_HYPERCALLS       64
 #define HYPERCALL_RESTART   (-0x10000L)     /* never a guest-visible result */
 
-typedef long (*hypercall_fn)(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+typedef long hypercall_fn(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 
-extern const hypercall_fn hypercall_table[NR_HYPERCALLS];
+extern hypercall_fn *const hypercall_table[NR_HYPERCALLS];
 
 /* Ask to be called again with these arguments. Returns HYPERCALL_RESTART, to be returned as the result. */
 long hypercall_restart(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
@@ -40,16 +40,5 @@ struct subop {
 /* Run table[cmd] for `v` on guest memory at `arg`; -XEN_ENOSYS for an empty or missing row, -XEN_EFAULT, or the row's result. */
 long subop_dispatch(const struct subop *table, unsigned rows, struct vcpu *v, uint64_t cmd, uint64_t arg);
 
-long do_multicall(uint64_t calls, uint64_t nr, uint64_t, uint64_t, uint64_t);
-long do_memory_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
-long do_xen_version(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
-long do_console_io(uint64_t cmd, uint64_t count, uint64_t buffer, uint64_t, uint64_t);
-long do_vm_assist(uint64_t cmd, uint64_t type, uint64_t, uint64_t, uint64_t);
-long do_platform_op(uint64_t arg, uint64_t, uint64_t, uint64_t, uint64_t);
-long do_physdev_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
-long do_sched_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
-long do_set_timer_op(uint64_t timeout_ns, uint64_t, uint64_t, uint64_t, uint64_t);
-long do_vcpu_op(uint64_t cmd, uint64_t vcpu_id, uint64_t arg, uint64_t, uint64_t);
-long do_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
-long do_grant_table_op(uint64_t cmd, uint64_t arg, uint64_t count, uint64_t, uint64_t);
-long do_nmi_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
+hypercall_fn do_multicall, do_memory_op, do_xen_version, do_console_io, do_vm_assist, do_platform_op, do_physdev_op,
+    do_sched_op, do_set_timer_op, do_vcpu_op, do_event_channel_op, do_grant_table_op;

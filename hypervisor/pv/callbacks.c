@@ -11,9 +11,7 @@
 #include "cpu/regs.h"
 #include "lib/string.h"
 #include "public/callback.h"
-#include "public/nmi.h"
-#include "pv/callbacks.h"
-#include "pv/context.h"
+#include "pv/pv_domain.h"
 
 #define MAX_TRAP_ROWS   257u              /* every vector once, and the end */
 
@@ -22,9 +20,9 @@ static struct pv_vcpu *current_pv(void)
     return pv_vcpu(current_vcpu());
 }
 
-bool pv_trap_check(const struct trap_info *info, struct pv_trap *t)
+bool pv_trap_check(const struct trap_info *info, struct pv_handler *t)
 {
-    *t = (struct pv_trap){ .address = info->address, .cs = info->cs | 3, .flags = info->flags };
+    *t = (struct pv_handler){ info->address, .mask_events = TI_GET_IF(info), .dpl = TI_GET_DPL(info) };
     return is_canonical(info->address);
 }
 
@@ -33,7 +31,7 @@ long do_set_trap_table(uint64_t traps, uint64_t a2 UNUSED, uint64_t a3 UNUSED, u
 {
     struct pv_vcpu *v = current_pv();
     struct trap_info row;
-    struct pv_trap t;
+    struct pv_handler t;
 
     if (!traps) {
         memset(v->traps, 0, sizeof(v->traps));
@@ -78,16 +76,16 @@ static const struct {
     [CALLBACKTYPE_syscall32] = { offsetof(struct pv_vcpu, syscall32_cb), true },
 };
 
-static struct pv_callback *callback_of(struct pv_vcpu *v, uint16_t type)
+static struct pv_handler *callback_of(struct pv_vcpu *v, uint16_t type)
 {
     if (type >= ARRAY_SIZE(callback_rows) || !callback_rows[type].offset)
         return NULL;
-    return (struct pv_callback *)((char *)v + callback_rows[type].offset);
+    return (struct pv_handler *)((char *)v + callback_rows[type].offset);
 }
 
 static long callback_register(struct pv_vcpu *v, const struct callback_register *r)
 {
-    struct pv_callback *cb = callback_of(v, r->type);
+    struct pv_handler *cb = callback_of(v, r->type);
 
     if (!cb)
         return -XEN_ENOSYS;
@@ -100,67 +98,36 @@ static long callback_register(struct pv_vcpu *v, const struct callback_register 
     return 0;
 }
 
-static long callback_unregister(struct pv_vcpu *v, const struct callback_unregister *u)
+static long callback_unregister(struct pv_vcpu *v, uint16_t type)
 {
-    struct pv_callback *cb = callback_of(v, u->type);
+    struct pv_handler *cb = callback_of(v, type);
 
     if (!cb)
         return -XEN_ENOSYS;
-    if (!callback_rows[u->type].may_go)
+    if (!callback_rows[type].may_go)
         return -XEN_EINVAL;
-    *cb = (struct pv_callback){ 0 };
+    cb->address = 0;
     return 0;
 }
 
+/* To unregister, the type is all there is, and stands first as well. */
 long do_callback_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
                     uint64_t a5 UNUSED)
 {
     struct callback_register r;
-    struct callback_unregister u;
 
-    if (cmd == CALLBACKOP_register) {
-        if (copy_from_guest(&r, arg, sizeof(r)))
-            return -XEN_EFAULT;
-        return callback_register(current_pv(), &r);
-    }
-    if (cmd == CALLBACKOP_unregister) {
-        if (copy_from_guest(&u, arg, sizeof(u)))
-            return -XEN_EFAULT;
-        return callback_unregister(current_pv(), &u);
-    }
-    return -XEN_ENOSYS;
-}
-
-/* The older way to name the NMI's callback; only vCPU 0 is told of the platform's. */
-long do_nmi_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-               uint64_t a5 UNUSED)
-{
-    struct pv_vcpu *v = current_pv();
-    struct xennmi_callback cb;
-
-    switch ((uint32_t)cmd) {
-    case XENNMI_register_callback:
-        if (v->vcpu.id)
-            return -XEN_EINVAL;
-        if (copy_from_guest(&cb, arg, sizeof(cb)))
-            return -XEN_EFAULT;
-        return callback_register(v, &(struct callback_register){ .type = CALLBACKTYPE_nmi,
-                                                                 .address = cb.handler_address });
-    case XENNMI_unregister_callback:
-        v->nmi_cb = (struct pv_callback){ 0 };
-        return 0;
-    default:
+    if (cmd != CALLBACKOP_register && cmd != CALLBACKOP_unregister)
         return -XEN_ENOSYS;
-    }
+    if (copy_from_guest(&r, arg, cmd == CALLBACKOP_register ? sizeof(r) : sizeof(struct callback_unregister)))
+        return -XEN_EFAULT;
+    return cmd == CALLBACKOP_register ? callback_register(current_pv(), &r) : callback_unregister(current_pv(), r.type);
 }
 
-long do_stack_switch(uint64_t ss, uint64_t sp, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
+/* The selector of a kernel's stack is always ours. */
+long do_stack_switch(uint64_t ss UNUSED, uint64_t sp, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
                      uint64_t a5 UNUSED)
 {
-    struct pv_vcpu *v = current_pv();
-
-    v->kernel_ss = (uint16_t)(ss | 3);
-    v->kernel_sp = sp;
+    current_pv()->kernel_sp = sp;
     return 0;
 }
 
@@ -186,15 +153,6 @@ long do_fpu_taskswitch(uint64_t set, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uin
 #define DR7_GD         UINT64_C(0x2000)
 #define DR7_IO         2u
 
-static bool breakpoint_is_possible(uint64_t dr7, unsigned i)
-{
-    unsigned kind = (unsigned)(dr7 >> (16 + 4 * i)) & 15, type = kind & 3, length = kind >> 2;
-
-    if (!(dr7 >> (2 * i) & 3))
-        return true;
-    return type != DR7_IO && (type || !length);
-}
-
 /*
  * Breakpoints on our own memory would let a guest see us work; those on I/O ports and on debug
  * registers themselves too.
@@ -211,7 +169,9 @@ bool pv_debugreg_check(unsigned reg, uint64_t *value)
     }
     *value = (*value & ~DR7_ZERO) | DR7_FIXED;
     for (unsigned i = 0; i < 4; i++) {
-        if (!breakpoint_is_possible(*value, i))
+        unsigned kind = (unsigned)(*value >> (16 + 4 * i)) & 15, type = kind & 3, length = kind >> 2;
+
+        if (*value >> (2 * i) & 3 && (type == DR7_IO || (!type && length)))
             return false;
     }
     return !(*value & DR7_GD);
@@ -249,44 +209,22 @@ long do_get_debugreg(uint64_t reg, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint6
 
 /* Segment bases -------------------------------------------------------------------------------- */
 
-static void set_fs_base(struct pv_vcpu *v, uint64_t base)
-{
-    v->fs_base = base;
-    wrmsr(MSR_FS_BASE, base);
-}
-
-/* The user's GS is the inactive one: hypercalls come from the kernel. */
-static void set_gs_base_user(struct pv_vcpu *v, uint64_t base)
-{
-    v->gs_base_user = base;
-    wrmsr(MSR_KERNEL_GS_BASE, base);
-}
-
-static void set_gs_base_kernel(struct pv_vcpu *v, uint64_t base)
-{
-    v->gs_base_kernel = base;
-    wrmsr(MSR_GS_BASE, base);
-}
-
-static void set_gs_user_selector(struct pv_vcpu *v UNUSED, uint64_t selector)
-{
-    swap_gs();
-    load_gs((uint16_t)(selector & ~UINT64_C(3) ? selector | 3 : 0));
-    swap_gs();
-}
-
-static void (*const segment_base_rows[])(struct pv_vcpu *v, uint64_t base) = {
-    [SEGBASE_FS] = set_fs_base,
-    [SEGBASE_GS_USER] = set_gs_base_user,
-    [SEGBASE_GS_KERNEL] = set_gs_base_kernel,
-    [SEGBASE_GS_USER_SEL] = set_gs_user_selector,
-};
-
+/* The user's GS is the inactive one: hypercalls come from the kernel. The CPU holds the state; it is saved from there. */
 long do_set_segment_base(uint64_t which, uint64_t base, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
                          uint64_t a5 UNUSED)
 {
-    if (which >= ARRAY_SIZE(segment_base_rows) || !is_canonical(base))
+    static const uint32_t msrs[] = {
+        [SEGBASE_FS] = MSR_FS_BASE, [SEGBASE_GS_USER] = MSR_KERNEL_GS_BASE, [SEGBASE_GS_KERNEL] = MSR_GS_BASE,
+    };
+
+    if (which > SEGBASE_GS_USER_SEL || !is_canonical(base))
         return -XEN_EINVAL;
-    segment_base_rows[which](current_pv(), base);
+    if (which < ARRAY_SIZE(msrs)) {
+        wrmsr(msrs[which], base);
+        return 0;
+    }
+    swap_gs();
+    load_gs(ring3_selector(base));
+    swap_gs();
     return 0;
 }

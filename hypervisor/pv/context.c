@@ -8,7 +8,7 @@
  * freed from then on: the newcomer lets go of its own, asks, and waits. No two CPUs wait for each
  * other, since neither holds anything then. No locks.
  */
-#include "pv/context.h"
+#include "pv/pv_domain.h"
 
 #include "core/sched.h"
 #include "core/softirq.h"
@@ -24,8 +24,6 @@
 #include "lib/assert.h"
 #include "lib/string.h"
 #include "mm/page_table.h"
-#include "pv/guest_descriptor.h"
-#include "pv/pv_time.h"
 
 #define DR7_ENABLED   0xffu
 #define DR7_NONE      0x400u
@@ -149,13 +147,6 @@ static void load_tables(struct pv_vcpu *v, struct cpu_info *info)
     store_release(&info->loaded, &v->vcpu);
 }
 
-/* Areas of the guest that show it time; written by kernel addresses. */
-static void publish(struct pv_vcpu *v)
-{
-    vcpu_publish_runstate(&v->vcpu);
-    pv_time_refresh(v);
-}
-
 static void load_all(struct pv_vcpu *v, struct cpu_info *info)
 {
     wait_until_unloaded(v);
@@ -166,32 +157,22 @@ static void load_all(struct pv_vcpu *v, struct cpu_info *info)
     fpu_restore(v->fpu);
     pv_load_cr4(v);
     v->state_cpu = info->cpu;
-    publish(v);
-    if (!v->in_kernel)
-        guest_space_load(v->cr3_user);
 }
 
-/* What the CPU held all the time but for what idling needed. */
-static void load_again(struct pv_vcpu *v)
-{
-    if (v->in_kernel) {
-        publish(v);
-        return;
-    }
-    guest_space_load(v->cr3_kernel);
-    publish(v);
-    guest_space_load(v->cr3_user);
-}
-
+/* A CPU that only idled holds all but the user's address space. Areas that show the guest time have kernel addresses. */
 void pv_load(struct vcpu *vcpu)
 {
     struct pv_vcpu *v = pv_vcpu(vcpu);
     struct cpu_info *info = cpu_info();
 
-    if (info->loaded == vcpu && v->state_cpu == info->cpu)
-        load_again(v);
-    else
+    if (info->loaded != vcpu || v->state_cpu != info->cpu)
         load_all(v, info);
+    else if (!v->in_kernel)
+        guest_space_load(v->cr3_kernel);
+    vcpu_publish_runstate(vcpu);
+    pv_time_refresh(v);
+    if (!v->in_kernel)
+        guest_space_load(v->cr3_user);
     memcpy(guest_regs(), &v->regs, offsetof(struct cpu_user_regs, es));
     if (v->debugreg[7] & DR7_ENABLED)
         pv_load_debug_registers(v);

@@ -8,7 +8,7 @@
 #include "cpu/smp.h"
 #include "lib/compiler.h"
 #include "public/arch-x86/cpuid.h"
-#include "pv/policy.h"
+#include "pv/pv_domain.h"
 
 #define ABI_VERSION   (4u << 16 | 17u)
 #define BIT(n)        (1u << (n))

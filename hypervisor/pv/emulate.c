@@ -11,12 +11,7 @@
 #include "cpu/guest_state.h"
 #include "lib/compiler.h"
 #include "lib/string.h"
-#include "pv/context.h"
-#include "pv/guest_descriptor.h"
 #include "pv/insn.h"
-#include "pv/page_type.h"
-#include "pv/policy.h"
-#include "pv/ports.h"
 #include "pv/pv_mmu.h"
 
 #define STRING_BURST 256u           /* elements of a repeated string instruction done before it is issued anew */
@@ -28,9 +23,6 @@ struct emulation {
     struct insn i;
     bool again;                     /* not done yet, or a fault was injected: leave rip */
 };
-
-/* Handlers: true if the instruction is done, false if it is refused. */
-typedef bool (*handler)(struct emulation *e);
 
 int pv_copy_from_kernel(const struct pv_vcpu *v, void *to, uint64_t from, size_t size)
 {
@@ -48,22 +40,29 @@ int pv_copy_from_kernel(const struct pv_vcpu *v, void *to, uint64_t from, size_t
 
 /* --- Registers ------------------------------------------------------------------------------------------------- */
 
-static bool do_rdmsr(struct emulation *e)
+/* Handlers: true if the instruction is done, false if it is refused. */
+static bool set_edx_eax(struct emulation *e, uint64_t value)
 {
-    uint64_t value;
-
-    if (!e->v->in_kernel || pv_read_msr(e->v, (uint32_t)e->regs->rcx, &value))
-        return false;
     e->regs->rax = (uint32_t)value;
     e->regs->rdx = value >> 32;
     return true;
 }
 
+static uint64_t edx_eax(const struct emulation *e)
+{
+    return (uint32_t)e->regs->rax | e->regs->rdx << 32;
+}
+
+static bool do_rdmsr(struct emulation *e)
+{
+    uint64_t value;
+
+    return !pv_read_msr(e->v, (uint32_t)e->regs->rcx, &value) && set_edx_eax(e, value);
+}
+
 static bool do_wrmsr(struct emulation *e)
 {
-    uint64_t value = (uint32_t)e->regs->rax | e->regs->rdx << 32;
-
-    return e->v->in_kernel && !pv_write_msr(e->v, (uint32_t)e->regs->rcx, value);
+    return !pv_write_msr(e->v, (uint32_t)e->regs->rcx, edx_eax(e));
 }
 
 static bool do_read_cr(struct emulation *e)
@@ -71,14 +70,12 @@ static bool do_read_cr(struct emulation *e)
     uint64_t *to = insn_register(e->regs, insn_rm(&e->i));
     const struct pv_vcpu *v = e->v;
 
-    if (!v->in_kernel)
-        return false;
     switch (insn_reg(&e->i)) {
     case 0: *to = (read_cr0() & ~(uint64_t)X86_CR0_TS) | (v->fpu_ts ? X86_CR0_TS : 0); return true;
     case 2: *to = v->vcpu.vcpu_info->arch.cr2; return true;
     case 3: *to = v->cr3_kernel; return true;
-    case 4: *to = v->ctrlreg4 | X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | (cr4_base & X86_CR4_OSXSAVE) |
-                  (cr4_base & X86_CR4_FSGSBASE); return true;
+    case 4: *to = v->ctrlreg4 | X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |
+                  (cr4_base & (X86_CR4_OSXSAVE | X86_CR4_FSGSBASE)); return true;
     default: return false;
     }
 }
@@ -104,12 +101,9 @@ static bool do_write_cr(struct emulation *e)
     uint64_t value = *insn_register(e->regs, insn_rm(&e->i));
     struct pv_vcpu *v = e->v;
 
-    if (!v->in_kernel)
-        return false;
     switch (insn_reg(&e->i)) {
     case 0:
-        (void)do_fpu_taskswitch(value & X86_CR0_TS, 0, 0, 0, 0);
-        return true;
+        return !do_fpu_taskswitch(value & X86_CR0_TS, 0, 0, 0, 0);
     case 2:
         v->vcpu.vcpu_info->arch.cr2 = value;
         return true;
@@ -124,16 +118,16 @@ static bool do_write_cr(struct emulation *e)
     }
 }
 
-static bool do_clts(struct emulation *e)
+static bool do_clts(struct emulation *e UNUSED)
 {
-    return e->v->in_kernel && !do_fpu_taskswitch(0, 0, 0, 0, 0);
+    return !do_fpu_taskswitch(0, 0, 0, 0, 0);
 }
 
 static bool do_read_dr(struct emulation *e)
 {
     unsigned n = insn_reg(&e->i);
 
-    if (!e->v->in_kernel || n > 7)
+    if (n > 7)
         return false;
     *insn_register(e->regs, insn_rm(&e->i)) = (uint64_t)do_get_debugreg(n, 0, 0, 0, 0);
     return true;
@@ -141,22 +135,11 @@ static bool do_read_dr(struct emulation *e)
 
 static bool do_write_dr(struct emulation *e)
 {
-    unsigned n = insn_reg(&e->i);
-
-    return e->v->in_kernel && n <= 7 && !do_set_debugreg(n, *insn_register(e->regs, insn_rm(&e->i)), 0, 0, 0);
-}
-
-static bool do_xsetbv(struct emulation *e)
-{
-    uint64_t value = (uint32_t)e->regs->rax | e->regs->rdx << 32;
-
-    return e->v->in_kernel && !(uint32_t)e->regs->rcx && !fpu_set_xcr0(e->v->fpu, value);
+    return !do_set_debugreg(insn_reg(&e->i), *insn_register(e->regs, insn_rm(&e->i)), 0, 0, 0);
 }
 
 static bool do_cache_flush(struct emulation *e)
 {
-    if (!e->v->in_kernel)
-        return false;
     if (e->v->vcpu.domain->is_control)
         __asm__ volatile("wbinvd" : : : "memory");
     return true;
@@ -165,50 +148,35 @@ static bool do_cache_flush(struct emulation *e)
 /* CLI and STI change nothing: what masks events is in shared memory. Allowed as IOPL says. */
 static bool do_interrupt_flag(struct emulation *e)
 {
-    return e->v->iopl >= (e->v->in_kernel ? 1 : 3);
-}
-
-static bool do_rdtsc(struct emulation *e)
-{
-    uint64_t now = rdtsc();
-
-    if (!e->v->in_kernel)
-        return false;
-    e->regs->rax = (uint32_t)now;
-    e->regs->rdx = now >> 32;
-    return true;
+    return pv_iopl_allows(e->v);
 }
 
 /* A kernel may read the clock while CR4.TSD keeps its user from it. */
-static bool do_rdtscp(struct emulation *e)
+static bool do_rdtsc(struct emulation *e)
 {
-    if (!cpu_features.rdtscp || !do_rdtsc(e))
-        return false;
-    e->regs->rcx = e->v->tsc_aux;
-    return true;
+    return set_edx_eax(e, rdtsc());
 }
 
-/* 0f 01, by the whole modrm byte. INVLPG, with a memory operand, kernels do not need: they have the hypercall. */
+/*
+ * 0f 01, by the whole modrm byte: XSETBV and RDTSCP. INVLPG, with a memory operand, kernels do not need: they have the
+ * hypercall.
+ */
 static bool do_group7(struct emulation *e)
 {
-    switch (e->i.modrm) {
-    case 0xd1: return do_xsetbv(e);
-    case 0xf9: return do_rdtscp(e);
-    default: return false;
-    }
+    if (e->i.modrm == 0xd1)
+        return !(uint32_t)e->regs->rcx && !fpu_set_xcr0(e->v->fpu, edx_eax(e));
+    if (e->i.modrm != 0xf9 || !cpu_features.rdtscp)
+        return false;
+    e->regs->rcx = e->v->tsc_aux;
+    return do_rdtsc(e);
 }
 
 /* --- Ports ----------------------------------------------------------------------------------------------------- */
 
-static unsigned port_size(const struct insn *i)
-{
-    return i->size == 8 ? 4 : i->size;
-}
-
 static bool do_port(struct emulation *e)
 {
-    unsigned size = port_size(&e->i), port = e->i.opcode & 8 ? (uint16_t)e->regs->rdx : (uint8_t)e->i.imm;
-    uint64_t mask = size == 4 ? UINT32_MAX : (1u << (8 * size)) - 1;
+    unsigned size = MIN((unsigned)e->i.size, 4u), port = e->i.opcode & 8 ? (uint16_t)e->regs->rdx : (uint8_t)e->i.imm;
+    uint64_t mask = UINT32_MAX >> (32 - 8 * size);
 
     if (!pv_ports_allowed(e->v, port, size))
         return false;
@@ -230,7 +198,7 @@ static bool operand_fault(struct emulation *e, uint32_t access)
 
 static uint64_t address_mask(const struct emulation *e)
 {
-    return e->i.address_size == 8 ? UINT64_MAX : (UINT64_C(1) << (8 * e->i.address_size)) - 1;
+    return UINT64_MAX >> (64 - 8 * e->i.address_size);
 }
 
 /* The part of a register that the address size takes; a part of 32 bits clears the rest. */
@@ -263,7 +231,7 @@ static bool string_element(struct emulation *e, uint64_t *pointer, unsigned port
 
 static bool do_string_port(struct emulation *e)
 {
-    unsigned size = port_size(&e->i), port = (uint16_t)e->regs->rdx;
+    unsigned size = MIN((unsigned)e->i.size, 4u), port = (uint16_t)e->regs->rdx;
     uint64_t *pointer = e->i.opcode & 2 ? &e->regs->rsi : &e->regs->rdi;
 
     if (!pv_ports_allowed(e->v, port, size))
@@ -283,31 +251,35 @@ static bool do_string_port(struct emulation *e)
 
 /* --- Dispatch -------------------------------------------------------------------------------------------------- */
 
-static const struct { uint16_t first, last; handler fn; } handlers[] = {
-    { 0x6c, 0x6f, do_string_port },
-    { 0xe4, 0xe7, do_port },
-    { 0xec, 0xef, do_port },
-    { 0xfa, 0xfb, do_interrupt_flag },
-    { 0x0f01, 0x0f01, do_group7 },
-    { 0x0f06, 0x0f06, do_clts },
-    { 0x0f08, 0x0f09, do_cache_flush },
-    { 0x0f20, 0x0f20, do_read_cr },
-    { 0x0f21, 0x0f21, do_read_dr },
-    { 0x0f22, 0x0f22, do_write_cr },
-    { 0x0f23, 0x0f23, do_write_dr },
-    { 0x0f30, 0x0f30, do_wrmsr },
-    { 0x0f31, 0x0f31, do_rdtsc },
-    { 0x0f32, 0x0f32, do_rdmsr },
+static const struct {
+    uint16_t first, last;
+    bool (*fn)(struct emulation *e);
+    bool user;                      /* a user may have it too: the handler asks */
+} handlers[] = {
+    { 0x6c, 0x6f, do_string_port, true },
+    { 0xe4, 0xe7, do_port, true },
+    { 0xec, 0xef, do_port, true },
+    { 0xfa, 0xfb, do_interrupt_flag, true },
+    { 0x0f01, 0x0f01, do_group7, false },
+    { 0x0f06, 0x0f06, do_clts, false },
+    { 0x0f08, 0x0f09, do_cache_flush, false },
+    { 0x0f20, 0x0f20, do_read_cr, false },
+    { 0x0f21, 0x0f21, do_read_dr, false },
+    { 0x0f22, 0x0f22, do_write_cr, false },
+    { 0x0f23, 0x0f23, do_write_dr, false },
+    { 0x0f30, 0x0f30, do_wrmsr, false },
+    { 0x0f31, 0x0f31, do_rdtsc, false },
+    { 0x0f32, 0x0f32, do_rdmsr, false },
 };
 
+/* 16 bytes where they are all there, since that is two words. */
 unsigned pv_fetch(uint8_t *bytes, uint64_t va)
 {
-    unsigned n = INSN_MAX;
+    unsigned n = (unsigned)(PAGE_SIZE - (va & (PAGE_SIZE - 1)));
 
-    if (!copy_from_guest(bytes, va, n))
-        return n;
-    n = (unsigned)(PAGE_SIZE - (va & (PAGE_SIZE - 1)));
-    return n < INSN_MAX && !copy_from_guest(bytes, va, n) ? n : 0;
+    if (!copy_from_guest(bytes, va, INSN_MAX + 1))
+        return INSN_MAX;
+    return n <= INSN_MAX && !copy_from_guest(bytes, va, n) ? n : 0;
 }
 
 /* The code at rip, by the base of its segment; how many bytes were there. */
@@ -332,40 +304,29 @@ static void finish(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned lengt
 }
 
 /*
- * INT n that the gate's DPL stopped: the guest's own table decides. The error code should name the vector, but QEMU's TCG
- * before version 8 gives another (docs/qemu.md), so the instruction itself is asked.
+ * INT n that the gate's DPL stopped is for the guest's own table to decide. The error code should name the vector, but QEMU's
+ * TCG before version 8 gives another (docs/qemu.md), so the instruction itself is asked.
  */
-static bool software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, const struct insn *i)
-{
-    unsigned vector = (uint8_t)i->imm;
-    const struct pv_trap *t = &v->traps[vector];
-
-    if (!t->address || (t->flags & 3) < (v->in_kernel ? 1 : 3)) {
-        pv_inject_trap(regs, TRAP_GP, vector << 3 | 2, BOUNCE_ERROR_CODE);
-        return true;
-    }
-    regs->rip += i->length;
-    pv_inject_trap(regs, vector, 0, 0);
-    return true;
-}
-
 bool pv_emulate_gp(struct pv_vcpu *v, struct cpu_user_regs *regs)
 {
     struct emulation e = { .v = v, .regs = regs };
-    uint8_t bytes[INSN_MAX];
+    uint8_t bytes[INSN_BUFFER];
     bool long_mode;
     unsigned n = fetch(v, regs, bytes, &long_mode);
 
     if (!n || insn_decode(bytes, n, long_mode, &e.i))
         return false;
-    if (e.i.opcode == 0xcd)
-        return regs->error_code & 2 ? software_interrupt(v, regs, &e.i) : false;
+    if (e.i.opcode == 0xcd && regs->error_code & 2) {
+        regs->rip += e.i.length;
+        pv_software_interrupt(v, regs, (uint8_t)e.i.imm, e.i.length);
+        return true;
+    }
     if (regs->error_code)
         return false;
     for (unsigned h = 0; h < ARRAY_SIZE(handlers); h++) {
         if (e.i.opcode < handlers[h].first || e.i.opcode > handlers[h].last)
             continue;
-        if (!handlers[h].fn(&e))
+        if ((!v->in_kernel && !handlers[h].user) || !handlers[h].fn(&e))
             return false;
         if (!e.again)
             finish(v, regs, e.i.length);

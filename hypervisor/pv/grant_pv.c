@@ -6,23 +6,7 @@
 #include "cpu/regs.h"
 #include "lib/assert.h"
 #include "public/grant_table.h"
-#include "pv/grant_pv.h"
-#include "pv/page_type.h"
 #include "pv/pv_mmu.h"
-
-/* Find the L1 entry that `addr` names: by linear address, or by machine address. */
-static pte_t *find_leaf(struct pv_domain *d, uint64_t addr, uint32_t flags)
-{
-    mfn_t m = paddr_to_mfn(addr);
-    struct frame *f = frame_of(m);
-
-    if (!(flags & GNTMAP_contains_pte))
-        return pv_find_leaf(pv_vcpu(current_vcpu()), addr);
-    if (addr & (sizeof(pte_t) - 1) || !mfn_valid(m) || frame_owner(f) != d->domain.id ||
-        frame_type(f) != TYPE_L1 || !(READ_ONCE(f->type) & TYPE_VALIDATED))
-        return NULL;
-    return (pte_t *)mfn_to_virt(m) + (addr & (PAGE_SIZE - 1)) / sizeof(pte_t);
-}
 
 static uint64_t leaf_flags(uint32_t flags)
 {
@@ -33,40 +17,39 @@ static uint64_t leaf_flags(uint32_t flags)
     return bits | ((uint64_t)(flags >> _GNTMAP_guest_avail0 & 7) << 9);
 }
 
-int pv_grant_map(struct domain *dom, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags)
-{
-    struct pv_domain *d = pv_domain(dom);
-    int rc = GNTST_bad_virt_addr;
-    pte_t *e;
-
-    if (!(flags & GNTMAP_contains_pte) && !guest_range_ok(addr, PAGE_SIZE))
-        return GNTST_bad_virt_addr;
-    spin_lock(&d->page_lock);
-    e = find_leaf(d, addr, flags);       /* a leaf neither needs nor leaves an unfinished tree */
-    if (e)
-        rc = leaf_update(d, e, pte_make(m, leaf_flags(flags)), owner, 0) ? GNTST_general_error : GNTST_okay;
-    spin_unlock(&d->page_lock);
-    return rc;
-}
-
 /* The leaf must still be the grant's: same frame, same right to write. */
 static bool leaf_is(pte_t e, mfn_t m, uint32_t flags)
 {
     return pte_present(e) && mfn_eq(pte_mfn(e), m) && !(e.v & PTE_RW) == !!(flags & GNTMAP_readonly);
 }
 
-int pv_grant_unmap(struct domain *dom, uint64_t addr, mfn_t m, uint32_t flags)
+/* `addr` names the L1 entry by linear or by machine address. A leaf neither needs nor leaves an unfinished tree. */
+static int set_leaf(struct pv_domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags, bool map)
 {
-    struct pv_domain *d = pv_domain(dom);
+    pte_t new = map ? pte_make(m, leaf_flags(flags)) : pte(0), *e = NULL;
     int rc = GNTST_general_error;
-    pte_t *e;
 
     spin_lock(&d->page_lock);
-    e = find_leaf(d, addr, flags);
-    if (e && leaf_is(*e, m, flags))
-        rc = leaf_update(d, e, pte(0), d->domain.id, 0) ? GNTST_general_error : GNTST_okay;
+    if (!(flags & GNTMAP_contains_pte))
+        e = pv_find_leaf(pv_vcpu(current_vcpu()), addr);
+    else if (!(addr % sizeof(pte_t)) && is_l1_in_use(d, paddr_to_mfn(addr)))
+        e = pte_at(paddr_to_mfn(addr), addr);
+    if (!e)
+        rc = GNTST_bad_virt_addr;
+    else if ((map || leaf_is(*e, m, flags)) && !leaf_update(d, e, new, owner, 0))
+        rc = GNTST_okay;
     spin_unlock(&d->page_lock);
     return rc;
+}
+
+int pv_grant_map(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags)
+{
+    return set_leaf(pv_domain(d), addr, m, owner, flags, true);
+}
+
+int pv_grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags)
+{
+    return set_leaf(pv_domain(d), addr, m, d->id, flags, false);
 }
 
 bool pv_get_data(struct domain *dom, mfn_t m, bool writable)

@@ -8,8 +8,6 @@
  * its own number. LDT pages are mapped when the first fault asks for them, by the linear address
  * that the guest named. What a window maps is under the domain's page_lock.
  */
-#include "pv/guest_descriptor.h"
-
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "cpu/descriptor.h"
@@ -21,7 +19,6 @@
 #include "lib/bitmap.h"
 #include "lib/string.h"
 #include "mm/page_table.h"
-#include "pv/page_type.h"
 #include "pv/pv_mmu.h"
 
 #define DESC_PRESENT      (UINT64_C(1) << 47)

@@ -1,92 +1,42 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a guest's own instructions raise, one table row per vector: put right here what only we can
+ * What a guest's own instructions raise: put right here what only we can
  * put right (privileged instructions, writes to page tables, LDT pages not mapped yet), and hand
  * the guest the rest. Also the last look before a CPU returns to a guest. Runs on the vCPU's own
  * CPU; nothing of its state is locked.
  */
 #include "core/domain.h"
 #include "core/softirq.h"
-#include "cpu/guest_state.h"
 #include "cpu/irqflags.h"
 #include "cpu/regs.h"
 #include "cpu/upcall.h"
 #include "mm/layout.h"
 #include "public/nmi.h"
 #include "pv/pv_domain.h"
-#include "pv/pv_time.h"
 
 #define DR6_STATUS       0xe00fu          /* B0-B3, BD, BS, BT */
 #define SOFT_INTERRUPT   0x80u
-#define NR_EXCEPTIONS    32u
 #define LOWEST_SOFT_DPL  1u               /* for int n, a PV kernel counts as ring 1 */
+#define FIRST_SOFT       32u
 #define PORT_B           0x61
 #define PORT_B_SERR      0x80
 #define PORT_B_IOCHK     0x40
 #define WINDOWS_SIZE     ((uint64_t)DESC_WINDOW_SIZE * DESC_WINDOW_SLOTS)
 
-struct trap_row {
-    void (*handler)(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t detail);
-    uint8_t has_error;
-    uint8_t length;                       /* of the instruction that raises it on purpose */
-};
+/* Exceptions that are the guest's own, by vector: those with an error code, and the others. */
+#define WITH_ERROR       (1u << TRAP_TS | 1u << TRAP_NP | 1u << TRAP_SS | 1u << TRAP_GP | 1u << TRAP_AC | 1u << TRAP_CP)
+#define WITHOUT_ERROR    (1u << TRAP_DE | 1u << TRAP_DB | 1u << TRAP_BR | 1u << TRAP_UD | 1u << TRAP_NM | 1u << TRAP_MF | \
+                          1u << TRAP_XM)
 
-static const struct trap_row trap_rows[NR_EXCEPTIONS];
-static const struct trap_row soft_row;
-
-static const struct trap_row *row_of(unsigned vector)
+/* Refused by #GP at the instruction itself. */
+void pv_software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector, unsigned length)
 {
-    return vector < NR_EXCEPTIONS ? &trap_rows[vector] : &soft_row;
-}
-
-static void forward(struct pv_vcpu *v UNUSED, struct cpu_user_regs *regs, uint64_t detail UNUSED)
-{
-    unsigned vector = regs->entry_vector & 0xff;
-
-    pv_inject_trap(regs, vector, regs->error_code, row_of(vector)->has_error ? BOUNCE_ERROR_CODE
-                   : 0);
-}
-
-/* int3, into, int 0x80: as a gate would, refuse them by #GP at the instruction itself. */
-static void software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t detail)
-{
-    unsigned vector = regs->entry_vector & 0xff;
-    const struct pv_trap *t = &v->traps[vector];
-
-    if (t->address && TI_GET_DPL(t) >= (v->in_kernel ? LOWEST_SOFT_DPL : 3)) {
-        forward(v, regs, detail);
+    if (v->traps[vector].address && v->traps[vector].dpl >= (v->in_kernel ? LOWEST_SOFT_DPL : 3)) {
+        pv_inject_trap(regs, vector, 0, 0);
         return;
     }
-    regs->rip -= row_of(vector)->length;
+    regs->rip -= length;
     pv_inject_trap(regs, TRAP_GP, vector << 3 | 2, BOUNCE_ERROR_CODE);
-}
-
-static void debug(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t dr6)
-{
-    v->debugreg[6] |= dr6 & DR6_STATUS;
-    forward(v, regs, dr6);
-}
-
-static void undefined(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t detail)
-{
-    if (!pv_emulate_ud(v, regs))
-        forward(v, regs, detail);
-}
-
-/* A kernel that sets TS to hear of the next use of the FPU expects to find it usable then. */
-static void device_not_available(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t detail)
-{
-    if (v->fpu_ts) {
-        v->fpu_ts = 0;
-        clear_ts();
-    }
-    forward(v, regs, detail);
-}
-
-static void general_protection(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t detail)
-{
-    if (!pv_emulate_gp(v, regs))
-        forward(v, regs, detail);
 }
 
 /*
@@ -115,44 +65,41 @@ static ALWAYS_INLINE void page_fault(struct pv_vcpu *v, struct cpu_user_regs *re
         pv_inject_page_fault(regs, va, regs->error_code);
 }
 
-static void any_page_fault(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t va)
+static void forward(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector)
 {
-    page_fault(v, regs, va);
+    if ((WITH_ERROR | WITHOUT_ERROR) >> vector & 1)
+        pv_inject_trap(regs, vector, regs->error_code, WITH_ERROR >> vector & 1 ? BOUNCE_ERROR_CODE : 0);
+    else
+        domain_crash(v->vcpu.domain, "vCPU %u raised trap %u, which no CPU has (rip %lx)", v->vcpu.id, vector, regs->rip);
 }
 
-static void unknown(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t detail UNUSED)
+static NOINLINE void other_trap(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t detail)
 {
-    domain_crash(v->vcpu.domain, "vCPU %u raised trap %u, which no CPU has (rip %lx)", v->vcpu.id,
-                 regs->entry_vector, regs->rip);
+    unsigned vector = regs->entry_vector & 0xff;
+
+    switch (vector) {
+    case TRAP_DB:
+        v->debugreg[6] |= detail & DR6_STATUS;
+        break;
+    case TRAP_BP: case TRAP_OF:
+        pv_software_interrupt(v, regs, vector, 1);
+        return;
+    case TRAP_UD:
+        if (pv_emulate_ud(v, regs))
+            return;
+        break;
+    case TRAP_NM:                         /* a kernel that sets TS to hear of the FPU's next use expects to find it usable */
+        if (v->fpu_ts)
+            (void)do_fpu_taskswitch(0, 0, 0, 0, 0);
+        break;
+    case FIRST_SOFT ... 255:
+        pv_software_interrupt(v, regs, vector, 2);
+        return;
+    default:
+        break;
+    }
+    forward(v, regs, vector);
 }
-
-static const struct trap_row trap_rows[NR_EXCEPTIONS] = {
-    [TRAP_DE] = { forward, 0, 0 },
-    [TRAP_DB] = { debug, 0, 0 },
-    [TRAP_NMI] = { unknown, 0, 0 },
-    [TRAP_BP] = { software_interrupt, 0, 1 },
-    [TRAP_OF] = { software_interrupt, 0, 1 },
-    [TRAP_BR] = { forward, 0, 0 },
-    [TRAP_UD] = { undefined, 0, 0 },
-    [TRAP_NM] = { device_not_available, 0, 0 },
-    [TRAP_DF] = { unknown, 0, 0 },
-    [9] = { unknown, 0, 0 },
-    [TRAP_TS] = { forward, 1, 0 },
-    [TRAP_NP] = { forward, 1, 0 },
-    [TRAP_SS] = { forward, 1, 0 },
-    [TRAP_GP] = { general_protection, 1, 0 },
-    [TRAP_PF] = { any_page_fault, 1, 0 },
-    [15] = { unknown, 0, 0 },
-    [TRAP_MF] = { forward, 0, 0 },
-    [TRAP_AC] = { forward, 1, 0 },
-    [TRAP_MC] = { unknown, 0, 0 },
-    [TRAP_XM] = { forward, 0, 0 },
-    [20] = { unknown, 0, 0 },
-    [TRAP_CP] = { forward, 1, 0 },
-    [22 ... 31] = { unknown, 0, 0 },
-};
-
-static const struct trap_row soft_row = { software_interrupt, 0, 2 };
 
 void upcall_guest_trap(struct cpu_user_regs *regs, uint64_t detail)
 {
@@ -160,8 +107,8 @@ void upcall_guest_trap(struct cpu_user_regs *regs, uint64_t detail)
 
     if (likely(regs->entry_vector == TRAP_PF))
         page_fault(v, regs, detail);
-    else
-        row_of(regs->entry_vector)->handler(v, regs, detail);
+    else if (regs->entry_vector != TRAP_GP || !pv_emulate_gp(v, regs))
+        other_trap(v, regs, detail);
 }
 
 /*

@@ -3,14 +3,13 @@
 #include "core/hypercall.h"
 #include "pv/pv_domain.h"
 
-static long do_nothing(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+static long do_nothing(uint64_t a1 UNUSED, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
-    (void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
     return -XEN_ENOSYS;
 }
 
-const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
-    [6] = do_nothing, [11] = do_nothing, [16] = do_nothing, [19] = do_nothing, [27] = do_nothing, [31] = do_nothing,
+hypercall_fn *const hypercall_table[NR_HYPERCALLS] = {
+    [6] = do_nothing, [11] = do_nothing, [16] = do_nothing, [19] = do_nothing, [27 ... 28] = do_nothing, [31] = do_nothing,
     [34 ... NR_HYPERCALLS - 1] = do_nothing,
     [__HYPERVISOR_set_trap_table] = do_set_trap_table,
     [__HYPERVISOR_mmu_update] = do_mmu_update,
@@ -35,7 +34,6 @@ const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
     [__HYPERVISOR_vcpu_op] = do_vcpu_op,
     [__HYPERVISOR_set_segment_base] = do_set_segment_base,
     [__HYPERVISOR_mmuext_op] = do_mmuext_op,
-    [__HYPERVISOR_nmi_op] = do_nmi_op,
     [__HYPERVISOR_sched_op] = do_sched_op,
     [__HYPERVISOR_callback_op] = do_callback_op,
     [__HYPERVISOR_event_channel_op] = do_event_channel_op,

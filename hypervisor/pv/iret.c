@@ -10,7 +10,6 @@
 #include "cpu/guest_frame.h"
 #include "pv/pv_domain.h"
 
-
 static NOINLINE COLD long bad_frame(struct pv_vcpu *v, const char *why, uint64_t rsp)
 {
     domain_crash(v->vcpu.domain, "vCPU %u: iret hypercall %s (frame at %lx)", v->vcpu.id, why, rsp);

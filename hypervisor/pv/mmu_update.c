@@ -9,13 +9,8 @@
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/preempt.h"
-#include "cpu/regs.h"
-#include "cpu/smp.h"
 #include "lib/assert.h"
 #include "mm/m2p.h"
-#include "pv/foreign.h"
-#include "pv/page_type.h"
-#include "pv/pv_domain.h"
 #include "pv/pv_mmu.h"
 
 #define CHUNK           32u
@@ -27,19 +22,15 @@ struct update_run {
     mfn_t l1;                     /* the last request's L1 table, which stays one under page_lock; or NO_L1 */
 };
 
-static bool is_table_in_use(const struct frame *f)
-{
-    return READ_ONCE(f->type) & TYPE_VALIDATED;
-}
-
 /* An update of a frame that is no page table: a plain write, if the frame may be written. */
-static int update_plain(struct pv_domain *d, mfn_t m, unsigned index, uint64_t val)
+static int update_plain(struct pv_domain *d, const struct mmu_update *req)
 {
+    mfn_t m = paddr_to_mfn(req->ptr);
     int rc = frame_get_and_type(d, m, TYPE_WRITABLE);
 
     if (rc)
         return rc;
-    WRITE_ONCE(((uint64_t *)mfn_to_virt(m))[index], val);
+    WRITE_ONCE(pte_at(m, req->ptr)->v, req->val);
     frame_put_and_type(d, frame_of(m));
     return 0;
 }
@@ -48,41 +39,31 @@ static int update_plain(struct pv_domain *d, mfn_t m, unsigned index, uint64_t v
 static NOINLINE int update_other_entry(const struct update_run *run, const struct mmu_update *req, unsigned flags)
 {
     mfn_t m = paddr_to_mfn(req->ptr);
-    unsigned index = (unsigned)(req->ptr & (PAGE_SIZE - 1)) / sizeof(pte_t);
-    struct frame *f = frame_of(m);
+    unsigned index = (unsigned)(req->ptr & PAGE_OFFSET_MASK) / sizeof(pte_t);
 
-    if (!mfn_valid(m) || frame_owner(f) != run->d->domain.id)
-        return -XEN_EINVAL;
-    if (!is_table_in_use(f))
-        return update_plain(run->d, m, index, req->val);
-    return table_update(run->d, f, index, pte(req->val), run->owner, flags);
+    if (!is_table_in_use(run->d, m))
+        return update_plain(run->d, req);
+    return table_update(run->d, frame_of(m), index, pte(req->val), run->owner, flags);
 }
 
-/* Is `m` an L1 table in use? If so, further entries of it need not ask until another kind of frame is updated. */
-static ALWAYS_INLINE bool enter_l1(struct update_run *run, mfn_t m)
-{
-    bool is_l1 = mfn_valid(m) && frame_owner(frame_of(m)) == run->d->domain.id && is_table_in_use(frame_of(m)) &&
-                 frame_type(frame_of(m)) == TYPE_L1;
-
-    run->l1 = is_l1 ? m : NO_L1;
-    return is_l1;
-}
-
+/* Of an L1 table in use, further entries need not ask until another kind of frame is updated. */
 static ALWAYS_INLINE int update_entry(struct update_run *run, const struct mmu_update *req, unsigned flags)
 {
     mfn_t m = paddr_to_mfn(req->ptr);
 
-    if (unlikely(!mfn_eq(m, run->l1)) && !enter_l1(run, m))
-        return update_other_entry(run, req, flags);
-    return leaf_update(run->d, (pte_t *)mfn_to_virt(m) + (req->ptr & (PAGE_SIZE - 1)) / sizeof(pte_t), pte(req->val),
-                       run->owner, flags);
+    if (unlikely(!mfn_eq(m, run->l1))) {
+        run->l1 = is_l1_in_use(run->d, m) ? m : NO_L1;
+        if (!mfn_eq(m, run->l1))
+            return update_other_entry(run, req, flags);
+    }
+    return leaf_update(run->d, pte_at(m, req->ptr), pte(req->val), run->owner, flags);
 }
 
 static int update_m2p(struct update_run *run, const struct mmu_update *req)
 {
     mfn_t m = paddr_to_mfn(req->ptr);
 
-    if (!mfn_valid(m) || !frame_get(frame_of(m), run->d->domain.id))
+    if (!mfn_valid(m) || !frame_get(frame_of(m), run->owner))
         return -XEN_EINVAL;
     m2p_set(m, req->val);
     frame_put(frame_of(m));
@@ -110,20 +91,16 @@ static int update_one(struct update_run *run, const struct mmu_update *req)
 /* Run one chunk under page_lock; *done counts what is finished, also when the result says to restart. */
 static int update_chunk(struct update_run *run, const struct mmu_update *reqs, unsigned nr, unsigned *done)
 {
-    int rc;
+    int rc = 0;
 
     spin_lock(&run->d->page_lock);
     run->l1 = NO_L1;
-    rc = page_type_finish(run->d);
-    for (*done = 0; !rc && *done < nr; (*done)++) {
-        rc = update_one(run, &reqs[*done]);
+    for (*done = 0; *done < nr; (*done)++) {
+        rc = page_type_finish(run->d);
+        if (!rc)
+            rc = update_one(run, &reqs[*done]);
         if (rc)
             break;
-        if (run->d->unfinished) {
-            (*done)++;
-            rc = -XEN_ERESTART;
-            break;
-        }
     }
     spin_unlock(&run->d->page_lock);
     return rc;
@@ -165,26 +142,18 @@ static int run_updates(struct update_run *run, uint64_t reqs, uint32_t count, ui
     return 0;
 }
 
-long do_mmu_update(uint64_t reqs, uint64_t count64, uint64_t done, uint64_t foreigndom, uint64_t a5)
+long do_mmu_update(uint64_t reqs, uint64_t count, uint64_t done, uint64_t foreigndom, uint64_t a5 UNUSED)
 {
-    uint32_t count = (uint32_t)count64 & ~MMU_PREEMPTED, finished;
-    bool restarted = count64 & MMU_PREEMPTED;
+    uint32_t finished;
     struct foreign who;
     struct update_run run;
     int rc = foreign_get(&who, (uint32_t)foreigndom);
 
-    (void)a5;
     if (rc)
         return rc;
     run = (struct update_run){ .d = who.tables, .owner = who.frames_owner };
-    rc = run_updates(&run, reqs, count, &finished);
-    foreign_put(&who);
-    if (done)
-        mmu_add_done(done, restarted, finished);
-    if (rc == -XEN_ERESTART)
-        return hypercall_restart(reqs + (uint64_t)finished * sizeof(struct mmu_update),
-                                 (count - finished) | MMU_PREEMPTED, done, foreigndom, 0);
-    return rc;
+    rc = run_updates(&run, reqs, (uint32_t)count & ~MMU_PREEMPTED, &finished);
+    return mmu_list_end(&who, rc, reqs, sizeof(struct mmu_update), count, finished, done, foreigndom);
 }
 
 /* --- By address ---------------------------------------------------------------------------------------------- */
@@ -204,38 +173,6 @@ pte_t *pv_find_leaf(struct pv_vcpu *v, uint64_t va)
     return NULL;
 }
 
-/* Where UVMF_ALL and UVMF_MULTI flushes go. */
-static int flush_cpus(struct pv_vcpu *v, uint64_t flags, struct cpumask *cpus)
-{
-    uint64_t bitmap = flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK;
-
-    if (bitmap == UVMF_ALL) {
-        *cpus = v->vcpu.domain->dirty_cpus;
-        return 0;
-    }
-    return pv_vcpu_bitmap_cpus(v, bitmap, cpus);
-}
-
-static int flush_after(struct pv_vcpu *v, uint64_t va, uint64_t flags)
-{
-    struct cpumask cpus;
-    uint64_t target = (flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG ? va : FLUSH_TLB_ALL_VA;
-
-    if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE)
-        return 0;
-    if (!(flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK)) {
-        if (target == va)
-            invlpg(va);
-        else
-            tlb_flush_local();
-        return 0;
-    }
-    if (flush_cpus(v, flags, &cpus))
-        return -XEN_EINVAL;
-    tlb_flush_mask(&cpus, target);
-    return 0;
-}
-
 static int update_va(struct pv_vcpu *v, uint64_t va, uint64_t val, unsigned owner)
 {
     struct pv_domain *d = pv_domain(v->vcpu.domain);
@@ -252,30 +189,30 @@ static int update_va(struct pv_vcpu *v, uint64_t va, uint64_t val, unsigned owne
     return rc;
 }
 
-long do_update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, uint64_t a4, uint64_t a5)
+static ALWAYS_INLINE long update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid)
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
-    int rc = update_va(v, va, val, v->vcpu.domain->id);
-
-    (void)a4;
-    (void)a5;
-    if (unlikely(rc == -XEN_ERESTART))
-        return hypercall_restart(va, val, flags, 0, 0);
-    return rc ? rc : flush_after(v, va, flags);
-}
-
-long do_update_va_mapping_otherdomain(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid, uint64_t a5)
-{
-    struct pv_vcpu *v = pv_vcpu(current_vcpu());
+    uint64_t kind = flags & UVMF_FLUSHTYPE_MASK;
     struct foreign who;
     int rc = foreign_get(&who, (uint16_t)domid);
 
-    (void)a5;
     if (rc)
         return rc;
     rc = update_va(v, va, val, who.frames_owner);
     foreign_put(&who);
-    if (rc == -XEN_ERESTART)
+    if (unlikely(rc == -XEN_ERESTART))
         return hypercall_restart(va, val, flags, domid, 0);
-    return rc ? rc : flush_after(v, va, flags);
+    if (rc || kind == UVMF_NONE)
+        return rc;
+    return pv_flush(v, kind == UVMF_INVLPG ? va : FLUSH_TLB_ALL_VA, flags - kind);
+}
+
+long do_update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+{
+    return update_va_mapping(va, val, flags, DOMID_SELF);
+}
+
+long do_update_va_mapping_otherdomain(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid, uint64_t a5 UNUSED)
+{
+    return update_va_mapping(va, val, flags, domid);
 }

@@ -7,34 +7,24 @@
 #include "core/hypercall.h"
 #include "core/preempt.h"
 #include "cpu/irqflags.h"
-#include "cpu/regs.h"
-#include "cpu/smp.h"
 #include "lib/string.h"
-#include "pv/foreign.h"
-#include "pv/page_type.h"
-#include "pv/pv_domain.h"
 #include "pv/pv_mmu.h"
 
 struct ext_call {
     struct pv_vcpu *v;
     struct pv_domain *d;               /* whose tables */
     bool foreign;                      /* not the caller's own */
-    const struct mmuext_op *op;
+    struct mmuext_op op;
 };
-
-static enum frame_type pin_type(unsigned cmd)
-{
-    return (enum frame_type)(TYPE_L1 + (cmd - MMUEXT_PIN_L1_TABLE));
-}
 
 static int ext_pin(struct ext_call *c)
 {
-    return table_pin(c->d, mfn(c->op->arg1.mfn), pin_type(c->op->cmd));
+    return table_pin(c->d, mfn(c->op.arg1.mfn), (enum frame_type)(TYPE_L1 + (c->op.cmd - MMUEXT_PIN_L1_TABLE)));
 }
 
 static int ext_unpin(struct ext_call *c)
 {
-    return table_unpin(c->d, mfn(c->op->arg1.mfn));
+    return table_unpin(c->d, mfn(c->op.arg1.mfn));
 }
 
 /*
@@ -66,38 +56,19 @@ int pv_new_baseptr(struct pv_vcpu *v, mfn_t m, bool user)
     return 0;
 }
 
-static int ext_new_baseptr(struct ext_call *c)
+static int ext_baseptr(struct ext_call *c)
 {
-    return c->foreign ? -XEN_EPERM : pv_new_baseptr(c->v, mfn(c->op->arg1.mfn), false);
-}
-
-static int ext_new_user_baseptr(struct ext_call *c)
-{
-    return c->foreign ? -XEN_EPERM : pv_new_baseptr(c->v, mfn(c->op->arg1.mfn), true);
+    return pv_new_baseptr(c->v, mfn(c->op.arg1.mfn), c->op.cmd == MMUEXT_NEW_USER_BASEPTR);
 }
 
 static int ext_set_ldt(struct ext_call *c)
 {
-    return c->foreign ? -XEN_EPERM : pv_set_ldt(c->v, c->op->arg1.linear_addr, c->op->arg2.nr_ents);
+    return pv_set_ldt(c->v, c->op.arg1.linear_addr, c->op.arg2.nr_ents);
 }
 
-static int ext_flush_local(struct ext_call *c)
+/* CPUs that may hold TLB entries of the vCPUs in a guest's bitmap (one word of bits per 64 vCPUs). */
+static NOINLINE int bitmap_cpus(struct domain *d, uint64_t guest, struct cpumask *cpus)
 {
-    (void)c;
-    tlb_flush_local();
-    return 0;
-}
-
-static int ext_invlpg_local(struct ext_call *c)
-{
-    if (guest_range_ok(c->op->arg1.linear_addr, 1))
-        invlpg(c->op->arg1.linear_addr);
-    return 0;
-}
-
-int pv_vcpu_bitmap_cpus(struct pv_vcpu *v, uint64_t guest, struct cpumask *cpus)
-{
-    struct domain *d = v->vcpu.domain;
     uint64_t word = 0;
 
     cpumask_zero(cpus);
@@ -111,38 +82,28 @@ int pv_vcpu_bitmap_cpus(struct pv_vcpu *v, uint64_t guest, struct cpumask *cpus)
     return 0;
 }
 
-static int flush_bitmap(struct ext_call *c, uint64_t va)
+int pv_flush_others(struct pv_vcpu *v, uint64_t va, uint64_t target)
 {
     struct cpumask cpus;
-    int rc = pv_vcpu_bitmap_cpus(c->v, c->op->arg2.vcpumask, &cpus);
 
-    if (!rc)
-        tlb_flush_mask(&cpus, va);
-    return rc;
-}
-
-static int ext_flush_multi(struct ext_call *c)
-{
-    return flush_bitmap(c, FLUSH_TLB_ALL_VA);
-}
-
-static int ext_invlpg_multi(struct ext_call *c)
-{
-    return guest_range_ok(c->op->arg1.linear_addr, 1) ? flush_bitmap(c, c->op->arg1.linear_addr) : 0;
-}
-
-static int ext_flush_all(struct ext_call *c)
-{
-    tlb_flush_mask(&c->v->vcpu.domain->dirty_cpus, FLUSH_TLB_ALL_VA);
+    if (target != UVMF_ALL && bitmap_cpus(v->vcpu.domain, target, &cpus))
+        return -XEN_EINVAL;
+    tlb_flush_mask(target == UVMF_ALL ? &v->vcpu.domain->dirty_cpus : &cpus, va);
     return 0;
 }
 
-static int ext_invlpg_all(struct ext_call *c)
+/* Flushes come in pairs, the one with an address odd. */
+static int ext_flush(struct ext_call *c)
 {
-    if (guest_range_ok(c->op->arg1.linear_addr, 1))
-        tlb_flush_mask(&c->v->vcpu.domain->dirty_cpus, c->op->arg1.linear_addr);
-    return 0;
+    uint64_t va = c->op.cmd & 1 ? c->op.arg1.linear_addr : FLUSH_TLB_ALL_VA;
+
+    if (va != FLUSH_TLB_ALL_VA && !guest_range_ok(va, 1))
+        return 0;
+    if (c->op.cmd <= MMUEXT_INVLPG_LOCAL)
+        return pv_flush(c->v, va, UVMF_LOCAL);
+    return pv_flush_others(c->v, va, c->op.cmd <= MMUEXT_INVLPG_MULTI ? c->op.arg2.vcpumask : UVMF_ALL);
 }
+_Static_assert(MMUEXT_TLB_FLUSH_LOCAL % 2 == 0 && MMUEXT_INVLPG_ALL == MMUEXT_TLB_FLUSH_LOCAL + 5, "pairs");
 
 static int ext_flush_cache(struct ext_call *c)
 {
@@ -154,7 +115,7 @@ static int ext_flush_cache(struct ext_call *c)
 
 static int ext_clear_page(struct ext_call *c)
 {
-    mfn_t m = mfn(c->op->arg1.mfn);
+    mfn_t m = mfn(c->op.arg1.mfn);
     int rc = frame_get_and_type(c->d, m, TYPE_WRITABLE);
 
     if (rc)
@@ -166,7 +127,7 @@ static int ext_clear_page(struct ext_call *c)
 
 static int ext_copy_page(struct ext_call *c)
 {
-    mfn_t to = mfn(c->op->arg1.mfn), from = mfn(c->op->arg2.src_mfn);
+    mfn_t to = mfn(c->op.arg1.mfn), from = mfn(c->op.arg2.src_mfn);
     int rc;
 
     if (!mfn_valid(from) || !frame_get(frame_of(from), c->d->domain.id))
@@ -180,94 +141,73 @@ static int ext_copy_page(struct ext_call *c)
     return rc;
 }
 
-static const struct { int (*handler)(struct ext_call *c); bool locked; } ext_ops[] = {
-    [MMUEXT_PIN_L1_TABLE]      = { ext_pin, true },
-    [MMUEXT_PIN_L2_TABLE]      = { ext_pin, true },
-    [MMUEXT_PIN_L3_TABLE]      = { ext_pin, true },
-    [MMUEXT_PIN_L4_TABLE]      = { ext_pin, true },
-    [MMUEXT_UNPIN_TABLE]       = { ext_unpin, true },
-    [MMUEXT_NEW_BASEPTR]       = { ext_new_baseptr, true },
-    [MMUEXT_NEW_USER_BASEPTR]  = { ext_new_user_baseptr, true },
-    [MMUEXT_SET_LDT]           = { ext_set_ldt, false },
-    [MMUEXT_TLB_FLUSH_LOCAL]   = { ext_flush_local, false },
-    [MMUEXT_INVLPG_LOCAL]      = { ext_invlpg_local, false },
-    [MMUEXT_TLB_FLUSH_MULTI]   = { ext_flush_multi, false },
-    [MMUEXT_INVLPG_MULTI]      = { ext_invlpg_multi, false },
-    [MMUEXT_TLB_FLUSH_ALL]     = { ext_flush_all, false },
-    [MMUEXT_INVLPG_ALL]        = { ext_invlpg_all, false },
-    [MMUEXT_FLUSH_CACHE]       = { ext_flush_cache, false },
-    [MMUEXT_FLUSH_CACHE_GLOBAL] = { ext_flush_cache, false },
-    [MMUEXT_CLEAR_PAGE]        = { ext_clear_page, true },
-    [MMUEXT_COPY_PAGE]         = { ext_copy_page, true },
+#define LOCKED 1u           /* works on tables: under page_lock */
+#define OWN    2u           /* the caller's alone */
+
+static const struct { int (*handler)(struct ext_call *c); unsigned flags; } ext_ops[] = {
+    [MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE] = { ext_pin, LOCKED },
+    [MMUEXT_UNPIN_TABLE]       = { ext_unpin, LOCKED },
+    [MMUEXT_NEW_BASEPTR]       = { ext_baseptr, LOCKED | OWN },
+    [MMUEXT_NEW_USER_BASEPTR]  = { ext_baseptr, LOCKED | OWN },
+    [MMUEXT_SET_LDT]           = { ext_set_ldt, OWN },
+    [MMUEXT_TLB_FLUSH_LOCAL ... MMUEXT_INVLPG_ALL] = { ext_flush, 0 },
+    [MMUEXT_FLUSH_CACHE]       = { ext_flush_cache, 0 },
+    [MMUEXT_FLUSH_CACHE_GLOBAL] = { ext_flush_cache, 0 },
+    [MMUEXT_CLEAR_PAGE]        = { ext_clear_page, LOCKED },
+    [MMUEXT_COPY_PAGE]         = { ext_copy_page, LOCKED },
 };
 
-/* *done is set when the operation itself is finished, even if the result says to restart (unfinished tree work). */
-static int ext_run(struct ext_call *c, bool *done)
+static int ext_run(struct ext_call *c)
 {
-    unsigned cmd = c->op->cmd;
+    unsigned cmd = c->op.cmd;
     int rc;
 
-    *done = false;
     if (cmd >= ARRAY_SIZE(ext_ops) || !ext_ops[cmd].handler)
         return -XEN_ENOSYS;
-    if (!ext_ops[cmd].locked)
+    if (ext_ops[cmd].flags & OWN && c->foreign)
+        return -XEN_EPERM;
+    if (!(ext_ops[cmd].flags & LOCKED))
         return ext_ops[cmd].handler(c);
     spin_lock(&c->d->page_lock);
     rc = page_type_finish(c->d);
-    if (!rc) {
+    if (!rc)
         rc = ext_ops[cmd].handler(c);
-        *done = !rc;
-        if (*done && c->d->unfinished)
-            rc = -XEN_ERESTART;
-    }
     spin_unlock(&c->d->page_lock);
     return rc;
 }
 
 static int run_list(struct ext_call *c, uint64_t ops, uint32_t count, uint32_t *finished)
 {
-    struct mmuext_op op;
-    bool done;
     int rc;
 
-    for (*finished = 0; *finished < count; (*finished)++) {
-        if (copy_from_guest(&op, ops + (uint64_t)*finished * sizeof(op), sizeof(op)))
+    for (*finished = 0; *finished < count;) {
+        if (copy_from_guest(&c->op, ops + (uint64_t)*finished * sizeof(c->op), sizeof(c->op)))
             return -XEN_EFAULT;
-        c->op = &op;
-        rc = ext_run(c, &done);
-        if (rc) {
-            *finished += done;
+        rc = ext_run(c);
+        if (rc)
             return rc;
-        }
-        if (*finished + 1 < count && preempt_wanted()) {
-            (*finished)++;
+        if (++*finished < count && preempt_wanted())
             return -XEN_ERESTART;
-        }
     }
     return 0;
 }
 
-long do_mmuext_op(uint64_t ops, uint64_t count64, uint64_t done, uint64_t foreigndom, uint64_t a5)
+long do_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t foreigndom, uint64_t a5 UNUSED)
 {
-    uint32_t count = (uint32_t)count64 & ~MMU_PREEMPTED, finished;
+    uint32_t finished;
     struct foreign who;
     struct ext_call c;
     int rc = foreign_get(&who, (uint32_t)foreigndom);
 
-    (void)a5;
     if (rc)
         return rc;
-    c = (struct ext_call){ .v = pv_vcpu(current_vcpu()), .d = who.tables, .foreign = who.tables_ref != NULL };
+    c.v = pv_vcpu(current_vcpu());
+    c.d = who.tables;
+    c.foreign = who.tables_ref != NULL;
     if (who.frames_ref) {                /* pins name another domain by its frames */
         c.d = pv_domain(who.frames_ref);
         c.foreign = true;
     }
-    rc = run_list(&c, ops, count, &finished);
-    foreign_put(&who);
-    if (done)
-        mmu_add_done(done, count64 & MMU_PREEMPTED, finished);
-    if (rc == -XEN_ERESTART)
-        return hypercall_restart(ops + (uint64_t)finished * sizeof(struct mmuext_op),
-                                 (count - finished) | MMU_PREEMPTED, done, foreigndom, 0);
-    return rc;
+    rc = run_list(&c, ops, (uint32_t)count & ~MMU_PREEMPTED, &finished);
+    return mmu_list_end(&who, rc, ops, sizeof(struct mmuext_op), count, finished, done, foreigndom);
 }

@@ -9,8 +9,7 @@
 #include "lib/compiler.h"
 #include "lib/string.h"
 #include "pv/page_type.h"
-#include "pv/policy.h"
-#include "pv/pv_boot.h"
+#include "pv/pv_domain.h"
 
 #define MSR_HYPERCALL_PAGE  0x40000000u
 #define MSR_UCODE_REV       0x0000008bu

@@ -147,57 +147,55 @@ static bool is_device(mfn_t m)
     return !mfn_valid(m) || frame_owner(frame_of(m)) == FRAME_OWNER_IO;
 }
 
-int leaf_get(struct pv_domain *d, unsigned owner, pte_t *e)
+static ALWAYS_INLINE int get_if_writable(struct frame *f, pte_t e)
 {
-    mfn_t m = pte_mfn(*e);
-    struct frame *f = frame_of(m);
-    int rc;
+    int rc = e.v & PTE_RW ? get_writable(f) : 0;
 
-    if (unlikely(e->v & LEAF_FORBIDS))
-        return -XEN_EINVAL;
-    if (unlikely(!mfn_valid(m)) || unlikely(!frame_get(f, owner)))
-        return is_device(m) ? leaf_get_mmio(d, e) : -XEN_EINVAL;
-    if (unlikely(e->v & PTE_CACHE_MASK) && !d->domain.is_control)
-        e->v &= ~PTE_CACHE_MASK;
-    if (!(e->v & PTE_RW))
-        return 0;
-    rc = get_writable(f);
     if (unlikely(rc))
         frame_put(f);
     return rc;
+}
+
+static NOINLINE int leaf_get_rare(struct pv_domain *d, unsigned owner, pte_t *e)
+{
+    mfn_t m = pte_mfn(*e);
+
+    if (e->v & LEAF_FORBIDS)
+        return -XEN_EINVAL;
+    if (!mfn_valid(m) || !frame_get(frame_of(m), owner))
+        return is_device(m) ? leaf_get_mmio(d, e) : -XEN_EINVAL;
+    if (!d->domain.is_control)
+        e->v &= ~PTE_CACHE_MASK;
+    return get_if_writable(frame_of(m), *e);
+}
+
+/*
+ * References of one leaf that maps a frame of `owner` (or device memory) in a table of `d`. *e may come back with less. No call
+ * for the common leaf: RAM, cached, one more writer or reader.
+ */
+static ALWAYS_INLINE int leaf_get(struct pv_domain *d, unsigned owner, pte_t *e)
+{
+    struct frame *f = frame_of(pte_mfn(*e));
+
+    if (unlikely(e->v & (LEAF_FORBIDS | PTE_CACHE_MASK) || !mfn_valid(pte_mfn(*e)) || !frame_get(f, owner))) {
+        pte_t rare = *e;                 /* a copy, so that the caller's entry can stay in a register */
+        int rc = leaf_get_rare(d, owner, &rare);
+
+        *e = rare;
+        return rc;
+    }
+    return get_if_writable(f, *e);
 }
 
 static ALWAYS_INLINE void leaf_put_inline(pte_t e)
 {
     mfn_t m = pte_mfn(e);
-    struct frame *f = frame_of(m);
 
-    if (unlikely(is_device(m)))
+    if (!pte_present(e) || unlikely(is_device(m)))
         return;
     if (e.v & PTE_RW)
-        (void)drop_writer(f);
-    frame_put(f);
-}
-
-/* The same, without a call for the common leaf: RAM, cached, one more writer or reader. */
-static ALWAYS_INLINE int leaf_get_inline(struct pv_domain *d, unsigned owner, pte_t *e)
-{
-    struct frame *f = frame_of(pte_mfn(*e));
-    int rc;
-
-    if (unlikely(e->v & (LEAF_FORBIDS | PTE_CACHE_MASK) || !mfn_valid(pte_mfn(*e)) || !frame_get(f, owner))) {
-        pte_t rare = *e;                 /* a copy, so that the caller's entry can stay in a register */
-
-        rc = leaf_get(d, owner, &rare);
-        *e = rare;
-        return rc;
-    }
-    if (!(e->v & PTE_RW))
-        return 0;
-    rc = get_writable(f);
-    if (unlikely(rc))
-        frame_put(f);
-    return rc;
+        (void)drop_writer(frame_of(m));
+    frame_put(frame_of(m));
 }
 
 void leaf_put(pte_t e)
@@ -284,7 +282,7 @@ static int promote_leaves(struct pv_domain *d, struct step *s)
 
         if (!pte_present(leaf))
             continue;
-        rc = leaf_get_inline(d, owner, &leaf);
+        rc = leaf_get(d, owner, &leaf);
         if (unlikely(rc))
             break;
         e->v = leaf.v | PTE_USER;
@@ -295,10 +293,8 @@ static int promote_leaves(struct pv_domain *d, struct step *s)
 
 static void demote_leaves(struct step *s)
 {
-    for (const pte_t *e = &s->table[s->progress]; e-- > s->table;) {
-        if (pte_present(*e))
-            leaf_put_inline(*e);
-    }
+    for (const pte_t *e = &s->table[s->progress]; e-- > s->table;)
+        leaf_put_inline(*e);
     s->progress = 0;
 }
 
@@ -521,11 +517,6 @@ static int get_table_type(struct pv_domain *d, struct frame *f, enum frame_type 
     return rc;
 }
 
-int frame_get_type(struct pv_domain *d, struct frame *f, enum frame_type type)
-{
-    return is_table_type(type) ? get_table_type(d, f, type) : get_plain_type(f, type);
-}
-
 static void put_table_type(struct pv_domain *d, struct frame *f)
 {
     uint64_t word = READ_ONCE(f->type);
@@ -542,14 +533,6 @@ static void put_table_type(struct pv_domain *d, struct frame *f)
         leave_unfinished(d, f);
 }
 
-void frame_put_type(struct pv_domain *d, struct frame *f)
-{
-    if (is_table_type(frame_type(f)))
-        put_table_type(d, f);
-    else
-        (void)put_plain_type(f);
-}
-
 int frame_get_and_type(struct pv_domain *d, mfn_t m, enum frame_type type)
 {
     struct frame *f = frame_of(m);
@@ -557,7 +540,7 @@ int frame_get_and_type(struct pv_domain *d, mfn_t m, enum frame_type type)
 
     if (!mfn_valid(m) || !frame_get(f, d->domain.id))
         return -XEN_EINVAL;
-    rc = frame_get_type(d, f, type);
+    rc = is_table_type(type) ? get_table_type(d, f, type) : get_plain_type(f, type);
     if (rc)
         frame_put(f);
     return rc;
@@ -565,7 +548,10 @@ int frame_get_and_type(struct pv_domain *d, mfn_t m, enum frame_type type)
 
 void frame_put_and_type(struct pv_domain *d, struct frame *f)
 {
-    frame_put_type(d, f);
+    if (is_table_type(frame_type(f)))
+        put_table_type(d, f);
+    else
+        (void)put_plain_type(f);
     frame_put(f);
 }
 
@@ -603,12 +589,22 @@ static pte_t write_entry(pte_t *e, pte_t new, unsigned flags)
 {
     uint64_t old;
 
-    if (likely(!(flags & UPDATE_PRESERVE_AD)))
+    if (likely(!(flags & UPDATE_PRESERVE_AD)) || !pte_present(new))
         return pte(xchg64(&e->v, new.v));
     old = READ_ONCE(e->v);
     while (!try_cmpxchg64(&e->v, &old, new.v | (old & (PTE_ACCESSED | PTE_DIRTY))))
         ;
     return pte(old);
+}
+
+/* The references that `new` needs, and how it will stand there. */
+static ALWAYS_INLINE int leaf_get_new(struct pv_domain *d, unsigned owner, pte_t *new)
+{
+    int rc = pte_present(*new) ? leaf_get(d, owner, new) : 0;
+
+    if (!rc && pte_present(*new))
+        new->v |= PTE_USER;
+    return rc;
 }
 
 /* Two present entries that are alike in all that matters to us: the frame, and for a leaf what it may be used for. */
@@ -619,18 +615,11 @@ static bool same_child(pte_t a, pte_t b, uint64_t matters)
 
 static NOINLINE int leaf_replace(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsigned flags)
 {
-    pte_t old;
-    int rc;
+    int rc = leaf_get_new(d, owner, &new);
 
-    if (pte_present(new)) {
-        rc = leaf_get_inline(d, owner, &new);
-        if (rc)
-            return rc;
-        new.v |= PTE_USER;
-    }
-    old = write_entry(e, new, pte_present(new) ? flags : 0);
-    if (pte_present(old))
-        leaf_put_inline(old);
+    if (rc)
+        return rc;
+    leaf_put_inline(write_entry(e, new, flags));
     return 0;
 }
 
@@ -671,7 +660,6 @@ static int child_get(struct pv_domain *d, enum frame_type type, pte_t e)
 static int branch_update(struct pv_domain *d, enum frame_type type, pte_t *e, pte_t new, unsigned flags)
 {
     pte_t old = *e;
-    struct frame *child;
     int rc;
 
     if (pte_present(new)) {
@@ -686,12 +674,9 @@ static int branch_update(struct pv_domain *d, enum frame_type type, pte_t *e, pt
             return rc;
         new.v |= PTE_USER;
     }
-    old = write_entry(e, new, pte_present(new) ? flags : 0);
-    if (pte_present(old)) {
-        child = frame_of(pte_mfn(old));
-        put_table_type(d, child);
-        frame_put(child);
-    }
+    old = write_entry(e, new, flags);
+    if (pte_present(old))
+        frame_put_and_type(d, frame_of(pte_mfn(old)));
     return 0;
 }
 
@@ -709,28 +694,17 @@ int table_update(struct pv_domain *d, struct frame *table, unsigned index, pte_t
     return branch_update(d, type, e, new, flags);
 }
 
-int leaf_compare_and_update(struct pv_domain *d, struct frame *table, unsigned index, pte_t *expected, pte_t new)
+int leaf_compare_and_update(struct pv_domain *d, pte_t *e, pte_t expected, pte_t new)
 {
-    pte_t *e = (pte_t *)mfn_to_virt(frame_mfn(table)) + index;
-    pte_t old = *expected;
-    uint64_t seen;
-    int rc;
+    int rc = leaf_get_new(d, d->domain.id, &new);
 
     ASSERT_LOCKED(&d->page_lock);
-    if (pte_present(new)) {
-        rc = leaf_get_inline(d, d->domain.id, &new);
-        if (rc)
-            return rc;
-        new.v |= PTE_USER;
-    }
-    seen = cmpxchg64(&e->v, old.v, new.v);
-    if (seen != old.v) {
-        if (pte_present(new))
-            leaf_put(new);
-        expected->v = seen;
+    if (rc)
+        return rc;
+    if (cmpxchg64(&e->v, expected.v, new.v) != expected.v) {
+        leaf_put(new);
         return -XEN_EAGAIN;
     }
-    if (pte_present(old))
-        leaf_put(old);
+    leaf_put(expected);
     return 0;
 }

@@ -48,17 +48,14 @@ static inline enum frame_type frame_type(const struct frame *f)
     return (enum frame_type)(READ_ONCE(f->type) >> TYPE_SHIFT);
 }
 
-/* 0, -XEN_EINVAL (not possible: wrong type in use, or bad contents), or -XEN_ERESTART (preempted; call again). */
-int frame_get_type(struct pv_domain *d, struct frame *f, enum frame_type type);
-/* Drop one. What a last use leaves unfinished of a tree goes to d->unfinished. Tables need page_lock. */
-void frame_put_type(struct pv_domain *d, struct frame *f);
-
-/* General and type reference together, or neither. `d` owns the frame. */
+/*
+ * General and type reference together, or neither; `d` owns the frame. Tables need page_lock. 0, -XEN_EINVAL (not possible:
+ * wrong owner, wrong type in use, or bad contents), or -XEN_ERESTART (preempted; call again).
+ */
 int frame_get_and_type(struct pv_domain *d, mfn_t m, enum frame_type type);
+/* Drop both. What a last use leaves unfinished of a tree goes to d->unfinished. */
 void frame_put_and_type(struct pv_domain *d, struct frame *f);
-
-/* References of one leaf that maps a frame of `owner` (or device memory) in a table of `d`. *e may come back with less. */
-int leaf_get(struct pv_domain *d, unsigned owner, pte_t *e);
+/* Drop what a leaf that maps the frame would hold; nothing if it is not present. */
 void leaf_put(pte_t e);
 
 /*
@@ -67,11 +64,10 @@ void leaf_put(pte_t e);
  */
 #define UPDATE_PRESERVE_AD 1u       /* keep the accessed and dirty bits that the CPU sets meanwhile */
 int table_update(struct pv_domain *d, struct frame *table, unsigned index, pte_t new, unsigned owner, unsigned flags);
-/* As leaf_update, but only if it still holds *expected; else -XEN_EAGAIN and the value seen there. */
-int leaf_compare_and_update(struct pv_domain *d, struct frame *table, unsigned index, pte_t *expected, pte_t new);
-
 /* The same for entry `e` of a table that is known to be an L1. */
 int leaf_update(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsigned flags);
+/* As leaf_update for frames of d's own, but only if it still holds `expected`; else -XEN_EAGAIN. */
+int leaf_compare_and_update(struct pv_domain *d, pte_t *e, pte_t expected, pte_t new);
 
 /* Carry on with d->unfinished, which is not NULL. For page_type_finish() alone (pv/pv_mmu.h). */
 int page_type_carry_on(struct pv_domain *d);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* See pv/ports.h. PCI's configuration ports are shared with cpu/msi.c: the address that dom0 wrote is kept per domain. */
-#include "pv/ports.h"
+/* I/O ports as the control domain sees them. PCI's configuration ports are shared with cpu/msi.c: the address that dom0 wrote is kept per domain. */
+#include "pv/pv_domain.h"
 
 #include "core/guest_copy.h"
 #include "cpu/pci_config.h"

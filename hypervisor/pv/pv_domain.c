@@ -5,8 +5,6 @@
  * referenced, and only then is anything set. The vCPU does not run meanwhile (VPF_DOWN), and the
  * domain's lock is held.
  */
-#include "pv/pv_domain.h"
-
 #include "core/guest_copy.h"
 #include "core/vcpu_op.h"
 #include "cpu/guest_state.h"
@@ -15,13 +13,7 @@
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "public/physdev.h"
-#include "pv/callbacks.h"
-#include "pv/context.h"
-#include "pv/grant_pv.h"
-#include "pv/guest_descriptor.h"
-#include "pv/page_type.h"
 #include "pv/pv_mmu.h"
-#include "pv/pv_time.h"
 
 #define MAX_IOPORTS     65536u
 
@@ -84,7 +76,7 @@ static bool addresses_are_good(const struct vcpu_guest_context *c)
 /* Replaces values by what the registers would hold of them. */
 static int context_check(struct vcpu_guest_context *c)
 {
-    struct pv_trap t;
+    struct pv_handler t;
 
     if (!addresses_are_good(c) || c->gdt_ents > FIRST_RESERVED_GDT_ENTRY || c->ldt_ents > UINT32_MAX)
         return -XEN_EINVAL;
@@ -102,58 +94,57 @@ static int context_check(struct vcpu_guest_context *c)
     return 0;
 }
 
-static int table_get(struct pv_domain *d, uint64_t cr3)
+static int table_get(struct pv_vcpu *v, mfn_t m, uint64_t *cr3)
 {
-    mfn_t m = mfn(xen_cr3_to_pfn(cr3));
+    struct pv_domain *d = pv_domain(v->vcpu.domain);
     int rc;
 
-    if (!mfn_valid(m))
-        return -XEN_EINVAL;
     spin_lock(&d->page_lock);
     rc = page_type_finish(d);
     if (!rc)
         rc = frame_get_and_type(d, m, TYPE_L4);
     spin_unlock(&d->page_lock);
+    if (!rc)
+        *cr3 = mfn_to_paddr(m);
     return rc;
 }
 
-static void table_put(struct pv_domain *d, uint64_t cr3)
+static void table_put(struct pv_domain *d, uint64_t *cr3)
 {
+    if (*cr3)
+        frame_put_and_type(d, frame_of(paddr_to_mfn(*cr3)));
+    *cr3 = 0;
+}
+
+/* Whatever the vCPU holds of the domain's memory. It does not run. */
+static void references_drop(struct pv_vcpu *v)
+{
+    struct pv_domain *d = pv_domain(v->vcpu.domain);
+
     spin_lock(&d->page_lock);
-    frame_put_and_type(d, frame_of(mfn(xen_cr3_to_pfn(cr3))));
+    pv_gdt_drop(v);
+    pv_ldt_drop(v);
+    v->ldt_entries = 0;
+    table_put(d, &v->cr3_kernel);
+    table_put(d, &v->cr3_user);
     spin_unlock(&d->page_lock);
 }
 
 /* All references that the context needs, or none; -XEN_ERESTART to be called again. */
 static int context_get(struct pv_vcpu *v, const struct vcpu_guest_context *c)
 {
-    struct pv_domain *d = pv_domain(v->vcpu.domain);
-    bool has_user = xen_cr3_to_pfn(c->ctrlreg[1]) != 0;
-    int rc = table_get(d, c->ctrlreg[3]);
+    mfn_t user = mfn(xen_cr3_to_pfn(c->ctrlreg[1]));
+    int rc = table_get(v, mfn(xen_cr3_to_pfn(c->ctrlreg[3])), &v->cr3_kernel);
 
-    if (rc)
-        return rc;
-    rc = has_user ? table_get(d, c->ctrlreg[1]) : 0;
-    if (rc)
-        goto put_kernel;
-    rc = pv_set_gdt(v, c->gdt_frames, (uint32_t)c->gdt_ents);
-    if (rc)
-        goto put_user;
-    rc = pv_set_ldt(v, c->ldt_base, (uint32_t)c->ldt_ents);
+    if (!rc && user.n)
+        rc = table_get(v, user, &v->cr3_user);
     if (!rc)
-        return 0;
-    (void)pv_set_gdt(v, NULL, 0);
-put_user:
-    if (has_user)
-        table_put(d, c->ctrlreg[1]);
-put_kernel:
-    table_put(d, c->ctrlreg[3]);
+        rc = pv_set_gdt(v, c->gdt_frames, (uint32_t)c->gdt_ents);
+    if (!rc)
+        rc = pv_set_ldt(v, c->ldt_base, (uint32_t)c->ldt_ents);
+    if (rc)
+        references_drop(v);
     return rc;
-}
-
-static uint16_t ring3(uint64_t selector)
-{
-    return (uint16_t)(selector & ~UINT64_C(3) ? selector | 3 : 0);
 }
 
 static void set_registers(struct pv_vcpu *v, const struct vcpu_guest_context *c)
@@ -164,10 +155,10 @@ static void set_registers(struct pv_vcpu *v, const struct vcpu_guest_context *c)
     v->regs.saved_upcall_mask = 0;
     v->regs.cs = c->user_regs.cs | 3;
     v->regs.ss = c->user_regs.ss | 3;
-    v->regs.ds = ring3(c->user_regs.ds);
-    v->regs.es = ring3(c->user_regs.es);
-    v->regs.fs = ring3(c->user_regs.fs);
-    v->regs.gs = ring3(c->user_regs.gs);
+    v->regs.ds = ring3_selector(c->user_regs.ds);
+    v->regs.es = ring3_selector(c->user_regs.es);
+    v->regs.fs = ring3_selector(c->user_regs.fs);
+    v->regs.gs = ring3_selector(c->user_regs.gs);
     v->regs.rflags = (c->user_regs.rflags & GUEST_FLAGS_ALLOWED) | X86_RFLAGS_IF | X86_RFLAGS_MBS;
     v->iopl = (uint8_t)(c->user_regs.rflags >> 12 & 3);
     v->fs_base = c->fs_base;
@@ -181,71 +172,60 @@ static void set_registers(struct pv_vcpu *v, const struct vcpu_guest_context *c)
 
 static void set_entries(struct pv_vcpu *v, const struct vcpu_guest_context *c)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(v->traps); i++)
-        v->traps[c->trap_ctxt[i].vector] = (struct pv_trap){ 0 };
+    memset(v->traps, 0, sizeof(v->traps));
     for (unsigned i = 0; i < ARRAY_SIZE(v->traps); i++) {
         if (c->trap_ctxt[i].address)
             (void)pv_trap_check(&c->trap_ctxt[i], &v->traps[c->trap_ctxt[i].vector]);
     }
-    v->event_cb = (struct pv_callback){ c->event_callback_eip, true };
-    v->failsafe_cb = (struct pv_callback){ c->failsafe_callback_eip,
-                                           c->flags & VGCF_failsafe_disables_events };
-    v->syscall_cb = (struct pv_callback){ c->syscall_callback_eip,
-                                          c->flags & VGCF_syscall_disables_events };
-    v->kernel_ss = (uint16_t)(c->kernel_ss | 3);
+    v->event_cb = (struct pv_handler){ .address = c->event_callback_eip };
+    v->failsafe_cb = (struct pv_handler){ c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events, 0 };
+    v->syscall_cb = (struct pv_handler){ c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events, 0 };
     v->kernel_sp = c->kernel_sp;
-}
-
-static int context_apply(struct pv_vcpu *v, struct vcpu_guest_context *c)
-{
-    int rc = context_check(c);
-
-    if (!rc)
-        rc = context_get(v, c);
-    if (rc)
-        return rc;
-    set_registers(v, c);
-    set_entries(v, c);
     v->in_kernel = (c->flags & VGCF_in_kernel) != 0;
-    v->cr3_kernel = mfn_to_paddr(mfn(xen_cr3_to_pfn(c->ctrlreg[3])));
-    v->cr3_user = mfn_to_paddr(mfn(xen_cr3_to_pfn(c->ctrlreg[1])));
-    return 0;
 }
 
-static int pv_vcpu_initialise(struct vcpu *v, uint64_t ctxt)
+static int pv_vcpu_initialise(struct vcpu *vcpu, uint64_t ctxt)
 {
     struct vcpu_guest_context *c = heap_new(struct vcpu_guest_context);
+    struct pv_vcpu *v = pv_vcpu(vcpu);
     int rc;
 
     if (!c)
         return -XEN_ENOMEM;
     rc = copy_from_guest(c, ctxt, sizeof(*c));
     if (!rc)
-        rc = context_apply(pv_vcpu(v), c);
+        rc = context_check(c);
+    if (!rc)
+        rc = context_get(v, c);
+    if (!rc) {
+        set_registers(v, c);
+        set_entries(v, c);
+    }
     heap_free(c);
     return rc;
 }
 
-/* The end -------------------------------------------------------------------------------------- */
-
-/* No vCPU of the domain runs any more. */
-static void release_vcpu(struct pv_domain *d, struct pv_vcpu *v)
+/* As the ABI's start of day has it (public/xen.h, struct start_info). */
+int pv_boot_vcpu(struct pv_domain *d, mfn_t l4, uint64_t entry, uint64_t stack, uint64_t start_info)
 {
-    vcpu_unmap_info(&v->vcpu);
-    spin_lock(&d->page_lock);
-    pv_gdt_drop(v);
-    pv_ldt_drop(v);
-    v->ldt_entries = 0;
-    if (v->cr3_kernel)
-        frame_put_and_type(d, frame_of(paddr_to_mfn(v->cr3_kernel)));
-    if (v->cr3_user)
-        frame_put_and_type(d, frame_of(paddr_to_mfn(v->cr3_user)));
-    v->cr3_kernel = 0;
-    v->cr3_user = 0;
-    spin_unlock(&d->page_lock);
+    struct pv_vcpu *v = pv_vcpu(d->domain.vcpu[0]);
+    int rc = table_get(v, l4, &v->cr3_kernel);
+
+    if (rc)
+        return rc;
+    v->in_kernel = 1;
+    v->kernel_sp = stack;
+    v->regs = (struct cpu_user_regs){
+        .rip = entry, .rsp = stack, .rsi = start_info, .cs = FLAT_KERNEL_CS, .ss = FLAT_KERNEL_SS,
+        .rflags = X86_RFLAGS_IF | X86_RFLAGS_MBS,
+    };
+    v->vcpu.initialised = true;
+    return 0;
 }
 
-/* What a vCPU's last page tables leave to do is done before the next vCPU gives up its own. */
+/* The end -------------------------------------------------------------------------------------- */
+
+/* No vCPU of the domain runs any more. What a vCPU's last page tables leave to do is done before the next vCPU gives up its own. */
 static int pv_domain_relinquish(struct domain *domain)
 {
     struct pv_domain *d = pv_domain(domain);
@@ -253,8 +233,10 @@ static int pv_domain_relinquish(struct domain *domain)
 
     pv_drop_loaded(domain);
     for (unsigned i = 0; i < domain->max_vcpus && !rc; i++) {
-        if (domain->vcpu[i])
-            release_vcpu(d, pv_vcpu(domain->vcpu[i]));
+        if (domain->vcpu[i]) {
+            vcpu_unmap_info(domain->vcpu[i]);
+            references_drop(pv_vcpu(domain->vcpu[i]));
+        }
         spin_lock(&d->page_lock);
         rc = page_type_finish(d);
         spin_unlock(&d->page_lock);

@@ -9,7 +9,10 @@
  */
 #pragma once
 #include "core/domain.h"
+#include "core/hypercall.h"
 #include "cpu/fpu.h"
+#include "cpu/regs.h"
+#include "mm/layout.h"
 #include "mm/pte.h"
 #include "public/xen.h"
 
@@ -20,15 +23,11 @@
 /* RFLAGS that a guest may give itself: the arithmetic flags, TF, DF, NT, RF, AC, ID. */
 #define GUEST_FLAGS_ALLOWED ((uint64_t)0x254dd5)
 
-struct pv_trap {                          /* checked copy of struct trap_info */
+/* Where the guest's kernel wants to be entered. */
+struct pv_handler {
     uint64_t address;                     /* canonical, 0: none */
-    uint16_t cs;                          /* RPL forced to 3 */
-    uint8_t flags;                        /* TI_GET_DPL, TI_GET_IF as given */
-};
-
-struct pv_callback {
-    uint64_t address;
     bool mask_events;
+    uint8_t dpl;                          /* of a trap: the lowest ring that may raise it by INT */
 };
 
 struct pv_vcpu {
@@ -41,9 +40,8 @@ struct pv_vcpu {
     uint8_t iopl;                         /* 0..3, virtual */
     uint64_t cr3_kernel, cr3_user;        /* machine addresses; user 0: none. Referenced, typed L4 */
     uint64_t kernel_sp;                   /* where a trap from user mode starts to push */
-    uint64_t kernel_ss;
-    struct pv_callback syscall_cb, syscall32_cb, sysenter_cb, event_cb, failsafe_cb, nmi_cb;
-    struct pv_trap traps[256];
+    struct pv_handler syscall_cb, syscall32_cb, sysenter_cb, event_cb, failsafe_cb, nmi_cb;
+    struct pv_handler traps[256];
 
     /* State that the CPU holds while the vCPU is loaded, saved here while it is not. */
     struct cpu_user_regs regs;
@@ -93,6 +91,12 @@ static inline struct pv_domain *pv_domain(struct domain *d)
     return (struct pv_domain *)d;
 }
 
+/* As a guest's code may load it: of ring 3, or null. */
+static inline uint16_t ring3_selector(uint64_t selector)
+{
+    return (uint16_t)(selector & ~UINT64_C(3) ? selector | 3 : 0);
+}
+
 /* Copy from the kernel's address space, whichever the vCPU is in now (emulate.c). 0 or -XEN_EFAULT. */
 int pv_copy_from_kernel(const struct pv_vcpu *v, void *to, uint64_t from, size_t size);
 
@@ -103,30 +107,112 @@ void pv_inject_page_fault(struct cpu_user_regs *regs, uint64_t cr2, uint32_t err
 /* Call the event callback or a pending NMI's if the guest can take it now. */
 void pv_deliver_pending(struct pv_vcpu *v, struct cpu_user_regs *regs);
 
+/*
+ * guest_trap.c: INT n, INT3, INTO, `length` bytes long and behind rip already: as a gate would, the guest's table lets it
+ * pass or not.
+ */
+void pv_software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector, unsigned length);
 /* emulate.c: a #GP or #UD from guest code. True: dealt with (regs moved on, or a trap injected). */
 bool pv_emulate_gp(struct pv_vcpu *v, struct cpu_user_regs *regs);
 bool pv_emulate_ud(struct pv_vcpu *v, struct cpu_user_regs *regs);
-/* pt_write_fault.c: a write fault by the guest kernel on a read-only page: emulate if the page is an L1 table. */
 /* Up to INSN_MAX bytes of code at `va`, fetched once; how many there were: fewer if the next page is not there. */
 unsigned pv_fetch(uint8_t *bytes, uint64_t va);
+/* pt_write_fault.c: a write fault by the guest kernel on a read-only page: emulate if the page is an L1 table. */
 bool pv_pt_write_fault(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t va);
 /* guest_descriptor.c: a fault in the LDT window: map the page that it needs. */
 bool pv_ldt_fault(struct pv_vcpu *v, uint32_t offset);
-void pv_ldt_drop(struct pv_vcpu *v);        /* unmap all LDT pages; page_lock held */
+void pv_ldt_drop(struct pv_vcpu *v);         /* unmap all LDT pages; page_lock held */
 void pv_gdt_drop(struct pv_vcpu *v);
 
-long do_set_trap_table(uint64_t traps, uint64_t, uint64_t, uint64_t, uint64_t);
-long do_mmu_update(uint64_t reqs, uint64_t count, uint64_t done, uint64_t foreigndom, uint64_t);
-long do_set_gdt(uint64_t frames, uint64_t entries, uint64_t, uint64_t, uint64_t);
-long do_stack_switch(uint64_t ss, uint64_t sp, uint64_t, uint64_t, uint64_t);
-long do_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, uint64_t, uint64_t);
-long do_fpu_taskswitch(uint64_t set, uint64_t, uint64_t, uint64_t, uint64_t);
-long do_set_debugreg(uint64_t reg, uint64_t value, uint64_t, uint64_t, uint64_t);
-long do_get_debugreg(uint64_t reg, uint64_t, uint64_t, uint64_t, uint64_t);
-long do_update_descriptor(uint64_t maddr, uint64_t desc, uint64_t, uint64_t, uint64_t);
-long do_update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, uint64_t, uint64_t);
-long do_update_va_mapping_otherdomain(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid, uint64_t);
-long do_iret(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
-long do_set_segment_base(uint64_t which, uint64_t base, uint64_t, uint64_t, uint64_t);
-long do_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t foreigndom, uint64_t);
-long do_callback_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
+/* callbacks.c: checks of what a guest wants to have in a vCPU. Our copy of a trap table row; false if its address is not canonical. */
+bool pv_trap_check(const struct trap_info *info, struct pv_handler *t);
+/* Make *value what debug register `reg` (0-3, 6, 7) would hold; false if a guest must not have it. */
+bool pv_debugreg_check(unsigned reg, uint64_t *value);
+
+/* --- context.c: which vCPU's state the CPU holds, and when it lets go of it ------------------------------------ */
+
+/* Once, before any guest: what SOFTIRQ_VCPU does. */
+void pv_context_init(void);
+/* guest_ops.save and load; interrupts off. load needs cpu_info()->current to be `v` already. */
+void pv_save(struct vcpu *v);
+void pv_load(struct vcpu *v);
+/* CR4 and DR0-7 of the current vCPU as its saved state says: after that has changed. */
+void pv_load_cr4(const struct pv_vcpu *v);
+void pv_load_debug_registers(const struct pv_vcpu *v);
+/* Make every CPU forget what it still holds of a domain none of whose vCPUs runs. Interrupts on. */
+void pv_drop_loaded(struct domain *d);
+
+/* --- pv_time.c: time as a PV guest reads it -------------------------------------------------------------------- */
+
+/*
+ * Write the current vCPU's time parameters anew if this CPU's have changed since; kernel address
+ * space loaded.
+ */
+void pv_time_refresh(struct pv_vcpu *v);
+/* The same for a vCPU in either address space: on the way out to it. */
+void pv_time_refresh_any(struct pv_vcpu *v);
+/* Write them in any case, also to the area that the guest registered. guest_ops.update_time. */
+void pv_update_time(struct vcpu *v);
+/* The wall clock has been set, or the domain is new. Any CPU; serialised by the caller. */
+void pv_update_wallclock(struct domain *d);
+
+/* --- guest_descriptor.c: a vCPU's descriptor window, where the CPU reads its GDT and LDT (mm/layout.h) ---------- */
+
+/* Take a window slot for a new vCPU: -XEN_ENOMEM, or 0. Given back when no CPU has it loaded. */
+int pv_window_create(struct pv_vcpu *v);
+void pv_window_destroy(struct pv_vcpu *v);
+/*
+ * Let the window show `cpu`'s reserved descriptors; interrupts off, the window not loaded anywhere.
+ */
+void pv_window_set_cpu(struct pv_vcpu *v, unsigned cpu);
+
+static inline uint64_t pv_window_address(const struct pv_vcpu *v)
+{
+    return DESC_WINDOW_START + (uint64_t)v->window * DESC_WINDOW_SIZE;
+}
+
+/*
+ * Make *descriptor fit for a guest: code and data get DPL 3; false for what no guest may have
+ * (gates, TSS, LDT). What is not present is harmless.
+ */
+bool pv_descriptor_sanitise(uint64_t *descriptor);
+/*
+ * Take `entries` descriptors in the frames `mfns` as v's GDT: all or nothing, the old one goes.
+ * -XEN_EINVAL. v is current or does not run.
+ */
+int pv_set_gdt(struct pv_vcpu *v, const uint64_t *mfns, uint32_t entries);
+/* Base and mode of the code segment `selector`, as the loaded tables have it; false if it is none. Current vCPU. */
+bool pv_code_segment(const struct pv_vcpu *v, uint16_t selector, uint64_t *base, bool *long_mode);
+
+/* --- Policy: what a guest's kernel sees of CPUID and MSRs (cpuid.c, msr.c), and of ports (ports.c) --------------- */
+
+/* The leaf as the guest's forced CPUID shows it. */
+struct cpuid pv_cpuid(const struct pv_vcpu *v, uint32_t leaf, uint32_t subleaf);
+/* 0, or -XEN_EINVAL: the guest gets #GP. */
+int pv_read_msr(struct pv_vcpu *v, uint32_t msr, uint64_t *value);
+int pv_write_msr(struct pv_vcpu *v, uint32_t msr, uint64_t value);
+/* Fill a page with the ABI's hypercall stubs, 32 bytes each. */
+void pv_write_hypercall_page(void *page);
+/* By virtual IOPL: may the current context use ports and CLI? */
+static inline bool pv_iopl_allows(const struct pv_vcpu *v)
+{
+    return v->iopl >= (v->in_kernel ? 1 : 3);
+}
+/* May the current context use `size` ports from `port` on? By IOPL, or by the user's permission bitmap. */
+bool pv_ports_allowed(const struct pv_vcpu *v, unsigned port, unsigned size);
+/* Do it: real ports for the control domain, but for those that are ours, where reads are all ones and writes go nowhere. */
+uint32_t pv_port_read(struct pv_vcpu *v, unsigned port, unsigned size);
+void pv_port_write(struct pv_vcpu *v, unsigned port, unsigned size, uint32_t value);
+
+/* --- The rows of pv_guest_ops that grant_pv.c has (contracts in core/guest_ops.h), and what boot/dom0.c needs --- */
+
+int pv_grant_map(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags);
+int pv_grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags);
+bool pv_get_data(struct domain *d, mfn_t m, bool writable);
+void pv_put_data(mfn_t m, bool writable);
+/* Give vCPU 0 its first context: kernel mode, events masked, tables at `l4`. 0 or why the table is refused. */
+int pv_boot_vcpu(struct pv_domain *d, mfn_t l4, uint64_t entry, uint64_t stack, uint64_t start_info);
+
+hypercall_fn do_set_trap_table, do_mmu_update, do_set_gdt, do_stack_switch, do_set_callbacks, do_fpu_taskswitch,
+    do_set_debugreg, do_get_debugreg, do_update_descriptor, do_update_va_mapping, do_update_va_mapping_otherdomain,
+    do_iret, do_set_segment_base, do_mmuext_op, do_callback_op;

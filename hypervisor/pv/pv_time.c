@@ -5,7 +5,7 @@
  * write. Only the CPU that runs the vCPU writes its parameters; the version counts here, since the
  * guest may write its copy. No locks.
  */
-#include "pv/pv_time.h"
+#include "pv/pv_domain.h"
 
 #include "core/guest_copy.h"
 #include "cpu/clock.h"

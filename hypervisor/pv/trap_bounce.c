@@ -24,15 +24,7 @@
 #define MAX_FRAME      64u
 #define FAILSAFE_WORDS 11u
 
-struct target {
-    uint64_t address;
-    bool mask_events;
-};
-
-/*
- * The words of a frame that are not simply the interrupted context's, and the stack that it goes
- * to.
- */
+/* The words of a frame that are not simply the interrupted context's, and the stack that it goes to. */
 struct entry {
     uint64_t sp, cs, rflags;
 };
@@ -52,8 +44,7 @@ static ALWAYS_INLINE struct entry enter(struct pv_vcpu *v, const struct cpu_user
                                         bool from_kernel)
 {
     uint8_t mask = READ_ONCE(v->vcpu.vcpu_info->evtchn_upcall_mask);
-    struct entry e = { .sp = regs->rsp, .cs = regs->cs, .rflags = virtual_flags(v, regs->rflags,
-                                                                                mask) };
+    struct entry e = { regs->rsp, regs->cs, virtual_flags(v, regs->rflags, mask) };
 
     if (from_kernel) {
         e.cs &= ~UINT64_C(3);
@@ -68,8 +59,7 @@ static ALWAYS_INLINE struct entry enter(struct pv_vcpu *v, const struct cpu_user
 }
 
 /* The context at the handler's entry. rcx and r11 are in the frame, so SYSRET may spoil them. */
-static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs *regs,
-                                        struct target to, uint64_t sp)
+static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs *regs, struct pv_handler to, uint64_t sp)
 {
     regs->rip = to.address;
     regs->cs = FLAT_KERNEL_CS;
@@ -81,56 +71,40 @@ static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs 
         v->vcpu.vcpu_info->evtchn_upcall_mask = 1;
 }
 
-static NOINLINE COLD void bad_stack(const struct pv_vcpu *v, const struct cpu_user_regs *regs,
-                                    uint64_t sp)
+static NOINLINE COLD void bad_stack(const struct pv_vcpu *v, const struct cpu_user_regs *regs, uint64_t sp)
 {
     domain_crash(v->vcpu.domain,
                  "vCPU %u cannot be told of a trap: its kernel stack at %lx is not there (rip %lx)",
                  v->vcpu.id, sp, regs->rip);
 }
 
-static ALWAYS_INLINE void bounce_from(struct pv_vcpu *v, struct cpu_user_regs *regs,
-                                      struct target to, bool from_kernel,
-                                      bool has_error, uint32_t error)
+static ALWAYS_INLINE void bounce(struct pv_vcpu *v, struct cpu_user_regs *regs, struct pv_handler to,
+                                 bool from_kernel, bool has_error, uint32_t error)
 {
     struct entry e = enter(v, regs, from_kernel);
     uint64_t tail = e.sp - TAIL_SIZE, head = tail - (has_error ? 24 : 16);
 
     if (unlikely(!guest_frame_ok(e.sp - MAX_FRAME, MAX_FRAME) ||
-                 !guest_frame_store(tail, head, regs, e.cs, e.rflags, has_error, error))) {
+                 !guest_frame_store(tail, head, regs, e.cs, e.rflags, has_error, error)))
         bad_stack(v, regs, head);
-        return;
-    }
-    start_handler(v, regs, to, head);
+    else
+        start_handler(v, regs, to, head);
 }
 
-static ALWAYS_INLINE void bounce(struct pv_vcpu *v, struct cpu_user_regs *regs, struct target to,
-                                 bool has_error,
-                                 uint32_t error)
-{
-    bounce_from(v, regs, to, v->in_kernel, has_error, error);
-}
-
-static NOINLINE COLD void no_handler(const struct pv_vcpu *v, const struct cpu_user_regs *regs,
-                                     const char *what,
+static NOINLINE COLD void no_handler(const struct pv_vcpu *v, const struct cpu_user_regs *regs, const char *what,
                                      unsigned number)
 {
     domain_crash(v->vcpu.domain, "vCPU %u has no handler for %s %u (rip %lx, rsp %lx, error %x)",
-                 v->vcpu.id, what,
-                 number, regs->rip, regs->rsp, regs->error_code);
+                 v->vcpu.id, what, number, regs->rip, regs->rsp, regs->error_code);
 }
 
-static ALWAYS_INLINE void inject(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector,
-                                 bool has_error,
+static ALWAYS_INLINE void inject(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector, bool has_error,
                                  uint32_t error)
 {
-    const struct pv_trap *t = &v->traps[vector];
-
-    if (unlikely(!t->address)) {
+    if (unlikely(!v->traps[vector].address))
         no_handler(v, regs, "trap", vector);
-        return;
-    }
-    bounce(v, regs, (struct target){ t->address, TI_GET_IF(t) }, has_error, error);
+    else
+        bounce(v, regs, v->traps[vector], v->in_kernel, has_error, error);
 }
 
 void pv_inject_trap(struct cpu_user_regs *regs, unsigned vector, uint32_t error, unsigned flags)
@@ -157,7 +131,7 @@ static void deliver_nmi(struct pv_vcpu *v, struct cpu_user_regs *regs)
         return;
     v->nmi_pending = 0;
     v->nmi_masked = 1;
-    bounce(v, regs, (struct target){ address, true }, false, 0);
+    bounce(v, regs, (struct pv_handler){ address, .mask_events = true }, v->in_kernel, false, 0);
 }
 
 /* An NMI goes last, so that its handler runs first. */
@@ -165,50 +139,38 @@ void pv_deliver_pending(struct pv_vcpu *v, struct cpu_user_regs *regs)
 {
     const struct vcpu_info *info = v->vcpu.vcpu_info;
 
-    if (READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask) &&
-        v->event_cb.address)
-        bounce(v, regs, (struct target){ v->event_cb.address, true }, false, 0);
+    if (READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask) && v->event_cb.address)
+        bounce(v, regs, (struct pv_handler){ v->event_cb.address, .mask_events = true }, v->in_kernel, false, 0);
     if (unlikely(v->nmi_pending) && !v->nmi_masked)
         deliver_nmi(v, regs);
 }
 
-static NOINLINE COLD void refuse_syscall(struct pv_vcpu *v, struct cpu_user_regs *regs,
-                                         uint32_t entry)
-{
-    if (entry == ENTRY_SYSENTER) {
-        inject(v, regs, TRAP_GP, true, 0);
-        return;
-    }
-    regs->rip -= 2;
-    inject(v, regs, TRAP_UD, false, 0);
-}
-
-static NOINLINE void compat_syscall(struct pv_vcpu *v, struct cpu_user_regs *regs)
+/* From 32-bit code, or without a handler: the kernel's own #GP or #UD. */
+static NOINLINE void other_syscall(struct pv_vcpu *v, struct cpu_user_regs *regs)
 {
     uint32_t entry = regs->entry_vector;
-    const struct pv_callback *cb = entry == ENTRY_SYSENTER ? &v->sysenter_cb : &v->syscall32_cb;
+    const struct pv_handler *to = entry == ENTRY_SYSENTER ? &v->sysenter_cb :
+                                  entry == ENTRY_SYSCALL ? &v->syscall_cb : &v->syscall32_cb;
 
-    if (!cb->address || v->in_kernel)
-        refuse_syscall(v, regs, entry);
-    else
-        bounce(v, regs, (struct target){ cb->address, cb->mask_events }, false, 0);
+    if (to->address && !v->in_kernel) {
+        bounce(v, regs, *to, false, false, 0);
+    } else if (entry == ENTRY_SYSENTER) {
+        inject(v, regs, TRAP_GP, true, 0);
+    } else {
+        regs->rip -= 2;
+        inject(v, regs, TRAP_UD, false, 0);
+    }
 }
 
-/*
- * regs holds no callee-saved registers when SYSCALL came from 64-bit code: nothing here looks at
- * them.
- */
+/* regs holds no callee-saved registers when SYSCALL came from 64-bit code: nothing here looks at them. */
 void upcall_guest_syscall(struct cpu_user_regs *regs)
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
-    const struct pv_callback *cb = &v->syscall_cb;
 
-    if (unlikely(regs->entry_vector != ENTRY_SYSCALL))
-        compat_syscall(v, regs);
-    else if (unlikely(!cb->address))
-        refuse_syscall(v, regs, ENTRY_SYSCALL);
+    if (likely(regs->entry_vector == ENTRY_SYSCALL) && likely(v->syscall_cb.address))
+        bounce(v, regs, v->syscall_cb, false, false, 0);
     else
-        bounce_from(v, regs, (struct target){ cb->address, cb->mask_events }, false, false, 0);
+        other_syscall(v, regs);
 }
 
 /*
@@ -219,7 +181,7 @@ void upcall_guest_syscall(struct cpu_user_regs *regs)
 void upcall_bad_iret(struct cpu_user_regs *regs)
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
-    struct target to = { v->failsafe_cb.address, v->failsafe_cb.mask_events };
+    struct pv_handler to = v->failsafe_cb;
     uint64_t frame[FAILSAFE_WORDS] = { regs->rcx, regs->r11 };
     uint16_t selector[4];
     struct entry e;

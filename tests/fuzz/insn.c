@@ -22,34 +22,36 @@ static void check_decoded(const struct insn *i, size_t size)
     require(insn_reg(i) < 16 && insn_rm(i) < 16);
 }
 
-static void carry_out(const struct insn *w, uint8_t fill)
+static void carry_out(const struct insn *i, uint8_t fill)
 {
     struct cpu_user_regs regs;
-    uint64_t old = 0, new;
-    bool writes;
+    struct insn_write w;
+    uint64_t old = 0;
 
     memset(&regs, fill, sizeof(regs));
-    memset(&old, fill ^ 0x5a, w->size);
-    writes = insn_apply_write(w, &regs, old, &new);
-    require(w->size == 8 || new >> (8 * w->size) == 0);
-    insn_finish_write(w, &regs, old, new, writes);
+    memset(&old, fill ^ 0x5a, i->size);
+    w = insn_execute(i, &regs, old);
+    require(i->size == 8 || w.new >> (8 * i->size) == 0);
+    require(!(w.flags & ~w.changed));
+    insn_finish(i, &regs, old, &w);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct insn i, w;
+    struct insn i;
     uint8_t *bytes;
+    size_t n = size - 1 < INSN_BUFFER ? size - 1 : INSN_BUFFER;
 
     if (!size)
         return 0;
-    bytes = malloc(size - 1 ? size - 1 : 1);
+    bytes = malloc(INSN_BUFFER);
     require(bytes != NULL);
-    memcpy(bytes, data + 1, size - 1);
-    if (!insn_decode(bytes, (unsigned)(size - 1), data[0] & 1, &i))
-        check_decoded(&i, size - 1);
-    if (!insn_decode_write(bytes, (unsigned)(size - 1), &w)) {
-        check_decoded(&w, size - 1);
-        carry_out(&w, data[0]);
+    memset(bytes, data[0], INSN_BUFFER);
+    memcpy(bytes, data + 1, n);
+    if (!insn_decode(bytes, (unsigned)n, data[0] & 1, &i)) {
+        check_decoded(&i, n);
+        if (i.write)
+            carry_out(&i, data[0]);
     }
     free(bytes);
     return 0;

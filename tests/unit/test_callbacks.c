@@ -8,8 +8,7 @@
 #include "cpu/guest_state.h"
 #include "fake_machine.h"
 #include "public/callback.h"
-#include "pv/callbacks.h"
-#include "pv/context.h"
+#include "pv/pv_domain.h"
 
 #define BAD_ADDRESS   0x10000u
 #define NOT_CANONICAL UINT64_C(0x800000000000)
@@ -66,9 +65,10 @@ static void trap_table(void)
     start();
     CU_ASSERT_EQUAL(set_traps(t), 0);
     CU_ASSERT_EQUAL(v.traps[14].address, ADDRESS);
-    CU_ASSERT_EQUAL(v.traps[14].cs, 0xe033);
-    CU_ASSERT(TI_GET_IF(&v.traps[14]));
-    CU_ASSERT_EQUAL(TI_GET_DPL(&v.traps[0x80]), 3);
+    CU_ASSERT(v.traps[14].mask_events);
+    CU_ASSERT_EQUAL(v.traps[14].dpl, 0);
+    CU_ASSERT(!v.traps[0x80].mask_events);
+    CU_ASSERT_EQUAL(v.traps[0x80].dpl, 3);
     CU_ASSERT_EQUAL(v.traps[3].address, 0);
     t[0].address = NOT_CANONICAL;
     CU_ASSERT_EQUAL(set_traps(t), -XEN_EINVAL);
@@ -203,7 +203,6 @@ static void small_ones(void)
 {
     start();
     CU_ASSERT_EQUAL(do_stack_switch(0xe028, ADDRESS, 0, 0, 0), 0);
-    CU_ASSERT_EQUAL(v.kernel_ss, 0xe02b);
     CU_ASSERT_EQUAL(v.kernel_sp, ADDRESS);
     CU_ASSERT_EQUAL(do_fpu_taskswitch(7, 0, 0, 0, 0), 0);
     CU_ASSERT(fake_state.ts && v.fpu_ts);

@@ -6,7 +6,7 @@
 #include "cpu/clock.h"
 #include "cpu/cpu_feature.h"
 #include "cpu/smp.h"
-#include "pv/policy.h"
+#include "pv/pv_domain.h"
 #include "unit_main.h"
 
 struct cpu_features cpu_features;

@@ -2,7 +2,7 @@
 // Whose tables and frames an MMU operation names: permission, references, and none left behind.
 #include "fake_machine.h"
 #include "lib/string.h"
-#include "pv/foreign.h"
+#include "pv/pv_mmu.h"
 #include "public/errno.h"
 #include "unit_main.h"
 

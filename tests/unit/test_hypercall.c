@@ -39,7 +39,7 @@ static long want_preemption(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, 
     return 7;
 }
 
-const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
+hypercall_fn *const hypercall_table[NR_HYPERCALLS] = {
     [OP_SUM] = sum, [OP_AGAIN] = again, [OP_PREEMPT] = want_preemption,
     [__HYPERVISOR_multicall] = do_multicall, [__HYPERVISOR_iret] = sum,
 };

@@ -7,8 +7,7 @@
 #include "fake_machine.h"
 #include "lib/string.h"
 #include "pv/page_type.h"
-#include "pv/policy.h"
-#include "pv/pv_boot.h"
+#include "pv/pv_domain.h"
 #include "unit_main.h"
 
 #define PLATFORM_INFO   0xceu

@@ -397,7 +397,7 @@ static struct mmuext_op ops[MAX_OPS];
 static uint32_t nr_done;
 
 // A call, restarted as the hypervisor asks; now and then the guest forgets to.
-static void call(hypercall_fn fn, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4)
+static void call(hypercall_fn *fn, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4)
 {
     long rc;
 
@@ -503,7 +503,7 @@ static void do_compare(void)
     if (roll(4) == 0)
         old.v ^= PTE_DIRTY;
     spin_lock(&domain.page_lock);
-    (void)leaf_compare_and_update(&domain, &frame_table[n], slot, &old, pte(random_entry(1)));
+    (void)leaf_compare_and_update(&domain, &table_of(n)[slot], old, pte(random_entry(1)));
     spin_unlock(&domain.page_lock);
 }
 

@@ -5,7 +5,7 @@
 #include "cpu/uart.h"
 #include "lib/string.h"
 #include "public/errno.h"
-#include "pv/ports.h"
+#include "pv/pv_domain.h"
 #include "unit_main.h"
 
 #define BITMAP 0x1000u          // its guest address; a byte at a time beyond BITMAP + sizeof(bitmap) faults

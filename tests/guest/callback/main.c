@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Entry points of the guest kernel: set_trap_table, set_callbacks, callback_op, nmi_op, stack_switch.
+ * Entry points of the guest kernel: set_trap_table, set_callbacks, callback_op, stack_switch.
  * Why: the hypervisor jumps where these say, so an address is checked when it is given.
  */
 #include "kit/kit.h"
@@ -168,14 +168,10 @@ static void sysenter(void)
 
 static void nmi_callback(void)
 {
-    struct xennmi_callback c = { .handler_address = (uint64_t)trap_stubs + 32 };
-
-    CHECK_EQ(hyp_nmi_op(XENNMI_register_callback, &c), 0);
-    CHECK_EQ(hyp_nmi_op(XENNMI_unregister_callback, NULL), 0);
-    CHECK_EQ(hyp_nmi_op(XENNMI_register_callback, (void *)0xffff830000000000), -XEN_EFAULT);
-    c.handler_address = 0x800000000000;
-    CHECK(hyp_nmi_op(XENNMI_register_callback, &c) < 0);
-    CHECK_EQ(hyp_nmi_op(100, NULL), -XEN_ENOSYS);
+    CHECK_EQ(reg(CALLBACKTYPE_nmi, trap_stubs + 32, 0), 0);
+    CHECK_EQ(unreg(CALLBACKTYPE_nmi), 0);
+    CHECK(reg(CALLBACKTYPE_nmi, (void *)0x800000000000, 0) < 0);
+    CHECK_EQ(hyp_nmi_op(XENNMI_register_callback, NULL), -XEN_ENOSYS);      /* the older way */
 }
 
 static int saw_nmi;

@@ -28,7 +28,7 @@ int fake_pirq_result;
 unsigned fake_pirqs_bound;
 int fake_map_result;
 unsigned fake_leaves;
-const hypercall_fn hypercall_table[NR_HYPERCALLS];
+hypercall_fn *const hypercall_table[NR_HYPERCALLS];
 
 static uint64_t frames_used;
 

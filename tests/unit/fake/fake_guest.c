@@ -20,7 +20,7 @@
 #define FAKE_FRAMES 4096u
 
 struct fake_guest fake_guest;
-const hypercall_fn hypercall_table[NR_HYPERCALLS];
+hypercall_fn *const hypercall_table[NR_HYPERCALLS];
 static jmp_buf machine_end;
 
 static bool may_allocate(void)
