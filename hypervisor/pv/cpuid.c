@@ -22,7 +22,6 @@ static const struct { uint32_t leaf, subleaf, hide[4]; } hidden[] = {
     { 1, ANY, { 0, 0xff000000,
                 BIT(2) | BIT(3) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(10) | BIT(15) | BIT(17) | BIT(18) | BIT(21) | BIT(24),
                 BIT(1) | BIT(3) | BIT(12) | BIT(13) | BIT(17) | BIT(21) | BIT(22) | BIT(29) | BIT(31) } },
-    { 5, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
     { 6, ANY, { HIDE_ALL & ~BIT(2), HIDE_ALL, HIDE_ALL, HIDE_ALL } },
     { 7, 0, { 0, BIT(1) | BIT(2) | BIT(4) | BIT(7) | BIT(10) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(20) | BIT(25),
               BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(13) | BIT(16) | BIT(24) | BIT(29) | BIT(30) | BIT(31),
@@ -30,24 +29,18 @@ static const struct { uint32_t leaf, subleaf, hide[4]; } hidden[] = {
               BIT(27) | BIT(28) | BIT(29) | BIT(30) | BIT(31) } },
     { 7, 1, { BIT(17) | BIT(18) | BIT(19) | BIT(20) | BIT(22) | BIT(26) | BIT(27), HIDE_ALL, HIDE_ALL, BIT(18) } },
     { 7, 2, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
-    { 10, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
     { 0xd, 1, { BIT(3) | BIT(4), 0, HIDE_ALL, HIDE_ALL } },
-    { 0xf, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
-    { 0x10, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
-    { 0x12, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
-    { 0x14, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
     { 0x80000001, ANY, { 0, 0,
                 BIT(1) | BIT(2) | BIT(3) | BIT(9) | BIT(10) | BIT(12) | BIT(13) | BIT(15) | BIT(19) | BIT(22) | BIT(23) |
                 BIT(24) | BIT(26) | BIT(27) | BIT(28) | BIT(29),
                 BIT(1) | BIT(3) | BIT(12) | BIT(13) | BIT(17) | BIT(26) } },
     { 0x80000007, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, ~BIT(8) } },
     { 0x80000008, ANY, { 0, ~(BIT(0) | BIT(2) | BIT(9)), 0, HIDE_ALL } },
-    { 0x8000000a, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
-    { 0x8000001b, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
-    { 0x8000001f, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
     { 0x80000021, ANY, { BIT(8) | BIT(13) | BIT(17) | BIT(27), HIDE_ALL, HIDE_ALL, HIDE_ALL } },
-    { 0x80000022, ANY, { HIDE_ALL, HIDE_ALL, HIDE_ALL, HIDE_ALL } },
 };
+
+/* Leaves of which nothing is shown. */
+static const uint32_t hidden_leaves[] = { 5, 10, 0xf, 0x10, 0x12, 0x14, 0x8000000a, 0x8000001b, 0x8000001f, 0x80000022 };
 
 static void hide(uint32_t leaf, uint32_t subleaf, struct cpuid *r)
 {
@@ -58,7 +51,11 @@ static void hide(uint32_t leaf, uint32_t subleaf, struct cpuid *r)
         r->ebx &= ~hidden[i].hide[1];
         r->ecx &= ~hidden[i].hide[2];
         r->edx &= ~hidden[i].hide[3];
+        return;
     }
+    for (unsigned i = 0; i < ARRAY_SIZE(hidden_leaves); i++)
+        if (hidden_leaves[i] == leaf)
+            *r = (struct cpuid){ 0, 0, 0, 0 };
 }
 
 /* dom0 reads the machine's MADT, so its vCPUs bear the ids that stand there. */
@@ -79,43 +76,36 @@ static void xstate_leaf(uint32_t subleaf, struct cpuid *r)
     }
 }
 
-static void time_leaf(uint32_t subleaf, struct cpuid *r)
+static struct cpuid time_leaf(uint32_t subleaf)
 {
+    uint32_t khz = (uint32_t)clock_tsc_khz();
     struct clock_params p;
 
     clock_read_params(&p);
-    if (subleaf == 0) {
-        r->eax = (p.tsc_stable ? TIME_TSC_STABLE : 0) | (cpu_features.rdtscp ? TIME_RDTSCP : 0);
-        r->ecx = (uint32_t)clock_tsc_khz();
-    } else if (subleaf == 1) {
-        r->ecx = p.mul;
-        r->edx = (uint8_t)p.shift;
-    } else if (subleaf == 2) {
-        r->eax = (uint32_t)clock_tsc_khz();
+    switch (subleaf) {
+    case 0:
+        return (struct cpuid){ (p.tsc_stable ? TIME_TSC_STABLE : 0) | (cpu_features.rdtscp ? TIME_RDTSCP : 0), 0, khz, 0 };
+    case 1:
+        return (struct cpuid){ 0, 0, p.mul, (uint8_t)p.shift };
+    default:
+        return (struct cpuid){ subleaf == 2 ? khz : 0, 0, 0, 0 };
     }
 }
 
 static struct cpuid xen_leaf(uint32_t number, uint32_t subleaf)
 {
-    struct cpuid r = { 0, 0, 0, 0 };
-
     switch (number) {
     case 0:
         return (struct cpuid){ XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES), XEN_CPUID_SIGNATURE_EBX,
                                XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX };
     case 1:
-        r.eax = ABI_VERSION;
-        return r;
+        return (struct cpuid){ ABI_VERSION, 0, 0, 0 };
     case 2:
         return (struct cpuid){ 1, XEN_CPUID_FIRST_LEAF, XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD, 0 };
     case 3:
-        time_leaf(subleaf, &r);
-        return r;
-    case 5:
-        r.eax = cpu_features.phys_bits;
-        return r;
+        return time_leaf(subleaf);
     default:
-        return r;
+        return (struct cpuid){ number == 5 ? cpu_features.phys_bits : 0, 0, 0, 0 };
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a guest sees of MSRs. Rows name who may read and write; a number without a row is #GP, which kernels expect of
+ * What a guest sees of MSRs. Rows say how it may be read and written; a number without a row is #GP, which kernels expect of
  * registers that they probe. Runs on the vCPU's own CPU, with its state loaded.
  */
 #include "core/hypercall.h"
@@ -23,81 +23,65 @@
 #define APIC_ENABLED        UINT64_C(0xfee00800)
 #define APIC_IS_BSP         UINT64_C(0x100)
 
-static int read_real(struct pv_vcpu *v UNUSED, uint32_t msr, uint64_t *value)
+#define READ    0x01u       /* zero, unless pv_read_msr() knows better */
+#define REAL    0x02u       /* what this CPU has */
+#define SAME    0x04u       /* may be written as it reads */
+#define IGNORE  0x08u       /* may be written, to no effect */
+#define BASE    0x10u       /* may be written with a canonical address */
+#define OWN     0x20u       /* pv_write_msr() knows how to write it */
+#define INTEL   0x40u       /* reading it on another vendor's CPU would fault in ring 0 */
+#define RDTSCP  0x80u
+
+static const struct { uint32_t msr, rights; } rows[] = {
+    { MSR_TSC, READ | IGNORE },
+    { MSR_APIC_BASE, READ },
+    { MSR_UCODE_REV, READ | IGNORE },
+    { MSR_PLATFORM_INFO, READ | REAL | INTEL },
+    { MSR_MCG_CAP, READ },                      /* no banks: machine checks are not the guest's */
+    { MSR_MCG_STATUS, READ },
+    { MSR_MISC_ENABLE, READ | REAL | SAME | INTEL },
+    { MSR_PAT, READ | REAL | SAME },
+    { MSR_EFER, READ | REAL | SAME },
+    { MSR_FS_BASE, READ | REAL | BASE },
+    { MSR_GS_BASE, READ | REAL | BASE },
+    { MSR_KERNEL_GS_BASE, READ | REAL | BASE },
+    { MSR_TSC_AUX, READ | OWN | RDTSCP },
+    { MSR_AMD_SYSCFG, READ | IGNORE },
+    { MSR_AMD_HWCR, READ | IGNORE },
+    { MSR_AMD_NB_CFG, READ | IGNORE },
+    { MSR_AMD_DE_CFG, READ | IGNORE },
+    { MSR_HYPERCALL_PAGE, OWN },
+};
+
+static unsigned rights_of(uint32_t msr)
 {
-    *value = rdmsr(msr);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].msr == msr && (!(rows[i].rights & INTEL) || cpu_features.intel) &&
+            (!(rows[i].rights & RDTSCP) || cpu_features.rdtscp))
+            return rows[i].rights;
     return 0;
 }
 
-static int read_zero(struct pv_vcpu *v UNUSED, uint32_t msr UNUSED, uint64_t *value)
+int pv_read_msr(struct pv_vcpu *v, uint32_t msr, uint64_t *value)
 {
-    *value = 0;
-    return 0;
-}
+    unsigned rights = rights_of(msr);
 
-static int read_tsc(struct pv_vcpu *v UNUSED, uint32_t msr UNUSED, uint64_t *value)
-{
-    *value = rdtsc();
-    return 0;
-}
-
-static int read_efer(struct pv_vcpu *v UNUSED, uint32_t msr, uint64_t *value)
-{
-    *value = rdmsr(msr) & ~(uint64_t)EFER_SVME;
-    return 0;
-}
-
-static int read_apic_base(struct pv_vcpu *v, uint32_t msr UNUSED, uint64_t *value)
-{
-    *value = APIC_ENABLED | (v->vcpu.id ? 0 : APIC_IS_BSP);
-    return 0;
-}
-
-/* These exist on one vendor's CPUs only; reading one elsewhere would fault in ring 0. */
-static int read_intel(struct pv_vcpu *v, uint32_t msr, uint64_t *value)
-{
-    return cpu_features.intel ? read_real(v, msr, value) : -XEN_EINVAL;
-}
-
-static int write_base(struct pv_vcpu *v UNUSED, uint32_t msr, uint64_t value)
-{
-    if (!is_canonical(value))
+    if (!(rights & READ))
         return -XEN_EINVAL;
-    wrmsr(msr, value);
-    return 0;
-}
-
-static int write_ignored(struct pv_vcpu *v UNUSED, uint32_t msr UNUSED, uint64_t value UNUSED)
-{
-    return 0;
-}
-
-/* As the guest reads it, which also asks whether this CPU has the register. */
-static int write_same(struct pv_vcpu *v, uint32_t msr, uint64_t value)
-{
-    uint64_t now;
-
-    return !pv_read_msr(v, msr, &now) && value == now ? 0 : -XEN_EINVAL;
-}
-
-/* What RDTSCP and RDPID tell users: kernels keep the number of the vCPU there. */
-static int read_tsc_aux(struct pv_vcpu *v, uint32_t msr UNUSED, uint64_t *value)
-{
-    *value = v->tsc_aux;
-    return cpu_features.rdtscp ? 0 : -XEN_EINVAL;
-}
-
-static int write_tsc_aux(struct pv_vcpu *v, uint32_t msr, uint64_t value)
-{
-    if (!cpu_features.rdtscp || value > UINT32_MAX)
-        return -XEN_EINVAL;
-    v->tsc_aux = (uint32_t)value;
-    wrmsr(msr, value);
+    *value = rights & REAL ? rdmsr(msr) : 0;
+    if (msr == MSR_TSC)
+        *value = rdtsc();
+    else if (msr == MSR_EFER)
+        *value &= ~(uint64_t)EFER_SVME;
+    else if (msr == MSR_APIC_BASE)
+        *value = APIC_ENABLED | (v->vcpu.id ? 0 : APIC_IS_BSP);
+    else if (msr == MSR_TSC_AUX)
+        *value = v->tsc_aux;
     return 0;
 }
 
 /* Asks for the hypercall page at a frame of the guest's. */
-static int write_hypercall_page(struct pv_vcpu *v, uint32_t msr UNUSED, uint64_t value)
+static int write_hypercall_page(struct pv_vcpu *v, uint64_t value)
 {
     struct pv_domain *d = pv_domain(v->vcpu.domain);
     mfn_t m = paddr_to_mfn(value);
@@ -109,45 +93,31 @@ static int write_hypercall_page(struct pv_vcpu *v, uint32_t msr UNUSED, uint64_t
     return 0;
 }
 
-static const struct {
-    uint32_t msr;
-    int (*read)(struct pv_vcpu *v, uint32_t msr, uint64_t *value);
-    int (*write)(struct pv_vcpu *v, uint32_t msr, uint64_t value);
-} rows[] = {
-    { MSR_TSC, read_tsc, write_ignored },
-    { MSR_APIC_BASE, read_apic_base, NULL },
-    { MSR_UCODE_REV, read_zero, write_ignored },
-    { MSR_PLATFORM_INFO, read_intel, NULL },
-    { MSR_MCG_CAP, read_zero, NULL },           /* no banks: machine checks are not the guest's */
-    { MSR_MCG_STATUS, read_zero, NULL },
-    { MSR_MISC_ENABLE, read_intel, write_same },
-    { MSR_PAT, read_real, write_same },
-    { MSR_EFER, read_efer, write_same },
-    { MSR_FS_BASE, read_real, write_base },
-    { MSR_GS_BASE, read_real, write_base },
-    { MSR_KERNEL_GS_BASE, read_real, write_base },
-    { MSR_TSC_AUX, read_tsc_aux, write_tsc_aux },
-    { MSR_AMD_SYSCFG, read_zero, write_ignored },
-    { MSR_AMD_HWCR, read_zero, write_ignored },
-    { MSR_AMD_NB_CFG, read_zero, write_ignored },
-    { MSR_AMD_DE_CFG, read_zero, write_ignored },
-    { MSR_HYPERCALL_PAGE, NULL, write_hypercall_page },
-};
-
-int pv_read_msr(struct pv_vcpu *v, uint32_t msr, uint64_t *value)
+/* What RDTSCP and RDPID tell users: kernels keep the number of the vCPU there. */
+static int write_tsc_aux(struct pv_vcpu *v, uint64_t value)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-        if (rows[i].msr == msr)
-            return rows[i].read ? rows[i].read(v, msr, value) : -XEN_EINVAL;
-    return -XEN_EINVAL;
+    if (value > UINT32_MAX)
+        return -XEN_EINVAL;
+    v->tsc_aux = (uint32_t)value;
+    wrmsr(MSR_TSC_AUX, value);
+    return 0;
 }
 
 int pv_write_msr(struct pv_vcpu *v, uint32_t msr, uint64_t value)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-        if (rows[i].msr == msr)
-            return rows[i].write ? rows[i].write(v, msr, value) : -XEN_EINVAL;
-    return -XEN_EINVAL;
+    unsigned rights = rights_of(msr);
+    uint64_t now;
+
+    if (rights & OWN)
+        return msr == MSR_TSC_AUX ? write_tsc_aux(v, value) : write_hypercall_page(v, value);
+    if (rights & SAME)
+        return !pv_read_msr(v, msr, &now) && value == now ? 0 : -XEN_EINVAL;
+    if (!(rights & BASE))
+        return rights & IGNORE ? 0 : -XEN_EINVAL;
+    if (!is_canonical(value))
+        return -XEN_EINVAL;
+    wrmsr(msr, value);
+    return 0;
 }
 
 /* Each stub keeps rcx and r11, which SYSCALL spoils; iret's leaves them, and rax, on the stack as its frame has them. */
