@@ -40,6 +40,29 @@ fault:
     return false;
 }
 
+/* An MMU operation: three words, once each. */
+static ALWAYS_INLINE bool guest_load_mmuext(struct mmuext_op *op, uint64_t from)
+{
+    uint64_t cmd, arg1, arg2;
+
+    _Static_assert(sizeof(*op) == 24, "three words");
+    __asm__ goto(ALLOW_GUEST_ACCESS
+                 "1: movq (%[from]), %[cmd]\n"
+                 "2: movq 8(%[from]), %[arg1]\n"
+                 "3: movq 16(%[from]), %[arg2]\n"
+                 FORBID_GUEST_ACCESS
+                 EXTABLE("1b", "%l[fault]") EXTABLE("2b", "%l[fault]") EXTABLE("3b", "%l[fault]")
+                 : [cmd] "=&r"(cmd), [arg1] "=&r"(arg1), [arg2] "=&r"(arg2)
+                 : [from] "r"(from) : "memory" : fault);
+    op->cmd = (unsigned)cmd;
+    op->arg1.mfn = arg1;
+    op->arg2.src_mfn = arg2;
+    return true;
+fault:
+    __asm__ volatile(FORBID_GUEST_ACCESS : : : "memory");
+    return false;
+}
+
 /* What a multicall's entry calls: op and five arguments, once each. */
 static ALWAYS_INLINE bool guest_load_call(struct multicall_entry *call, uint64_t from)
 {

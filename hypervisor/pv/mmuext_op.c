@@ -6,6 +6,7 @@
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/preempt.h"
+#include "cpu/guest_word.h"
 #include "cpu/irqflags.h"
 #include "lib/string.h"
 #include "pv/pv_mmu.h"
@@ -67,7 +68,7 @@ static int ext_set_ldt(struct ext_call *c)
 }
 
 /* CPUs that may hold TLB entries of the vCPUs in a guest's bitmap (one word of bits per 64 vCPUs). */
-static NOINLINE int bitmap_cpus(struct domain *d, uint64_t guest, struct cpumask *cpus)
+static int bitmap_cpus(struct domain *d, uint64_t guest, struct cpumask *cpus)
 {
     uint64_t word = 0;
 
@@ -82,7 +83,7 @@ static NOINLINE int bitmap_cpus(struct domain *d, uint64_t guest, struct cpumask
     return 0;
 }
 
-int pv_flush_others(struct pv_vcpu *v, uint64_t va, uint64_t target)
+NOINLINE int pv_flush_others(struct pv_vcpu *v, uint64_t va, uint64_t target)
 {
     struct cpumask cpus;
 
@@ -181,7 +182,9 @@ static int run_list(struct ext_call *c, uint64_t ops, uint32_t count, uint32_t *
     int rc;
 
     for (*finished = 0; *finished < count;) {
-        if (copy_from_guest(&c->op, ops + (uint64_t)*finished * sizeof(c->op), sizeof(c->op)))
+        uint64_t from = ops + (uint64_t)*finished * sizeof(c->op);
+
+        if (!guest_range_ok(from, sizeof(c->op)) || !guest_load_mmuext(&c->op, from))
             return -XEN_EFAULT;
         rc = ext_run(c);
         if (rc)

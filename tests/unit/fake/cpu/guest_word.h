@@ -15,6 +15,11 @@ static inline bool guest_load_u32(uint32_t *value, uint64_t from)
     return !guest_copy_raw(value, (const void *)(uintptr_t)from, sizeof(*value));
 }
 
+static inline bool guest_load_mmuext(struct mmuext_op *op, uint64_t from)
+{
+    return !guest_copy_raw(op, (const void *)(uintptr_t)from, sizeof(*op));
+}
+
 static inline bool guest_load_call(struct multicall_entry *call, uint64_t from)
 {
     return !guest_copy_raw(call, (const void *)(uintptr_t)from, sizeof(*call));
