@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a guest's own instructions raise: put right here what only we can
- * put right (privileged instructions, writes to page tables, LDT pages not mapped yet), and hand
- * the guest the rest. Also the last look before a CPU returns to a guest. Runs on the vCPU's own
- * CPU; nothing of its state is locked.
+ * What a guest's own instructions raise: put right here what only we can put right (privileged instructions, writes to
+ * page tables, LDT pages not mapped yet), and hand the guest the rest. Also the last look before a CPU returns to a guest.
+ * Runs on the vCPU's own CPU; nothing of its state is locked.
  */
 #include "core/domain.h"
 #include "core/softirq.h"
@@ -15,7 +14,6 @@
 #include "pv/pv_domain.h"
 
 #define DR6_STATUS       0xe00fu          /* B0-B3, BD, BS, BT */
-#define SOFT_INTERRUPT   0x80u
 #define LOWEST_SOFT_DPL  1u               /* for int n, a PV kernel counts as ring 1 */
 #define FIRST_SOFT       32u
 #define PORT_B           0x61

@@ -174,7 +174,7 @@ static uint64_t source_of(const struct insn *i, struct cpu_user_regs *regs)
     uint64_t v = (uint64_t)i->imm;
 
     if (!i->has_imm)
-        memcpy(&v, register_bytes(i, regs), i->size);
+        memcpy(&v, register_bytes(i, regs), sizeof(v));
     return v & size_mask(i->size);
 }
 

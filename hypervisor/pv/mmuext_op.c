@@ -67,29 +67,29 @@ static int ext_set_ldt(struct ext_call *c)
     return pv_set_ldt(c->v, c->op.arg1.linear_addr, c->op.arg2.nr_ents);
 }
 
-/* CPUs that may hold TLB entries of the vCPUs in a guest's bitmap (one word of bits per 64 vCPUs). */
-static int bitmap_cpus(struct domain *d, uint64_t guest, struct cpumask *cpus)
+/* The CPUs that may hold TLB entries of the vCPUs in a guest's bitmap (one word of bits per 64 vCPUs). */
+static NOINLINE int flush_bitmap(struct domain *d, uint64_t va, uint64_t bitmap)
 {
+    struct cpumask cpus;
     uint64_t word = 0;
 
-    cpumask_zero(cpus);
+    cpumask_zero(&cpus);
     for (unsigned i = 0; i < d->max_vcpus; i++) {
-        if (i % 64 == 0 && copy_from_guest(&word, guest + i / 8, MIN(8u, (d->max_vcpus - i + 7) / 8)))
+        if (i % 64 == 0 && copy_from_guest(&word, bitmap + i / 8, MIN(8u, (d->max_vcpus - i + 7) / 8)))
             return -XEN_EINVAL;
         if (word >> (i % 64) & 1 && d->vcpu[i])
-            cpumask_set(cpus, READ_ONCE(d->vcpu[i]->sched.cpu));
+            cpumask_set(&cpus, READ_ONCE(d->vcpu[i]->sched.cpu));
     }
-    cpumask_and(cpus, cpus, &d->dirty_cpus);
+    cpumask_and(&cpus, &cpus, &d->dirty_cpus);
+    tlb_flush_mask(&cpus, va);
     return 0;
 }
 
-NOINLINE int pv_flush_others(struct pv_vcpu *v, uint64_t va, uint64_t target)
+int pv_flush_others(struct pv_vcpu *v, uint64_t va, uint64_t target)
 {
-    struct cpumask cpus;
-
-    if (target != UVMF_ALL && bitmap_cpus(v->vcpu.domain, target, &cpus))
-        return -XEN_EINVAL;
-    tlb_flush_mask(target == UVMF_ALL ? &v->vcpu.domain->dirty_cpus : &cpus, va);
+    if (target != UVMF_ALL)
+        return flush_bitmap(v->vcpu.domain, va, target);
+    tlb_flush_mask(&v->vcpu.domain->dirty_cpus, va);
     return 0;
 }
 

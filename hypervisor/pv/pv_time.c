@@ -84,13 +84,11 @@ void pv_time_refresh_any(struct pv_vcpu *v)
 {
     if (likely(!is_stale(v)))
         return;
-    if (v->in_kernel) {
-        pv_update_time(&v->vcpu);
-        return;
-    }
-    guest_space_load(v->cr3_kernel);
+    if (!v->in_kernel)
+        guest_space_load(v->cr3_kernel);
     pv_update_time(&v->vcpu);
-    guest_space_load(v->cr3_user);
+    if (!v->in_kernel)
+        guest_space_load(v->cr3_user);
 }
 
 void pv_update_wallclock(struct domain *d)
