@@ -115,12 +115,15 @@ long do_callback_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 
                     uint64_t a5 UNUSED)
 {
     struct callback_register r;
+    size_t size = cmd == CALLBACKOP_register ? sizeof(r) : sizeof(struct callback_unregister);
 
     if (cmd != CALLBACKOP_register && cmd != CALLBACKOP_unregister)
         return -XEN_ENOSYS;
-    if (copy_from_guest(&r, arg, cmd == CALLBACKOP_register ? sizeof(r) : sizeof(struct callback_unregister)))
+    if (copy_from_guest(&r, arg, size))
         return -XEN_EFAULT;
-    return cmd == CALLBACKOP_register ? callback_register(current_pv(), &r) : callback_unregister(current_pv(), r.type);
+    if (cmd == CALLBACKOP_register)
+        return callback_register(current_pv(), &r);
+    return callback_unregister(current_pv(), r.type);
 }
 
 /* The selector of a kernel's stack is always ours. */
@@ -169,7 +172,8 @@ bool pv_debugreg_check(unsigned reg, uint64_t *value)
     }
     *value = (*value & ~DR7_ZERO) | DR7_FIXED;
     for (unsigned i = 0; i < 4; i++) {
-        unsigned kind = (unsigned)(*value >> (16 + 4 * i)) & 15, type = kind & 3, length = kind >> 2;
+        unsigned kind = (unsigned)(*value >> (16 + 4 * i)) & 15;
+        unsigned type = kind & 3, length = kind >> 2;
 
         if (*value >> (2 * i) & 3 && (type == DR7_IO || (!type && length)))
             return false;
@@ -214,7 +218,8 @@ long do_set_segment_base(uint64_t which, uint64_t base, uint64_t a3 UNUSED, uint
                          uint64_t a5 UNUSED)
 {
     static const uint32_t msrs[] = {
-        [SEGBASE_FS] = MSR_FS_BASE, [SEGBASE_GS_USER] = MSR_KERNEL_GS_BASE, [SEGBASE_GS_KERNEL] = MSR_GS_BASE,
+        [SEGBASE_FS] = MSR_FS_BASE, [SEGBASE_GS_USER] = MSR_KERNEL_GS_BASE,
+        [SEGBASE_GS_KERNEL] = MSR_GS_BASE,
     };
 
     if (which > SEGBASE_GS_USER_SEL || !is_canonical(base))

@@ -40,7 +40,9 @@ static const struct { uint32_t leaf, subleaf, hide[4]; } hidden[] = {
 };
 
 /* Leaves of which nothing is shown. */
-static const uint32_t hidden_leaves[] = { 5, 10, 0xf, 0x10, 0x12, 0x14, 0x8000000a, 0x8000001b, 0x8000001f, 0x80000022 };
+static const uint32_t hidden_leaves[] = {
+    5, 10, 0xf, 0x10, 0x12, 0x14, 0x8000000a, 0x8000001b, 0x8000001f, 0x80000022,
+};
 
 static void hide(uint32_t leaf, uint32_t subleaf, struct cpuid *r)
 {
@@ -84,7 +86,8 @@ static struct cpuid time_leaf(uint32_t subleaf)
     clock_read_params(&p);
     switch (subleaf) {
     case 0:
-        return (struct cpuid){ (p.tsc_stable ? TIME_TSC_STABLE : 0) | (cpu_features.rdtscp ? TIME_RDTSCP : 0), 0, khz, 0 };
+        return (struct cpuid){ (p.tsc_stable ? TIME_TSC_STABLE : 0) |
+                               (cpu_features.rdtscp ? TIME_RDTSCP : 0), 0, khz, 0 };
     case 1:
         return (struct cpuid){ 0, 0, p.mul, (uint8_t)p.shift };
     default:

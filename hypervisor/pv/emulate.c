@@ -175,7 +175,8 @@ static bool do_group7(struct emulation *e)
 
 static bool do_port(struct emulation *e)
 {
-    unsigned size = MIN((unsigned)e->i.size, 4u), port = e->i.opcode & 8 ? (uint16_t)e->regs->rdx : (uint8_t)e->i.imm;
+    unsigned size = MIN((unsigned)e->i.size, 4u);
+    unsigned port = e->i.opcode & 8 ? (uint16_t)e->regs->rdx : (uint8_t)e->i.imm;
     uint64_t mask = UINT32_MAX >> (32 - 8 * size);
 
     if (!pv_ports_allowed(e->v, port, size))

@@ -24,7 +24,8 @@ static bool leaf_is(pte_t e, mfn_t m, uint32_t flags)
 }
 
 /* `addr` names the L1 entry by linear or by machine address. A leaf neither needs nor leaves an unfinished tree. */
-static ALWAYS_INLINE int set_leaf(struct pv_domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags, bool map)
+static ALWAYS_INLINE int set_leaf(struct pv_domain *d, uint64_t addr, mfn_t m, unsigned owner,
+                                  uint32_t flags, bool map)
 {
     pte_t new = map ? pte_make(m, leaf_flags(flags)) : pte(0), *e = NULL;
     int rc = GNTST_general_error;

@@ -22,12 +22,14 @@
 #define WINDOWS_SIZE     ((uint64_t)DESC_WINDOW_SIZE * DESC_WINDOW_SLOTS)
 
 /* Exceptions that are the guest's own, by vector: those with an error code, and the others. */
-#define WITH_ERROR       (1u << TRAP_TS | 1u << TRAP_NP | 1u << TRAP_SS | 1u << TRAP_GP | 1u << TRAP_AC | 1u << TRAP_CP)
-#define WITHOUT_ERROR    (1u << TRAP_DE | 1u << TRAP_DB | 1u << TRAP_BR | 1u << TRAP_UD | 1u << TRAP_NM | 1u << TRAP_MF | \
-                          1u << TRAP_XM)
+#define WITH_ERROR       (1u << TRAP_TS | 1u << TRAP_NP | 1u << TRAP_SS | 1u << TRAP_GP |          \
+                          1u << TRAP_AC | 1u << TRAP_CP)
+#define WITHOUT_ERROR    (1u << TRAP_DE | 1u << TRAP_DB | 1u << TRAP_BR | 1u << TRAP_UD |          \
+                          1u << TRAP_NM | 1u << TRAP_MF | 1u << TRAP_XM)
 
 /* Refused by #GP at the instruction itself. */
-void pv_software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector, unsigned length)
+void pv_software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector,
+                           unsigned length)
 {
     if (v->traps[vector].address && v->traps[vector].dpl >= (v->in_kernel ? LOWEST_SOFT_DPL : 3)) {
         pv_inject_trap(regs, vector, 0, 0);
@@ -65,10 +67,13 @@ static ALWAYS_INLINE void page_fault(struct pv_vcpu *v, struct cpu_user_regs *re
 
 static void forward(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector)
 {
-    if ((WITH_ERROR | WITHOUT_ERROR) >> vector & 1)
-        pv_inject_trap(regs, vector, regs->error_code, WITH_ERROR >> vector & 1 ? BOUNCE_ERROR_CODE : 0);
+    bool has_error = WITH_ERROR >> vector & 1;
+
+    if (has_error || WITHOUT_ERROR >> vector & 1)
+        pv_inject_trap(regs, vector, regs->error_code, has_error ? BOUNCE_ERROR_CODE : 0);
     else
-        domain_crash(v->vcpu.domain, "vCPU %u raised trap %u, which no CPU has (rip %lx)", v->vcpu.id, vector, regs->rip);
+        domain_crash(v->vcpu.domain, "vCPU %u raised trap %u, which no CPU has (rip %lx)",
+                     v->vcpu.id, vector, regs->rip);
 }
 
 static NOINLINE void other_trap(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t detail)
@@ -86,7 +91,8 @@ static NOINLINE void other_trap(struct pv_vcpu *v, struct cpu_user_regs *regs, u
         if (pv_emulate_ud(v, regs))
             return;
         break;
-    case TRAP_NM:                         /* a kernel that sets TS to hear of the FPU's next use expects to find it usable */
+    /* A kernel that sets TS to hear of the next use of the FPU expects to find it usable then. */
+    case TRAP_NM:
         if (v->fpu_ts)
             (void)do_fpu_taskswitch(0, 0, 0, 0, 0);
         break;

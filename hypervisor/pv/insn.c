@@ -11,12 +11,13 @@
 #define MODRM     0x02u
 #define IMM8      0x04u
 #define IMMZ      0x08u     /* immediate of operand size, at most four bytes */
-#define WIDE      0x10u     /* operand of operand size although the opcode is even, which else means a byte */
+#define WIDE      0x10u     /* the opcode is even, but that does not mean an operand of a byte */
 #define WRITE(op) (KNOWN | (op) << 8)
 
 /* Arithmetic is numbered as group 1's register field has it, bit operations as group 8's. */
 enum {
-    OP_NONE, OP_ADD = 1, OP_OR = 2, OP_AND = 5, OP_SUB = 6, OP_XOR = 7, OP_BTS = 13, OP_BTR = 14, OP_BTC = 15,
+    OP_NONE, OP_ADD = 1, OP_OR = 2, OP_AND = 5, OP_SUB = 6, OP_XOR = 7,
+    OP_BTS = 13, OP_BTR = 14, OP_BTC = 15,
     OP_MOV, OP_MOV_IMM, OP_XCHG, OP_CMPXCHG, OP_XADD, OP_STOS, OP_GROUP1, OP_GROUP8,
 };
 #define GROUP1_KNOWN 0x73u  /* not ADC, SBB and CMP */
@@ -34,9 +35,10 @@ static const uint16_t one_byte[256] = {
 };
 
 static const uint16_t two_byte[256] = {
-    [0x01] = KNOWN | MODRM, [0x06] = KNOWN, [0x08 ... 0x09] = KNOWN, [0x20 ... 0x23] = KNOWN | MODRM,
-    [0x30 ... 0x32] = KNOWN, [0xab] = MODRM | WRITE(OP_BTS), [0xb0 ... 0xb1] = MODRM | WRITE(OP_CMPXCHG),
-    [0xb3] = MODRM | WRITE(OP_BTR), [0xba] = MODRM | IMM8 | WIDE | WRITE(OP_GROUP8), [0xbb] = MODRM | WRITE(OP_BTC),
+    [0x01] = KNOWN | MODRM, [0x06] = KNOWN, [0x08 ... 0x09] = KNOWN,
+    [0x20 ... 0x23] = KNOWN | MODRM, [0x30 ... 0x32] = KNOWN, [0xab] = MODRM | WRITE(OP_BTS),
+    [0xb0 ... 0xb1] = MODRM | WRITE(OP_CMPXCHG), [0xb3] = MODRM | WRITE(OP_BTR),
+    [0xba] = MODRM | IMM8 | WIDE | WRITE(OP_GROUP8), [0xbb] = MODRM | WRITE(OP_BTC),
     [0xc0 ... 0xc1] = MODRM | WRITE(OP_XADD),
 };
 
@@ -190,8 +192,9 @@ static uint64_t status_flags(uint64_t result, uint64_t carries, unsigned size)
     unsigned top = 8 * size - 1;
 
     return (result ? 0 : ZF_FLAG) | (result >> top & 1 ? SF_FLAG : 0) |
-           (__builtin_parity((unsigned)result & 0xff) ? 0 : PF_FLAG) | (carries >> 3 & 1 ? AF_FLAG : 0) |
-           (carries >> top & 1 ? X86_RFLAGS_CF : 0) | ((carries ^ carries << 1) >> top & 1 ? OF_FLAG : 0);
+           (__builtin_parity((unsigned)result & 0xff) ? 0 : PF_FLAG) |
+           (carries >> 3 & 1 ? AF_FLAG : 0) | (carries >> top & 1 ? X86_RFLAGS_CF : 0) |
+           ((carries ^ carries << 1) >> top & 1 ? OF_FLAG : 0);
 }
 
 /* a - b, or the comparison of both. */
@@ -237,7 +240,8 @@ struct insn_write insn_execute(const struct insn *i, struct cpu_user_regs *regs,
     return w;
 }
 
-void insn_finish(const struct insn *i, struct cpu_user_regs *regs, uint64_t old, const struct insn_write *w)
+void insn_finish(const struct insn *i, struct cpu_user_regs *regs, uint64_t old,
+                 const struct insn_write *w)
 {
     regs->rflags = (regs->rflags & ~w->changed) | w->flags;
     if (i->write == OP_XCHG || i->write == OP_XADD)

@@ -47,4 +47,5 @@ static inline unsigned insn_rm(const struct insn *i)
 /* What a write does to memory that holds `old`. */
 struct insn_write insn_execute(const struct insn *i, struct cpu_user_regs *regs, uint64_t old);
 /* It is done: registers, flags and rip as the instruction leaves them. */
-void insn_finish(const struct insn *i, struct cpu_user_regs *regs, uint64_t old, const struct insn_write *w);
+void insn_finish(const struct insn *i, struct cpu_user_regs *regs, uint64_t old,
+                 const struct insn_write *w);

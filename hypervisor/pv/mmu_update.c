@@ -142,7 +142,8 @@ static int run_updates(struct update_run *run, uint64_t reqs, uint32_t count, ui
     return 0;
 }
 
-long do_mmu_update(uint64_t reqs, uint64_t count, uint64_t done, uint64_t foreigndom, uint64_t a5 UNUSED)
+long do_mmu_update(uint64_t reqs, uint64_t count, uint64_t done, uint64_t foreigndom,
+                   uint64_t a5 UNUSED)
 {
     uint32_t finished;
     struct foreign who;
@@ -153,7 +154,8 @@ long do_mmu_update(uint64_t reqs, uint64_t count, uint64_t done, uint64_t foreig
         return rc;
     run = (struct update_run){ .d = who.tables, .owner = who.frames_owner };
     rc = run_updates(&run, reqs, (uint32_t)count & ~MMU_PREEMPTED, &finished);
-    return mmu_list_end(&who, rc, reqs, sizeof(struct mmu_update), count, finished, done, foreigndom);
+    return mmu_list_end(&who, rc, reqs, sizeof(struct mmu_update), count, finished, done,
+                        foreigndom);
 }
 
 /* --- By address ---------------------------------------------------------------------------------------------- */
@@ -189,7 +191,8 @@ static int update_va(struct pv_vcpu *v, uint64_t va, uint64_t val, unsigned owne
     return rc;
 }
 
-static ALWAYS_INLINE long update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid)
+static ALWAYS_INLINE long update_va_mapping(uint64_t va, uint64_t val, uint64_t flags,
+                                            uint64_t domid)
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
     uint64_t kind = flags & UVMF_FLUSHTYPE_MASK;
@@ -207,12 +210,14 @@ static ALWAYS_INLINE long update_va_mapping(uint64_t va, uint64_t val, uint64_t 
     return pv_flush(v, kind == UVMF_INVLPG ? va : FLUSH_TLB_ALL_VA, flags - kind);
 }
 
-long do_update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, uint64_t a4 UNUSED,
+                          uint64_t a5 UNUSED)
 {
     return update_va_mapping(va, val, flags, DOMID_SELF);
 }
 
-long do_update_va_mapping_otherdomain(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid, uint64_t a5 UNUSED)
+long do_update_va_mapping_otherdomain(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid,
+                                      uint64_t a5 UNUSED)
 {
     return update_va_mapping(va, val, flags, domid);
 }

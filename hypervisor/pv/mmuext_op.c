@@ -20,7 +20,9 @@ struct ext_call {
 
 static int ext_pin(struct ext_call *c)
 {
-    return table_pin(c->d, mfn(c->op.arg1.mfn), (enum frame_type)(TYPE_L1 + (c->op.cmd - MMUEXT_PIN_L1_TABLE)));
+    enum frame_type type = (enum frame_type)(TYPE_L1 + (c->op.cmd - MMUEXT_PIN_L1_TABLE));
+
+    return table_pin(c->d, mfn(c->op.arg1.mfn), type);
 }
 
 static int ext_unpin(struct ext_call *c)
@@ -75,7 +77,8 @@ static NOINLINE int flush_bitmap(struct domain *d, uint64_t va, uint64_t bitmap)
 
     cpumask_zero(&cpus);
     for (unsigned i = 0; i < d->max_vcpus; i++) {
-        if (i % 64 == 0 && copy_from_guest(&word, bitmap + i / 8, MIN(8u, (d->max_vcpus - i + 7) / 8)))
+        if (i % 64 == 0 &&
+            copy_from_guest(&word, bitmap + i / 8, MIN(8u, (d->max_vcpus - i + 7) / 8)))
             return -XEN_EINVAL;
         if (word >> (i % 64) & 1 && d->vcpu[i])
             cpumask_set(&cpus, READ_ONCE(d->vcpu[i]->sched.cpu));
@@ -102,9 +105,10 @@ static int ext_flush(struct ext_call *c)
         return 0;
     if (c->op.cmd <= MMUEXT_INVLPG_LOCAL)
         return pv_flush(c->v, va, UVMF_LOCAL);
-    return pv_flush_others(c->v, va, c->op.cmd <= MMUEXT_INVLPG_MULTI ? c->op.arg2.vcpumask : UVMF_ALL);
+    return pv_flush_others(c->v, va,
+                           c->op.cmd <= MMUEXT_INVLPG_MULTI ? c->op.arg2.vcpumask : UVMF_ALL);
 }
-_Static_assert(MMUEXT_TLB_FLUSH_LOCAL % 2 == 0 && MMUEXT_INVLPG_ALL == MMUEXT_TLB_FLUSH_LOCAL + 5, "pairs");
+_Static_assert(MMUEXT_TLB_FLUSH_LOCAL == 6 && MMUEXT_INVLPG_ALL == 11, "pairs");
 
 static int ext_flush_cache(struct ext_call *c)
 {
@@ -195,7 +199,8 @@ static int run_list(struct ext_call *c, uint64_t ops, uint32_t count, uint32_t *
     return 0;
 }
 
-long do_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t foreigndom, uint64_t a5 UNUSED)
+long do_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t foreigndom,
+                  uint64_t a5 UNUSED)
 {
     uint32_t finished;
     struct foreign who;

@@ -10,7 +10,8 @@
 #include "pv/pv_mmu.h"
 
 /* Do the write on entry `e` of an L1 table, on the whole entry; again if the CPU changed its accessed or dirty bit meanwhile. */
-static bool emulate_write(struct pv_domain *d, pte_t *e, unsigned offset, const struct insn *i, struct cpu_user_regs *regs)
+static bool emulate_write(struct pv_domain *d, pte_t *e, unsigned offset, const struct insn *i,
+                          struct cpu_user_regs *regs)
 {
     unsigned shift = 8 * offset;
     uint64_t mask = UINT64_MAX >> (64 - 8 * i->size);
@@ -21,7 +22,8 @@ static bool emulate_write(struct pv_domain *d, pte_t *e, unsigned offset, const 
         pte_t old = pte(READ_ONCE(e->v));
         uint64_t was = old.v >> shift & mask;
         struct insn_write w = insn_execute(i, regs, was);
-        int rc = w.writes ? leaf_compare_and_update(d, e, old, pte((old.v & ~(mask << shift)) | w.new << shift)) : 0;
+        pte_t new = pte((old.v & ~(mask << shift)) | w.new << shift);
+        int rc = w.writes ? leaf_compare_and_update(d, e, old, new) : 0;
 
         if (rc == -XEN_EAGAIN)
             continue;
@@ -33,7 +35,8 @@ static bool emulate_write(struct pv_domain *d, pte_t *e, unsigned offset, const 
 }
 
 /* page_lock held. */
-static bool write_to_leaf_of(struct pv_vcpu *v, uint64_t va, const struct insn *i, struct cpu_user_regs *regs)
+static bool write_to_leaf_of(struct pv_vcpu *v, uint64_t va, const struct insn *i,
+                             struct cpu_user_regs *regs)
 {
     struct pv_domain *d = pv_domain(v->vcpu.domain);
     const pte_t *e = pv_find_leaf(v, va);
@@ -44,7 +47,8 @@ static bool write_to_leaf_of(struct pv_vcpu *v, uint64_t va, const struct insn *
         return false;
     if (is_l1_in_use(d, m))
         return emulate_write(d, pte_at(m, va), va % sizeof(pte_t), i, regs);
-    if ((mfn_valid(m) && frame_owner(frame_of(m)) != FRAME_OWNER_IO) || mmio_access(d, m) != MMIO_READ)
+    if ((mfn_valid(m) && frame_owner(frame_of(m)) != FRAME_OWNER_IO) ||
+        mmio_access(d, m) != MMIO_READ)
         return false;
     regs->rip += i->length;
     return true;

@@ -178,8 +178,10 @@ static void set_entries(struct pv_vcpu *v, const struct vcpu_guest_context *c)
             (void)pv_trap_check(&c->trap_ctxt[i], &v->traps[c->trap_ctxt[i].vector]);
     }
     v->event_cb = (struct pv_handler){ .address = c->event_callback_eip };
-    v->failsafe_cb = (struct pv_handler){ c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events, 0 };
-    v->syscall_cb = (struct pv_handler){ c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events, 0 };
+    v->failsafe_cb = (struct pv_handler){ c->failsafe_callback_eip,
+                                          c->flags & VGCF_failsafe_disables_events, 0 };
+    v->syscall_cb = (struct pv_handler){ c->syscall_callback_eip,
+                                         c->flags & VGCF_syscall_disables_events, 0 };
     v->kernel_sp = c->kernel_sp;
     v->in_kernel = (c->flags & VGCF_in_kernel) != 0;
 }

@@ -111,7 +111,8 @@ void pv_deliver_pending(struct pv_vcpu *v, struct cpu_user_regs *regs);
  * guest_trap.c: INT n, INT3, INTO, `length` bytes long and behind rip already: as a gate would, the guest's table lets it
  * pass or not.
  */
-void pv_software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector, unsigned length);
+void pv_software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector,
+                           unsigned length);
 /* emulate.c: a #GP or #UD from guest code. True: dealt with (regs moved on, or a trap injected). */
 bool pv_emulate_gp(struct pv_vcpu *v, struct cpu_user_regs *regs);
 bool pv_emulate_ud(struct pv_vcpu *v, struct cpu_user_regs *regs);
@@ -211,8 +212,9 @@ int pv_grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags);
 bool pv_get_data(struct domain *d, mfn_t m, bool writable);
 void pv_put_data(mfn_t m, bool writable);
 /* Give vCPU 0 its first context: kernel mode, events masked, tables at `l4`. 0 or why the table is refused. */
-int pv_boot_vcpu(struct pv_domain *d, mfn_t l4, uint64_t entry, uint64_t stack, uint64_t start_info);
+int pv_boot_vcpu(struct pv_domain *d, mfn_t l4, uint64_t entry, uint64_t stack,
+                 uint64_t start_info);
 
-hypercall_fn do_set_trap_table, do_mmu_update, do_set_gdt, do_stack_switch, do_set_callbacks, do_fpu_taskswitch,
-    do_set_debugreg, do_get_debugreg, do_update_descriptor, do_update_va_mapping, do_update_va_mapping_otherdomain,
-    do_iret, do_set_segment_base, do_mmuext_op, do_callback_op;
+hypercall_fn do_set_trap_table, do_mmu_update, do_set_gdt, do_stack_switch, do_set_callbacks,
+    do_fpu_taskswitch, do_set_debugreg, do_get_debugreg, do_update_descriptor, do_update_va_mapping,
+    do_update_va_mapping_otherdomain, do_iret, do_set_segment_base, do_mmuext_op, do_callback_op;

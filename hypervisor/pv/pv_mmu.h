@@ -23,7 +23,8 @@ static inline pte_t *pte_at(mfn_t m, uint64_t addr)
 /* Is `m`, any number, a table in use of `d`, and an L1? page_lock held. */
 static inline bool is_table_in_use(const struct pv_domain *d, mfn_t m)
 {
-    return mfn_valid(m) && frame_owner(frame_of(m)) == d->domain.id && READ_ONCE(frame_of(m)->type) & TYPE_VALIDATED;
+    return mfn_valid(m) && frame_owner(frame_of(m)) == d->domain.id &&
+           READ_ONCE(frame_of(m)->type) & TYPE_VALIDATED;
 }
 
 static inline bool is_l1_in_use(const struct pv_domain *d, mfn_t m)
@@ -90,13 +91,15 @@ static inline int foreign_get(struct foreign *who, uint32_t foreigndom)
 }
 
 /* The end of a list of operations, of which `finished` elements of `size` bytes are. */
-static inline long mmu_list_end(const struct foreign *who, int rc, uint64_t list, size_t size, uint64_t count,
-                                uint32_t finished, uint64_t done, uint64_t foreigndom)
+static inline long mmu_list_end(const struct foreign *who, int rc, uint64_t list, size_t size,
+                                uint64_t count, uint32_t finished, uint64_t done,
+                                uint64_t foreigndom)
 {
     foreign_put(who);
     if (done)
         mmu_add_done(done, count & MMU_PREEMPTED, finished);
     if (rc != -XEN_ERESTART)
         return rc;
-    return hypercall_restart(list + finished * size, ((uint32_t)count - finished) | MMU_PREEMPTED, done, foreigndom, 0);
+    return hypercall_restart(list + finished * size, ((uint32_t)count - finished) | MMU_PREEMPTED,
+                             done, foreigndom, 0);
 }

@@ -59,7 +59,8 @@ static ALWAYS_INLINE struct entry enter(struct pv_vcpu *v, const struct cpu_user
 }
 
 /* The context at the handler's entry. rcx and r11 are in the frame, so SYSRET may spoil them. */
-static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs *regs, struct pv_handler to, uint64_t sp)
+static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs *regs,
+                                        struct pv_handler to, uint64_t sp)
 {
     regs->rip = to.address;
     regs->cs = FLAT_KERNEL_CS;
@@ -71,15 +72,17 @@ static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs 
         v->vcpu.vcpu_info->evtchn_upcall_mask = 1;
 }
 
-static NOINLINE COLD void bad_stack(const struct pv_vcpu *v, const struct cpu_user_regs *regs, uint64_t sp)
+static NOINLINE COLD void bad_stack(const struct pv_vcpu *v, const struct cpu_user_regs *regs,
+                                    uint64_t sp)
 {
     domain_crash(v->vcpu.domain,
                  "vCPU %u cannot be told of a trap: its kernel stack at %lx is not there (rip %lx)",
                  v->vcpu.id, sp, regs->rip);
 }
 
-static ALWAYS_INLINE void bounce(struct pv_vcpu *v, struct cpu_user_regs *regs, struct pv_handler to,
-                                 bool from_kernel, bool has_error, uint32_t error)
+static ALWAYS_INLINE void bounce(struct pv_vcpu *v, struct cpu_user_regs *regs,
+                                 struct pv_handler to, bool from_kernel, bool has_error,
+                                 uint32_t error)
 {
     struct entry e = enter(v, regs, from_kernel);
     uint64_t tail = e.sp - TAIL_SIZE, head = tail - (has_error ? 24 : 16);
@@ -91,15 +94,15 @@ static ALWAYS_INLINE void bounce(struct pv_vcpu *v, struct cpu_user_regs *regs, 
         start_handler(v, regs, to, head);
 }
 
-static NOINLINE COLD void no_handler(const struct pv_vcpu *v, const struct cpu_user_regs *regs, const char *what,
-                                     unsigned number)
+static NOINLINE COLD void no_handler(const struct pv_vcpu *v, const struct cpu_user_regs *regs,
+                                     const char *what, unsigned number)
 {
     domain_crash(v->vcpu.domain, "vCPU %u has no handler for %s %u (rip %lx, rsp %lx, error %x)",
                  v->vcpu.id, what, number, regs->rip, regs->rsp, regs->error_code);
 }
 
-static ALWAYS_INLINE void inject(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector, bool has_error,
-                                 uint32_t error)
+static ALWAYS_INLINE void inject(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector,
+                                 bool has_error, uint32_t error)
 {
     if (unlikely(!v->traps[vector].address))
         no_handler(v, regs, "trap", vector);
@@ -138,9 +141,11 @@ static void deliver_nmi(struct pv_vcpu *v, struct cpu_user_regs *regs)
 void pv_deliver_pending(struct pv_vcpu *v, struct cpu_user_regs *regs)
 {
     const struct vcpu_info *info = v->vcpu.vcpu_info;
+    struct pv_handler event = { v->event_cb.address, .mask_events = true };
 
-    if (READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask) && v->event_cb.address)
-        bounce(v, regs, (struct pv_handler){ v->event_cb.address, .mask_events = true }, v->in_kernel, false, 0);
+    if (READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask) &&
+        event.address)
+        bounce(v, regs, event, v->in_kernel, false, 0);
     if (unlikely(v->nmi_pending) && !v->nmi_masked)
         deliver_nmi(v, regs);
 }
