@@ -47,17 +47,6 @@ static mfn_t no_descriptors_mfn(void)
 
 /* Windows -------------------------------------------------------------------------------------- */
 
-static bool slot_take(unsigned *slot)
-{
-    for (unsigned i = 0; i < DESC_WINDOW_SLOTS; i++) {
-        if (!bitmap_test_and_set_atomic(windows_used, i)) {
-            *slot = i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /*
  * A slot used before may be in TLBs: by pv_window_destroy nobody has it loaded, and the next CR3
  * load there forgets it.
@@ -66,8 +55,10 @@ int pv_window_create(struct pv_vcpu *v)
 {
     v->window_cpu = NO_CPU;
     v->state_cpu = NO_CPU;
-    if (!slot_take(&v->window))
-        return -XEN_ENOMEM;
+    for (v->window = 0; bitmap_test_and_set_atomic(windows_used, v->window); v->window++) {
+        if (v->window == DESC_WINDOW_SLOTS - 1)
+            return -XEN_ENOMEM;
+    }
     v->window_l1 = hyp_l1_entry(pv_window_address(v));
     if (!v->window_l1) {
         bitmap_clear_atomic(windows_used, v->window);
@@ -141,11 +132,6 @@ static struct frame *descriptor_frame_get(struct pv_vcpu *v, mfn_t m)
     return NULL;
 }
 
-static void descriptor_frame_put(struct pv_vcpu *v, struct frame *f)
-{
-    frame_put_and_type(pv_domain(v->vcpu.domain), f);
-}
-
 /* Unmap `nr` frames from `slot` of the window on, showing `instead`, and let go of them. */
 static void frames_drop(struct pv_vcpu *v, struct frame **frames, unsigned nr, unsigned slot, pte_t instead)
 {
@@ -157,7 +143,7 @@ static void frames_drop(struct pv_vcpu *v, struct frame **frames, unsigned nr, u
             continue;
         frames[i] = NULL;
         window_put(v, slot + i, instead);
-        descriptor_frame_put(v, f);
+        frame_put_and_type(pv_domain(v->vcpu.domain), f);
     }
 }
 
@@ -196,7 +182,7 @@ int pv_set_gdt(struct pv_vcpu *v, const uint64_t *mfns, uint32_t entries)
         if (frames[i])
             continue;
         while (i--)
-            descriptor_frame_put(v, frames[i]);
+            frame_put_and_type(pv_domain(v->vcpu.domain), frames[i]);
         return -XEN_EINVAL;
     }
     gdt_commit(v, frames, nr, entries);

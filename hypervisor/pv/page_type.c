@@ -131,15 +131,11 @@ static ALWAYS_INLINE int drop_writer(struct frame *f)
 
 static NOINLINE int leaf_get_mmio(struct pv_domain *d, pte_t *e)
 {
-    switch (mmio_access(d, pte_mfn(*e))) {
-    case MMIO_FULL:
-        return 0;
-    case MMIO_READ:
+    enum mmio_access most = mmio_access(d, pte_mfn(*e));
+
+    if (most == MMIO_READ)
         e->v &= ~PTE_RW;
-        return 0;
-    default:
-        return -XEN_EINVAL;
-    }
+    return most == MMIO_NONE ? -XEN_EINVAL : 0;
 }
 
 static bool is_device(mfn_t m)
@@ -399,17 +395,17 @@ static int promote(struct pv_domain *d, struct frame *root)
     return 0;
 }
 
-/* Drop a use of a child; true if it was the last, and the child is partial now. */
-static bool drop_child(struct frame *child)
+/* Drop a use of a table and its reference; true if it was the last use, and the table is partial now. */
+static bool drop_table(struct frame *f)
 {
-    uint64_t word = READ_ONCE(child->type);
+    uint64_t word = READ_ONCE(f->type);
 
     if ((word & TYPE_COUNT_MASK) == 1) {
-        begin_demotion(child);
+        begin_demotion(f);
         return true;
     }
-    WRITE_ONCE(child->type, word - 1);
-    frame_put(child);
+    WRITE_ONCE(f->type, word - 1);
+    frame_put(f);
     return false;
 }
 
@@ -433,7 +429,7 @@ static bool demote_entries(struct pv_domain *d, struct walk *w, struct step *s)
         if (!pte_present(e) || is_reserved_slot(s->type, s->progress))
             continue;
         child = frame_of(pte_mfn(e));
-        if (drop_child(child)) {
+        if (drop_table(child)) {
             walk_push(w, child);
             return true;
         }
@@ -517,22 +513,6 @@ static int get_table_type(struct pv_domain *d, struct frame *f, enum frame_type 
     return rc;
 }
 
-static void put_table_type(struct pv_domain *d, struct frame *f)
-{
-    uint64_t word = READ_ONCE(f->type);
-
-    ASSERT_LOCKED(&d->page_lock);
-    if ((word & TYPE_COUNT_MASK) > 1) {
-        WRITE_ONCE(f->type, word - 1);
-        return;
-    }
-    if (!frame_get(f, d->domain.id))     /* count at its limit: keep the table for good rather than lose a reference */
-        return;
-    begin_demotion(f);
-    if (demote(d, f))
-        leave_unfinished(d, f);
-}
-
 int frame_get_and_type(struct pv_domain *d, mfn_t m, enum frame_type type)
 {
     struct frame *f = frame_of(m);
@@ -548,11 +528,14 @@ int frame_get_and_type(struct pv_domain *d, mfn_t m, enum frame_type type)
 
 void frame_put_and_type(struct pv_domain *d, struct frame *f)
 {
-    if (is_table_type(frame_type(f)))
-        put_table_type(d, f);
-    else
+    if (!is_table_type(frame_type(f))) {
         (void)put_plain_type(f);
-    frame_put(f);
+        frame_put(f);
+        return;
+    }
+    ASSERT_LOCKED(&d->page_lock);
+    if (drop_table(f) && demote(d, f))
+        leave_unfinished(d, f);
 }
 
 int table_pin(struct pv_domain *d, mfn_t m, enum frame_type type)
@@ -644,38 +627,22 @@ int leaf_update(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsign
     return takes ? drop_writer(f) : 0;
 }
 
-static int child_get(struct pv_domain *d, enum frame_type type, pte_t e)
-{
-    struct frame *child = entry_child(d, type, e);
-    int rc;
-
-    if (!child || !frame_get(child, d->domain.id))
-        return -XEN_EINVAL;
-    rc = get_table_type(d, child, (enum frame_type)(type - 1));
-    if (rc)
-        frame_put(child);
-    return rc;
-}
-
 static int branch_update(struct pv_domain *d, enum frame_type type, pte_t *e, pte_t new, unsigned flags)
 {
-    pte_t old = *e;
+    bool same = pte_present(new) && same_child(*e, new, 0);
+    pte_t old;
     int rc;
 
     if (pte_present(new)) {
-        if (same_child(old, new, 0)) {
-            if (new.v & forbidden_flags[type])
-                return -XEN_EINVAL;
-            write_entry(e, pte(new.v | PTE_USER), flags);
-            return 0;
-        }
-        rc = child_get(d, type, new);
+        if (new.v & forbidden_flags[type])
+            return -XEN_EINVAL;
+        rc = same ? 0 : frame_get_and_type(d, pte_mfn(new), (enum frame_type)(type - 1));
         if (rc)
             return rc;
         new.v |= PTE_USER;
     }
     old = write_entry(e, new, flags);
-    if (pte_present(old))
+    if (pte_present(old) && !same)
         frame_put_and_type(d, frame_of(pte_mfn(old)));
     return 0;
 }
