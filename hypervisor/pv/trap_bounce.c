@@ -22,7 +22,6 @@
 #define ARCHITECTURAL_IOPL (1u << VMASST_TYPE_architectural_iopl)
 #define TAIL_SIZE      40u               /* ss to rip */
 #define MAX_FRAME      64u
-#define FAILSAFE_WORDS 11u
 
 /* The words of a frame that are not simply the interrupted context's, and the stack that it goes to. */
 struct entry {
@@ -186,26 +185,24 @@ void upcall_guest_syscall(struct cpu_user_regs *regs)
 void upcall_bad_iret(struct cpu_user_regs *regs)
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
-    struct pv_handler to = v->failsafe_cb;
-    uint64_t frame[FAILSAFE_WORDS] = { regs->rcx, regs->r11 };
+    uint64_t segments[4], tail, head;
     uint16_t selector[4];
     struct entry e;
 
-    if (!to.address) {
+    if (!v->failsafe_cb.address) {
         no_handler(v, regs, "a failed return to selector", regs->cs);
         return;
     }
     e = enter(v, regs, v->in_kernel);
+    tail = e.sp - TAIL_SIZE;
+    head = tail - sizeof(segments) - 16;
     guest_selectors_read(selector);
     for (unsigned i = 0; i < 4; i++)
-        frame[2 + i] = selector[i];
-    frame[6] = regs->rip;
-    frame[7] = e.cs;
-    frame[8] = e.rflags;
-    frame[9] = regs->rsp;
-    frame[10] = regs->ss;
-    if (copy_to_guest(e.sp - sizeof(frame), frame, sizeof(frame)))
+        segments[i] = selector[i];
+    if (!guest_frame_ok(head, e.sp - head) ||
+        !guest_frame_store(tail, head, regs, e.cs, e.rflags, false, 0) ||
+        copy_to_guest(head + 16, segments, sizeof(segments)))
         bad_stack(v, regs, e.sp);
     else
-        start_handler(v, regs, to, e.sp - sizeof(frame));
+        start_handler(v, regs, v->failsafe_cb, head);
 }
