@@ -45,7 +45,7 @@ bool pv_ports_allowed(const struct pv_vcpu *v, unsigned port, unsigned size)
 {
     if (port + size > 0x10000)
         return false;
-    return v->iopl >= (v->in_kernel ? 1 : 3) || (!v->in_kernel && bitmap_allows(v, port, size));
+    return pv_iopl_allows(v) || (!v->in_kernel && bitmap_allows(v, port, size));
 }
 
 static bool is_real(const struct pv_vcpu *v, unsigned port, unsigned size)
