@@ -488,7 +488,7 @@ static void leave_unfinished(struct pv_domain *d, struct frame *f)
 
 /* --- Uses ---------------------------------------------------------------------------------------------------- */
 
-static int get_table_type(struct pv_domain *d, struct frame *f, enum frame_type type)
+static NOINLINE int get_table_type(struct pv_domain *d, struct frame *f, enum frame_type type)
 {
     int rc;
 
