@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: MIT
+#include "node.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct slot {
+    uint64_t key;
+    union {
+        struct node *node;      // in leaves
+        struct kids *kids;
+    };
+};
+
+struct kids {
+    uint32_t references;
+    uint8_t is_leaf;
+    uint8_t count;
+    uint8_t room;
+    uint32_t total;             // nodes in this block and below
+    struct slot slots[];
+};
+
+// A name being looked for.
+struct name {
+    uint64_t key;
+    const char *text;
+    size_t length;
+};
+
+static struct name name_of(const char *text, size_t length)
+{
+    struct name name = { 0, text, length };
+    unsigned char first[8] = { 0 };
+
+    memcpy(first, text, length < 8 ? length : 8);
+    for (int i = 0; i < 8; i++)
+        name.key = name.key << 8 | first[i];
+    return name;
+}
+
+// --- nodes
+
+struct node *node_new(const char *name, size_t name_length, const void *value, size_t value_length,
+                      struct perms *perms, uint64_t generation)
+{
+    struct node *n = mem_alloc(sizeof(*n) + name_length + value_length);
+
+    n->references = 1;
+    n->name_length = (uint16_t)name_length;
+    n->value_length = (uint16_t)value_length;
+    n->generation = generation;
+    n->perms = perms;
+    n->kids = NULL;
+    memcpy(n->bytes, name, name_length);
+    if (value_length)
+        memcpy(n->bytes + name_length, value, value_length);
+    return n;
+}
+
+struct node *node_get(struct node *n)
+{
+    n->references++;
+    return n;
+}
+
+static void kids_put(struct kids *k)
+{
+    if (--k->references)
+        return;
+    for (unsigned i = 0; i < k->count; i++) {
+        if (k->is_leaf)
+            node_put(k->slots[i].node);
+        else
+            kids_put(k->slots[i].kids);
+    }
+    free(k);
+}
+
+void node_put(struct node *n)
+{
+    if (--n->references)
+        return;
+    if (n->kids)
+        kids_put(n->kids);
+    perms_put(n->perms);
+    free(n);
+}
+
+struct node *node_own(struct node *n)
+{
+    struct node *copy;
+
+    if (n->references == 1)
+        return n;
+    copy = node_new(n->bytes, n->name_length, n->bytes + n->name_length, n->value_length,
+                    perms_get(n->perms), n->generation);
+    copy->kids = n->kids;
+    if (copy->kids)
+        copy->kids->references++;
+    n->references--;
+    return copy;
+}
+
+struct node *node_set_value(struct node *n, const void *value, size_t length, uint64_t generation)
+{
+    assert(n->references == 1);
+    if (length > n->value_length)
+        n = mem_realloc(n, sizeof(*n) + n->name_length + length);
+    if (length)
+        memcpy(n->bytes + n->name_length, value, length);
+    n->value_length = (uint16_t)length;
+    n->generation = generation;
+    return n;
+}
+
+void node_set_perms(struct node *n, struct perms *perms, uint64_t generation)
+{
+    assert(n->references == 1);
+    perms_put(n->perms);
+    n->perms = perms;
+    n->generation = generation;
+}
+
+// --- blocks of children
+
+static struct kids *kids_new(bool is_leaf, unsigned room)
+{
+    struct kids *k = mem_alloc(sizeof(*k) + room * sizeof(k->slots[0]));
+
+    *k = (struct kids){ .references = 1, .is_leaf = is_leaf, .room = (uint8_t)room };
+    return k;
+}
+
+static void slot_get(const struct kids *k, unsigned i)
+{
+    if (k->is_leaf)
+        node_get(k->slots[i].node);
+    else
+        k->slots[i].kids->references++;
+}
+
+static struct kids *kids_own(struct kids *k)
+{
+    struct kids *copy;
+
+    if (k->references == 1)
+        return k;
+    copy = kids_new(k->is_leaf, k->room);
+    copy->count = k->count;
+    copy->total = k->total;
+    memcpy(copy->slots, k->slots, k->count * sizeof(k->slots[0]));
+    for (unsigned i = 0; i < k->count; i++)
+        slot_get(k, i);
+    k->references--;
+    return copy;
+}
+
+static const struct node *first_node(const struct kids *k, unsigned i)
+{
+    struct slot slot = k->slots[i];
+
+    for (; !k->is_leaf; slot = k->slots[0])
+        k = slot.kids;
+    return slot.node;
+}
+
+// <0, 0, >0: how a name stands to the (first) name of a slot.
+static int compare(const struct name *name, const struct kids *k, unsigned i)
+{
+    const struct node *n;
+    size_t shorter;
+    int order;
+
+    if (name->key != k->slots[i].key)
+        return name->key < k->slots[i].key ? -1 : 1;
+    n = first_node(k, i);
+    shorter = name->length < n->name_length ? name->length : n->name_length;
+    order = shorter > 8 ? memcmp(name->text + 8, n->bytes + 8, shorter - 8) : 0;
+    return order ? order : (name->length > n->name_length) - (name->length < n->name_length);
+}
+
+// How many slots stand before a name or (if `with` it) are it.
+static unsigned rank(const struct kids *k, const struct name *name, bool with)
+{
+    unsigned low = 0, high = k->count;
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        int order = compare(name, k, middle);
+
+        if (order > 0 || (order == 0 && with))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// Which slot of an inner block leads to a name.
+static unsigned branch(const struct kids *k, const struct name *name)
+{
+    unsigned before = rank(k, name, true);
+
+    return before ? before - 1 : 0;
+}
+
+static bool leaf_find(const struct kids *k, const struct name *name, unsigned *i)
+{
+    *i = rank(k, name, false);
+    return *i < k->count && compare(name, k, *i) == 0;
+}
+
+size_t node_nr_children(const struct node *n)
+{
+    return n->kids ? n->kids->total : 0;
+}
+
+struct node *node_child(const struct node *n, const char *text, size_t length)
+{
+    struct name name = name_of(text, length);
+    const struct kids *k = n->kids;
+    unsigned i;
+
+    if (!k)
+        return NULL;
+    while (!k->is_leaf)
+        k = k->slots[branch(k, &name)].kids;
+    return leaf_find(k, &name, &i) ? k->slots[i].node : NULL;
+}
+
+struct node *node_child_at(const struct node *n, size_t index)
+{
+    const struct kids *k = n->kids;
+
+    assert(index < node_nr_children(n));
+    while (!k->is_leaf) {
+        unsigned i = 0;
+
+        for (; index >= k->slots[i].kids->total; i++)
+            index -= k->slots[i].kids->total;
+        k = k->slots[i].kids;
+    }
+    return k->slots[index].node;
+}
+
+bool node_lists_are_equal(const struct node *a, const struct node *b)
+{
+    size_t count = node_nr_children(a);
+
+    if (a->kids == b->kids)
+        return true;
+    if (count != node_nr_children(b))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct node *x = node_child_at(a, i), *y = node_child_at(b, i);
+
+        if (x != y && (x->name_length != y->name_length ||
+                       memcmp(x->bytes, y->bytes, x->name_length) != 0))
+            return false;
+    }
+    return true;
+}
+
+struct node **node_own_child(struct node *n, const char *text, size_t length)
+{
+    struct name name = name_of(text, length);
+    struct kids **at = &n->kids;
+    unsigned i;
+
+    assert(n->references == 1);
+    if (!node_child(n, text, length))
+        return NULL;
+    for (*at = kids_own(*at); !(*at)->is_leaf; *at = kids_own(*at))
+        at = &(*at)->slots[branch(*at, &name)].kids;
+    (void)leaf_find(*at, &name, &i);
+    return &(*at)->slots[i].node;
+}
+
+static struct kids *slot_insert(struct kids *k, unsigned i, struct slot slot)
+{
+    if (k->count == k->room) {
+        k->room = (uint8_t)(k->room * 2);
+        k = mem_realloc(k, sizeof(*k) + k->room * sizeof(k->slots[0]));
+    }
+    memmove(&k->slots[i + 1], &k->slots[i], (k->count - i) * sizeof(k->slots[0]));
+    k->slots[i] = slot;
+    k->count++;
+    return k;
+}
+
+static uint64_t slot_total(const struct kids *k, unsigned i)
+{
+    return k->is_leaf ? 1 : k->slots[i].kids->total;
+}
+
+// Moves the upper part of a full block into a new one. A block that grows at its end, as when names
+// come in order, is left nearly full.
+static struct kids *split(struct kids *k, bool at_end)
+{
+    unsigned keep = at_end ? KIDS_MAX - 2 : KIDS_MAX / 2;
+    struct kids *upper = kids_new(k->is_leaf, KIDS_MAX);
+
+    upper->count = (uint8_t)(k->count - keep);
+    memcpy(upper->slots, &k->slots[keep], upper->count * sizeof(k->slots[0]));
+    k->count = (uint8_t)keep;
+    for (unsigned i = 0; i < upper->count; i++)
+        upper->total += (uint32_t)slot_total(upper, i);
+    k->total -= upper->total;
+    return upper;
+}
+
+// Inserts below *at, which becomes own; returns a new right neighbour if the block had to be split.
+static struct kids *insert(struct kids **at, const struct name *name, struct node *child)
+{
+    struct kids *k = *at = kids_own(*at), *upper = NULL;
+    struct slot slot = { name->key, { .node = child } };
+    unsigned i;
+
+    if (k->is_leaf) {
+        i = rank(k, name, false);
+    } else {
+        i = branch(k, name);
+        slot.kids = insert(&k->slots[i].kids, name, child);
+        if (i == 0 && name->key < k->slots[0].key)
+            k->slots[0].key = name->key;
+        k->total++;
+        if (!slot.kids)
+            return NULL;
+        slot.key = slot.kids->slots[0].key;
+        k->total -= slot.kids->total;
+        i++;
+    }
+    if (k->count == KIDS_MAX) {
+        upper = split(k, i == KIDS_MAX);
+        if (i > k->count) {
+            upper = slot_insert(upper, i - k->count, slot);
+            upper->total += k->is_leaf ? 1 : slot.kids->total;
+            return upper;
+        }
+    }
+    k = *at = slot_insert(k, i, slot);
+    k->total += k->is_leaf ? 1 : slot.kids->total;
+    return upper;
+}
+
+void node_insert_child(struct node *n, struct node *child)
+{
+    struct name name = name_of(child->bytes, child->name_length);
+    struct kids *upper, *top;
+
+    assert(n->references == 1);
+    if (!n->kids)
+        n->kids = kids_new(true, 1);
+    upper = insert(&n->kids, &name, child);
+    if (!upper)
+        return;
+    top = kids_new(false, 4);
+    top->count = 2;
+    top->slots[0] = (struct slot){ n->kids->slots[0].key, { .kids = n->kids } };
+    top->slots[1] = (struct slot){ upper->slots[0].key, { .kids = upper } };
+    top->total = n->kids->total + upper->total;
+    n->kids = top;
+}
+
+static void slot_remove(struct kids *k, unsigned i)
+{
+    k->count--;
+    memmove(&k->slots[i], &k->slots[i + 1], (k->count - i) * sizeof(k->slots[0]));
+}
+
+// Blocks that become empty go; half-empty ones stay, and fill again.
+static struct node *remove_below(struct kids **at, const struct name *name)
+{
+    struct kids *k = *at = kids_own(*at);
+    struct node *n;
+    unsigned i;
+
+    k->total--;
+    if (k->is_leaf) {
+        (void)leaf_find(k, name, &i);
+        n = k->slots[i].node;
+        slot_remove(k, i);
+        return n;
+    }
+    i = branch(k, name);
+    n = remove_below(&k->slots[i].kids, name);
+    if (k->slots[i].kids->count) {
+        k->slots[i].key = k->slots[i].kids->slots[0].key;
+    } else {
+        kids_put(k->slots[i].kids);
+        slot_remove(k, i);
+    }
+    return n;
+}
+
+struct node *node_remove_child(struct node *n, const char *text, size_t length)
+{
+    struct name name = name_of(text, length);
+    struct node *child;
+    struct kids *only;
+
+    assert(n->references == 1 && node_child(n, text, length));
+    child = remove_below(&n->kids, &name);
+    while (n->kids && n->kids->count <= 1 && (!n->kids->is_leaf || n->kids->count == 0)) {
+        only = n->kids->count ? n->kids->slots[0].kids : NULL;
+        if (only)
+            only->references++;
+        kids_put(n->kids);
+        n->kids = only;
+    }
+    return child;
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "path.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_component_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '@';
+}
+
+bool path_is_valid(const char *text, size_t length)
+{
+    if (length == 0 || text[0] != '/' || length > XENSTORE_ABS_PATH_MAX)
+        return false;
+    if (length == 1)
+        return true;
+    for (size_t i = 1; i < length; i++)
+        if (text[i] == '/' ? text[i - 1] == '/' : !is_component_char(text[i]))
+            return false;
+    return text[length - 1] != '/';
+}
+
+bool path_is_special(const char *text, size_t length)
+{
+    if (length < 2 || text[0] != '@' || length > XENSTORE_REL_PATH_MAX)
+        return false;
+    for (size_t i = 1; i < length; i++)
+        if (text[i] == '/' ? text[i - 1] == '/' || i == 1 : !is_component_char(text[i]))
+            return false;
+    return text[length - 1] != '/';
+}
+
+int path_resolve(struct path *path, char *room, unsigned domid, const char *text, size_t length)
+{
+    size_t base;
+
+    *path = (struct path){ text, length, 0 };
+    if (length && text[0] != '/') {
+        base = (size_t)snprintf(room, PATH_ROOM, "/local/domain/%u/", domid);
+        if (length > XENSTORE_REL_PATH_MAX)
+            return -EINVAL;
+        memcpy(room + base, text, length + 1);
+        *path = (struct path){ room, base + length, base };
+    }
+    return path_is_valid(path->text, path->length) ? 0 : -EINVAL;
+}
+
+bool path_next(const char **at, struct component *c)
+{
+    const char *start = *at + (**at == '/');
+
+    if (*start == '\0')
+        return false;
+    c->name = start;
+    c->length = strcspn(start, "/");
+    *at = start + c->length;
+    return true;
+}
+
+size_t path_depth(const char *text)
+{
+    size_t depth = 0;
+    struct component c;
+
+    while (path_next(&text, &c))
+        depth++;
+    return depth;
+}
+
+size_t path_parent_length(const char *text, size_t length)
+{
+    while (length > 1 && text[length - 1] != '/')
+        length--;
+    return length > 1 ? length - 1 : 1;
+}
+
+bool path_is_below(const char *text, const char *top)
+{
+    size_t length = strlen(top);
+
+    if (length == 1 && top[0] == '/')
+        return text[0] == '/';
+    return strncmp(text, top, length) == 0 && (text[length] == '\0' || text[length] == '/');
+}

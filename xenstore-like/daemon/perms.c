@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "perms.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char letters[] = "nrwb";       // indexed by bits
+
+void perms_domain_ended(struct domain_ends *ends, uint16_t domid)
+{
+    ends->ended[domid] = ++ends->clock;
+}
+
+struct perms *perms_new(const struct perm *entries, size_t count, uint64_t clock)
+{
+    struct perms *perms = mem_alloc(sizeof(*perms) + count * sizeof(entries[0]));
+
+    perms->references = 1;
+    perms->count = (uint32_t)count;
+    perms->clock = clock;
+    memcpy(perms->entries, entries, count * sizeof(entries[0]));
+    return perms;
+}
+
+struct perms *perms_get(struct perms *perms)
+{
+    perms->references++;
+    return perms;
+}
+
+void perms_put(struct perms *perms)
+{
+    if (--perms->references == 0)
+        free(perms);
+}
+
+bool perms_are_equal(const struct perms *a, const struct perms *b)
+{
+    return a == b || (a->count == b->count && a->clock == b->clock &&
+                      memcmp(a->entries, b->entries, a->count * sizeof(a->entries[0])) == 0);
+}
+
+struct perms *perms_with_owner(const struct perms *perms, uint16_t owner)
+{
+    struct perms *copy = perms_new(perms->entries, perms->count, perms->clock);
+
+    copy->entries[0].domid = owner;
+    return copy;
+}
+
+static bool entry_counts(const struct perms *perms, const struct domain_ends *ends, size_t i)
+{
+    return i == 0 || ends->ended[perms->entries[i].domid] <= perms->clock;
+}
+
+static unsigned bits_of(const struct perms *perms, const struct domain_ends *ends, uint16_t domid)
+{
+    for (size_t i = 1; i < perms->count; i++)
+        if (perms->entries[i].domid == domid && entry_counts(perms, ends, i))
+            return perms->entries[i].bits;
+    return perms->entries[0].bits;
+}
+
+bool perms_are_owned(const struct perms *perms, struct subject who)
+{
+    uint16_t owner = perms_owner(perms);
+
+    return who.domid == 0 || owner == who.domid || (who.target != NO_DOMID && owner == who.target);
+}
+
+bool perms_allow(const struct perms *perms, const struct domain_ends *ends, struct subject who,
+                 unsigned bits)
+{
+    if (perms_are_owned(perms, who) || (bits_of(perms, ends, who.domid) & bits) == bits)
+        return true;
+    return who.target != NO_DOMID && (bits_of(perms, ends, who.target) & bits) == bits;
+}
+
+static int parse_one(struct perm *entry, const char *text, size_t length)
+{
+    const char *letter = length ? strchr(letters, text[0]) : NULL;
+    unsigned domid = 0;
+
+    if (!letter || *letter == '\0' || length < 2 || length > 6)
+        return -EINVAL;
+    for (size_t i = 1; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return -EINVAL;
+        domid = domid * 10 + (unsigned)(text[i] - '0');
+    }
+    if (domid >= MAX_DOMID)
+        return -EINVAL;
+    *entry = (struct perm){ (uint16_t)domid, (uint16_t)(letter - letters) };
+    return 0;
+}
+
+int perms_parse(struct perm *entries, size_t max, const char *text, size_t length)
+{
+    size_t count = 0;
+
+    while (length) {
+        const char *end = memchr(text, '\0', length);
+
+        if (!end || count == max || parse_one(&entries[count], text, (size_t)(end - text)))
+            return -EINVAL;
+        count++;
+        length -= (size_t)(end - text) + 1;
+        text = end + 1;
+    }
+    return count ? (int)count : -EINVAL;
+}
+
+void perms_format(const struct perms *perms, const struct domain_ends *ends, struct buf *out)
+{
+    for (size_t i = 0; i < perms->count; i++) {
+        char *to = (char *)buf_reserve(out, 8);
+        const struct perm *entry = &perms->entries[i];
+
+        if (entry_counts(perms, ends, i))
+            out->length += (size_t)snprintf(to, 8, "%c%u", letters[entry->bits], entry->domid) + 1;
+    }
+}

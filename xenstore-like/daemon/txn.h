@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Transactions. One starts with a snapshot, works in a view of its own, and remembers what it saw and
+// what it did. Its end applies what it did to the store as it is then, if all it saw is as it saw it;
+// otherwise it is -EAGAIN. So transactions that touch different nodes never meet, and two that create
+// different children of one node do not either, unless they listed them. Pure.
+#pragma once
+
+#include "store.h"
+
+enum txn_kind { TXN_WRITE, TXN_MKDIR, TXN_RM, TXN_SET_PERMS };
+
+// What was done: for set_perms the value is an array of struct perm.
+struct txn_op {
+    struct txn_op *next;
+    enum txn_kind kind;
+    uint16_t length;        // of the path
+    uint32_t size;          // of the value
+    char bytes[];           // the value, which is aligned so, and the path, closed by a zero byte
+};
+
+// The parts seen of one path, in a chain of those with the same hash.
+struct txn_seen {
+    struct txn_seen *next;
+    unsigned parts;
+    uint16_t length;
+    bool told;              // committing: an event for this path has been made
+    char path[];
+};
+
+struct txn {
+    struct txn *next;       // of its connection
+    uint32_t id;
+    bool must_fail;         // it has lived through a restart, which forgot what it saw
+    uint64_t size;          // bytes kept, against QUOTA_TRANSACTION_SIZE
+    struct node *base;
+    struct view view;
+    struct txn_op *ops, **last_op;
+    size_t nr_seen, nr_chains;
+    struct txn_seen **chains;
+};
+
+struct path txn_op_path(const struct txn_op *op);
+const char *txn_op_value(const struct txn_op *op);
+
+struct txn *txn_start(struct store *store, uint32_t id);
+void txn_drop(struct txn *txn);
+
+// Does an operation in a view, a transaction's or another; `removed` is for TXN_RM.
+int view_apply(struct view *view, struct subject who, enum txn_kind kind, const struct path *path,
+               const void *value, size_t size, struct node **removed);
+// Does an operation in the transaction and remembers it.
+int txn_apply(struct txn *txn, struct subject who, enum txn_kind kind, const struct path *path,
+              const void *value, size_t size);
+
+// Applies the transaction to `view`, a view of the store; `told` is called for each path that was
+// changed, once. On -EAGAIN the view is to be dropped.
+int txn_commit(struct txn *txn, struct subject who, struct view *view,
+               void (*told)(void *arg, const char *path, struct node *removed), void *arg);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Watches in a tree of the paths they watch, so that an event meets those on its way from the root and
+// no others. The steps of the tree are found by one hash table, so a level may have any number. Pure.
+#pragma once
+
+#include "store.h"
+
+struct watch_step;
+
+struct watch {
+    struct watch *next_here;        // those with the same path
+    struct watch *next, **link;     // those of the same owner
+    struct watch_step *step;
+    void *owner;
+    int32_t depth;                  // how many levels below the path count; -1: all
+    uint16_t relative;              // how many first bytes of the path its owner does not see
+    bool missed;                    // an event could not be queued: one is owed
+    char *token;
+    char path[];                    // absolute, or special; the token behind it
+};
+
+struct watch_tree {
+    struct watch_step *root;        // of paths
+    struct watch_step *special;     // of words with @
+    struct watch_step **chains;
+    size_t nr_chains, nr_steps, nr_watches;
+};
+
+void watch_tree_init(struct watch_tree *tree);
+void watch_tree_fini(struct watch_tree *tree);      // no watches may be left
+
+// `list` is the head of the owner's watches.
+struct watch *watch_add(struct watch_tree *tree, struct watch **list, void *owner, const char *path,
+                        size_t relative, const char *token, int32_t depth);
+struct watch *watch_find(const struct watch_tree *tree, const void *owner, const char *path,
+                         size_t relative, const char *token);
+void watch_remove(struct watch_tree *tree, struct watch *watch);
+
+typedef void watch_fn(void *arg, struct watch *watch, const char *path);
+
+// Calls `fire` for each watch that an event at `path` matches, with the path to report.
+void watch_match(struct watch_tree *tree, const char *path, watch_fn *fire, void *arg);
+// The same for each watch below `path` whose node is in the tree that was removed there.
+void watch_match_removed(struct watch_tree *tree, const char *path, struct node *removed,
+                         watch_fn *fire, void *arg);

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include "wire.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct {
+    int error;
+    const char *name;
+} errors[] = {
+    { EINVAL, "EINVAL" }, { EACCES, "EACCES" }, { EEXIST, "EEXIST" }, { EISDIR, "EISDIR" },
+    { ENOENT, "ENOENT" }, { ENOMEM, "ENOMEM" }, { ENOSPC, "ENOSPC" }, { EIO, "EIO" },
+    { ENOTEMPTY, "ENOTEMPTY" }, { ENOSYS, "ENOSYS" }, { EROFS, "EROFS" }, { EBUSY, "EBUSY" },
+    { EAGAIN, "EAGAIN" }, { EISCONN, "EISCONN" }, { E2BIG, "E2BIG" }, { EPERM, "EPERM" },
+};
+
+int wire_size(const void *bytes, size_t size)
+{
+    struct xsd_sockmsg header;
+
+    if (size < sizeof(header))
+        return 0;
+    memcpy(&header, bytes, sizeof(header));
+    if (header.len > XENSTORE_PAYLOAD_MAX)
+        return -EMSGSIZE;
+    return (int)(sizeof(header) + header.len);
+}
+
+size_t wire_strings(const char *payload, size_t length, const char *strings[], size_t lengths[],
+                    size_t max, size_t *rest)
+{
+    size_t count = 0, at = 0;
+
+    while (count < max && at < length) {
+        const char *end = memchr(payload + at, '\0', length - at);
+
+        if (!end)
+            break;
+        strings[count] = payload + at;
+        lengths[count] = (size_t)(end - payload) - at;
+        at += lengths[count++] + 1;
+    }
+    *rest = at;
+    return count;
+}
+
+int wire_number(const char *text, uint32_t max, uint32_t *number)
+{
+    uint64_t value = 0;
+
+    if (*text == '\0')
+        return -EINVAL;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9')
+            return -EINVAL;
+        value = value * 10 + (uint64_t)(*text - '0');
+        if (value > max)
+            return -EINVAL;
+    }
+    *number = (uint32_t)value;
+    return 0;
+}
+
+void wire_put(struct buf *out, uint32_t type, uint32_t req_id, uint32_t tx_id, const void *payload,
+              size_t length)
+{
+    struct xsd_sockmsg header = { type, req_id, tx_id, (uint32_t)length };
+
+    buf_reserve(out, sizeof(header) + length);
+    buf_append(out, &header, sizeof(header));
+    buf_append(out, payload, length);
+}
+
+const char *wire_error(int error)
+{
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+        if (errors[i].error == error)
+            return errors[i].name;
+    return "EIO";
+}
