@@ -28,15 +28,33 @@ void view_open(struct view *view, struct store *store, const struct view_hooks *
     *view = (struct view){ .store = store, .root = node_get(store->root), .hooks = hooks };
 }
 
-void view_publish(struct view *view)
+static void settle(struct view *view)
 {
     const struct tally *tally = (const struct tally *)view->tallies.bytes;
 
     for (size_t i = 0; i < view->tallies.length / sizeof(*tally); i++)
         quota_account(&view->store->quotas, tally[i].domid)->nodes += (uint32_t)tally[i].nodes;
-    node_put(view->store->root);
     view->store->root = view->root;
     buf_free(&view->tallies);
+}
+
+void view_publish(struct view *view)
+{
+    struct node *before = view->store->root;
+
+    settle(view);
+    node_put(before);
+}
+
+void view_borrow(struct view *view, struct store *store, const struct view_hooks *hooks)
+{
+    *view = (struct view){ .store = store, .root = store->root, .hooks = hooks };
+    store->root = NULL;
+}
+
+void view_return(struct view *view)
+{
+    settle(view);
 }
 
 void view_drop(struct view *view)
@@ -55,6 +73,19 @@ static struct tally *tally_of(struct view *view, uint16_t domid)
             return &tally[i];
     buf_append(&view->tallies, &(struct tally){ domid, 0 }, sizeof(*tally));
     return (struct tally *)view->tallies.bytes + count;
+}
+
+struct node *tree_find_up(struct node *root, const char *path, const struct node **above)
+{
+    struct node *n = root;
+    struct component c;
+
+    *above = NULL;
+    while (n && path_next(&path, &c)) {
+        *above = n;
+        n = node_child(n, c.name, c.length);
+    }
+    return n;
 }
 
 // Where a path leads: to a node, or as far as there are nodes.
@@ -271,7 +302,7 @@ int view_rm(struct view *view, struct subject who, const struct path *path, stru
 int view_set_perms(struct view *view, struct subject who, const struct path *path,
                    const struct perm *entries, size_t count)
 {
-    struct node *n, **at;
+    struct node *n;
     int rc = view_find(view, who, path, PERM_WRITE, SAW_PERMS, &n);
 
     if (rc)
@@ -283,10 +314,21 @@ int view_set_perms(struct view *view, struct subject who, const struct path *pat
     rc = quota_check(&view->store->quotas, who, QUOTA_PERMISSIONS, count);
     if (rc)
         return rc;
+    return view_take_perms(view, path, perms_new(entries, count, view->store->ends.clock));
+}
+
+int view_take_perms(struct view *view, const struct path *path, struct perms *perms)
+{
+    struct node **at;
+
+    if (!tree_find(view->root, path->text)) {
+        perms_put(perms);
+        return -ENOENT;
+    }
     at = own_path(view, path->text, path->length);
     tally_of(view, perms_owner((*at)->perms))->nodes--;
-    tally_of(view, entries[0].domid)->nodes++;
-    node_set_perms(*at, perms_new(entries, count, view->store->ends.clock), ++view->store->generation);
+    tally_of(view, perms_owner(perms))->nodes++;
+    node_set_perms(*at, perms, ++view->store->generation);
     changed(view, CHANGE_PERMS, path->text, path->length, *at);
     return 0;
 }

@@ -51,9 +51,15 @@ void store_fini(struct store *store);
 void view_open(struct view *view, struct store *store, const struct view_hooks *hooks);
 void view_publish(struct view *view);
 void view_drop(struct view *view);
+// The same for a single operation, which changes nothing if it fails, without a snapshot to go back to:
+// the store has no root in between.
+void view_borrow(struct view *view, struct store *store, const struct view_hooks *hooks);
+void view_return(struct view *view);
 
 // The node at a path, or NULL; no checks.
 struct node *tree_find(struct node *root, const char *path);
+// Likewise; and its parent, or the nearest node above that exists (NULL for the root's).
+struct node *tree_find_up(struct node *root, const char *path, const struct node **above);
 
 // The node, if `who` has `bits` on it. A node that is not there is -ENOENT to those who have them on the
 // nearest node above, and -EACCES to others. `parts` is what the caller will look at.
@@ -68,6 +74,8 @@ int view_mkdir(struct view *view, struct subject who, const struct path *path);
 int view_rm(struct view *view, struct subject who, const struct path *path, struct node **removed);
 int view_set_perms(struct view *view, struct subject who, const struct path *path,
                    const struct perm *entries, size_t count);
+// Gives a node that exists other permissions, unasked; takes over the reference.
+int view_take_perms(struct view *view, const struct path *path, struct perms *perms);
 
 // Removes every node that a domain owns, with all below it: when the domain is gone. Calls `gone` for
 // each removed tree, which still has its nodes.

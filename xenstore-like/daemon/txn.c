@@ -143,6 +143,7 @@ int txn_apply(struct txn *txn, struct subject who, enum txn_kind kind, const str
     memcpy(op->bytes + size, path->text, path->length + 1);
     *txn->last_op = op;
     txn->last_op = &op->next;
+    txn->nr_ops++;
     txn->size += bytes;
     return 0;
 }

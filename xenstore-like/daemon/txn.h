@@ -35,12 +35,20 @@ struct txn {
     struct node *base;
     struct view view;
     struct txn_op *ops, **last_op;
+    size_t nr_ops;
+    size_t old_ops;         // 1 and how many it had when the journal began to be written anew, or 0
     size_t nr_seen, nr_chains;
     struct txn_seen **chains;
 };
 
 struct path txn_op_path(const struct txn_op *op);
 const char *txn_op_value(const struct txn_op *op);
+
+// What it did last; there must be something.
+static inline const struct txn_op *txn_last_op(const struct txn *txn)
+{
+    return (const struct txn_op *)(const void *)((const char *)txn->last_op - offsetof(struct txn_op, next));
+}
 
 struct txn *txn_start(struct store *store, uint32_t id);
 void txn_drop(struct txn *txn);

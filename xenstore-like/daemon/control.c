@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+// CONTROL: what an administrator asks the daemon itself, as text. The words that Debian's xenstored knows
+// mean the same here; there is more about quotas.
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "persist.h"
+
+enum { MAX_WORDS = 6 };
+
+struct command {
+    const char *name;
+    int (*run)(struct server *s, const char *words[], size_t count, struct buf *reply);
+    const char *help;
+};
+
+static void print(struct buf *reply, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void print(struct buf *reply, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    int size;
+
+    va_start(args, format);
+    size = vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (size > 0)
+        buf_append(reply, line, (size_t)size < sizeof(line) ? (size_t)size : sizeof(line) - 1);
+}
+
+void server_set_quota(struct server *s, uint32_t domid, enum quota kind, uint32_t limit)
+{
+    struct account *account = domid == NO_DOMID ? NULL : quota_account(&s->store.quotas, (uint16_t)domid);
+
+    if (account) {
+        account->has_limit[kind] = true;
+        account->limit[kind] = limit;
+    } else {
+        s->store.quotas.limit[kind] = limit;
+    }
+    persist_quota(s, domid, kind);
+}
+
+struct recount {
+    uint32_t owned[MAX_DOMID + 1];
+    size_t faults;
+};
+
+static void recount_below(struct recount *count, const struct node *n)
+{
+    const struct node *before = NULL;
+
+    count->owned[perms_owner(n->perms)]++;
+    for (size_t i = 0; i < node_nr_children(n); i++) {
+        const struct node *child = node_child_at(n, i);
+
+        count->faults += node_child(n, node_name(child), child->name_length) != child || child == before;
+        recount_below(count, child);
+        before = child;
+    }
+}
+
+// Counts all nodes again: they are found under their names, and every account is right.
+static int run_check(struct server *s, const char *words[], size_t count, struct buf *reply)
+{
+    static struct recount recount;
+
+    (void)words;
+    (void)count;
+    memset(&recount, 0, sizeof(recount));
+    recount_below(&recount, s->store.root);
+    for (unsigned domid = 0; domid <= MAX_DOMID; domid++) {
+        const struct account *account = s->store.quotas.accounts[domid];
+
+        recount.faults += (account ? account->nodes : 0) != recount.owned[domid];
+    }
+    if (recount.faults) {
+        log_line("check: %zu faults in the tree or its accounts", recount.faults);
+        return -EIO;
+    }
+    print(reply, "OK");
+    return 0;
+}
+
+static int run_log(struct server *s, const char *words[], size_t count, struct buf *reply)
+{
+    (void)s;
+    (void)reply;
+    if (count != 1 || (strcmp(words[0], "on") != 0 && strcmp(words[0], "off") != 0))
+        return -EINVAL;
+    log_requests = strcmp(words[0], "on") == 0;
+    return 0;
+}
+
+static int run_logfile(struct server *s, const char *words[], size_t count, struct buf *reply)
+{
+    (void)s;
+    (void)reply;
+    return count == 1 && words[0][0] == '/' ? log_open(words[0]) : -EINVAL;
+}
+
+static int run_print(struct server *s, const char *words[], size_t count, struct buf *reply)
+{
+    (void)s;
+    (void)reply;
+    if (count != 1)
+        return -EINVAL;
+    log_line("control: %s", words[0]);
+    return 0;
+}
+
+static size_t count_list(const struct conn *c)
+{
+    size_t count = 0;
+
+    for (; c; c = c->next)
+        count++;
+    return count;
+}
+
+static int run_memreport(struct server *s, const char *words[], size_t count, struct buf *reply)
+{
+    uint64_t nodes = 0;
+
+    (void)words;
+    if (count)
+        return -EINVAL;
+    for (unsigned domid = 0; domid <= MAX_DOMID; domid++)
+        nodes += s->store.quotas.accounts[domid] ? s->store.quotas.accounts[domid]->nodes : 0;
+    print(reply, "nodes %" PRIu64 "\nwatches %zu\nrings %zu\nsockets %zu\n", nodes, s->watches.nr_watches,
+          count_list(s->rings), count_list(s->sockets));
+    print(reply, "requests %" PRIu64 "\nevents %" PRIu64 "\nevents-merged %" PRIu64 "\n", s->nr_requests,
+          s->nr_events, s->nr_merged);
+    print(reply, "commits %" PRIu64 "\nconflicts %" PRIu64 "\njournal-bytes %zu\n", s->nr_commits,
+          s->nr_conflicts, s->journal.fd >= 0 ? s->journal.end : 0);
+    for (int kind = 0; kind < NR_QUOTAS; kind++)
+        print(reply, "refused-%s %" PRIu64 "\n", quota_name((enum quota)kind),
+              s->store.quotas.refused[kind]);
+    return 0;
+}
+
+static int show_limits(struct server *s, struct buf *reply)
+{
+    print(reply, "Quota settings:\n");
+    for (int kind = 0; kind < NR_QUOTAS; kind++)
+        print(reply, "%-17s: %8" PRIu32 " %s\n", quota_name((enum quota)kind),
+              s->store.quotas.limit[kind], quota_meaning((enum quota)kind));
+    return 0;
+}
+
+static int show_domain(struct server *s, const char *word, struct buf *reply)
+{
+    const struct account *account;
+    uint32_t domid;
+
+    if (wire_number(word, MAX_DOMID - 1, &domid))
+        return -EINVAL;
+    account = s->store.quotas.accounts[domid];
+    if (!account)
+        return -ENOENT;
+    print(reply, "Domain %" PRIu32 ":\nnodes            : %8" PRIu32 "\nwatches          : %8" PRIu32
+          "\ntransactions     : %8" PRIu32 "\n", domid, account->nodes, account->watches,
+          account->transactions);
+    for (int kind = 0; kind < NR_QUOTAS; kind++)
+        print(reply, "%-17s: limit %" PRIu32 "%s, refused %" PRIu64 "\n", quota_name((enum quota)kind),
+              quota_limit(&s->store.quotas, (uint16_t)domid, (enum quota)kind),
+              account->has_limit[kind] ? " (own)" : "", account->refused[kind]);
+    return 0;
+}
+
+static int run_quota(struct server *s, const char *words[], size_t count, struct buf *reply)
+{
+    bool all = count == 3 && strcmp(words[0], "set") == 0;
+    bool one = count == 4 && strcmp(words[0], "set-domain") == 0;
+    uint32_t domid = NO_DOMID, limit;
+    int kind;
+
+    if (count <= 1)
+        return count ? show_domain(s, words[0], reply) : show_limits(s, reply);
+    if (!all && !one)
+        return -EINVAL;
+    kind = quota_find(words[count - 2], strlen(words[count - 2]));
+    if (kind < 0 || wire_number(words[count - 1], UINT32_MAX, &limit) ||
+        (one && wire_number(words[1], MAX_DOMID - 1, &domid)))
+        return -EINVAL;
+    server_set_quota(s, domid, (enum quota)kind, limit);
+    return 0;
+}
+
+static int run_help(struct server *s, const char *words[], size_t count, struct buf *reply);
+
+static const struct command commands[] = {
+    { "check", run_check, "" },
+    { "log", run_log, "on|off" },
+    { "logfile", run_logfile, "<file>" },
+    { "memreport", run_memreport, "" },
+    { "print", run_print, "<string>" },
+    { "quota", run_quota, "[<domid>|set <name> <limit>|set-domain <domid> <name> <limit>]" },
+    { "help", run_help, "" },
+};
+
+static int run_help(struct server *s, const char *words[], size_t count, struct buf *reply)
+{
+    (void)s;
+    (void)words;
+    (void)count;
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        print(reply, "%s\t%s\n", commands[i].name, commands[i].help);
+    return 0;
+}
+
+int control_command(struct server *s, const char *payload, size_t length, struct buf *reply)
+{
+    const char *words[MAX_WORDS];
+    size_t lengths[MAX_WORDS], rest;
+    size_t count = wire_strings(payload, length, words, lengths, MAX_WORDS, &rest);
+
+    for (size_t i = 0; count && i < sizeof(commands) / sizeof(commands[0]); i++) {
+        int rc;
+
+        if (strcmp(commands[i].name, words[0]) != 0)
+            continue;
+        rc = commands[i].run(s, words + 1, count - 1, reply);
+        if (rc == 0 && reply->length)
+            buf_append(reply, "", 1);
+        return rc;
+    }
+    return -EINVAL;
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+// vane-stored: options, the order of starting, and the event loop.
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "persist.h"
+
+enum { MAX_EVENTS = 64, MAX_PORTS = 256 };
+
+struct options {
+    const char *socket;
+    const char *state;
+    const char *simulate;
+    const char *pid_file;
+    bool no_state, no_dom0;
+};
+
+static const char usage[] =
+    "usage: vane-stored [OPTION...]\n"
+    "The configuration store of this host, in the foreground.\n"
+    "\n"
+    "  --socket PATH         where clients connect (default /run/xenstored/socket)\n"
+    "  --state FILE          what survives a restart (default /run/xenstored/vane-stored.journal)\n"
+    "  --no-state            nothing survives one\n"
+    "  --quota NAME=NUMBER   a limit for every domain without its own; 0 is none\n"
+    "  --no-dom0             leave the kernel's own connection alone\n"
+    "  --simulate FOLDER     a folder of files takes the place of the hypervisor (tests)\n"
+    "  --pid-file PATH       write the process's number there\n"
+    "  --verbose             log every request\n"
+    "  --help                this text\n";
+
+static struct server server;
+
+static void stop(int signal)
+{
+    (void)signal;
+    server.stop = true;
+}
+
+static void add_quota(struct server *s, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    int kind = equals ? quota_find(text, (size_t)(equals - text)) : -1;
+    uint32_t limit;
+
+    if (kind < 0 || wire_number(equals + 1, UINT32_MAX, &limit))
+        log_fatal("--quota %s: not NAME=NUMBER with a name that xenstore-control quota lists", text);
+    s->store.quotas.limit[kind] = limit;
+}
+
+static void parse(struct server *s, struct options *o, int argc, char *argv[])
+{
+    static const struct option table[] = {
+        { "socket", required_argument, NULL, 's' },   { "state", required_argument, NULL, 'j' },
+        { "no-state", no_argument, NULL, 'n' },       { "quota", required_argument, NULL, 'q' },
+        { "no-dom0", no_argument, NULL, 'D' },        { "simulate", required_argument, NULL, 'S' },
+        { "pid-file", required_argument, NULL, 'p' }, { "verbose", no_argument, NULL, 'v' },
+        { "help", no_argument, NULL, 'h' },           { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        switch (option) {
+        case 's': o->socket = optarg; break;
+        case 'j': o->state = optarg; break;
+        case 'n': o->no_state = true; break;
+        case 'q': add_quota(s, optarg); break;
+        case 'D': o->no_dom0 = true; break;
+        case 'S': o->simulate = optarg; break;
+        case 'p': o->pid_file = optarg; break;
+        case 'v': log_requests = true; break;
+        case 'h': fputs(usage, stdout); exit(0);
+        default: fputs(usage, stderr); exit(2);
+        }
+    }
+    if (optind < argc) {
+        fputs(usage, stderr);
+        exit(2);
+    }
+}
+
+static void make_folder(const char *file)
+{
+    char folder[4096];
+    char *slash;
+
+    snprintf(folder, sizeof(folder), "%s", file);
+    slash = strrchr(folder, '/');
+    if (!slash || slash == folder)
+        return;
+    *slash = '\0';
+    if (mkdir(folder, 0755) && errno != EEXIST)
+        log_fatal("the folder %s cannot be made: %s", folder, strerror(errno));
+}
+
+// The first node that Debian's store has, too.
+static void fill_new_store(struct server *s)
+{
+    static const struct subject dom0 = { 0, NO_DOMID };
+    static const struct path path = { "/tool/xenstored", 15, 0 };
+    struct view view;
+
+    view_borrow(&view, &s->store, &persist_hooks);
+    (void)view_mkdir(&view, dom0, &path);
+    view_return(&view);
+    persist_commit(s);
+}
+
+static void open_state(struct server *s, const struct options *o)
+{
+    bool fresh = true;
+
+    persist_attach(s);
+    if (!o->no_state) {
+        make_folder(o->state);
+        if (persist_open(s, o->state, &fresh))
+            log_fatal("the state in %s is not usable; move it away to start with an empty store", o->state);
+    }
+    if (fresh)
+        fill_new_store(s);
+}
+
+// The kernel's own connection is there from the start, and is not introduced by anybody.
+static void connect_dom0(struct server *s)
+{
+    int64_t port = s->host->dom0_port(s->host);
+    int rc;
+
+    if (port < 0 || s->domains[0])
+        return;
+    rc = domain_introduce(s, 0, 0, (uint32_t)port);
+    if (rc)
+        log_line("the kernel's own connection cannot be set up: %s", strerror(-rc));
+    server_commit(s);
+}
+
+static void open_host(struct server *s, const struct options *o)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = &s->host };
+
+    s->host = o->simulate ? host_sim_open(o->simulate) : host_xen_open();
+    if (!s->host) {
+        log_line("there is no hypervisor to talk to (%s): only the socket is served", strerror(errno));
+        return;
+    }
+    if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->host->fd, &event))
+        log_fatal("event channels cannot be waited for: %s", strerror(errno));
+    persist_adopt(s);
+    if (!o->no_dom0)
+        connect_dom0(s);
+}
+
+static void take_ports(struct server *s)
+{
+    uint32_t ports[MAX_PORTS];
+    size_t count = s->host->pending(s->host, ports, MAX_PORTS);
+
+    for (size_t i = 0; i < count; i++) {
+        s->host->unmask(s->host, ports[i]);
+        if (ports[i] == PORT_DOMAINS)
+            domains_check(s);
+        else if (ports[i] < s->nr_ports && s->ports[ports[i]])
+            conn_ready(s, s->ports[ports[i]]);
+    }
+}
+
+static void take_event(struct server *s, const struct epoll_event *event)
+{
+    struct conn *c;
+
+    if (event->data.ptr == &s->listener) {
+        socket_accept(s);
+    } else if (event->data.ptr == &s->host) {
+        take_ports(s);
+    } else {
+        c = event->data.ptr;
+        c->is_readable = (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0;
+        conn_ready(s, c);
+    }
+}
+
+static void loop(struct server *s)
+{
+    struct epoll_event events[MAX_EVENTS];
+    bool more = false;
+
+    while (!s->stop) {
+        int count = epoll_wait(s->epoll, events, MAX_EVENTS, more ? 0 : -1);
+
+        // All events before any turn: a turn may end a connection that an event is for.
+        for (int i = 0; i < count; i++)
+            take_event(s, &events[i]);
+        more = server_turns(s);
+        more = persist_compact(s) || more;
+    }
+}
+
+static void write_pid(const char *path)
+{
+    FILE *file = path ? fopen(path, "we") : NULL;
+
+    if (!path)
+        return;
+    if (!file || fprintf(file, "%d\n", (int)getpid()) < 0 || fclose(file))
+        log_fatal("the file %s cannot be written: %s", path, strerror(errno));
+}
+
+int main(int argc, char *argv[])
+{
+    struct options o = { .socket = "/run/xenstored/socket", .state = "/run/xenstored/vane-stored.journal" };
+    struct sigaction action = { .sa_handler = stop };
+    struct rlimit files = { 65536, 65536 };
+    int rc;
+
+    server_init(&server);
+    parse(&server, &o, argc, argv);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    server.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (server.epoll < 0)
+        log_fatal("no epoll: %s", strerror(errno));
+    open_state(&server, &o);
+    open_host(&server, &o);
+    make_folder(o.socket);
+    rc = socket_listen(&server, o.socket);
+    if (rc)
+        log_fatal("the socket %s cannot be listened on: %s", o.socket, strerror(-rc));
+    write_pid(o.pid_file);
+    loop(&server);
+    unlink(o.socket);
+    return 0;
+}

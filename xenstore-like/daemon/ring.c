@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+// The transport over the page that a domain shares. All in it may change at any time: positions are read
+// once, bytes are copied once, and only copies are looked at. Of the page's own positions the daemon
+// believes those that the domain moves (req_prod, rsp_cons); its own (req_cons, rsp_prod) it keeps.
+//
+// A request is taken only when it is there whole, so that taking it, what it does and its reply are one
+// group of the journal. One that is longer than the ring comes in parts, each of which goes into the
+// journal before its place is given back.
+#include <string.h>
+
+#include "log.h"
+#include "persist.h"
+
+#define FEATURES (XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR | FEATURE_WATCH_DEPTH)
+#define FEATURE_WATCH_DEPTH 4
+
+static uint32_t load(const uint32_t *field)
+{
+    return __atomic_load_n(field, __ATOMIC_ACQUIRE);
+}
+
+// Full order: the other side sees what was stored before, and what is loaded after this is not older. Pairs
+// with the guest's barrier between its store of a position and its notification.
+static void publish(uint32_t *field, uint32_t value)
+{
+    __atomic_store_n(field, value, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static uint32_t sent_pos(const struct conn *c)
+{
+    return c->out_pos - (uint32_t)c->out_told;
+}
+
+void ring_offer(struct conn *c)
+{
+    publish(&c->page->error, XENSTORE_ERROR_NONE);
+    publish(&c->page->server_features, FEATURES);
+}
+
+// The ring as it is found is empty, wherever its positions are.
+void ring_restart(struct conn *c)
+{
+    c->in.length = c->out.length = c->out_told = 0;
+    c->is_broken = false;
+    c->in_pos = load(&c->page->req_cons);
+    c->out_pos = load(&c->page->rsp_prod);
+}
+
+// After a restart of the daemon: what the journal has is true, and the ring may be behind it.
+bool ring_resume(struct conn *c)
+{
+    uint32_t unsent = c->out_pos - load(&c->page->rsp_prod);
+
+    if (unsent > c->out.length || c->in_pos - load(&c->page->req_cons) > XENSTORE_RING_SIZE)
+        return false;
+    buf_consume(&c->out, c->out.length - unsent);
+    c->out_told = c->out.length;
+    publish(&c->page->req_cons, c->in_pos);
+    return true;
+}
+
+void ring_break(struct server *s, struct conn *c, uint32_t error, const char *why)
+{
+    log_line("domain %u is not served any more: %s", c->who.domid, why);
+    conn_reset(s, c);
+    persist_reset(s, c);
+    c->in.length = c->out.length = c->out_told = 0;
+    c->is_broken = true;
+    publish(&c->page->error, error);
+    s->host->notify(s->host, c->port);
+    server_commit(s);
+}
+
+// The domain asked to begin anew.
+static void reconnect(struct server *s, struct conn *c)
+{
+    conn_reset(s, c);
+    c->in.length = c->out.length = c->out_told = 0;
+    c->is_broken = false;
+    c->in_pos = load(&c->page->req_prod);
+    c->out_pos = load(&c->page->rsp_cons);
+    persist_restart(s, c);
+    server_commit(s);
+    publish(&c->page->req_cons, c->in_pos);
+    publish(&c->page->rsp_prod, c->out_pos);
+    publish(&c->page->error, XENSTORE_ERROR_NONE);
+    publish(&c->page->connection, XENSTORE_CONNECTED);
+    s->host->notify(s->host, c->port);
+}
+
+static void copy_out(const struct conn *c, uint32_t pos, uint8_t *to, size_t size)
+{
+    size_t at = MASK_XENSTORE_IDX(pos), first = XENSTORE_RING_SIZE - at;
+
+    if (first > size)
+        first = size;
+    memcpy(to, c->page->req + at, first);
+    memcpy(to + first, c->page->req, size - first);
+}
+
+static void copy_in(const struct conn *c, uint32_t pos, const uint8_t *from, size_t size)
+{
+    size_t at = MASK_XENSTORE_IDX(pos), first = XENSTORE_RING_SIZE - at;
+
+    if (first > size)
+        first = size;
+    memcpy(c->page->rsp + at, from, first);
+    memcpy(c->page->rsp, from + first, size - first);
+}
+
+// Puts what fits of `out` into the ring. Returns whether anything moved, or -1 if the ring is wrong.
+static int give(struct conn *c)
+{
+    uint32_t pos = sent_pos(c), used = pos - load(&c->page->rsp_cons);
+    size_t size;
+
+    if (used > XENSTORE_RING_SIZE)
+        return -1;
+    size = XENSTORE_RING_SIZE - used;
+    if (size > c->out_told)
+        size = c->out_told;
+    if (size == 0)
+        return 0;
+    copy_in(c, pos, c->out.bytes, size);
+    publish(&c->page->rsp_prod, pos + (uint32_t)size);
+    buf_consume(&c->out, size);
+    c->out_told -= size;
+    return 1;
+}
+
+// Takes a part of a request that fills the ring without being whole.
+static void take_part(struct server *s, struct conn *c, size_t size)
+{
+    copy_out(c, c->in_pos, buf_reserve(&c->in, size), size);
+    c->in.length += size;
+    c->in_pos += (uint32_t)size;
+    persist_part(s, c, size);
+    server_commit(s);
+    publish(&c->page->req_cons, c->in_pos);
+}
+
+// Takes and handles one request. Returns whether anything moved, or -1 if the ring is wrong.
+static int take(struct server *s, struct conn *c)
+{
+    uint8_t bytes[WIRE_MAX + 1];
+    size_t had = c->in.length;
+    uint32_t there = load(&c->page->req_prod) - c->in_pos;
+    struct message m;
+    int size;
+
+    if (there > XENSTORE_RING_SIZE)
+        return -1;
+    if (there == 0)
+        return 0;
+    if (had)
+        memcpy(bytes, c->in.bytes, had);
+    if (there > WIRE_MAX - had)
+        there = (uint32_t)(WIRE_MAX - had);
+    copy_out(c, c->in_pos, bytes + had, there);
+    size = wire_size(bytes, had + there);
+    if (size < 0)
+        return -1;
+    if (size == 0 || (size_t)size > had + there) {
+        if (there < XENSTORE_RING_SIZE)
+            return 0;
+        take_part(s, c, there);
+        return 1;
+    }
+    memcpy(&m.header, bytes, sizeof(m.header));
+    bytes[size] = '\0';
+    m.payload = (const char *)bytes + sizeof(m.header);
+    c->in.length = 0;
+    c->in_pos += (uint32_t)((size_t)size - had);
+    request_handle(s, c, &m);
+    publish(&c->page->req_cons, c->in_pos);
+    return 1;
+}
+
+static int turn(struct server *s, struct conn *c)
+{
+    bool moved = false;
+    int rc = 1;
+
+    if (load(&c->page->connection) == XENSTORE_RECONNECT)
+        reconnect(s, c);
+    if (c->is_broken)
+        return 0;
+    for (int i = 0; i < REQUESTS_PER_TURN && rc > 0; i++) {
+        rc = give(c);
+        moved = moved || rc > 0;
+        if (rc >= 0 && c->nr_missed && c->out.length == 0)
+            conn_send_missed(s, c);
+        if (rc < 0 || c->out.length > MAX_UNSENT_REPLIES)
+            break;
+        rc = take(s, c);
+        moved = moved || rc > 0;
+    }
+    if (rc < 0) {
+        ring_break(s, c, XENSTORE_ERROR_PROTO, "a position or a length in its ring is impossible");
+        return 0;
+    }
+    if (give(c) > 0 || moved)
+        s->host->notify(s->host, c->port);
+    // When nothing moved, the domain notifies once it has made room or a request.
+    return rc > 0;
+}
+
+static void ring_close(struct server *s, struct conn *c)
+{
+    if (!c->page)
+        return;
+    s->ports[c->port] = NULL;
+    s->host->unbind(s->host, c->port);
+    s->host->unmap(s->host, c->page);
+}
+
+const struct transport ring_transport = { "ring", turn, ring_close };

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// The daemon's one state, and its connections. Rings and sockets differ in `transport` only, except
+// that what concerns rings goes into the journal: guests do not connect again.
+#pragma once
+
+#include "host.h"
+#include "journal.h"
+#include "txn.h"
+#include "watch.h"
+#include "wire.h"
+
+// What one connection may have unsent before its requests wait, and before its watch events merge.
+enum { MAX_UNSENT_REPLIES = 32 << 10, MAX_UNSENT_EVENTS = 4 << 20 };
+// Requests of one connection in a row before others have their turn.
+enum { REQUESTS_PER_TURN = 512 };
+
+struct server;
+struct conn;
+
+struct transport {
+    const char *name;
+    // Takes in and handles requests, and gives out what is unsent, until nothing moves or others are
+    // due. Returns whether there is more to do at once, or -1 when the connection is over.
+    int (*turn)(struct server *s, struct conn *c);
+    void (*close)(struct server *s, struct conn *c);
+};
+
+// A ring's positions run on: in_pos is where the next request byte will be, out_pos where the byte after
+// the last of `out` will be.
+struct conn {
+    const struct transport *transport;
+    struct conn *next, **link;          // of its kind
+    struct conn *next_ready;            // in server.ready, while is_ready
+    bool is_ready;
+    bool is_ring;
+    struct subject who;
+    struct buf in;                      // a request that has not come whole
+    struct buf out;                     // unsent
+    size_t out_told;                    // how much of `out` is in the journal (rings)
+    bool is_dirty;                      // in server.dirty: `out` has grown
+    struct watch *watches;
+    size_t nr_missed;                   // watches that are owed an event
+    struct txn *txns;
+    uint32_t next_txn;
+    // sockets
+    int fd;
+    bool is_readable, is_heard, wants_write;
+    // rings
+    struct xenstore_domain_interface *page;
+    uint32_t port;
+    uint32_t in_pos, out_pos;
+    bool is_broken;                     // the domain broke the protocol: it is not served any more
+};
+
+struct domain {
+    uint16_t domid;
+    uint64_t gfn;
+    uint32_t remote_port;
+    uint8_t handle[HANDLE_SIZE];
+    bool told_shutdown;
+    struct conn *conn;
+};
+
+struct server {
+    struct store store;
+    struct watch_tree watches;
+    struct perms *special[2];           // of @introduceDomain and @releaseDomain
+    struct domain *domains[MAX_DOMID + 1];
+    struct conn *rings, *sockets;
+    struct conn **ports;                // by local port
+    size_t nr_ports;
+    struct conn *ready, **last_ready;
+    struct buf dirty;                   // of struct conn *
+    struct host *host;                  // NULL: no hypervisor
+    struct journal journal;
+    struct compaction *compaction;      // a new journal being written, or NULL
+    int epoll;
+    int listener;
+    bool stop;
+    uint64_t nr_requests, nr_events, nr_merged, nr_commits, nr_conflicts;
+};
+
+enum { SPECIAL_INTRODUCE, SPECIAL_RELEASE };
+
+// conn.c
+void server_init(struct server *s);
+struct conn *conn_new(struct server *s, const struct transport *transport, struct conn **list,
+                      uint16_t domid);
+void conn_free(struct server *s, struct conn *c);
+// All its watches and transactions are no more; what a request of the guest asks for, or its end.
+void conn_reset(struct server *s, struct conn *c);
+void conn_ready(struct server *s, struct conn *c);
+struct txn *conn_txn(struct conn *c, uint32_t id);
+struct txn *conn_add_txn(struct server *s, struct conn *c, uint32_t id);
+void conn_drop_txn(struct server *s, struct conn *c, struct txn *txn);
+// `out` has grown: it goes into the journal with the group being written, and out afterwards.
+void conn_dirty(struct server *s, struct conn *c);
+// Events for watches whose events had to be dropped, now that there is room.
+void conn_send_missed(struct server *s, struct conn *c);
+// The group being written ends: what connections are to get is part of it.
+void server_commit(struct server *s);
+// Gives every ready connection a turn. Returns whether some are still ready.
+bool server_turns(struct server *s);
+
+// events.c
+// A node has changed; `removed` is what was there if it is gone. Events for `own` are put into `later`.
+struct fire {
+    struct server *s;
+    struct conn *own;
+    struct buf *later;
+};
+void fire_node(const struct fire *fire, const char *path, struct node *removed);
+void fire_special(const struct fire *fire, int special, uint16_t domid);
+void fire_watch(const struct fire *fire, struct watch *watch, const char *path);
+
+// request.c
+void request_handle(struct server *s, struct conn *c, const struct message *m);
+
+// control.c
+// A limit of a domain, or (NO_DOMID) of all that have none of their own.
+void server_set_quota(struct server *s, uint32_t domid, enum quota kind, uint32_t limit);
+int control_command(struct server *s, const char *payload, size_t length, struct buf *reply);
+
+// domain.c
+// A domain's record and its connection, without a ring yet.
+struct domain *domain_new(struct server *s, uint16_t domid, uint64_t gfn, uint32_t port);
+int domain_introduce(struct server *s, uint16_t domid, uint64_t gfn, uint32_t port);
+// Sets up a domain's ring again after a restart. Returns whether it is still there.
+bool domain_adopt(struct server *s, struct domain *d);
+void domain_release(struct server *s, const struct fire *fire, uint16_t domid);
+// Some domain has ended or shut down: finds out which.
+void domains_check(struct server *s);
+void domain_free(struct server *s, struct domain *d);
+
+// ring.c
+extern const struct transport ring_transport;
+void ring_break(struct server *s, struct conn *c, uint32_t error, const char *why);
+void ring_offer(struct conn *c);
+void ring_restart(struct conn *c);
+bool ring_resume(struct conn *c);
+
+// socket.c
+int socket_listen(struct server *s, const char *path);
+void socket_accept(struct server *s);
