@@ -17,8 +17,6 @@ STORE_DAEMON = $(STORE_PURE) \
     xenstore-like/daemon/control.c \
     xenstore-like/daemon/domain.c \
     xenstore-like/daemon/events.c \
-    xenstore-like/daemon/host_sim.c \
-    xenstore-like/daemon/host_xen.c \
     xenstore-like/daemon/journal.c \
     xenstore-like/daemon/persist.c \
     xenstore-like/daemon/request.c \
@@ -30,7 +28,8 @@ USER_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir)/include
 USER_CFLAGS = -std=c11 -O2 -g $(WARNINGS) -fstack-protector-strong -D_FORTIFY_SOURCE=2
 
 noinst_PROGRAMS += xenstore-like/vane-stored
-xenstore_like_vane_stored_SOURCES = $(STORE_DAEMON) xenstore-like/daemon/main.c
+xenstore_like_vane_stored_SOURCES = $(STORE_DAEMON) xenstore-like/daemon/main.c \
+    xenstore-like/daemon/host_xen.c
 xenstore_like_vane_stored_CPPFLAGS = $(USER_CPPFLAGS)
 xenstore_like_vane_stored_CFLAGS = $(USER_CFLAGS)
 xenstore_like_vane_stored_LDFLAGS =

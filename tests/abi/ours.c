@@ -10,6 +10,7 @@
 #include "public/event_channel.h"
 #include "public/features.h"
 #include "public/grant_table.h"
+#include "public/io/xs_wire.h"
 #include "public/memory.h"
 #include "public/nmi.h"
 #include "public/physdev.h"

@@ -9,6 +9,8 @@ PACKAGES=(
     liblzma-dev libzstd-dev zlib1g-dev liblz4-dev
     # unit and abi tests
     libcunit1-dev libxen-dev
+    # the store beside Debian's: commands, and the libraries of its daemons
+    xenstore-utils libxenmisc4.17
     # lint, measurements and tables
     python3 universal-ctags
     # booting: machines, disk images, initramfs

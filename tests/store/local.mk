@@ -2,6 +2,39 @@
 # Tests of the store: its logic as unit tests, the daemon beside Debian's.
 STORE_TEST_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir) -I$(srcdir)/include -I$(srcdir)/tests/lib -I$(srcdir)/tests/fuzz
 
+UNIT_TESTS += tests/unit/test_xs_rules
+tests_unit_test_xs_rules_SOURCES = tests/unit/test_xs_rules.c $(STORE_PURE)
+tests_unit_test_xs_rules_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
+UNIT_TESTS += tests/unit/test_xs_tree
+tests_unit_test_xs_tree_SOURCES = tests/unit/test_xs_tree.c $(STORE_PURE)
+tests_unit_test_xs_tree_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
 UNIT_TESTS += tests/unit/test_xs_model
 tests_unit_test_xs_model_SOURCES = tests/unit/test_xs_model.c $(STORE_PURE)
 tests_unit_test_xs_model_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
+
+# The daemon with a folder of files in place of the hypervisor: sanitized, and as fast as it is.
+STORE_SIMULATED = $(STORE_DAEMON) xenstore-like/daemon/main.c tests/store/host_sim.c
+check_PROGRAMS += tests/store/stored tests/store/stored_fast tests/store/storebench
+tests_store_stored_SOURCES = $(STORE_SIMULATED)
+tests_store_stored_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
+tests_store_stored_LDADD =
+tests_store_stored_fast_SOURCES = $(STORE_SIMULATED)
+tests_store_stored_fast_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
+tests_store_stored_fast_CFLAGS = $(USER_CFLAGS)
+tests_store_stored_fast_LDFLAGS =
+tests_store_stored_fast_LDADD =
+tests_store_storebench_SOURCES = tests/bench/storebench.c
+tests_store_storebench_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
+tests_store_storebench_CFLAGS = $(USER_CFLAGS)
+tests_store_storebench_LDFLAGS =
+tests_store_storebench_LDADD =
+
+# What lets Debian's daemons run here: tests/store/rig.py preloads it.
+STORE_STUB = tests/store/xenstub.so
+CLEANFILES += $(STORE_STUB)
+tests/store/xenstub.so: $(srcdir)/tests/store/xenstub.c
+	@mkdir -p tests/store
+	$(AM_V_CCLD)$(CC) -std=c11 -O2 $(WARNINGS) -shared -fPIC -o $@ $<
+
+UNIT_SCRIPTS += tests/store/test_daemon
+UNIT_BUILD += tests/store/stored tests/store/stored_fast tests/store/storebench $(STORE_STUB)

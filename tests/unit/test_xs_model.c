@@ -144,7 +144,7 @@ static int m_rm(struct model *m, struct subject who, const char *path)
     parent_of(path, parent);
     has_parent = m_find(m, parent) != NULL;
     if (!m_may(m_near(m, path), who, PERM_WRITE))
-        return has_parent ? -EACCES : -ENOENT;
+        return -EACCES;
     if (!has_parent)
         return -ENOENT;
     for (unsigned i = 0; i < m->count; i++)

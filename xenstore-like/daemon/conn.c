@@ -57,15 +57,19 @@ void conn_drop_txn(struct server *s, struct conn *c, struct txn *txn)
     txn_drop(txn);
 }
 
+void conn_unwatch(struct server *s, struct conn *c, struct watch *watch)
+{
+    c->nr_missed -= watch->missed;
+    watch_remove(&s->watches, watch);
+    quota_account(&s->store.quotas, c->who.domid)->watches--;
+}
+
 void conn_reset(struct server *s, struct conn *c)
 {
-    while (c->watches) {
-        watch_remove(&s->watches, c->watches);
-        quota_account(&s->store.quotas, c->who.domid)->watches--;
-    }
+    while (c->watches)
+        conn_unwatch(s, c, c->watches);
     while (c->txns)
         conn_drop_txn(s, c, c->txns);
-    c->nr_missed = 0;
 }
 
 static void forget_dirty(struct server *s, struct conn *c)

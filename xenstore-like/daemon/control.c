@@ -33,9 +33,9 @@ static void print(struct buf *reply, const char *format, ...)
         buf_append(reply, line, (size_t)size < sizeof(line) ? (size_t)size : sizeof(line) - 1);
 }
 
-void server_set_quota(struct server *s, uint32_t domid, enum quota kind, uint32_t limit)
+void server_set_quota(struct server *s, uint16_t domid, enum quota kind, uint32_t limit)
 {
-    struct account *account = domid == NO_DOMID ? NULL : quota_account(&s->store.quotas, (uint16_t)domid);
+    struct account *account = domid == NO_DOMID ? NULL : quota_account(&s->store.quotas, domid);
 
     if (account) {
         account->has_limit[kind] = true;
@@ -188,7 +188,7 @@ static int run_quota(struct server *s, const char *words[], size_t count, struct
     if (kind < 0 || wire_number(words[count - 1], UINT32_MAX, &limit) ||
         (one && wire_number(words[1], MAX_DOMID - 1, &domid)))
         return -EINVAL;
-    server_set_quota(s, domid, (enum quota)kind, limit);
+    server_set_quota(s, (uint16_t)domid, (enum quota)kind, limit);
     return 0;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the store needs of the hypervisor: pages, event channels, and whether domains live. host_xen.c
-// asks Linux' /dev/xen; host_sim.c is a folder of files, for tests (tests/store/xenstub.c draws it).
+// asks Linux' /dev/xen; tests link another, over a folder of files (tests/store/host_sim.c).
 #pragma once
 
 #include <stddef.h>
@@ -34,5 +34,5 @@ struct host {
     int64_t (*dom0_port)(struct host *host);
 };
 
-struct host *host_xen_open(void);
-struct host *host_sim_open(const char *folder);
+// `folder` is where the devices are. NULL with errno if there is no hypervisor.
+struct host *host_open(const char *folder);

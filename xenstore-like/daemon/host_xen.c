@@ -3,6 +3,7 @@
 // layouts are those of the kernel's user interface and of the control ABI at version 0x15.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -179,27 +180,32 @@ static int64_t xen_dom0_port(struct host *host)
     return port < 0 ? -errno : port;
 }
 
-static int open_device(const char *path, int flags)
+static int open_device(const char *folder, const char *name, int flags)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC | flags);
+    char path[256];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    fd = open(path, O_RDWR | O_CLOEXEC | flags);
 
     if (fd < 0)
         log_line("%s cannot be opened: %s", path, strerror(errno));
     return fd;
 }
 
-static int open_all(struct xen *xen)
+static int open_all(struct xen *xen, const char *folder)
 {
     struct evtchn_virq virq = { VIRQ_DOM_EXC };
-    int port, hypercall = open("/dev/xen/hypercall", O_RDWR | O_CLOEXEC);
+    int port, hypercall;
     void *buffer;
 
-    xen->evtchn = open_device("/dev/xen/evtchn", O_NONBLOCK);
+    xen->evtchn = open_device(folder, "evtchn", O_NONBLOCK);
     if (xen->evtchn < 0)
         return -1;
-    xen->gntdev = open_device("/dev/xen/gntdev", 0);
-    xen->privcmd = open_device("/dev/xen/privcmd", 0);
-    xen->backend = open_device("/dev/xen/xenbus_backend", 0);
+    xen->gntdev = open_device(folder, "gntdev", 0);
+    xen->privcmd = open_device(folder, "privcmd", 0);
+    xen->backend = open_device(folder, "xenbus_backend", 0);
+    hypercall = open_device(folder, "hypercall", 0);
     // Kernels before 4.18 have no device for such memory: locked memory does, but for page migration.
     buffer = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
                   hypercall < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED | MAP_POPULATE : MAP_SHARED,
@@ -219,13 +225,13 @@ static int open_all(struct xen *xen)
     return 0;
 }
 
-struct host *host_xen_open(void)
+struct host *host_open(const char *folder)
 {
     struct xen *xen = mem_zalloc(sizeof(*xen));
 
     xen->host = (struct host){ -1, xen_map, xen_unmap, xen_bind, xen_unbind, xen_notify, xen_pending,
                                xen_unmask, xen_life, xen_dom0_port };
-    if (open_all(xen)) {
+    if (open_all(xen, folder)) {
         free(xen);
         return NULL;
     }

@@ -20,8 +20,7 @@ enum { MAX_EVENTS = 64, MAX_PORTS = 256 };
 struct options {
     const char *socket;
     const char *state;
-    const char *simulate;
-    const char *pid_file;
+    const char *devices;
     bool no_state, no_dom0;
 };
 
@@ -34,8 +33,7 @@ static const char usage[] =
     "  --no-state            nothing survives one\n"
     "  --quota NAME=NUMBER   a limit for every domain without its own; 0 is none\n"
     "  --no-dom0             leave the kernel's own connection alone\n"
-    "  --simulate FOLDER     a folder of files takes the place of the hypervisor (tests)\n"
-    "  --pid-file PATH       write the process's number there\n"
+    "  --devices FOLDER      where the hypervisor's devices are (default /dev/xen)\n"
     "  --verbose             log every request\n"
     "  --help                this text\n";
 
@@ -63,8 +61,8 @@ static void parse(struct server *s, struct options *o, int argc, char *argv[])
     static const struct option table[] = {
         { "socket", required_argument, NULL, 's' },   { "state", required_argument, NULL, 'j' },
         { "no-state", no_argument, NULL, 'n' },       { "quota", required_argument, NULL, 'q' },
-        { "no-dom0", no_argument, NULL, 'D' },        { "simulate", required_argument, NULL, 'S' },
-        { "pid-file", required_argument, NULL, 'p' }, { "verbose", no_argument, NULL, 'v' },
+        { "no-dom0", no_argument, NULL, 'D' },        { "devices", required_argument, NULL, 'd' },
+        { "verbose", no_argument, NULL, 'v' },
         { "help", no_argument, NULL, 'h' },           { NULL, 0, NULL, 0 },
     };
     int option;
@@ -76,8 +74,7 @@ static void parse(struct server *s, struct options *o, int argc, char *argv[])
         case 'n': o->no_state = true; break;
         case 'q': add_quota(s, optarg); break;
         case 'D': o->no_dom0 = true; break;
-        case 'S': o->simulate = optarg; break;
-        case 'p': o->pid_file = optarg; break;
+        case 'd': o->devices = optarg; break;
         case 'v': log_requests = true; break;
         case 'h': fputs(usage, stdout); exit(0);
         default: fputs(usage, stderr); exit(2);
@@ -148,7 +145,7 @@ static void open_host(struct server *s, const struct options *o)
 {
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = &s->host };
 
-    s->host = o->simulate ? host_sim_open(o->simulate) : host_xen_open();
+    s->host = host_open(o->devices);
     if (!s->host) {
         log_line("there is no hypervisor to talk to (%s): only the socket is served", strerror(errno));
         return;
@@ -205,19 +202,10 @@ static void loop(struct server *s)
     }
 }
 
-static void write_pid(const char *path)
-{
-    FILE *file = path ? fopen(path, "we") : NULL;
-
-    if (!path)
-        return;
-    if (!file || fprintf(file, "%d\n", (int)getpid()) < 0 || fclose(file))
-        log_fatal("the file %s cannot be written: %s", path, strerror(errno));
-}
-
 int main(int argc, char *argv[])
 {
-    struct options o = { .socket = "/run/xenstored/socket", .state = "/run/xenstored/vane-stored.journal" };
+    struct options o = { .socket = "/run/xenstored/socket", .devices = "/dev/xen",
+                         .state = "/run/xenstored/vane-stored.journal" };
     struct sigaction action = { .sa_handler = stop };
     struct rlimit files = { 65536, 65536 };
     int rc;
@@ -237,7 +225,6 @@ int main(int argc, char *argv[])
     rc = socket_listen(&server, o.socket);
     if (rc)
         log_fatal("the socket %s cannot be listened on: %s", o.socket, strerror(-rc));
-    write_pid(o.pid_file);
     loop(&server);
     unlink(o.socket);
     return 0;

@@ -38,7 +38,9 @@ int path_resolve(struct path *path, char *room, unsigned domid, const char *text
     size_t base;
 
     *path = (struct path){ text, length, 0 };
-    if (length && text[0] != '/') {
+    if (length == 0 || text[0] == '@')
+        return -EINVAL;
+    if (text[0] != '/') {
         base = (size_t)snprintf(room, PATH_ROOM, "/local/domain/%u/", domid);
         if (length > XENSTORE_REL_PATH_MAX)
             return -EINVAL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The records of the journal: written as things change, all of them when the log is written anew, and
 // applied in order after a restart. A record tells how things are after a change, never why, so that it
-// means the same to every later version.
+// means the same to every later version. All have one form, of which each type uses what it needs.
 #include "persist.h"
 
 #include <errno.h>
@@ -11,9 +11,54 @@
 #include "log.h"
 
 enum record {
-    R_START = 1, R_NODE, R_NEW, R_VALUE, R_PERMS, R_GONE, R_SPECIAL, R_DOMAIN, R_STATE, R_RELEASE, R_ENDED,
-    R_QUOTA, R_WATCH, R_UNWATCH, R_RESET, R_TXN, R_TXN_OP, R_TXN_END, R_IN, R_PART, R_OUT, R_RESTART,
+    //                  domid    n[0]      n[1]      n[2]     text          bytes    permissions
+    R_START = 1,    //          epoch
+    R_NODE,         //          depth     inherits           name          value    unless it inherits
+    R_NEW,          //                                       path          value    yes
+    R_VALUE,        //                                       path          value
+    R_PERMS,        //                                       path                   yes
+    R_GONE,         //                                       path
+    R_SPECIAL,      //          which                                               yes
+    R_DOMAIN,       //  domid   port      in_pos    out_pos                gfn, handle
+    R_STATE,        //  domid   target    told_shutdown
+    R_RELEASE,      //  domid
+    R_ENDED,        //  domid                                   (clock: of its end)
+    R_QUOTA,        //  domid   kind      has       limit       (NO_DOMID: the limit of all)
+    R_WATCH,        //  domid   depth     relative  missed   path          token
+    R_UNWATCH,      //  domid                                path          token
+    R_RESET,        //  domid
+    R_TXN,          //  domid   id
+    R_TXN_OP,       //  domid   id        kind               path          value
+    R_TXN_END,      //  domid   id
+    R_IN,           //  domid   in_pos
+    R_PART,         //  domid                                              of a request
+    R_OUT,          //  domid                                              of replies and events
+    R_RESTART,      //  domid   in_pos    out_pos
     NR_RECORDS,
+};
+
+// Behind it in the journal: permission entries, the text and its zero byte, the bytes.
+struct fixed {
+    uint64_t clock;
+    uint32_t n[3];
+    uint32_t text_size, bytes_size;
+    uint16_t domid, nr_perms;
+};
+
+struct rec {
+    uint16_t domid;
+    uint32_t n[3];
+    uint64_t clock;
+    const char *text;
+    size_t text_length;
+    const void *bytes;
+    size_t bytes_size;
+    struct perms *perms;
+};
+
+struct domain_bytes {
+    uint64_t gfn;
+    uint8_t handle[HANDLE_SIZE];
 };
 
 // A new log under way: what was there when it began is written a slice at a time, from a snapshot of the
@@ -30,58 +75,46 @@ struct frame {
     size_t next_child;
 };
 
-enum { SLICE_NODES = 512, SLICE_BYTES = 512 << 10, GLOBAL = NO_DOMID };
-
-// The fixed parts of records; what varies in length follows in the order of the lengths.
-struct r_start { uint64_t epoch; };
-struct r_node { uint64_t clock; uint16_t depth, inherits, nr_perms, name_length, value_length; };
-struct r_change { uint64_t clock; uint16_t nr_perms, path_length, value_length; };
-struct r_special { uint64_t clock; uint16_t which, nr_perms; };
-struct r_domain { uint64_t gfn; uint32_t port, in_pos, out_pos; uint16_t domid; uint8_t handle[HANDLE_SIZE]; };
-struct r_state { uint16_t domid, target, told_shutdown; };
-struct r_domid { uint16_t domid; };
-struct r_ended { uint64_t ended, clock; uint16_t domid; };
-struct r_quota { uint32_t domid, kind, has, limit; };
-struct r_watch { int32_t depth; uint16_t domid, relative, missed, path_size, token_size; };
-struct r_txn { uint32_t id; uint16_t domid; };
-struct r_txn_op { uint32_t id, kind, value_length; uint16_t domid, path_length; };
-struct r_pos { uint32_t in_pos, out_pos; uint16_t domid; };
-
-struct bytes { const void *at; size_t size; };
+enum { SLICE_NODES = 512, SLICE_BYTES = 512 << 10 };
 
 static struct server *server;       // that persist_hooks write for
 
 // --- writing
 
-static void put(struct journal *j, enum record type, const void *fixed, size_t fixed_size,
-                const struct bytes *more, size_t count)
+static uint8_t *copy(uint8_t *to, const void *from, size_t size)
 {
-    size_t size = fixed_size;
+    if (size)
+        memcpy(to, from, size);
+    return to + size;
+}
+
+static void put(struct journal *j, enum record type, const struct rec *rec)
+{
+    struct fixed fixed = { rec->clock, { rec->n[0], rec->n[1], rec->n[2] }, 0, (uint32_t)rec->bytes_size,
+                           rec->domid, 0 };
+    size_t perms_size = 0;
     uint8_t *to;
 
     if (j->fd < 0)
         return;
-    for (size_t i = 0; i < count; i++)
-        size += more[i].size;
-    to = journal_record(j, type, size);
-    memcpy(to, fixed, fixed_size);
-    to += fixed_size;
-    for (size_t i = 0; i < count; i++) {
-        if (more[i].size)
-            memcpy(to, more[i].at, more[i].size);
-        to += more[i].size;
+    if (rec->text)
+        fixed.text_size = (uint32_t)(rec->text_length ? rec->text_length : strlen(rec->text)) + 1;
+    if (rec->perms) {
+        fixed.nr_perms = (uint16_t)rec->perms->count;
+        fixed.clock = rec->perms->clock;
+        perms_size = fixed.nr_perms * sizeof(rec->perms->entries[0]);
     }
+    to = journal_record(j, type, sizeof(fixed) + perms_size + fixed.text_size + fixed.bytes_size);
+    to = copy(to, &fixed, sizeof(fixed));
+    to = copy(to, rec->perms ? rec->perms->entries : NULL, perms_size);
+    if (fixed.text_size) {
+        to = copy(to, rec->text, fixed.text_size - 1);
+        *to++ = '\0';
+    }
+    copy(to, rec->bytes, rec->bytes_size);
 }
 
-#define PUT(j, type, fixed, ...) \
-    put(j, type, &(fixed), sizeof(fixed), (const struct bytes[]){ __VA_ARGS__ }, \
-        sizeof((const struct bytes[]){ __VA_ARGS__ }) / sizeof(struct bytes))
-#define PUT_FIXED(j, type, fixed) put(j, type, &(fixed), sizeof(fixed), NULL, 0)
-
-static struct bytes entries_of(const struct perms *perms)
-{
-    return (struct bytes){ perms->entries, perms->count * sizeof(perms->entries[0]) };
-}
+#define PUT(j, type, ...) put(j, type, &(struct rec){ __VA_ARGS__ })
 
 static void put_change(struct view *view, enum change change, const char *path, size_t length,
                        const struct node *n)
@@ -89,87 +122,76 @@ static void put_change(struct view *view, enum change change, const char *path, 
     static const enum record types[] = { R_NEW, R_VALUE, R_PERMS, R_GONE };
     bool perms = change == CHANGE_NEW || change == CHANGE_PERMS;
     bool value = change == CHANGE_NEW || change == CHANGE_VALUE;
-    struct r_change r = { n->perms->clock, perms ? (uint16_t)n->perms->count : 0, (uint16_t)length,
-                          value ? n->value_length : 0 };
-    struct bytes entries = entries_of(n->perms);
 
     (void)view;
-    PUT(&server->journal, types[change], r, { entries.at, perms ? entries.size : 0 }, { path, length },
-        { node_value(n), r.value_length });
+    PUT(&server->journal, types[change], .text = path, .text_length = length, .bytes = node_value(n),
+        .bytes_size = value ? n->value_length : 0, .perms = perms ? n->perms : NULL);
 }
 
 const struct view_hooks persist_hooks = { .changed = put_change };
 
-void persist_attach(struct server *s)
-{
-    server = s;
-}
-
-static void put_start(struct journal *j, uint64_t epoch)
-{
-    struct r_start r = { epoch };
-
-    PUT_FIXED(j, R_START, r);
-}
-
 static void put_special(struct journal *j, const struct server *s, int which)
 {
-    const struct perms *perms = s->special[which];
-    struct r_special r = { perms->clock, (uint16_t)which, (uint16_t)perms->count };
-
-    PUT(j, R_SPECIAL, r, entries_of(perms));
+    PUT(j, R_SPECIAL, .n = { (uint32_t)which }, .perms = s->special[which]);
 }
 
 static void put_domain(struct journal *j, const struct domain *d)
 {
     const struct conn *c = d->conn;
-    struct r_domain r = { d->gfn, d->remote_port, c->in_pos - (uint32_t)c->in.length,
-                          c->out_pos - (uint32_t)c->out.length, d->domid, { 0 } };
+    struct domain_bytes bytes = { d->gfn, { 0 } };
 
-    memcpy(r.handle, d->handle, HANDLE_SIZE);
-    PUT_FIXED(j, R_DOMAIN, r);
+    memcpy(bytes.handle, d->handle, HANDLE_SIZE);
+    PUT(j, R_DOMAIN, .domid = d->domid, .bytes = &bytes, .bytes_size = sizeof(bytes),
+        .n = { d->remote_port, c->in_pos - (uint32_t)c->in.length, c->out_pos - (uint32_t)c->out.length });
 }
 
 static void put_state(struct journal *j, const struct domain *d)
 {
-    struct r_state r = { d->domid, d->conn->who.target, d->told_shutdown };
-
-    PUT_FIXED(j, R_STATE, r);
+    PUT(j, R_STATE, .domid = d->domid, .n = { d->conn->who.target, d->told_shutdown });
 }
 
-static void put_quota(struct journal *j, const struct server *s, unsigned domid, enum quota kind)
+static void put_ended(struct journal *j, const struct server *s, uint16_t domid)
 {
-    const struct account *account = domid == GLOBAL ? NULL : s->store.quotas.accounts[domid];
-    struct r_quota r = { domid, kind, !account || account->has_limit[kind],
-                         account ? account->limit[kind] : s->store.quotas.limit[kind] };
+    PUT(j, R_ENDED, .domid = domid, .clock = s->store.ends.ended[domid]);
+}
 
-    PUT_FIXED(j, R_QUOTA, r);
+static void put_quota(struct journal *j, const struct server *s, uint16_t domid, enum quota kind)
+{
+    const struct account *account = domid == NO_DOMID ? NULL : s->store.quotas.accounts[domid];
+
+    PUT(j, R_QUOTA, .domid = domid, .n = { kind, !account || account->has_limit[kind],
+        account ? account->limit[kind] : s->store.quotas.limit[kind] });
 }
 
 static void put_watch(struct journal *j, enum record type, const struct conn *c, const struct watch *watch)
 {
-    struct r_watch r = { watch->depth, c->who.domid, watch->relative, watch->missed,
-                         (uint16_t)(strlen(watch->path) + 1), (uint16_t)(strlen(watch->token) + 1) };
-
     if (c->is_ring)
-        PUT(j, type, r, { watch->path, r.path_size }, { watch->token, r.token_size });
+        PUT(j, type, .domid = c->who.domid, .n = { (uint32_t)watch->depth, watch->relative, watch->missed },
+            .text = watch->path, .bytes = watch->token, .bytes_size = strlen(watch->token) + 1);
 }
 
 static void put_txn_op(struct journal *j, const struct conn *c, uint32_t id, const struct txn_op *op)
 {
-    struct path path = txn_op_path(op);
-    struct r_txn_op r = { id, op->kind, op->size, c->who.domid, op->length };
-
-    PUT(j, R_TXN_OP, r, { txn_op_value(op), op->size }, { path.text, path.length });
+    PUT(j, R_TXN_OP, .domid = c->who.domid, .n = { id, op->kind }, .text = txn_op_path(op).text,
+        .bytes = txn_op_value(op), .bytes_size = op->size);
 }
 
 static void put_bytes(struct journal *j, enum record type, const struct conn *c, const void *bytes,
                       size_t size)
 {
-    struct r_domid r = { c->who.domid };
-
     if (size)
-        PUT(j, type, r, { bytes, size });
+        PUT(j, type, .domid = c->who.domid, .bytes = bytes, .bytes_size = size);
+}
+
+static void put_if_ring(struct server *s, enum record type, const struct conn *c, uint32_t n0, uint32_t n1)
+{
+    if (c->is_ring)
+        PUT(&s->journal, type, .domid = c->who.domid, .n = { n0, n1 });
+}
+
+void persist_attach(struct server *s)
+{
+    server = s;
 }
 
 void persist_special(struct server *s, int which)
@@ -189,16 +211,7 @@ void persist_state(struct server *s, const struct domain *d)
 
 void persist_release(struct server *s, uint16_t domid)
 {
-    struct r_domid r = { domid };
-
-    PUT_FIXED(&s->journal, R_RELEASE, r);
-}
-
-static void put_ended(struct journal *j, const struct server *s, uint16_t domid)
-{
-    struct r_ended r = { s->store.ends.ended[domid], s->store.ends.clock, domid };
-
-    PUT_FIXED(j, R_ENDED, r);
+    PUT(&s->journal, R_RELEASE, .domid = domid);
 }
 
 void persist_ended(struct server *s, uint16_t domid)
@@ -206,7 +219,7 @@ void persist_ended(struct server *s, uint16_t domid)
     put_ended(&s->journal, s, domid);
 }
 
-void persist_quota(struct server *s, unsigned domid, enum quota kind)
+void persist_quota(struct server *s, uint16_t domid, enum quota kind)
 {
     put_quota(&s->journal, s, domid, kind);
 }
@@ -221,21 +234,14 @@ void persist_unwatch(struct server *s, const struct conn *c, const struct watch 
     put_watch(&s->journal, R_UNWATCH, c, watch);
 }
 
-static void put_if_ring(struct server *s, enum record type, const struct conn *c, const void *fixed,
-                        size_t size)
-{
-    if (c->is_ring)
-        put(&s->journal, type, fixed, size, NULL, 0);
-}
-
 void persist_reset(struct server *s, const struct conn *c)
 {
-    put_if_ring(s, R_RESET, c, &(struct r_domid){ c->who.domid }, sizeof(struct r_domid));
+    put_if_ring(s, R_RESET, c, 0, 0);
 }
 
 void persist_txn(struct server *s, const struct conn *c, uint32_t id)
 {
-    put_if_ring(s, R_TXN, c, &(struct r_txn){ id, c->who.domid }, sizeof(struct r_txn));
+    put_if_ring(s, R_TXN, c, id, 0);
 }
 
 void persist_txn_op(struct server *s, const struct conn *c, uint32_t id, const struct txn_op *op)
@@ -246,19 +252,12 @@ void persist_txn_op(struct server *s, const struct conn *c, uint32_t id, const s
 
 void persist_txn_end(struct server *s, const struct conn *c, uint32_t id)
 {
-    put_if_ring(s, R_TXN_END, c, &(struct r_txn){ id, c->who.domid }, sizeof(struct r_txn));
-}
-
-static struct r_pos pos_of(const struct conn *c)
-{
-    return (struct r_pos){ c->in_pos, c->out_pos, c->who.domid };
+    put_if_ring(s, R_TXN_END, c, id, 0);
 }
 
 void persist_in(struct server *s, const struct conn *c)
 {
-    struct r_pos r = pos_of(c);
-
-    PUT_FIXED(&s->journal, R_IN, r);
+    put_if_ring(s, R_IN, c, c->in_pos, 0);
 }
 
 void persist_part(struct server *s, const struct conn *c, size_t size)
@@ -277,9 +276,7 @@ void persist_out(struct server *s, struct conn *c)
 
 void persist_restart(struct server *s, const struct conn *c)
 {
-    struct r_pos r = pos_of(c);
-
-    PUT_FIXED(&s->journal, R_RESTART, r);
+    put_if_ring(s, R_RESTART, c, c->in_pos, c->out_pos);
 }
 
 int persist_room(struct server *s)
@@ -301,21 +298,15 @@ void persist_commit(struct server *s)
 
 // --- the log anew
 
-static void put_everything_but_nodes(struct journal *j, const struct server *s)
+static void put_all_of_domid(struct journal *j, const struct server *s, uint16_t domid)
 {
-    put_start(j, s->store.generation >> 32);
-    for (unsigned domid = 0; domid <= MAX_DOMID; domid++)
-        if (s->store.ends.ended[domid])
-            put_ended(j, s, (uint16_t)domid);
-    for (int kind = 0; kind < NR_QUOTAS; kind++)
-        put_quota(j, s, GLOBAL, (enum quota)kind);
-    for (unsigned domid = 0; domid < GLOBAL; domid++)
-        for (int kind = 0; s->store.quotas.accounts[domid] && kind < NR_QUOTAS; kind++)
-            if (s->store.quotas.accounts[domid]->has_limit[kind])
-                put_quota(j, s, domid, (enum quota)kind);
-    put_special(j, s, SPECIAL_INTRODUCE);
-    put_special(j, s, SPECIAL_RELEASE);
-    journal_commit(j);
+    const struct account *account = s->store.quotas.accounts[domid];
+
+    if (s->store.ends.ended[domid])
+        put_ended(j, s, domid);
+    for (int kind = 0; account && kind < NR_QUOTAS; kind++)
+        if (account->has_limit[kind])
+            put_quota(j, s, domid, (enum quota)kind);
 }
 
 static void put_ring(struct journal *j, const struct domain *d)
@@ -328,6 +319,20 @@ static void put_ring(struct journal *j, const struct domain *d)
     put_bytes(j, R_OUT, c, c->out.bytes, c->out.length);
     for (const struct watch *watch = c->watches; watch; watch = watch->next)
         put_watch(j, R_WATCH, c, watch);
+}
+
+static void put_all_but_nodes(struct journal *j, const struct server *s)
+{
+    PUT(j, R_START, .n = { (uint32_t)(s->store.generation >> 32) });
+    for (int kind = 0; kind < NR_QUOTAS; kind++)
+        put_quota(j, s, NO_DOMID, (enum quota)kind);
+    put_special(j, s, SPECIAL_INTRODUCE);
+    put_special(j, s, SPECIAL_RELEASE);
+    for (unsigned domid = 0; domid < NO_DOMID; domid++) {
+        put_all_of_domid(j, s, (uint16_t)domid);
+        if (s->domains[domid])
+            put_ring(j, s->domains[domid]);
+    }
     journal_commit(j);
 }
 
@@ -336,66 +341,51 @@ static void put_ring(struct journal *j, const struct domain *d)
 static void put_txns(struct journal *j, const struct conn *c)
 {
     for (struct txn *txn = c->txns; txn; txn = txn->next) {
-        struct r_txn r = { txn->id, c->who.domid };
-
         if (!txn->old_ops)
             continue;
-        PUT_FIXED(j, R_TXN, r);
+        PUT(j, R_TXN, .domid = c->who.domid, .n = { txn->id });
         for (const struct txn_op *op = txn->ops; --txn->old_ops; op = op->next)
             put_txn_op(j, c, txn->id, op);
     }
     journal_commit(j);
 }
 
-static void push(struct compaction *c, const struct node *n)
-{
-    struct frame frame = { n, 0 };
-
-    buf_append(&c->stack, &frame, sizeof(frame));
-}
-
-static struct frame *top(struct compaction *c)
-{
-    return (struct frame *)(void *)(c->stack.bytes + c->stack.length) - 1;
-}
-
 static void put_node(struct compaction *c, const struct node *n, const struct node *parent)
 {
+    uint32_t depth = (uint32_t)(c->stack.length / sizeof(struct frame));
     bool inherits = parent && parent->perms == n->perms;
-    struct bytes entries = entries_of(n->perms);
-    struct r_node r = { n->perms->clock, (uint16_t)(c->stack.length / sizeof(struct frame)), inherits,
-                        inherits ? 0 : (uint16_t)n->perms->count, n->name_length, n->value_length };
+    struct frame frame = { n, 0 };
 
-    PUT(&c->to, R_NODE, r, { entries.at, inherits ? 0 : entries.size }, { node_name(n), n->name_length },
-        { node_value(n), n->value_length });
+    PUT(&c->to, R_NODE, .n = { depth, inherits }, .text = node_name(n), .text_length = n->name_length,
+        .bytes = node_value(n), .bytes_size = n->value_length, .perms = inherits ? NULL : n->perms);
+    buf_append(&c->stack, &frame, sizeof(frame));
 }
 
 static void put_slice(struct compaction *c)
 {
     for (unsigned i = 0; i < SLICE_NODES && c->stack.length; i++) {
-        struct frame *frame = top(c);
-        const struct node *n;
+        struct frame *frame = (struct frame *)(void *)(c->stack.bytes + c->stack.length) - 1;
 
-        if (frame->next_child == node_nr_children(frame->node)) {
+        if (frame->next_child == node_nr_children(frame->node))
             c->stack.length -= sizeof(*frame);
-            continue;
-        }
-        n = node_child_at(frame->node, frame->next_child++);
-        put_node(c, n, frame->node);
-        push(c, n);
+        else
+            put_node(c, node_child_at(frame->node, frame->next_child++), frame->node);
         if (c->to.staged - c->to.end > SLICE_BYTES)
             break;
     }
     journal_commit(&c->to);
 }
 
+static void mark_txns(const struct server *s, bool marked)
+{
+    for (const struct conn *ring = s->rings; ring; ring = ring->next)
+        for (struct txn *txn = ring->txns; txn; txn = txn->next)
+            txn->old_ops = marked ? txn->nr_ops + 1 : 0;
+}
+
 static void end_compaction(struct server *s, int rc)
 {
     struct compaction *c = s->compaction;
-
-    for (const struct conn *ring = s->rings; ring; ring = ring->next)
-        for (struct txn *txn = ring->txns; txn; txn = txn->next)
-            txn->old_ops = 0;
 
     if (rc) {
         log_line("the journal could not be written anew (%s): it goes on as it is; free space in its folder",
@@ -403,6 +393,7 @@ static void end_compaction(struct server *s, int rc)
         s->journal.compact_at = s->journal.end + (4u << 20);
         journal_close(&c->to);
     }
+    mark_txns(s, false);
     if (c->root)
         node_put(c->root);
     buf_free(&c->stack);
@@ -410,17 +401,17 @@ static void end_compaction(struct server *s, int rc)
     s->compaction = NULL;
 }
 
-// How much all but the nodes may take: rings with their queues and watches.
+// How much all but the nodes may take: rings with their queues, watches and transactions.
 static size_t size_of_rest(const struct server *s)
 {
-    size_t size = 1 << 20;
+    size_t size = 8 << 20;
 
     for (const struct conn *c = s->rings; c; c = c->next) {
-        size += 256 + c->in.length + c->out.length;
+        size += 1024 + c->in.length + c->out.length;
         for (const struct watch *watch = c->watches; watch; watch = watch->next)
-            size += 64 + strlen(watch->path) + strlen(watch->token);
+            size += 128 + strlen(watch->path) + strlen(watch->token);
         for (const struct txn *txn = c->txns; txn; txn = txn->next)
-            size += 64 + 2 * txn->size;
+            size += 128 + 4 * txn->size;
     }
     return size;
 }
@@ -437,29 +428,22 @@ static void begin_compaction(struct server *s)
         return;
     }
     c->since = s->journal.end;
-    put_everything_but_nodes(&c->to, s);
-    for (unsigned domid = 0; domid <= MAX_DOMID; domid++)
-        if (s->domains[domid])
-            put_ring(&c->to, s->domains[domid]);
+    mark_txns(s, true);
+    put_all_but_nodes(&c->to, s);
     c->root = node_get(s->store.root);
     put_node(c, c->root, NULL);
-    push(c, c->root);
-    for (const struct conn *ring = s->rings; ring; ring = ring->next)
-        for (struct txn *txn = ring->txns; txn; txn = txn->next)
-            txn->old_ops = txn->nr_ops + 1;
 }
 
 bool persist_compact(struct server *s)
 {
     struct compaction *c = s->compaction;
 
-    if (!c && (s->journal.fd < 0 || s->journal.end < s->journal.compact_at))
-        return false;
     if (!c) {
-        begin_compaction(s);
+        if (s->journal.fd >= 0 && s->journal.end >= s->journal.compact_at)
+            begin_compaction(s);
         return s->compaction != NULL;
     }
-    if (journal_room(&c->to, 2 * SLICE_BYTES)) {
+    if (journal_room(&c->to, size_of_rest(s))) {
         end_compaction(s, -ENOSPC);
         return false;
     }
@@ -479,467 +463,333 @@ struct loader {
     struct server *s;
     uint64_t epoch;
     struct buf stack;               // of struct node *: the way to the node read last
+    struct conn *c;                 // of the record's domain, if there is one
 };
 
-// A record's payload, of which parts are taken from the front.
-struct input {
-    const uint8_t *at;
-    size_t size;
-};
+static const struct view_hooks no_hooks = { NULL, NULL };
+static const struct subject dom0 = { 0, NO_DOMID };
 
-static bool take(struct input *in, void *to, size_t size)
+static int read_start(struct loader *l, const struct rec *rec)
 {
-    if (in->size < size)
-        return false;
-    memcpy(to, in->at, size);
-    in->at += size;
-    in->size -= size;
-    return true;
-}
-
-static const char *take_bytes(struct input *in, size_t size)
-{
-    const uint8_t *at = in->at;
-
-    if (in->size < size)
-        return NULL;
-    in->at += size;
-    in->size -= size;
-    return (const char *)at;
-}
-
-static struct perms *take_perms(struct input *in, unsigned count, uint64_t clock)
-{
-    struct perm entries[XENSTORE_PAYLOAD_MAX / 3];
-
-    if (count == 0 || count > sizeof(entries) / sizeof(entries[0]) ||
-        !take(in, entries, count * sizeof(entries[0])))
-        return NULL;
-    for (unsigned i = 0; i < count; i++)
-        if (entries[i].bits > (PERM_READ | PERM_WRITE))
-            return NULL;
-    return perms_new(entries, count, clock);
-}
-
-static struct conn *conn_of(const struct loader *l, uint16_t domid)
-{
-    return l->s->domains[domid] ? l->s->domains[domid]->conn : NULL;
-}
-
-static int read_start(struct loader *l, struct input *in)
-{
-    struct r_start r;
-
-    if (!take(in, &r, sizeof(r)))
-        return -EINVAL;
-    l->epoch = r.epoch;
-    l->s->store.generation = r.epoch << 32;
+    l->epoch = rec->n[0];
+    l->s->store.generation = l->epoch << 32;
     return 0;
 }
 
-static int load_root(struct loader *l, struct perms *perms, const char *value, size_t length)
+static int load_root(struct loader *l, const struct rec *rec)
 {
     struct store *store = &l->s->store;
 
-    if (node_nr_children(store->root) || store->root->references != 1)
+    if (node_nr_children(store->root) || store->root->references != 1 || !rec->perms)
         return -EINVAL;
     quota_account(&store->quotas, perms_owner(store->root->perms))->nodes--;
-    node_set_perms(store->root, perms, store->generation);
-    quota_account(&store->quotas, perms_owner(perms))->nodes++;
-    store->root = node_set_value(store->root, value, length, store->generation);
+    node_set_perms(store->root, perms_get(rec->perms), store->generation);
+    quota_account(&store->quotas, perms_owner(rec->perms))->nodes++;
+    store->root = node_set_value(store->root, rec->bytes, rec->bytes_size, store->generation);
     l->stack.length = 0;
     buf_append(&l->stack, &store->root, sizeof(store->root));
     return 0;
 }
 
 // Nodes come parents first, children in order. The stack holds whom the next can be a child of.
-static int read_node(struct loader *l, struct input *in)
+static int read_node(struct loader *l, const struct rec *rec)
 {
     struct node *parent, *n;
+    uint32_t depth = rec->n[0];
     struct perms *perms;
-    const char *name, *value;
-    struct r_node r;
 
-    if (!take(in, &r, sizeof(r)) || r.depth > l->stack.length / sizeof(n) || (r.inherits && !r.depth))
+    if (depth == 0)
+        return load_root(l, rec);
+    if (depth > l->stack.length / sizeof(n) || !rec->text || (!rec->perms && !rec->n[1]))
         return -EINVAL;
-    parent = r.depth ? ((struct node **)(void *)l->stack.bytes)[r.depth - 1] : NULL;
-    perms = r.inherits ? perms_get(parent->perms) : take_perms(in, r.nr_perms, r.clock);
-    name = take_bytes(in, r.name_length);
-    value = take_bytes(in, r.value_length);
-    if (!perms || !name || !value)
+    parent = ((struct node **)(void *)l->stack.bytes)[depth - 1];
+    if (node_child(parent, rec->text, rec->text_length))
         return -EINVAL;
-    if (!parent)
-        return load_root(l, perms, value, r.value_length);
-    if (node_child(parent, name, r.name_length))
-        return -EINVAL;
-    n = node_new(name, r.name_length, value, r.value_length, perms, l->s->store.generation);
+    perms = perms_get(rec->perms ? rec->perms : parent->perms);
+    n = node_new(rec->text, rec->text_length, rec->bytes, rec->bytes_size, perms, l->s->store.generation);
     node_insert_child(parent, n);
     quota_account(&l->s->store.quotas, perms_owner(perms))->nodes++;
-    l->stack.length = r.depth * sizeof(n);
+    l->stack.length = depth * sizeof(n);
     buf_append(&l->stack, &n, sizeof(n));
     return 0;
 }
 
-struct change_input {
-    struct r_change r;
-    struct perms *perms;
-    struct path path;
-    char room[PATH_ROOM];
-    const char *value;
-};
-
-static int take_change(struct input *in, bool perms, struct change_input *c)
+static int apply_change(struct loader *l, const struct rec *rec, enum txn_kind kind, bool perms)
 {
-    const char *text;
-
-    c->perms = NULL;
-    if (!take(in, &c->r, sizeof(c->r)))
-        return -EINVAL;
-    if (perms) {
-        c->perms = take_perms(in, c->r.nr_perms, c->r.clock);
-        if (!c->perms)
-            return -EINVAL;
-    }
-    text = take_bytes(in, c->r.path_length);
-    c->value = take_bytes(in, c->r.value_length);
-    if (!text || !c->value || !path_is_valid(text, c->r.path_length))
-        return -EINVAL;
-    memcpy(c->room, text, c->r.path_length);
-    c->room[c->r.path_length] = '\0';
-    c->path = (struct path){ c->room, c->r.path_length, 0 };
-    return 0;
-}
-
-static const struct view_hooks no_hooks = { NULL, NULL };
-static const struct subject dom0 = { 0, NO_DOMID };
-
-static int apply_set(struct loader *l, struct change_input *c, bool new, bool value)
-{
+    struct path path = { rec->text, rec->text_length, 0 };
+    struct node *removed = NULL;
     struct view view;
     int rc = 0;
 
+    if (!rec->text || !path_is_valid(rec->text, rec->text_length) || (perms && !rec->perms))
+        return -EINVAL;
     view_borrow(&view, &l->s->store, &no_hooks);
-    if (new || value)
-        rc = view_write(&view, dom0, &c->path, c->value, c->r.value_length);
-    if (rc == 0 && c->perms)
-        rc = view_take_perms(&view, &c->path, c->perms);
-    else if (c->perms)
-        perms_put(c->perms);
-    view_return(&view);
-    return rc;
-}
-
-static int read_new(struct loader *l, struct input *in)
-{
-    struct change_input c;
-    int rc = take_change(in, true, &c);
-
-    return rc ? rc : apply_set(l, &c, true, true);
-}
-
-static int read_value(struct loader *l, struct input *in)
-{
-    struct change_input c;
-    int rc = take_change(in, false, &c);
-
-    return rc ? rc : apply_set(l, &c, false, true);
-}
-
-static int read_perms(struct loader *l, struct input *in)
-{
-    struct change_input c;
-    int rc = take_change(in, true, &c);
-
-    return rc ? rc : apply_set(l, &c, false, false);
-}
-
-static int read_gone(struct loader *l, struct input *in)
-{
-    struct change_input c;
-    struct node *removed;
-    struct view view;
-    int rc = take_change(in, false, &c);
-
-    if (rc)
-        return rc;
-    view_borrow(&view, &l->s->store, &no_hooks);
-    rc = view_rm(&view, dom0, &c.path, &removed);
+    if (kind != TXN_SET_PERMS)
+        rc = view_apply(&view, dom0, kind, &path, rec->bytes, rec->bytes_size, &removed);
+    if (rc == 0 && perms)
+        rc = view_take_perms(&view, &path, perms_get(rec->perms));
     view_return(&view);
     if (removed)
         node_put(removed);
     return rc;
 }
 
-static int read_special(struct loader *l, struct input *in)
+static int read_new(struct loader *l, const struct rec *rec)
 {
-    struct perms *perms;
-    struct r_special r;
+    return apply_change(l, rec, TXN_WRITE, true);
+}
 
-    if (!take(in, &r, sizeof(r)) || r.which > SPECIAL_RELEASE)
+static int read_value(struct loader *l, const struct rec *rec)
+{
+    return apply_change(l, rec, TXN_WRITE, false);
+}
+
+static int read_perms(struct loader *l, const struct rec *rec)
+{
+    return apply_change(l, rec, TXN_SET_PERMS, true);
+}
+
+static int read_gone(struct loader *l, const struct rec *rec)
+{
+    return apply_change(l, rec, TXN_RM, false);
+}
+
+static int read_special(struct loader *l, const struct rec *rec)
+{
+    if (rec->n[0] > SPECIAL_RELEASE || !rec->perms)
         return -EINVAL;
-    perms = take_perms(in, r.nr_perms, r.clock);
-    if (!perms)
-        return -EINVAL;
-    perms_put(l->s->special[r.which]);
-    l->s->special[r.which] = perms;
+    perms_put(l->s->special[rec->n[0]]);
+    l->s->special[rec->n[0]] = perms_get(rec->perms);
     return 0;
 }
 
-static int read_domain(struct loader *l, struct input *in)
+static int read_domain(struct loader *l, const struct rec *rec)
 {
+    struct domain_bytes bytes;
     struct domain *d;
-    struct r_domain r;
 
-    if (!take(in, &r, sizeof(r)))
+    if (rec->bytes_size != sizeof(bytes))
         return -EINVAL;
-    if (l->s->domains[r.domid])
-        domain_free(l->s, l->s->domains[r.domid]);
-    d = domain_new(l->s, r.domid, r.gfn, r.port);
-    memcpy(d->handle, r.handle, HANDLE_SIZE);
-    d->conn->in_pos = r.in_pos;
-    d->conn->out_pos = r.out_pos;
+    memcpy(&bytes, rec->bytes, sizeof(bytes));
+    if (l->c)
+        domain_free(l->s, l->s->domains[rec->domid]);
+    d = domain_new(l->s, rec->domid, bytes.gfn, rec->n[0]);
+    memcpy(d->handle, bytes.handle, HANDLE_SIZE);
+    d->conn->in_pos = rec->n[1];
+    d->conn->out_pos = rec->n[2];
     return 0;
 }
 
-static int read_state(struct loader *l, struct input *in)
+static int read_state(struct loader *l, const struct rec *rec)
 {
-    struct r_state r;
-
-    if (!take(in, &r, sizeof(r)) || !l->s->domains[r.domid])
-        return -EINVAL;
-    l->s->domains[r.domid]->conn->who.target = r.target;
-    l->s->domains[r.domid]->told_shutdown = r.told_shutdown;
+    l->c->who.target = (uint16_t)rec->n[0];
+    l->s->domains[rec->domid]->told_shutdown = rec->n[1];
     return 0;
 }
 
-static int read_release(struct loader *l, struct input *in)
+static int read_release(struct loader *l, const struct rec *rec)
 {
-    struct r_domid r;
-
-    if (!take(in, &r, sizeof(r)) || !l->s->domains[r.domid])
-        return -EINVAL;
-    domain_free(l->s, l->s->domains[r.domid]);
+    domain_free(l->s, l->s->domains[rec->domid]);
     return 0;
 }
 
-static int read_ended(struct loader *l, struct input *in)
+static int read_ended(struct loader *l, const struct rec *rec)
 {
-    struct r_ended r;
+    struct domain_ends *ends = &l->s->store.ends;
 
-    if (!take(in, &r, sizeof(r)))
-        return -EINVAL;
-    l->s->store.ends.ended[r.domid] = r.ended;
-    l->s->store.ends.clock = r.clock;
-    if (!l->s->domains[r.domid] && quota_account(&l->s->store.quotas, r.domid)->nodes == 0)
-        quota_forget(&l->s->store.quotas, r.domid);
+    ends->ended[rec->domid] = rec->clock;
+    ends->clock = rec->clock > ends->clock ? rec->clock : ends->clock;
+    if (!l->c && quota_account(&l->s->store.quotas, rec->domid)->nodes == 0)
+        quota_forget(&l->s->store.quotas, rec->domid);
     return 0;
 }
 
-static int read_quota(struct loader *l, struct input *in)
+static int read_quota(struct loader *l, const struct rec *rec)
 {
     struct account *account;
-    struct r_quota r;
 
-    if (!take(in, &r, sizeof(r)) || r.domid > GLOBAL)
-        return -EINVAL;
-    if (r.kind >= NR_QUOTAS)
+    if (rec->n[0] >= NR_QUOTAS)
         return 0;       // a later version's
-    if (r.domid == GLOBAL) {
-        l->s->store.quotas.limit[r.kind] = r.limit;
+    if (rec->domid == NO_DOMID) {
+        l->s->store.quotas.limit[rec->n[0]] = rec->n[2];
         return 0;
     }
-    account = quota_account(&l->s->store.quotas, (uint16_t)r.domid);
-    account->has_limit[r.kind] = r.has;
-    account->limit[r.kind] = r.limit;
+    account = quota_account(&l->s->store.quotas, rec->domid);
+    account->has_limit[rec->n[0]] = rec->n[1];
+    account->limit[rec->n[0]] = rec->n[2];
     return 0;
 }
 
-struct watch_input {
-    struct r_watch r;
-    struct conn *c;
-    const char *path, *token;
-    struct watch *watch;        // that there is
-};
-
-static int take_watch(const struct loader *l, struct input *in, struct watch_input *w)
+static int read_watch(struct loader *l, const struct rec *rec)
 {
-    if (!take(in, &w->r, sizeof(w->r)))
-        return -EINVAL;
-    w->c = conn_of(l, w->r.domid);
-    w->path = take_bytes(in, w->r.path_size);
-    w->token = take_bytes(in, w->r.token_size);
-    if (!w->c || !w->path || !w->token || w->r.path_size < 2 || w->r.token_size < 1 ||
-        strnlen(w->path, w->r.path_size) != w->r.path_size - 1u || w->r.relative >= w->r.path_size ||
-        strnlen(w->token, w->r.token_size) != w->r.token_size - 1u)
-        return -EINVAL;
-    w->watch = watch_find(&l->s->watches, w->c, w->path, w->r.relative, w->token);
-    return 0;
-}
+    const char *token = rec->bytes;
+    struct watch *watch;
 
-static int read_watch(struct loader *l, struct input *in)
-{
-    struct watch_input w;
-    int rc = take_watch(l, in, &w);
-
-    if (rc)
-        return rc;
-    if (!w.watch) {
-        w.watch = watch_add(&l->s->watches, &w.c->watches, w.c, w.path, w.r.relative, w.token, w.r.depth);
-        quota_account(&l->s->store.quotas, w.r.domid)->watches++;
+    if (!rec->text || rec->n[1] > rec->text_length || strnlen(token, rec->bytes_size) + 1 != rec->bytes_size)
+        return -EINVAL;
+    watch = watch_find(&l->s->watches, l->c, rec->text, token);
+    if (!watch) {
+        watch = watch_add(&l->s->watches, &l->c->watches, l->c, rec->text, rec->n[1], token,
+                          (int32_t)rec->n[0]);
+        quota_account(&l->s->store.quotas, rec->domid)->watches++;
     }
-    w.c->nr_missed = w.c->nr_missed + !!w.r.missed - w.watch->missed;
-    w.watch->missed = w.r.missed;
+    l->c->nr_missed = l->c->nr_missed + !!rec->n[2] - watch->missed;
+    watch->missed = rec->n[2];
     return 0;
 }
 
-static int read_unwatch(struct loader *l, struct input *in)
+static int read_unwatch(struct loader *l, const struct rec *rec)
 {
-    struct watch_input w;
-    int rc = take_watch(l, in, &w);
+    const char *token = rec->bytes;
+    struct watch *watch = NULL;
 
-    if (rc || !w.watch)
-        return rc ? rc : -EINVAL;
-    w.c->nr_missed -= w.watch->missed;
-    watch_remove(&l->s->watches, w.watch);
-    quota_account(&l->s->store.quotas, w.r.domid)->watches--;
-    return 0;
-}
-
-static int read_reset(struct loader *l, struct input *in)
-{
-    struct r_domid r;
-    struct conn *c;
-
-    if (!take(in, &r, sizeof(r)) || !(c = conn_of(l, r.domid)))
+    if (rec->text && strnlen(token, rec->bytes_size) + 1 == rec->bytes_size)
+        watch = watch_find(&l->s->watches, l->c, rec->text, token);
+    if (!watch)
         return -EINVAL;
-    conn_reset(l->s, c);
+    conn_unwatch(l->s, l->c, watch);
     return 0;
 }
 
-static int read_txn(struct loader *l, struct input *in)
+static int read_reset(struct loader *l, const struct rec *rec)
 {
-    struct r_txn r;
-    struct conn *c;
-    struct txn *txn;
+    (void)rec;
+    conn_reset(l->s, l->c);
+    return 0;
+}
 
-    if (!take(in, &r, sizeof(r)) || !(c = conn_of(l, r.domid)) || conn_txn(c, r.id))
+static int read_txn(struct loader *l, const struct rec *rec)
+{
+    if (conn_txn(l->c, rec->n[0]))
         return -EINVAL;
-    txn = conn_add_txn(l->s, c, r.id);
-    txn->must_fail = true;
+    conn_add_txn(l->s, l->c, rec->n[0])->must_fail = true;
     return 0;
 }
 
 // What a transaction did is done again, so that it goes on seeing it. It ends in EAGAIN anyway, so what
 // fails now that went well then, because the tree is another, does not matter.
-static int read_txn_op(struct loader *l, struct input *in)
+static int read_txn_op(struct loader *l, const struct rec *rec)
+{
+    struct perm entries[XENSTORE_PAYLOAD_MAX / 3];      // aligned, as the bytes are not
+    struct path path = { rec->text, rec->text_length, 0 };
+    struct txn *txn = conn_txn(l->c, rec->n[0]);
+
+    if (!txn || !rec->text || !path_is_valid(rec->text, rec->text_length) || rec->n[1] > TXN_SET_PERMS ||
+        rec->bytes_size > sizeof(entries) ||
+        (rec->n[1] == TXN_SET_PERMS && rec->bytes_size < sizeof(entries[0])))
+        return -EINVAL;
+    copy((uint8_t *)entries, rec->bytes, rec->bytes_size);
+    (void)txn_apply(txn, l->c->who, (enum txn_kind)rec->n[1], &path, entries, rec->bytes_size);
+    return 0;
+}
+
+static int read_txn_end(struct loader *l, const struct rec *rec)
+{
+    struct txn *txn = conn_txn(l->c, rec->n[0]);
+
+    // One that began while the log was written anew may have ended before it was told here.
+    if (txn)
+        conn_drop_txn(l->s, l->c, txn);
+    return 0;
+}
+
+static int read_in(struct loader *l, const struct rec *rec)
+{
+    l->c->in.length = 0;
+    l->c->in_pos = rec->n[0];
+    return 0;
+}
+
+static int read_part(struct loader *l, const struct rec *rec)
+{
+    if (l->c->in.length + rec->bytes_size > WIRE_MAX)
+        return -EINVAL;
+    buf_append(&l->c->in, rec->bytes, rec->bytes_size);
+    l->c->in_pos += (uint32_t)rec->bytes_size;
+    return 0;
+}
+
+static int read_out(struct loader *l, const struct rec *rec)
+{
+    buf_append(&l->c->out, rec->bytes, rec->bytes_size);
+    l->c->out_told = l->c->out.length;
+    l->c->out_pos += (uint32_t)rec->bytes_size;
+    return 0;
+}
+
+static int read_restart(struct loader *l, const struct rec *rec)
+{
+    conn_reset(l->s, l->c);
+    l->c->in.length = l->c->out.length = l->c->out_told = 0;
+    l->c->in_pos = rec->n[0];
+    l->c->out_pos = rec->n[1];
+    return 0;
+}
+
+static const struct {
+    int (*read)(struct loader *l, const struct rec *rec);
+    bool of_domain;         // one that there is
+} readers[NR_RECORDS] = {
+    [R_START] = { read_start, false },     [R_NODE] = { read_node, false },
+    [R_NEW] = { read_new, false },         [R_VALUE] = { read_value, false },
+    [R_PERMS] = { read_perms, false },     [R_GONE] = { read_gone, false },
+    [R_SPECIAL] = { read_special, false }, [R_DOMAIN] = { read_domain, false },
+    [R_STATE] = { read_state, true },      [R_RELEASE] = { read_release, true },
+    [R_ENDED] = { read_ended, false },     [R_QUOTA] = { read_quota, false },
+    [R_WATCH] = { read_watch, true },      [R_UNWATCH] = { read_unwatch, true },
+    [R_RESET] = { read_reset, true },      [R_TXN] = { read_txn, true },
+    [R_TXN_OP] = { read_txn_op, true },    [R_TXN_END] = { read_txn_end, true },
+    [R_IN] = { read_in, true },            [R_PART] = { read_part, true },
+    [R_OUT] = { read_out, true },          [R_RESTART] = { read_restart, true },
+};
+
+// The permissions are one reference, which the caller drops.
+static int decode(const uint8_t *payload, size_t size, struct rec *rec)
 {
     struct perm entries[XENSTORE_PAYLOAD_MAX / 3];
-    char room[PATH_ROOM];
-    const char *value, *text;
-    struct path path = { room, 0, 0 };
-    struct r_txn_op r;
-    struct conn *c;
-    struct txn *txn;
+    struct fixed fixed;
+    size_t perms_size;
 
-    if (!take(in, &r, sizeof(r)) || r.kind > TXN_SET_PERMS || r.value_length > sizeof(entries))
+    if (size < sizeof(fixed))
         return -EINVAL;
-    value = take_bytes(in, r.value_length);
-    text = take_bytes(in, r.path_length);
-    c = conn_of(l, r.domid);
-    txn = c ? conn_txn(c, r.id) : NULL;
-    if (!txn || !value || !text || !path_is_valid(text, r.path_length))
+    memcpy(&fixed, payload, sizeof(fixed));
+    perms_size = fixed.nr_perms * sizeof(entries[0]);
+    if (perms_size > sizeof(entries) ||
+        size != sizeof(fixed) + perms_size + (uint64_t)fixed.text_size + fixed.bytes_size)
         return -EINVAL;
-    memcpy(room, text, r.path_length);
-    room[r.path_length] = '\0';
-    path.length = r.path_length;
-    memcpy(entries, value, r.value_length);
-    if (r.kind == TXN_SET_PERMS && r.value_length < sizeof(entries[0]))
-        return -EINVAL;
-    (void)txn_apply(txn, c->who, (enum txn_kind)r.kind, &path, entries, r.value_length);
+    payload += sizeof(fixed) + perms_size;
+    *rec = (struct rec){ .domid = fixed.domid, .clock = fixed.clock, .bytes_size = fixed.bytes_size };
+    memcpy(rec->n, fixed.n, sizeof(rec->n));
+    if (fixed.text_size) {
+        rec->text = (const char *)payload;
+        rec->text_length = fixed.text_size - 1;
+        if (strnlen(rec->text, fixed.text_size) != rec->text_length)
+            return -EINVAL;
+    }
+    rec->bytes = payload + fixed.text_size;
+    copy((uint8_t *)entries, payload - perms_size, perms_size);
+    for (unsigned i = 0; i < fixed.nr_perms; i++)
+        if (entries[i].bits > (PERM_READ | PERM_WRITE))
+            return -EINVAL;
+    rec->perms = fixed.nr_perms ? perms_new(entries, fixed.nr_perms, fixed.clock) : NULL;
     return 0;
 }
-
-static int read_txn_end(struct loader *l, struct input *in)
-{
-    struct r_txn r;
-    struct conn *c;
-    struct txn *txn;
-
-    if (!take(in, &r, sizeof(r)) || !(c = conn_of(l, r.domid)))
-        return -EINVAL;
-    txn = conn_txn(c, r.id);
-    if (txn)
-        conn_drop_txn(l->s, c, txn);
-    return 0;
-}
-
-static int read_in(struct loader *l, struct input *in)
-{
-    struct r_pos r;
-    struct conn *c;
-
-    if (!take(in, &r, sizeof(r)) || !(c = conn_of(l, r.domid)))
-        return -EINVAL;
-    c->in.length = 0;
-    c->in_pos = r.in_pos;
-    return 0;
-}
-
-static int read_part(struct loader *l, struct input *in)
-{
-    struct r_domid r;
-    struct conn *c;
-
-    if (!take(in, &r, sizeof(r)) || !(c = conn_of(l, r.domid)) || c->in.length + in->size > WIRE_MAX)
-        return -EINVAL;
-    buf_append(&c->in, in->at, in->size);
-    c->in_pos += (uint32_t)in->size;
-    return 0;
-}
-
-static int read_out(struct loader *l, struct input *in)
-{
-    struct r_domid r;
-    struct conn *c;
-
-    if (!take(in, &r, sizeof(r)) || !(c = conn_of(l, r.domid)))
-        return -EINVAL;
-    buf_append(&c->out, in->at, in->size);
-    c->out_told = c->out.length;
-    c->out_pos += (uint32_t)in->size;
-    return 0;
-}
-
-static int read_restart(struct loader *l, struct input *in)
-{
-    struct r_pos r;
-    struct conn *c;
-
-    if (!take(in, &r, sizeof(r)) || !(c = conn_of(l, r.domid)))
-        return -EINVAL;
-    conn_reset(l->s, c);
-    c->in.length = c->out.length = c->out_told = 0;
-    c->in_pos = r.in_pos;
-    c->out_pos = r.out_pos;
-    return 0;
-}
-
-static int (*const readers[NR_RECORDS])(struct loader *l, struct input *in) = {
-    [R_START] = read_start, [R_NODE] = read_node, [R_NEW] = read_new, [R_VALUE] = read_value,
-    [R_PERMS] = read_perms, [R_GONE] = read_gone, [R_SPECIAL] = read_special, [R_DOMAIN] = read_domain,
-    [R_STATE] = read_state, [R_RELEASE] = read_release, [R_ENDED] = read_ended, [R_QUOTA] = read_quota,
-    [R_WATCH] = read_watch, [R_UNWATCH] = read_unwatch, [R_RESET] = read_reset, [R_TXN] = read_txn,
-    [R_TXN_OP] = read_txn_op, [R_TXN_END] = read_txn_end, [R_IN] = read_in, [R_PART] = read_part,
-    [R_OUT] = read_out, [R_RESTART] = read_restart,
-};
 
 static int apply_record(void *arg, uint16_t type, const uint8_t *payload, size_t size)
 {
-    struct input in = { payload, size };
+    struct loader *l = arg;
+    struct rec rec;
+    int rc;
 
+    if (type >= NR_RECORDS || !readers[type].read || decode(payload, size, &rec))
+        return -EINVAL;
     if (type != R_NODE)
-        ((struct loader *)arg)->stack.length = 0;
-    return type < NR_RECORDS && readers[type] ? readers[type](arg, &in) : -EINVAL;
+        l->stack.length = 0;
+    l->c = l->s->domains[rec.domid] ? l->s->domains[rec.domid]->conn : NULL;
+    rc = readers[type].of_domain && !l->c ? -EINVAL : readers[type].read(l, &rec);
+    if (rec.perms)
+        perms_put(rec.perms);
+    return rc;
 }
 
 int persist_open(struct server *s, const char *path, bool *fresh)
@@ -956,7 +806,7 @@ int persist_open(struct server *s, const char *path, bool *fresh)
     }
     // Generations seen by clients must not come back for other contents.
     s->store.generation = (l.epoch + 1) << 32;
-    put_start(&s->journal, l.epoch + 1);
+    PUT(&s->journal, R_START, .n = { (uint32_t)(l.epoch + 1) });
     persist_commit(s);
     return 0;
 }
@@ -965,7 +815,7 @@ void persist_adopt(struct server *s)
 {
     struct fire fire = { .s = s };
 
-    for (unsigned domid = 0; domid <= MAX_DOMID; domid++)
+    for (unsigned domid = 0; domid < NO_DOMID; domid++)
         if (s->domains[domid] && !domain_adopt(s, s->domains[domid]))
             domain_release(s, &fire, (uint16_t)domid);
     server_commit(s);

@@ -20,7 +20,7 @@ void persist_domain(struct server *s, const struct domain *d);
 void persist_state(struct server *s, const struct domain *d);
 void persist_release(struct server *s, uint16_t domid);
 void persist_ended(struct server *s, uint16_t domid);
-void persist_quota(struct server *s, unsigned domid, enum quota kind);
+void persist_quota(struct server *s, uint16_t domid, enum quota kind);
 void persist_watch(struct server *s, const struct conn *c, const struct watch *watch);
 void persist_unwatch(struct server *s, const struct conn *c, const struct watch *watch);
 void persist_reset(struct server *s, const struct conn *c);

@@ -247,7 +247,7 @@ static int do_watch(struct request *r)
         rc = wire_number(r->strings[2], INT32_MAX, &depth);
     if (rc)
         return rc;
-    if (watch_find(&r->s->watches, r->c, r->path.text, r->path.relative, r->strings[1]))
+    if (watch_find(&r->s->watches, r->c, r->path.text, r->strings[1]))
         return -EEXIST;
     rc = quota_check(&r->s->store.quotas, r->c->who, QUOTA_WATCHES, account->watches + 1ull);
     if (rc)
@@ -267,13 +267,11 @@ static int do_unwatch(struct request *r)
 
     if (rc)
         return rc;
-    watch = watch_find(&r->s->watches, r->c, r->path.text, r->path.relative, r->strings[1]);
+    watch = watch_find(&r->s->watches, r->c, r->path.text, r->strings[1]);
     if (!watch)
         return -ENOENT;
     persist_unwatch(r->s, r->c, watch);
-    r->c->nr_missed -= watch->missed;
-    watch_remove(&r->s->watches, watch);
-    quota_account(&r->s->store.quotas, r->c->who.domid)->watches--;
+    conn_unwatch(r->s, r->c, watch);
     return 0;
 }
 
@@ -498,7 +496,7 @@ static int do_set_quota(struct request *r)
 
     if (kind < 0 || wire_number(r->strings[last], UINT32_MAX, &value) || (last == 2 && domid_of(r, 0, &domid)))
         return -EINVAL;
-    server_set_quota(r->s, domid, (enum quota)kind, value);
+    server_set_quota(r->s, (uint16_t)domid, (enum quota)kind, value);
     return 0;
 }
 

@@ -89,6 +89,7 @@ struct conn *conn_new(struct server *s, const struct transport *transport, struc
 void conn_free(struct server *s, struct conn *c);
 // All its watches and transactions are no more; what a request of the guest asks for, or its end.
 void conn_reset(struct server *s, struct conn *c);
+void conn_unwatch(struct server *s, struct conn *c, struct watch *watch);
 void conn_ready(struct server *s, struct conn *c);
 struct txn *conn_txn(struct conn *c, uint32_t id);
 struct txn *conn_add_txn(struct server *s, struct conn *c, uint32_t id);
@@ -118,7 +119,7 @@ void request_handle(struct server *s, struct conn *c, const struct message *m);
 
 // control.c
 // A limit of a domain, or (NO_DOMID) of all that have none of their own.
-void server_set_quota(struct server *s, uint32_t domid, enum quota kind, uint32_t limit);
+void server_set_quota(struct server *s, uint16_t domid, enum quota kind, uint32_t limit);
 int control_command(struct server *s, const char *payload, size_t length, struct buf *reply);
 
 // domain.c

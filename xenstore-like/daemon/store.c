@@ -290,10 +290,10 @@ int view_rm(struct view *view, struct subject who, const struct path *path, stru
     saw(view, path, &place, SAW_TREE);
     if (path->length == 1)
         return -EINVAL;
-    if (place.nr_missing > 1)
-        return -ENOENT;
     if (!may(view, who, &place, PERM_WRITE))
         return -EACCES;
+    if (place.nr_missing > 1)
+        return -ENOENT;
     if (place.node)
         *removed = take_out(view, path->text, path->length);
     return 0;

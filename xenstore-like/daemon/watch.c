@@ -175,13 +175,12 @@ static struct watch_step *step_at(const struct watch_tree *tree, const char *pat
 }
 
 struct watch *watch_find(const struct watch_tree *tree, const void *owner, const char *path,
-                         size_t relative, const char *token)
+                         const char *token)
 {
     struct watch_step *step = step_at(tree, path);
     struct watch *watch = step ? step->watches : NULL;
 
-    while (watch && (watch->owner != owner || watch->relative != relative ||
-                     strcmp(watch->token, token) != 0))
+    while (watch && (watch->owner != owner || strcmp(watch->token, token) != 0))
         watch = watch->next_here;
     return watch;
 }

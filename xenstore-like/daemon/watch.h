@@ -32,8 +32,9 @@ void watch_tree_fini(struct watch_tree *tree);      // no watches may be left
 // `list` is the head of the owner's watches.
 struct watch *watch_add(struct watch_tree *tree, struct watch **list, void *owner, const char *path,
                         size_t relative, const char *token, int32_t depth);
+// An owner has one watch of a path with a token, whether he named it by its whole path or not.
 struct watch *watch_find(const struct watch_tree *tree, const void *owner, const char *path,
-                         size_t relative, const char *token);
+                         const char *token);
 void watch_remove(struct watch_tree *tree, struct watch *watch);
 
 typedef void watch_fn(void *arg, struct watch *watch, const char *path);

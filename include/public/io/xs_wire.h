@@ -3,6 +3,25 @@
 // the ring in the page that a domain shares with the store.
 #pragma once
 
+#define XENSTORE_RING_SIZE 1024
+
+#define XENSTORE_PAYLOAD_MAX 4096
+#define XENSTORE_ABS_PATH_MAX 3072
+#define XENSTORE_REL_PATH_MAX 2048
+
+#define XENSTORE_SERVER_FEATURE_RECONNECTION 1
+#define XENSTORE_SERVER_FEATURE_ERROR 2
+
+#define XENSTORE_CONNECTED 0
+#define XENSTORE_RECONNECT 1
+
+#define XENSTORE_ERROR_NONE 0
+#define XENSTORE_ERROR_COMM 1
+#define XENSTORE_ERROR_RINGIDX 2
+#define XENSTORE_ERROR_PROTO 3
+
+#ifndef __ASSEMBLY__
+
 #include <stdint.h>
 
 enum xsd_sockmsg_type {
@@ -40,7 +59,6 @@ struct xsd_sockmsg {
 };
 
 // Positions in the two rings run on and wrap at 2^32.
-#define XENSTORE_RING_SIZE 1024
 typedef uint32_t XENSTORE_RING_IDX;
 #define MASK_XENSTORE_IDX(idx) ((idx) & (XENSTORE_RING_SIZE - 1))
 
@@ -54,17 +72,4 @@ struct xenstore_domain_interface {
     uint32_t error;
 };
 
-#define XENSTORE_PAYLOAD_MAX 4096
-#define XENSTORE_ABS_PATH_MAX 3072
-#define XENSTORE_REL_PATH_MAX 2048
-
-#define XENSTORE_SERVER_FEATURE_RECONNECTION 1
-#define XENSTORE_SERVER_FEATURE_ERROR 2
-
-#define XENSTORE_CONNECTED 0
-#define XENSTORE_RECONNECT 1
-
-#define XENSTORE_ERROR_NONE 0
-#define XENSTORE_ERROR_COMM 1
-#define XENSTORE_ERROR_RINGIDX 2
-#define XENSTORE_ERROR_PROTO 3
+#endif

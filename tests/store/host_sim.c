@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A hypervisor made of files, for tests on a machine without one (tests/store/xenstub.c draws the
-// folder). The files outlive the daemon as guests' pages do.
+// A hypervisor made of files, for tests on a machine without one (xenstub.c draws the folder). The files outlive the daemon as guests' pages do.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "buf.h"
-#include "host.h"
+#include "xenstore-like/daemon/buf.h"
+#include "xenstore-like/daemon/host.h"
 
 enum { PAGE = 4096, VIRQ = 20000 };
 
@@ -115,7 +114,7 @@ static int64_t sim_dom0_port(struct host *host)
     return sim_life(host, 0, handle) == DOMAIN_GONE ? -ENODEV : 0;
 }
 
-struct host *host_sim_open(const char *folder)
+struct host *host_open(const char *folder)
 {
     struct sim *sim = mem_zalloc(sizeof(*sim));
     char path[300];
