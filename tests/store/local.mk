@@ -34,7 +34,7 @@ STORE_STUB = tests/store/xenstub.so
 CLEANFILES += $(STORE_STUB)
 tests/store/xenstub.so: $(srcdir)/tests/store/xenstub.c
 	@mkdir -p tests/store
-	$(AM_V_CCLD)$(CC) -std=c11 -O2 $(WARNINGS) -shared -fPIC -o $@ $<
+	$(AM_V_CCLD)$(CC) -std=gnu11 -O2 $(WARNINGS) -shared -fPIC -o $@ $<
 
-UNIT_SCRIPTS += tests/store/test_daemon
+UNIT_RUN += tests/store/test_daemon
 UNIT_BUILD += tests/store/stored tests/store/stored_fast tests/store/storebench $(STORE_STUB)

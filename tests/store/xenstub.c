@@ -46,6 +46,7 @@ int xengnttab_close(void *handle);
 int xengnttab_set_max_grants(void *handle, uint32_t count);
 void *xengnttab_map_grant_ref(void *handle, uint32_t domid, uint32_t ref, int prot);
 int xengnttab_unmap(void *handle, void *address, uint32_t count);
+void *xc_map_foreign_range(xc_interface *handle, uint32_t domid, int size, int prot, unsigned long mfn);
 
 static int event_fd = -1;
 static int notify_fds[MAX_DOMAINS];
