@@ -36,5 +36,5 @@ tests/store/xenstub.so: $(srcdir)/tests/store/xenstub.c
 	@mkdir -p tests/store
 	$(AM_V_CCLD)$(CC) -std=gnu11 -O2 $(WARNINGS) -shared -fPIC -o $@ $<
 
-UNIT_RUN += tests/store/test_daemon
+UNIT_RUN += tests/store/test_daemon tests/store/test_crash
 UNIT_BUILD += tests/store/stored tests/store/stored_fast tests/store/storebench $(STORE_STUB)

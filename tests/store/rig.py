@@ -143,6 +143,7 @@ def run(suite, tests):
             failed += 1
             traceback.print_exc()
             for daemon in list(Daemon.running):
+                print(daemon.log()[-2000:])
                 daemon.kill()
                 daemon.close()
             print(f'FAIL {suite}/{name}: {type(error).__name__} {str(error).splitlines()[:1]}', flush=True)

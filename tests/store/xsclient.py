@@ -25,11 +25,15 @@ class Client:
 
     def __init__(self):
         self.next_id = 1
+        self.patience = 10.0         # seconds to wait for a reply
         self.events = []
         self.buffer = b''
 
     def send(self, data):
         raise NotImplementedError
+
+    def state(self):
+        return ''
 
     def receive(self, seconds):
         """Some more bytes, b'' if none came in time; raises EOFError when the other side is gone."""
@@ -57,13 +61,13 @@ class Client:
         self.send(HEADER.pack(kind, req, tx, len(payload)) + payload)
         return req
 
-    def request_raw(self, op, payload=b'', tx=0, seconds=10.0):
+    def request_raw(self, op, payload=b'', tx=0):
         """The reply (type, payload) as it came; events that came first are kept."""
         req = self.post(op, payload, tx)
         while True:
-            message = self.message(seconds)
+            message = self.message(self.patience)
             if message is None:
-                raise TimeoutError(f'no reply to {op} {payload!r}')
+                raise TimeoutError(f'no reply to {op} {payload!r} {self.state()}')
             kind, reply_id, _, data = message
             if kind == OPS['WATCH_EVENT']:
                 self.events.append(tuple(data.split(b'\0')[:2]))
@@ -169,6 +173,8 @@ class RingClient(Client):
         os.rename(name + '.new', name)
         with open(name, 'r+b') as file:
             self.page = mmap.mmap(file.fileno(), 4096)
+        # Positions are read and written whole: struct would go byte by byte.
+        self.words = memoryview(self.page).cast('I')
         for field in ('req_cons', 'req_prod', 'rsp_cons', 'rsp_prod'):
             self.set(field, start)
         fifo = os.path.join(folder, f'dom.{domid}')
@@ -180,10 +186,13 @@ class RingClient(Client):
         self.events_fd = os.open(os.path.join(folder, 'evtchn'), os.O_RDWR | os.O_NONBLOCK)
 
     def get(self, field):
-        return struct.unpack_from('<I', self.page, self.FIELDS[field])[0]
+        return self.words[self.FIELDS[field] // 4]
 
     def set(self, field, value):
-        struct.pack_into('<I', self.page, self.FIELDS[field], value & 0xffffffff)
+        self.words[self.FIELDS[field] // 4] = value & 0xffffffff
+
+    def state(self):
+        return {field: self.get(field) for field in self.FIELDS}
 
     def notify(self):
         os.write(self.events_fd, struct.pack('<I', self.domid))
@@ -202,8 +211,8 @@ class RingClient(Client):
         self.set('req_prod', prod + len(part))
         return len(part)
 
-    def send(self, data, seconds=10.0):
-        deadline = time.monotonic() + seconds
+    def send(self, data):
+        deadline = time.monotonic() + self.patience
         while data:
             done = self.put(data)
             data = data[done:]
@@ -235,6 +244,7 @@ class RingClient(Client):
         os.write(self.events_fd, struct.pack('<I', 20000))
 
     def close(self):
+        self.words.release()
         self.page.close()
         os.close(self.doorbell)
         os.close(self.events_fd)

@@ -128,6 +128,8 @@ bool domain_adopt(struct server *s, struct domain *d)
     }
     ring_offer(d->conn);
     conn_ready(s, d->conn);
+    // What the domain was to be told may have been lost with the daemon before.
+    s->host->notify(s->host, d->conn->port);
     return true;
 }
 

@@ -356,7 +356,7 @@ static void put_node(struct compaction *c, const struct node *n, const struct no
     bool inherits = parent && parent->perms == n->perms;
     struct frame frame = { n, 0 };
 
-    PUT(&c->to, R_NODE, .n = { depth, inherits }, .text = node_name(n), .text_length = n->name_length,
+    PUT(&c->to, R_NODE, .n = { depth, inherits }, .text = parent ? node_name(n) : "", .text_length = n->name_length,
         .bytes = node_value(n), .bytes_size = n->value_length, .perms = inherits ? NULL : n->perms);
     buf_append(&c->stack, &frame, sizeof(frame));
 }
@@ -674,7 +674,9 @@ static int read_txn_op(struct loader *l, const struct rec *rec)
     struct path path = { rec->text, rec->text_length, 0 };
     struct txn *txn = conn_txn(l->c, rec->n[0]);
 
-    if (!txn || !rec->text || !path_is_valid(rec->text, rec->text_length) || rec->n[1] > TXN_SET_PERMS ||
+    if (!txn)
+        return 0;       // it ended before the log was complete that it is in only from here on
+    if (!rec->text || !path_is_valid(rec->text, rec->text_length) || rec->n[1] > TXN_SET_PERMS ||
         rec->bytes_size > sizeof(entries) ||
         (rec->n[1] == TXN_SET_PERMS && rec->bytes_size < sizeof(entries[0])))
         return -EINVAL;
@@ -687,8 +689,7 @@ static int read_txn_end(struct loader *l, const struct rec *rec)
 {
     struct txn *txn = conn_txn(l->c, rec->n[0]);
 
-    // One that began while the log was written anew may have ended before it was told here.
-    if (txn)
+    if (txn)            // as above
         conn_drop_txn(l->s, l->c, txn);
     return 0;
 }
@@ -787,6 +788,9 @@ static int apply_record(void *arg, uint16_t type, const uint8_t *payload, size_t
         l->stack.length = 0;
     l->c = l->s->domains[rec.domid] ? l->s->domains[rec.domid]->conn : NULL;
     rc = readers[type].of_domain && !l->c ? -EINVAL : readers[type].read(l, &rec);
+    if (rc)
+        log_line("a record of type %u for domain %u, %.200s, does not fit what was read before", type,
+                 rec.domid, rec.text ? rec.text : "");
     if (rec.perms)
         perms_put(rec.perms);
     return rc;
