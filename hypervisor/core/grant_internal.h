@@ -18,21 +18,22 @@
 
 struct grant_active {
     uint32_t frame;                      /* as the entry named it when it was pinned first */
-    uint32_t readers, writers;
+    uint32_t pins[2];                    /* by readers, by writers; one for each handle and each copy under way at most */
     domid_t domid;                       /* who has it pinned; the only one while it is */
 };
 
-/* A mapping that a domain has of somebody's grant; its handle is its index. */
+/*
+ * A mapping that a domain has of somebody's grant; its handle is its index. Whoever takes `parts`, leaving 0, owns the
+ * rest until he puts something back or frees the handle.
+ */
 struct grant_maptrack {
-    uint32_t ref;
+    uint32_t parts;                      /* GNTMAP_host_map, GNTMAP_device_map: what is mapped; atomic */
+    uint32_t ref;                        /* of a free one: the next free handle */
     uint32_t frame;
     domid_t domid;                       /* who granted */
-    uint16_t flags;                      /* GNTMAP_* of what is still mapped; MAPTRACK_BUSY; 0: free */
-    uint32_t next_free;
+    uint16_t flags;                      /* GNTMAP_*, as it was mapped */
 };
 
-#define MAPTRACK_BUSY       0x8000u      /* being mapped or unmapped: nobody else's to touch */
-#define MAPTRACK_MAPPED     ((uint16_t)(GNTMAP_host_map | GNTMAP_device_map))
 #define NO_HANDLE           UINT32_MAX
 
 struct grant_table {
@@ -42,7 +43,7 @@ struct grant_table {
     struct grant_entry_v1 *frame[MAX_GRANT_FRAMES];     /* shared with the guest; NULL again when it dies */
     struct grant_active *active[MAX_GRANT_FRAMES];
 
-    struct spinlock maps_lock;           /* LOCK_GRANT_MAPS; guards what follows */
+    struct spinlock maps_lock;           /* LOCK_GRANT_MAPS; guards what follows, but for reading nr_maps */
     uint32_t nr_maps;                    /* handles that exist */
     uint32_t max_maps;
     uint32_t first_free;                 /* handle, or NO_HANDLE */
@@ -64,8 +65,8 @@ struct grant_batch {
     struct domain *d;
     struct domain *far;                  /* whom the last operation named: referenced; NULL: nobody yet */
     struct grant_side source, dest;      /* of the last copy: the next one often goes on there */
-    unsigned nr_unmapped;                /* whose pins go after the TLB flush */
-    struct grant_maptrack unmapped[UNMAP_GROUP];
+    unsigned nr_unmapped;
+    uint32_t unmapped[UNMAP_GROUP];      /* handles: freed, and their pins dropped, after the TLB flush */
 };
 
 /* Domain `id`, kept until another one is asked for; NULL if there is none. DOMID_SELF is nobody. */
@@ -75,11 +76,11 @@ struct domain *grant_batch_domain(struct grant_batch *b, domid_t id);
 int16_t grant_pin(struct domain *d, grant_ref_t ref, const struct domain *user, bool readonly, mfn_t *out);
 void grant_unpin(struct domain *d, grant_ref_t ref, bool readonly);
 
-/* grant_map.c, grant_copy.c: one element of a list each. */
-void grant_map_ref(struct grant_batch *b, void *arg);
-void grant_unmap_ref(struct grant_batch *b, void *arg);
-void grant_copy(struct grant_batch *b, void *arg);
-/* At a list's end: let go of the last copy's frames; flush TLBs and drop the pins of what was unmapped. */
+/* grant_map.c, grant_copy.c: one element of a list each; a GNTST_ code. */
+int16_t grant_map_ref(struct grant_batch *b, void *arg);
+int16_t grant_unmap_ref(struct grant_batch *b, void *arg);
+int16_t grant_copy(struct grant_batch *b, void *arg);
+/* At a list's end: let go of the last copy's frames; flush TLBs, drop the pins of what was unmapped. */
 void grant_copy_finish(struct grant_batch *b);
 void grant_unmap_finish(struct grant_batch *b);
 

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
  * Mapping and unmapping of granted frames, and the handles that name mappings. Page tables are written by the guest's type
- * (guest_ops), which takes and drops the references of a mapping; no lock of ours is held meanwhile. Whoever maps or unmaps
- * owns the handle by MAPTRACK_BUSY. A pin is dropped only after a TLB flush: until then the frame may still be written.
+ * (guest_ops), which takes and drops the references of a mapping; no lock of ours is held meanwhile. A pin is dropped only
+ * after a TLB flush: until then the frame may still be written.
  */
 #include "core/grant_internal.h"
 
 #include "core/preempt.h"
 #include "cpu/smp.h"
-#include "lib/assert.h"
 #include "mm/heap.h"
 #include "public/errno.h"
 
 #define MAPS_PER_PAGE   ((uint32_t)(PAGE_SIZE / sizeof(struct grant_maptrack)))
-#define KNOWN_FLAGS     (GNTMAP_device_map | GNTMAP_host_map | GNTMAP_readonly | GNTMAP_application_map |  \
-                         GNTMAP_contains_pte)
+#define PARTS           ((uint32_t)(GNTMAP_host_map | GNTMAP_device_map))
 
 _Static_assert(PAGE_SIZE % sizeof(struct grant_maptrack) == 0, "handles fill pages");
 
@@ -25,83 +23,60 @@ static struct grant_maptrack *maptrack(struct grant_table *gt, uint32_t handle)
     return &gt->maps[handle / MAPS_PER_PAGE][handle % MAPS_PER_PAGE];
 }
 
-static bool add_maps(struct grant_table *gt)
+/* A handle that has not existed before. */
+static uint32_t new_handle(struct grant_table *gt)
 {
-    struct grant_maptrack *page;
+    uint32_t handle = gt->nr_maps;
+    struct grant_maptrack **page = &gt->maps[handle / MAPS_PER_PAGE];
 
-    ASSERT_LOCKED(&gt->maps_lock);
-    if (gt->nr_maps >= gt->max_maps)
-        return false;
-    page = heap_alloc(PAGE_SIZE, 0);
-    if (!page)
-        return false;
-    gt->maps[gt->nr_maps / MAPS_PER_PAGE] = page;
-    for (uint32_t i = 0; i < MAPS_PER_PAGE; i++)
-        page[i].next_free = i + 1 < MAPS_PER_PAGE ? gt->nr_maps + i + 1 : NO_HANDLE;
-    gt->first_free = gt->nr_maps;
-    gt->nr_maps += MAPS_PER_PAGE;
-    return true;
+    if (handle >= gt->max_maps)
+        return NO_HANDLE;
+    if (!*page)
+        *page = heap_alloc(PAGE_SIZE, 0);
+    if (!*page)
+        return NO_HANDLE;
+    store_release(&gt->nr_maps, handle + 1);
+    return handle;
 }
 
 static uint32_t alloc_handle(struct grant_table *gt)
 {
-    uint32_t handle = NO_HANDLE;
+    uint32_t handle;
 
     spin_lock(&gt->maps_lock);
-    if (gt->first_free != NO_HANDLE || add_maps(gt)) {
-        handle = gt->first_free;
-        gt->first_free = maptrack(gt, handle)->next_free;
-        maptrack(gt, handle)->flags = MAPTRACK_BUSY;
-    }
+    handle = gt->first_free;
+    if (handle != NO_HANDLE)
+        gt->first_free = maptrack(gt, handle)->ref;
+    else
+        handle = new_handle(gt);
     spin_unlock(&gt->maps_lock);
     return handle;
 }
 
-/* Become the owner of a handle that maps something; false if there is no such. */
-static bool claim_handle(struct grant_table *gt, uint32_t handle, struct grant_maptrack *copy)
+static void free_handle(struct grant_table *gt, uint32_t handle)
 {
-    struct grant_maptrack *m;
-    bool found = false;
-
     spin_lock(&gt->maps_lock);
-    if (handle < gt->nr_maps) {
-        m = maptrack(gt, handle);
-        found = (m->flags & MAPTRACK_MAPPED) && !(m->flags & MAPTRACK_BUSY);
-        *copy = *m;
-        if (found)
-            m->flags |= MAPTRACK_BUSY;
-    }
+    maptrack(gt, handle)->ref = gt->first_free;
+    gt->first_free = handle;
     spin_unlock(&gt->maps_lock);
-    return found;
 }
 
-/* Give a handle back to all with new contents; one that maps nothing is free. */
-static void release_handle(struct grant_table *gt, uint32_t handle, const struct grant_maptrack *now)
+/* What a handle maps, which is the caller's now; 0 if there is no such, or somebody else has it. */
+static uint32_t take_parts(struct grant_table *gt, uint32_t handle)
 {
-    struct grant_maptrack *m;
+    return handle < load_acquire(&gt->nr_maps) ? xchg32(&maptrack(gt, handle)->parts, 0) : 0;
+}
 
-    spin_lock(&gt->maps_lock);
-    m = maptrack(gt, handle);
-    ASSERT(m->flags & MAPTRACK_BUSY);
-    *m = *now;
-    if (!(m->flags & MAPTRACK_MAPPED)) {
-        m->flags = 0;
-        m->next_free = gt->first_free;
-        gt->first_free = handle;
-    }
-    spin_unlock(&gt->maps_lock);
+/* A domain whose last frame we had mapped may be gone by now, and its table with it. */
+static void drop_pin(struct grant_batch *b, const struct grant_maptrack *m)
+{
+    struct domain *far = grant_batch_domain(b, m->domid);
+
+    if (far)
+        grant_unpin(far, m->ref, m->flags & GNTMAP_readonly);
 }
 
 /* ---- map ---- */
-
-static int16_t check_map(const struct gnttab_map_grant_ref *op)
-{
-    if (!(op->flags & (GNTMAP_host_map | GNTMAP_device_map)))
-        return GNTST_bad_gntref;
-    if ((op->flags & GNTMAP_contains_pte) && op->host_addr % 8)
-        return GNTST_general_error;
-    return GNTST_okay;
-}
 
 /* References for the device, then the leaf with its own: both or nothing. */
 static int16_t map_frame(struct grant_batch *b, struct domain *far, const struct gnttab_map_grant_ref *op, mfn_t m)
@@ -110,9 +85,7 @@ static int16_t map_frame(struct grant_batch *b, struct domain *far, const struct
     bool writable = !(op->flags & GNTMAP_readonly);
     int rc = GNTST_okay;
 
-    if (!mfn_valid(m))
-        return GNTST_general_error;
-    if (device && !b->d->ops->get_data(far, m, writable))
+    if (!mfn_valid(m) || (device && !b->d->ops->get_data(far, m, writable)))
         return GNTST_general_error;
     if (op->flags & GNTMAP_host_map)
         rc = b->d->ops->grant_map(b->d, op->host_addr, m, far->id, op->flags);
@@ -138,123 +111,116 @@ static int16_t map_pinned(struct grant_batch *b, struct gnttab_map_grant_ref *op
         grant_unpin(far, op->ref, readonly);
         return status;
     }
-    *map = (struct grant_maptrack){ .ref = op->ref, .frame = (uint32_t)m.n, .domid = op->dom,
-                                    .flags = (uint16_t)(op->flags & KNOWN_FLAGS) };
+    map->ref = op->ref;
+    map->frame = (uint32_t)m.n;
+    map->domid = op->dom;
+    map->flags = (uint16_t)op->flags;
+    store_release(&map->parts, op->flags & PARTS);
     op->dev_bus_addr = mfn_to_paddr(m);
     return GNTST_okay;
 }
 
-void grant_map_ref(struct grant_batch *b, void *arg)
+int16_t grant_map_ref(struct grant_batch *b, void *arg)
 {
     struct gnttab_map_grant_ref *op = arg;
-    struct grant_maptrack map = { .flags = 0 };
+    struct grant_table *gt = b->d->grant_table;
     uint32_t handle;
+    int16_t status;
 
-    op->status = check_map(op);
-    if (op->status != GNTST_okay)
-        return;
-    handle = alloc_handle(b->d->grant_table);
-    if (handle == NO_HANDLE) {
-        op->status = GNTST_no_device_space;
-        return;
-    }
-    op->status = map_pinned(b, op, &map);
-    release_handle(b->d->grant_table, handle, &map);
-    if (op->status == GNTST_okay)
+    if (!(op->flags & PARTS))
+        return GNTST_bad_gntref;
+    if (op->flags & GNTMAP_contains_pte && op->host_addr % 8)
+        return GNTST_general_error;
+    handle = alloc_handle(gt);
+    if (handle == NO_HANDLE)
+        return GNTST_no_device_space;
+    status = map_pinned(b, op, maptrack(gt, handle));
+    if (status == GNTST_okay)
         op->handle = handle;
+    else
+        free_handle(gt, handle);
+    return status;
 }
 
 /* ---- unmap ---- */
 
-/* The part of `map` that was asked for, by an address that is not 0; its flags become those of what is left. */
-static int16_t unmap_parts(struct grant_batch *b, const struct gnttab_unmap_grant_ref *r, struct grant_maptrack *map)
+static int16_t unmap_parts(struct domain *d, const struct gnttab_unmap_grant_ref *op, const struct grant_maptrack *map,
+                           uint32_t parts)
 {
-    bool host = r->host_addr && (map->flags & GNTMAP_host_map);
-    bool device = r->dev_bus_addr && (map->flags & GNTMAP_device_map);
     mfn_t m = mfn(map->frame);
     int rc = GNTST_okay;
 
-    if (device && r->dev_bus_addr != mfn_to_paddr(m))
+    if (parts & GNTMAP_device_map && op->dev_bus_addr != mfn_to_paddr(m))
         return GNTST_general_error;
-    if (host)
-        rc = b->d->ops->grant_unmap(b->d, r->host_addr, m, map->flags);
-    if (rc != GNTST_okay)
-        return (int16_t)rc;
-    if (device)
-        b->d->ops->put_data(m, !(map->flags & GNTMAP_readonly));
-    if (host)
-        map->flags &= (uint16_t)~GNTMAP_host_map;
-    if (device)
-        map->flags &= (uint16_t)~GNTMAP_device_map;
-    return GNTST_okay;
+    if (parts & GNTMAP_host_map)
+        rc = d->ops->grant_unmap(d, op->host_addr, m, map->flags);
+    if (rc == GNTST_okay && parts & GNTMAP_device_map)
+        d->ops->put_data(m, !(map->flags & GNTMAP_readonly));
+    return (int16_t)rc;
 }
 
 void grant_unmap_finish(struct grant_batch *b)
 {
-    if (!b->nr_unmapped)
-        return;
-    tlb_flush_mask(&b->d->dirty_cpus, FLUSH_TLB_ALL_VA);
-    for (unsigned i = 0; i < b->nr_unmapped; i++) {
-        const struct grant_maptrack *map = &b->unmapped[i];
-        struct domain *far = grant_batch_domain(b, map->domid);
-        /* A domain whose last frame we had mapped may be gone by now, and its table with it. */
-        if (far)
-            grant_unpin(far, map->ref, map->flags & GNTMAP_readonly);
+    if (b->nr_unmapped)
+        tlb_flush_mask(&b->d->dirty_cpus, FLUSH_TLB_ALL_VA);
+    while (b->nr_unmapped) {
+        uint32_t handle = b->unmapped[--b->nr_unmapped];
+        drop_pin(b, maptrack(b->d->grant_table, handle));
+        free_handle(b->d->grant_table, handle);
     }
-    b->nr_unmapped = 0;
 }
 
-void grant_unmap_ref(struct grant_batch *b, void *arg)
+/* An address that is not 0 asks for the part that it names. */
+int16_t grant_unmap_ref(struct grant_batch *b, void *arg)
 {
-    struct gnttab_unmap_grant_ref *op = arg;
-    struct grant_table *gt = b->d->grant_table;
-    struct grant_maptrack map;
+    const struct gnttab_unmap_grant_ref *op = arg;
+    uint32_t parts = take_parts(b->d->grant_table, op->handle);
+    uint32_t wanted = (op->host_addr ? GNTMAP_host_map : 0) | (op->dev_bus_addr ? GNTMAP_device_map : 0);
+    struct grant_maptrack *map;
+    int16_t status;
 
-    if (!claim_handle(gt, op->handle, &map)) {
-        op->status = GNTST_bad_handle;
-        return;
-    }
-    op->status = unmap_parts(b, op, &map);
-    if (!(map.flags & MAPTRACK_MAPPED)) {
-        b->unmapped[b->nr_unmapped++] = map;
-        if (b->nr_unmapped == UNMAP_GROUP)
-            grant_unmap_finish(b);
-    }
-    release_handle(gt, op->handle, &map);
+    if (!parts)
+        return GNTST_bad_handle;
+    map = maptrack(b->d->grant_table, op->handle);
+    status = unmap_parts(b->d, op, map, parts & wanted);
+    if (status == GNTST_okay)
+        parts &= ~wanted;
+    if (parts)
+        store_release(&map->parts, parts);
+    else
+        b->unmapped[b->nr_unmapped++] = op->handle;
+    if (b->nr_unmapped == UNMAP_GROUP)
+        grant_unmap_finish(b);
+    return status;
 }
 
 /* ---- the end of a domain ---- */
 
-/* The leaves went with the page tables, or go with them; what remains are pins and references for devices. */
-static void drop_map(struct domain *d, struct grant_maptrack *map)
-{
-    struct domain *far = domain_get_by_id(map->domid);
-    bool readonly = map->flags & GNTMAP_readonly;
-
-    if (map->flags & GNTMAP_device_map)
-        d->ops->put_data(mfn(map->frame), !readonly);
-    if (far) {
-        grant_unpin(far, map->ref, readonly);
-        domain_put(far);
-    }
-    map->flags = 0;
-}
-
+/*
+ * The leaves went with the page tables, or go with them; what remains are pins and references for devices. Handles go from
+ * the last one down, so that a restart goes on where it stopped.
+ */
 int grant_maps_relinquish(struct domain *d)
 {
     struct grant_table *gt = d->grant_table;
+    struct grant_batch b = { .d = d };
     unsigned steps = 0;
+    int rc = 0;
 
-    for (uint32_t handle = 0; handle < gt->nr_maps; handle++) {
-        struct grant_maptrack map;
-        if (claim_handle(gt, handle, &map)) {
-            drop_map(d, &map);
-            release_handle(gt, handle, &map);
-        }
+    gt->first_free = NO_HANDLE;
+    while (gt->nr_maps && !rc) {
+        struct grant_maptrack *m = maptrack(gt, --gt->nr_maps);
+        if (m->parts & GNTMAP_device_map)
+            d->ops->put_data(mfn(m->frame), !(m->flags & GNTMAP_readonly));
+        if (m->parts)
+            drop_pin(&b, m);
+        m->parts = 0;
         if (preempt_check(&steps))
-            return -XEN_ERESTART;
+            rc = -XEN_ERESTART;
     }
-    return 0;
+    if (b.far)
+        domain_put(b.far);
+    return rc;
 }
 
 int grant_maps_create(struct grant_table *gt, unsigned max_frames)
@@ -268,7 +234,7 @@ int grant_maps_create(struct grant_table *gt, unsigned max_frames)
 
 void grant_maps_destroy(struct grant_table *gt)
 {
-    for (uint32_t i = 0; i < gt->nr_maps / MAPS_PER_PAGE; i++)
-        heap_free(gt->maps[i]);
+    for (uint32_t i = 0; gt->maps && i < gt->max_maps; i += MAPS_PER_PAGE)
+        heap_free(gt->maps[i / MAPS_PER_PAGE]);
     heap_free(gt->maps);
 }

@@ -40,7 +40,7 @@ static void stop(void)
         struct grant_table *gt = fake_domains[i]->grant_table;
         for (uint32_t ref = 0; ref < GRANTS_PER_FRAME; ref++) {
             const struct grant_active *a = &gt->active[0][ref];
-            if (a->readers || a->writers || entries[i][ref].flags & (GTF_reading | GTF_writing))
+            if (a->pins[0] || a->pins[1] || entries[i][ref].flags & (GTF_reading | GTF_writing))
                 CU_FAIL("an entry is still pinned");
         }
         CU_ASSERT(!spin_is_locked(&gt->lock) && !spin_is_locked(&gt->maps_lock));
@@ -211,7 +211,7 @@ static void copies(void)
     CU_ASSERT_EQUAL(c.status, GNTST_bad_page);
     c.dest.u.gmfn = table;
     CU_ASSERT_EQUAL(op(GNTTABOP_copy, &c, 1), 0);
-    CU_ASSERT_EQUAL(c.status, GNTST_general_error);
+    CU_ASSERT_EQUAL(c.status, GNTST_bad_page);
     c = (struct gnttab_copy){ .len = 8, .flags = GNTCOPY_dest_gref };
     c.source.u.gmfn = mine;
     c.source.domid = DOMID_SELF;
@@ -385,7 +385,7 @@ static void death(void)
     }
     fake_preempt = true;
     while (grant_table_relinquish(fake_domains[0]) == -XEN_ERESTART)
-        CU_ASSERT_FATAL(calls++ < 100 || !(fake_preempt = false));
+        CU_ASSERT_FATAL(calls++ < 100); // however often it is stopped
     fake_preempt = false;
     CU_ASSERT_EQUAL(grant_table_relinquish(fake_domains[0]), 0);
     CU_ASSERT_EQUAL(entries[1][8].flags, GTF_permit_access);
