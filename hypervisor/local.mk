@@ -34,7 +34,6 @@ hypervisor_sources = \
     hypervisor/core/machine.c \
     hypervisor/core/memory_op.c \
     hypervisor/core/physdev_op.c \
-    hypervisor/core/pirq.c \
     hypervisor/core/platform_op.c \
     hypervisor/core/sched.c \
     hypervisor/core/sched_credit.c \

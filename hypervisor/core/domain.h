@@ -80,7 +80,7 @@ struct domain {
 
     struct evtchn_domain evtchn;         /* event_channel.c */
     struct grant_table *grant_table;     /* grant_table.c */
-    struct pirq_table *pirqs;            /* pirq.c; NULL: has no physical IRQs */
+    struct pirq_table *pirqs;            /* physdev_op.c; NULL: has no physical IRQs */
     struct sched_domain sched;           /* sched.c */
 
     struct cpumask dirty_cpus;           /* CPUs that may hold TLB entries or state of this domain; atomic */

@@ -1,35 +1,176 @@
 // SPDX-License-Identifier: MIT
 /*
- * PHYSDEVOP: how the control domain sets up interrupts, I/O rights and PCI devices. Each row
- * decodes its argument and calls pirq.c, the chips, or the guest type; nothing is kept here.
+ * PHYSDEVOP: how the control domain sets up interrupts, I/O rights and PCI devices; and the physical IRQs of a domain. A
+ * pirq has the number of the machine's IRQ: that of a GSI, as Linux' dom0 expects, or the one above them that its MSI got.
+ *
+ * A table's rows are never freed while the domain lives, because an interrupt may still be on its way to one. The table's
+ * lock guards all rows; an interrupt reads `port` without it.
  */
 #include "core/domain.h"
 #include "core/hypercall.h"
 #include "core/irq_guest.h"
 #include "cpu/ioapic.h"
 #include "cpu/irq.h"
-#include "cpu/pci_config.h"
+#include "cpu/msi.h"
+#include "lib/bitmap.h"
+#include "mm/heap.h"
 #include "public/physdev.h"
 
 #define MAX_IOPL       3u
 #define MAX_IO_PORTS   65536u
 
+struct pirq {
+    uint32_t port;                  /* 0: not bound */
+    bool is_mapped;
+    struct msi *msi;                /* NULL: a GSI */
+};
+
+struct pirq_table {
+    struct spinlock lock;
+    uint64_t *eoi_map;              /* a page of the guest's, held; NULL: none */
+    struct pirq row[NR_IRQS];
+};
+_Static_assert(NR_IRQS / 8 <= PAGE_SIZE, "a bit for each in one page");
+
+int pirq_domain_init(struct domain *d)
+{
+    d->pirqs = heap_new(struct pirq_table);
+    if (!d->pirqs)
+        return -XEN_ENOMEM;
+    spin_lock_init(&d->pirqs->lock, LOCK_PIRQ);
+    return 0;
+}
+
+static bool pirq_is_mapped(const struct domain *d, unsigned pirq)
+{
+    return d->pirqs && pirq < NR_IRQS && READ_ONCE(d->pirqs->row[pirq].is_mapped);
+}
+
+/* The row of a mapped one, with the table's lock held; NULL, and no lock held, if there is none. */
+static struct pirq *pirq_lock(struct domain *d, unsigned pirq)
+{
+    if (!d->pirqs)
+        return NULL;
+    spin_lock(&d->pirqs->lock);
+    if (pirq_is_mapped(d, pirq))
+        return &d->pirqs->row[pirq];
+    spin_unlock(&d->pirqs->lock);
+    return NULL;
+}
+
+static bool pirq_needs_eoi(const struct pirq_table *table, unsigned pirq)
+{
+    return table->row[pirq].is_mapped && irq_is_level(pirq);
+}
+
+/* Tell the guest by its page whether the pirq wants an EOI. */
+static void pirq_note_eoi(struct pirq_table *table, unsigned pirq)
+{
+    if (table->eoi_map && pirq_needs_eoi(table, pirq))
+        bitmap_set_atomic(table->eoi_map, pirq);
+    else if (table->eoi_map)
+        bitmap_clear_atomic(table->eoi_map, pirq);
+}
+
+static void pirq_interrupt(unsigned irq, void *arg)
+{
+    struct domain *d = arg;
+    uint32_t port = READ_ONCE(d->pirqs->row[irq].port);
+
+    if (port)
+        evtchn_send_pirq(d, port);
+}
+
+int pirq_bind(struct domain *d, unsigned pirq, uint32_t port)
+{
+    struct pirq *p = pirq_lock(d, pirq);
+    int rc;
+
+    if (!p)
+        return -XEN_EINVAL;
+    rc = p->port ? -XEN_EEXIST : irq_request(pirq, pirq_interrupt, d);
+    if (!rc) {
+        WRITE_ONCE(p->port, port);
+        pirq_note_eoi(d->pirqs, pirq);
+        irq_unmask(pirq);
+    }
+    spin_unlock(&d->pirqs->lock);
+    return rc;
+}
+
+static void pirq_stop(struct pirq *p, unsigned pirq)
+{
+    if (p->port)
+        irq_free(pirq);
+    WRITE_ONCE(p->port, 0);
+}
+
+void pirq_unbind(struct domain *d, unsigned pirq)
+{
+    struct pirq *p = pirq_lock(d, pirq);
+
+    if (!p)
+        return;
+    pirq_stop(p, pirq);
+    spin_unlock(&d->pirqs->lock);
+}
+
+void pirq_set_affinity(struct domain *d, unsigned pirq, struct vcpu *v)
+{
+    struct pirq *p = pirq_lock(d, pirq);
+    struct cpumask cpus;
+
+    if (!p)
+        return;
+    cpumask_zero(&cpus);
+    cpumask_set(&cpus, v->sched.cpu);
+    /* Without a free vector there it stays where it is: it works from there as well. */
+    if (p->port)
+        (void)irq_set_affinity(pirq, &cpus);
+    spin_unlock(&d->pirqs->lock);
+}
+
+/* No lock here: an IRQ's number does not change, and irq_eoi() checks its own state. */
 static int physdev_eoi(struct vcpu *v, void *arg)
 {
     const struct physdev_eoi *op = arg;
 
-    return pirq_eoi(v->domain, op->irq);
+    if (!pirq_is_mapped(v->domain, op->irq))
+        return -XEN_EINVAL;
+    irq_eoi(op->irq);
+    return 0;
 }
 
 static int physdev_irq_status_query(struct vcpu *v, void *arg)
 {
     struct physdev_irq_status_query *op = arg;
-    int needs_eoi = pirq_needs_eoi(v->domain, op->irq);
 
-    if (needs_eoi < 0)
-        return needs_eoi;
-    op->flags = needs_eoi ? XENIRQSTAT_needs_eoi | XENIRQSTAT_shared : 0;
+    if (!pirq_is_mapped(v->domain, op->irq))
+        return -XEN_EINVAL;
+    op->flags = pirq_needs_eoi(v->domain->pirqs, op->irq) ? XENIRQSTAT_needs_eoi | XENIRQSTAT_shared : 0;
     return 0;
+}
+
+/* Keep the answers to irq_status_query in a page of the guest's too, a bit for each. */
+static int physdev_pirq_eoi_gmfn(struct vcpu *v, void *arg)
+{
+    const struct physdev_pirq_eoi_gmfn *op = arg;
+    struct pirq_table *table = v->domain->pirqs;
+    uint64_t *page = table ? domain_hold_page(v->domain, op->gmfn) : NULL;
+    bool is_first;
+
+    if (!page)
+        return -XEN_EINVAL;
+    spin_lock(&table->lock);
+    is_first = !table->eoi_map;
+    if (is_first)
+        table->eoi_map = page;
+    for (unsigned irq = 0; irq < NR_IRQS; irq++)
+        pirq_note_eoi(table, irq);
+    spin_unlock(&table->lock);
+    if (!is_first)
+        domain_drop_page(v->domain, page);
+    return is_first ? 0 : -XEN_EBUSY;
 }
 
 static int physdev_set_iopl(struct vcpu *v, void *arg)
@@ -68,47 +209,78 @@ static int physdev_alloc_irq_vector(struct vcpu *v UNUSED, void *arg)
     return 0;
 }
 
-static int map_msi(struct domain *d, const struct physdev_map_pirq *op, uint16_t segment)
+/* The irq of a new MSI or MSI-X, whose number nobody can choose. */
+static int make_msi(const struct physdev_map_pirq *op, struct msi **out)
 {
-    const struct pirq_msi_request request = {
-        .segment = segment, .bus = (uint8_t)op->bus, .devfn = (uint8_t)op->devfn,
-        .entry = (unsigned)op->entry_nr, .table_base = op->table_base,
-    };
+    uint16_t segment = op->type == MAP_PIRQ_TYPE_MSI_SEG ? (uint16_t)((uint32_t)op->bus >> 16) : 0;
+    struct pci_address device = { segment, (uint8_t)op->bus, (uint8_t)op->devfn };
+    struct msi *m;
+    int rc;
 
-    if (op->devfn < 0 || op->devfn > UINT8_MAX || (op->table_base && op->entry_nr < 0))
+    if (op->pirq >= 0 || op->devfn < 0 || op->devfn > UINT8_MAX || (op->table_base && op->entry_nr < 0))
         return -XEN_EINVAL;
-    return pirq_map_msi(d, &request, op->pirq);
+    m = heap_new(struct msi);
+    if (!m)
+        return -XEN_ENOMEM;
+    rc = op->table_base ? msix_create(m, device, (unsigned)op->entry_nr, op->table_base) : msi_create(m, device);
+    if (rc) {
+        heap_free(m);
+        return rc;
+    }
+    *out = m;
+    return (int)m->irq;
+}
+
+static int find_gsi(const struct physdev_map_pirq *op)
+{
+    return (unsigned)op->index < irq_nr_gsis() && (op->pirq < 0 || op->pirq == op->index) ? op->index : -XEN_EINVAL;
 }
 
 /* MULTI_MSI wants several consecutive vectors: refused, and Linux' drivers go on with one. */
 static int physdev_map_pirq(struct vcpu *v, void *arg)
 {
     struct physdev_map_pirq *op = arg;
-    int rc = -XEN_EINVAL;
+    struct pirq_table *table = v->domain->pirqs;
+    struct msi *m = NULL;
+    int irq = -XEN_EINVAL;
 
     if (op->domid != DOMID_SELF && op->domid != v->domain->id)
         return -XEN_ESRCH;
-    if (op->type == MAP_PIRQ_TYPE_GSI && op->index >= 0)
-        rc = pirq_map_gsi(v->domain, (unsigned)op->index, op->pirq);
-    else if (op->type == MAP_PIRQ_TYPE_MSI)
-        rc = map_msi(v->domain, op, 0);
-    else if (op->type == MAP_PIRQ_TYPE_MSI_SEG)
-        rc = map_msi(v->domain, op, (uint16_t)((uint32_t)op->bus >> 16));
+    if (table && op->type == MAP_PIRQ_TYPE_GSI)
+        irq = find_gsi(op);
+    else if (table && (op->type == MAP_PIRQ_TYPE_MSI || op->type == MAP_PIRQ_TYPE_MSI_SEG))
+        irq = make_msi(op, &m);
     else if (op->type == MAP_PIRQ_TYPE_MULTI_MSI)
-        rc = -XEN_EOPNOTSUPP;
-    if (rc < 0)
-        return rc;
-    op->pirq = rc;
+        irq = -XEN_EOPNOTSUPP;
+    if (irq < 0)
+        return irq;
+    spin_lock(&table->lock);
+    table->row[irq].is_mapped = true;    /* a GSI perhaps again: harmless */
+    table->row[irq].msi = m;
+    spin_unlock(&table->lock);
+    op->pirq = irq;
     return 0;
 }
 
 static int physdev_unmap_pirq(struct vcpu *v, void *arg)
 {
     const struct physdev_unmap_pirq *op = arg;
+    struct pirq *p;
 
     if (op->domid != DOMID_SELF && op->domid != v->domain->id)
         return -XEN_ESRCH;
-    return op->pirq < 0 ? -XEN_EINVAL : pirq_unmap(v->domain, (unsigned)op->pirq);
+    p = pirq_lock(v->domain, (unsigned)op->pirq);
+    if (!p)
+        return -XEN_EINVAL;
+    pirq_stop(p, (unsigned)op->pirq);
+    if (p->msi) {
+        msi_destroy(p->msi);
+        heap_free(p->msi);
+    }
+    *p = (struct pirq){ .is_mapped = false };
+    pirq_note_eoi(v->domain->pirqs, (unsigned)op->pirq);
+    spin_unlock(&v->domain->pirqs->lock);
+    return 0;
 }
 
 static int physdev_setup_gsi(struct vcpu *v UNUSED, void *arg)
@@ -118,13 +290,6 @@ static int physdev_setup_gsi(struct vcpu *v UNUSED, void *arg)
     if (op->gsi < 0 || op->triggering > 1 || op->polarity > 1)
         return -XEN_EINVAL;
     return irq_setup_gsi((unsigned)op->gsi, op->triggering, op->polarity);
-}
-
-static int physdev_pirq_eoi_gmfn(struct vcpu *v, void *arg)
-{
-    const struct physdev_pirq_eoi_gmfn *op = arg;
-
-    return pirq_set_eoi_page(v->domain, op->gmfn);
 }
 
 static int physdev_pci_mmcfg_reserved(struct vcpu *v UNUSED, void *arg)
@@ -138,20 +303,27 @@ static int physdev_pci_mmcfg_reserved(struct vcpu *v UNUSED, void *arg)
     return pci_add_mmcfg(op->address, op->segment, op->start_bus, op->end_bus);
 }
 
-/*
- * Devices come and go without anything to keep about them: there is no IOMMU, and MSIs are set up
- * as they are mapped.
- */
+/* Devices come and go without anything to keep about them: there is no IOMMU, and MSIs are set up as they are mapped. */
 static int physdev_note_device(struct vcpu *v UNUSED, void *arg UNUSED)
 {
     return 0;
 }
 
+/* Write messages and masks of a device's MSIs anew. */
 static int physdev_restore_msi_ext(struct vcpu *v, void *arg)
 {
     const struct physdev_pci_device *op = arg;
+    struct pirq_table *table = v->domain->pirqs;
 
-    pirq_restore_msi(v->domain, op->seg, op->bus, op->devfn);
+    if (!table)
+        return 0;
+    spin_lock(&table->lock);
+    for (unsigned irq = irq_nr_gsis(); irq < NR_IRQS; irq++) {
+        const struct msi *m = table->row[irq].msi;
+        if (m && m->device.segment == op->seg && m->device.bus == op->bus && m->device.devfn == op->devfn)
+            irq_reprogram(irq);
+    }
+    spin_unlock(&table->lock);
     return 0;
 }
 

@@ -57,8 +57,8 @@ UNIT_TESTS += tests/unit/test_clock_math tests/unit/test_vector tests/unit/test_
     tests/unit/test_physdev
 tests_unit_test_clock_math_SOURCES = tests/unit/test_clock_math.c hypervisor/cpu/clock_math.c
 tests_unit_test_vector_SOURCES = tests/unit/test_vector.c hypervisor/cpu/vector.c
-tests_unit_test_physdev_SOURCES = tests/unit/test_physdev.c hypervisor/core/pirq.c \
-    hypervisor/core/physdev_op.c hypervisor/lib/spinlock.c
+tests_unit_test_physdev_SOURCES = tests/unit/test_physdev.c hypervisor/core/physdev_op.c \
+    hypervisor/lib/spinlock.c
 tests_unit_test_rtc_SOURCES = tests/unit/test_rtc.c hypervisor/cpu/rtc_date.c
 
 # Timers, scheduler and domains: time and other CPUs are the test's (fake_time.h).

@@ -179,17 +179,22 @@ static void begin(void)
     memset(line, 0, sizeof(line));
     memset(is_level, 0, sizeof(is_level));
     memset(eoi_page, 0xff, sizeof(eoi_page));
+    page_refs = 0;
     is_level[LEVEL_GSI] = true;
     CU_ASSERT_FATAL(pirq_domain_init(&dom0) == 0);
 }
 
 static void end(void)
 {
-    pirq_domain_destroy(&dom0);
+    for (int pirq = -1; pirq <= NR_IRQS; pirq++) {
+        struct physdev_unmap_pirq unmap = { .domid = DOMID_SELF, .pirq = pirq };
+        (void)op(PHYSDEVOP_unmap_pirq, &unmap);
+    }
     free(dom0.pirqs);
     dom0.pirqs = NULL;
     CU_ASSERT(nr_msis == 0);
-    CU_ASSERT(page_refs == 0);
+    for (unsigned irq = 0; irq < NR_IRQS; irq++)
+        CU_ASSERT(line[irq].fn == NULL);
 }
 
 static long map(int type, int index, int bus, int *pirq)
@@ -223,7 +228,6 @@ static void gsi_from_map_to_eoi(void)
     CU_ASSERT(line[LEVEL_GSI].fn == NULL);
     CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 9) == 0);
     end();
-    CU_ASSERT(line[LEVEL_GSI].fn == NULL);
 }
 
 // An interrupt that was under way when its port was closed must not reach a port that is not its own.
@@ -247,19 +251,21 @@ static void late_interrupt_is_dropped(void)
 
 static void msi_gets_numbers_above_gsis(void)
 {
-    int one = -1, two = -1, none = -1, wanted = LEVEL_GSI;
+    int one = -1, two = -1, none = -1, wanted = LEVEL_GSI, chosen = NR_GSIS + 9;
+    struct physdev_irq_status_query query;
     struct physdev_unmap_pirq unmap = { .domid = DOMID_SELF };
     struct physdev_pci_device restore = { .bus = MSI_BUS };
 
     begin();
-    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI_SEG, -1, MSI_BUS, &one) == 0 && one >= (int)NR_GSIS);
-    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS, &two) == 0 && two >= (int)NR_GSIS && two != one);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI_SEG, -1, MSI_BUS, &one) == 0 && one == (int)NR_GSIS);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS, &two) == 0 && two == (int)NR_GSIS + 1);
     CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS + 1, &none) == -XEN_ENODEV);
     CU_ASSERT(map(MAP_PIRQ_TYPE_MULTI_MSI, -1, MSI_BUS, &none) == -XEN_EOPNOTSUPP);
-    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS, &one) == -XEN_EEXIST);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS, &chosen) == -XEN_EINVAL && nr_msis == 2);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &wanted) == 0);
     CU_ASSERT(pirq_bind(&dom0, (unsigned)one, 3) == 0);
-    CU_ASSERT(pirq_needs_eoi(&dom0, (unsigned)one) == 0);
+    query = (struct physdev_irq_status_query){ .irq = (uint32_t)one, .flags = ~0u };
+    CU_ASSERT(op(PHYSDEVOP_irq_status_query, &query) == 0 && query.flags == 0);
     CU_ASSERT(op(PHYSDEVOP_restore_msi_ext, &restore) == 0 && line[NR_GSIS].reprograms == 1);
     unmap.pirq = one;
     CU_ASSERT(op(PHYSDEVOP_unmap_pirq, &unmap) == 0 && nr_msis == 1 && line[NR_GSIS].fn == NULL);
@@ -270,6 +276,7 @@ static void msi_gets_numbers_above_gsis(void)
 static void eoi_page_follows(void)
 {
     struct physdev_pirq_eoi_gmfn bad = { 6 }, beyond = { 8 }, good = { 5 };
+    struct physdev_unmap_pirq unmap = { .domid = DOMID_SELF, .pirq = EDGE_GSI };
     int level = LEVEL_GSI, edge = EDGE_GSI;
 
     begin();
@@ -283,6 +290,8 @@ static void eoi_page_follows(void)
     is_level[EDGE_GSI] = true;
     CU_ASSERT(pirq_bind(&dom0, EDGE_GSI, 2) == 0);
     CU_ASSERT(eoi_page[0] == (1u << LEVEL_GSI | 1u << EDGE_GSI));
+    CU_ASSERT(op(PHYSDEVOP_unmap_pirq, &unmap) == 0);
+    CU_ASSERT(eoi_page[0] == 1u << LEVEL_GSI);
     end();
 }
 
@@ -293,12 +302,13 @@ static void refuses_nonsense(void)
     struct physdev_apic apic = { .apic_physbase = 0xfec00000, .reg = 1 }, far = { .apic_physbase = 1 };
     struct physdev_set_iopl high = { 4 }, fine = { 3 };
     struct physdev_set_iobitmap ports = { .nr_ports = 65537 };
-    int beyond = 24, negative = -1, taken = TAKEN_GSI;
+    int beyond = 24, negative = -1, taken = TAKEN_GSI, elsewhere = LEVEL_GSI + 1;
 
     begin();
     CU_ASSERT(op(PHYSDEVOP_map_pirq, &foreign) == -XEN_ESRCH);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, 24, 0, &beyond) == -XEN_EINVAL);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, -5, 0, &negative) == -XEN_EINVAL);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &elsewhere) == -XEN_EINVAL);
     CU_ASSERT(map(MAP_PIRQ_TYPE_UNKNOWN, 0, 0, &negative) == -XEN_EINVAL);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, TAKEN_GSI, 0, &taken) == 0);
     CU_ASSERT(pirq_bind(&dom0, TAKEN_GSI, 3) == -XEN_EBUSY);
@@ -318,15 +328,19 @@ static void other_domains_have_none(void)
 {
     struct vcpu v = { .domain = &other };
     struct physdev_eoi eoi = { LEVEL_GSI };
+    struct physdev_irq_status_query query = { .irq = LEVEL_GSI };
     struct physdev_pirq_eoi_gmfn page = { 5 };
+    int pirq = LEVEL_GSI, any = -1;
 
     begin();
     fake_current[0] = &v;
     CU_ASSERT(op(PHYSDEVOP_eoi, &eoi) == -XEN_EINVAL);
+    CU_ASSERT(op(PHYSDEVOP_irq_status_query, &query) == -XEN_EINVAL);
     CU_ASSERT(op(PHYSDEVOP_pirq_eoi_gmfn_v2, &page) == -XEN_EINVAL);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &pirq) == -XEN_EINVAL);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS, &any) == -XEN_EINVAL && nr_msis == 0);
     CU_ASSERT(pirq_bind(&other, LEVEL_GSI, 1) == -XEN_EINVAL);
     pirq_unbind(&other, LEVEL_GSI);
-    pirq_domain_destroy(&other);
     fake_current[0] = &vcpu0;
     end();
 }
