@@ -238,11 +238,6 @@ static void rebind(struct evtchn *chn, uint8_t state, union evtchn_binding u)
     spin_unlock_irqrestore(&chn->lock, flags);
 }
 
-static bool is_open(const struct evtchn *chn)
-{
-    return chn->state != EVTCHNSTAT_closed && chn->state != PORT_RESERVED;
-}
-
 /* ---- closing ---- */
 
 /* With the event locks of both ends: the far one goes back to waiting for us. */
@@ -275,7 +270,7 @@ static int lock_and_close(struct domain *d, struct evtchn *chn)
     for (;;) {
         struct domain *far = chn->state == EVTCHNSTAT_interdomain ? chn->u.remote.domain : d;
 
-        if (!is_open(chn))
+        if (!evtchn_is_open(chn))
             return -XEN_EINVAL;
         if (far == d || spin_trylock(&far->evtchn.lock)) {
             close_port(d, chn);
@@ -430,7 +425,7 @@ static int bind_vcpu(struct evtchn_request *r, void *arg UNUSED)
 {
     struct evtchn *chn = r->chn;
 
-    if (!is_open(chn) || chn->state == EVTCHNSTAT_ipi || (chn->state == EVTCHNSTAT_virq && !virq_is_global(chn->u.virq)))
+    if (!evtchn_is_open(chn) || chn->state == EVTCHNSTAT_ipi || (chn->state == EVTCHNSTAT_virq && !virq_is_global(chn->u.virq)))
         return -XEN_EINVAL;
     WRITE_ONCE(chn->vcpu, (uint16_t)r->vcpu->id);
     if (chn->state == EVTCHNSTAT_pirq)

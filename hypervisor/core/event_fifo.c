@@ -11,7 +11,6 @@
 #include "core/event_internal.h"
 
 #include "lib/assert.h"
-#include "lib/bitmap.h"
 #include "mm/heap.h"
 #include "public/errno.h"
 
@@ -20,8 +19,6 @@
 #define BIT_PENDING        (UINT32_C(1) << EVTCHN_FIFO_PENDING)
 #define BIT_MASKED         (UINT32_C(1) << EVTCHN_FIFO_MASKED)
 #define BIT_LINKED         (UINT32_C(1) << EVTCHN_FIFO_LINKED)
-#define BIT_BUSY           (UINT32_C(1) << EVTCHN_FIFO_BUSY)
-#define TRIES_BEFORE_BUSY  4u
 #define MAX_TRIES          256u
 
 struct evtchn_fifo {
@@ -46,24 +43,16 @@ static event_word_t *event_word(const struct domain *d, uint32_t port)
 }
 
 /*
- * Make the tail's word lead to `port`; false if the guest has taken the tail off meanwhile. BUSY asks an honest guest to
- * leave the word alone; one that never does gets its event at the head of a new queue.
+ * Make the tail's word lead to `port`; false if the guest has taken the tail off meanwhile. A guest that changes the word
+ * all the time gets its event at the head of a new queue.
  */
 static bool link_behind(event_word_t *tail, uint32_t port)
 {
     event_word_t old = READ_ONCE(*tail);
 
-    for (unsigned i = 0; i < MAX_TRIES; i++) {
-        event_word_t next = (old & ~(BIT_BUSY | (event_word_t)EVTCHN_FIFO_LINK_MASK)) | port;
-        if (!(old & BIT_LINKED))
-            break;
-        if (try_cmpxchg32(tail, &old, next))
+    for (unsigned i = 0; i < MAX_TRIES && old & BIT_LINKED; i++)
+        if (try_cmpxchg32(tail, &old, (old & ~(event_word_t)EVTCHN_FIFO_LINK_MASK) | port))
             return true;
-        if (i == TRIES_BEFORE_BUSY)
-            old = fetch_or32(tail, BIT_BUSY) | BIT_BUSY;
-    }
-    if (old & BIT_BUSY)
-        (void)fetch_and32(tail, ~BIT_BUSY);
     return false;
 }
 
@@ -106,13 +95,8 @@ void evtchn_fifo_deliver(struct domain *d, struct evtchn *chn)
     event_word_t *word = event_word(d, chn->port);
     event_word_t old;
 
-    if (unlikely(!word)) {
-        (void)xchg8(&chn->is_raised, 1);
-        /* The page may have come just now, and expand_array not have seen our mark. */
-        word = event_word(d, chn->port);
-        if (!word || !xchg8(&chn->is_raised, 0))
-            return;
-    }
+    if (unlikely(!word))
+        return;                          /* the port is raised when its word comes */
     old = fetch_or32(word, BIT_PENDING);
     if (!(old & (BIT_MASKED | BIT_LINKED)))
         link_event(d, chn, word);
@@ -124,7 +108,6 @@ void evtchn_fifo_clear_pending(struct domain *d, struct evtchn *chn)
 {
     event_word_t *word = event_word(d, chn->port);
 
-    (void)xchg8(&chn->is_raised, 0);
     if (word)
         (void)fetch_and32(word, ~BIT_PENDING);
 }
@@ -144,22 +127,6 @@ event_word_t evtchn_fifo_read(const struct domain *d, uint32_t port)
     return word ? READ_ONCE(*word) : 0;
 }
 
-/*
- * Ports that are pending in the bitmaps become pending here once their words exist. A sender that still uses the bitmaps
- * holds the lock of the port that it sends through: so having had that lock, we see its bit.
- */
-static void take_over_pending(struct domain *d)
-{
-    for (uint32_t port = 1; port < d->evtchn.nr_ports && port < EVTCHN_2L_NR_CHANNELS; port++) {
-        struct evtchn *chn = evtchn_lookup(d, port);
-        struct evtchn *through = chn->state == EVTCHNSTAT_interdomain ? chn->u.remote.peer : chn;
-        unsigned long flags = spin_lock_irqsave(&through->lock);
-        if (bitmap_test(d->shared_info->evtchn_pending, port))
-            (void)xchg8(&chn->is_raised, 1);
-        spin_unlock_irqrestore(&through->lock, flags);
-    }
-}
-
 static struct evtchn_fifo *use_fifo(struct domain *d)
 {
     struct evtchn_fifo *fifo = heap_alloc(sizeof(*fifo) + d->max_vcpus * sizeof(fifo->queues[0]), 0);
@@ -168,11 +135,10 @@ static struct evtchn_fifo *use_fifo(struct domain *d)
         return NULL;
     spin_lock_init(&fifo->lock, LOCK_EVENT_QUEUE);
     store_release(&d->evtchn.fifo, fifo);
-    take_over_pending(d);
     return fifo;
 }
 
-/* The first one makes the domain use FIFO: until there are event words, what is sent is only noted (is_raised). */
+/* The first one makes the domain use FIFO. */
 int evtchn_fifo_init_control(struct evtchn_request *r, void *arg)
 {
     struct evtchn_init_control *op = arg;
@@ -196,6 +162,21 @@ int evtchn_fifo_init_control(struct evtchn_request *r, void *arg)
     return 0;
 }
 
+/*
+ * A port that gets its word is raised: we do not note what was sent to it before, and one event too many is what a guest
+ * must bear anyway (as after bind_interdomain). The lock is that of whoever sends to it: having had it, we know that he
+ * has left the bitmaps, or sees the words.
+ */
+static void raise(struct domain *d, struct evtchn *chn)
+{
+    struct evtchn *through = chn->state == EVTCHNSTAT_interdomain ? chn->u.remote.peer : chn;
+    unsigned long flags = spin_lock_irqsave(&through->lock);
+
+    if (evtchn_is_open(chn))
+        evtchn_fifo_deliver(d, chn);
+    spin_unlock_irqrestore(&through->lock, flags);
+}
+
 int evtchn_fifo_expand_array(struct evtchn_request *r, void *arg)
 {
     const struct evtchn_expand_array *op = arg;
@@ -215,11 +196,8 @@ int evtchn_fifo_expand_array(struct evtchn_request *r, void *arg)
     fifo->page[first / WORDS_PER_PAGE] = page;
     store_release(&fifo->nr_words, end);
     smp_mb();
-    for (uint32_t port = first; port < end && port < r->d->evtchn.nr_ports; port++) {
-        struct evtchn *chn = evtchn_lookup(r->d, port);
-        if (READ_ONCE(chn->is_raised) && xchg8(&chn->is_raised, 0))
-            evtchn_fifo_deliver(r->d, chn);
-    }
+    for (uint32_t port = first; port < end && port < r->d->evtchn.nr_ports; port++)
+        raise(r->d, evtchn_lookup(r->d, port));
     return 0;
 }
 

@@ -21,7 +21,6 @@ struct evtchn {
     uint32_t port;                       /* its own number: set once */
     uint8_t state;
     uint8_t priority;                    /* FIFO: queue to use next */
-    uint8_t is_raised;                   /* FIFO: pending, but there is no event word yet; atomic */
     uint8_t last_priority;               /* FIFO: queue that it was last put in; under the queue lock */
     uint16_t vcpu;                       /* to notify; always one that exists */
     uint16_t last_vcpu;
@@ -35,6 +34,11 @@ struct evtchn {
         uint32_t pirq;
     } u;
 };
+
+static inline bool evtchn_is_open(const struct evtchn *chn)
+{
+    return chn->state != EVTCHNSTAT_closed && chn->state != PORT_RESERVED;
+}
 
 /* A hypercall under way with what its argument names, looked up; the event locks of `d` and `far` are held. */
 struct evtchn_request {

@@ -198,7 +198,7 @@ static void masks_and_priorities(void)
     stop();
 }
 
-// Ports past the array's end are raised when it grows.
+// Ports past the array's end are raised when it grows, those that are open and no other.
 static void array_grows(void)
 {
     uint64_t frame;
@@ -210,11 +210,14 @@ static void array_grows(void)
     while (port < 1030);
     CU_ASSERT_EQUAL(port_op(EVTCHNOP_send, port), 0);
     CU_ASSERT_EQUAL(control[0]->ready, 0);
+    for (uint32_t other = 1024; other < port; other++)
+        CU_ASSERT_EQUAL(port_op(EVTCHNOP_close, other), 0);
     words[1] = fake_frame(d, &frame);
     CU_ASSERT_EQUAL(expand(frame), 0);
     CU_ASSERT_EQUAL(words[1][port - 1024], PENDING | LINKED);
     CU_ASSERT_EQUAL(control[0]->head[7], port);
     CU_ASSERT_EQUAL(words[1][port - 1025], 0);
+    CU_ASSERT_EQUAL(words[1][port - 1023], 0);
     stop();
 }
 
