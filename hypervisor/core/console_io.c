@@ -69,12 +69,9 @@ long do_console_io(uint64_t cmd, uint64_t count, uint64_t buffer, uint64_t a4 UN
 
     if (count > INT32_MAX)
         return -XEN_EINVAL;
-    switch ((uint32_t)cmd) {
-    case CONSOLEIO_write:
+    if ((uint32_t)cmd == CONSOLEIO_write)
         return write_guest(d, count, buffer);
-    case CONSOLEIO_read:
-        return d->is_control ? read_input(count, buffer) : -XEN_EPERM;
-    default:
+    if ((uint32_t)cmd != CONSOLEIO_read)
         return -XEN_ENOSYS;
-    }
+    return d->is_control ? read_input(count, buffer) : -XEN_EPERM;
 }

@@ -36,22 +36,6 @@ static int op_settime64(struct xen_platform_op *op)
     return set_time(op->u.settime64.secs, op->u.settime64.nsecs, op->u.settime64.system_time);
 }
 
-/* The BIOS was asked nothing at boot: no disk, no video mode is known. */
-static int op_firmware_info(struct xen_platform_op *op)
-{
-    switch (op->u.firmware_info.type) {
-    case XEN_FW_DISK_INFO:
-    case XEN_FW_DISK_MBR_SIGNATURE:
-    case XEN_FW_VBEDDC_INFO:
-        return -XEN_ESRCH;
-    case XEN_FW_KBD_SHIFT_FLAGS:
-        op->u.firmware_info.u.kbd_shift_flags = 0;
-        return 0;
-    default:
-        return -XEN_EINVAL;
-    }
-}
-
 static int op_enter_acpi_sleep(struct xen_platform_op *op)
 {
     const struct xenpf_enter_acpi_sleep *s = &op->u.enter_acpi_sleep;
@@ -74,12 +58,11 @@ static int op_get_cpuinfo(struct xen_platform_op *op)
     return 0;
 }
 
-static const struct { int (*handler)(struct xen_platform_op *op); bool copies_out; } ops[] = {
-    [XENPF_settime32] = { op_settime32, false },
-    [XENPF_settime64] = { op_settime64, false },
-    [XENPF_firmware_info] = { op_firmware_info, true },
-    [XENPF_enter_acpi_sleep] = { op_enter_acpi_sleep, false },
-    [XENPF_get_cpuinfo] = { op_get_cpuinfo, true },
+static int (*const handlers[])(struct xen_platform_op *op) = {
+    [XENPF_settime32] = op_settime32,
+    [XENPF_settime64] = op_settime64,
+    [XENPF_enter_acpi_sleep] = op_enter_acpi_sleep,
+    [XENPF_get_cpuinfo] = op_get_cpuinfo,
 };
 
 long do_platform_op(uint64_t arg, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
@@ -93,10 +76,8 @@ long do_platform_op(uint64_t arg, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64
         return -XEN_EFAULT;
     if (op.interface_version != XENPF_INTERFACE_VERSION)
         return -XEN_EACCES;
-    if (op.cmd >= ARRAY_SIZE(ops) || !ops[op.cmd].handler)
+    if (op.cmd >= ARRAY_SIZE(handlers) || !handlers[op.cmd])
         return -XEN_ENOSYS;
-    rc = ops[op.cmd].handler(&op);
-    if (!rc && ops[op.cmd].copies_out && copy_to_guest(arg, &op, sizeof(op)))
-        return -XEN_EFAULT;
-    return rc;
+    rc = handlers[op.cmd](&op);
+    return rc ? rc : copy_to_guest(arg, &op, sizeof(op));
 }
