@@ -167,20 +167,18 @@ void smp_secondary_main(void)
     reset_stack_and_jump(sched_idle_loop);
 }
 
-static struct timer refine_timer;
-
-static void refine(void *arg)
+static void refine(void *timer)
 {
-    (void)arg;
     clock_refine();
-    timer_set(&refine_timer, clock_now() + 1000000000);
+    timer_set(timer, clock_now() + 1000000000);
 }
+
+static struct timer refine_timer = {.fn = refine, .arg = &refine_timer};
 
 static void run_control_domain(void)
 {
     memory_release_init();
-    timer_init(&refine_timer, refine, NULL, 0);
-    refine(NULL);
+    refine(&refine_timer);
     __sync_fetch_and_and(&control_domain->vcpu[0]->pause_flags, ~VPF_DOWN);
     sched_wake(control_domain->vcpu[0]);
     reset_stack_and_jump(sched_idle_loop);
@@ -188,10 +186,6 @@ static void run_control_domain(void)
 
 static INIT void start_core(void)
 {
-    softirq_init();
-    timer_subsystem_init();
-    domain_subsystem_init();
-    sched_init();
     sched_cpu_init(0);
     clock_cpu_init();
 }

@@ -14,7 +14,6 @@
 #define CHUNK      128u
 #define POLL_NS    50000000
 
-static struct timer poll_timer;
 
 static void input_arrived(void)
 {
@@ -22,18 +21,19 @@ static void input_arrived(void)
         evtchn_send_virq(control_domain->vcpu[0], VIRQ_CONSOLE);
 }
 
-static void poll_input(void *arg UNUSED)
+static void poll_input(void *timer)
 {
     uart_poll();
-    timer_set(&poll_timer, clock_now() + POLL_NS);
+    timer_set(timer, clock_now() + POLL_NS);
 }
+
+static struct timer poll_timer = {.fn = poll_input, .arg = &poll_timer};
 
 void console_io_init(unsigned gsi)
 {
     uart_set_input_hook(input_arrived);
     if (gsi && !uart_use_irq(gsi))
         return;
-    timer_init(&poll_timer, poll_input, NULL, 0);
     timer_set(&poll_timer, clock_now() + POLL_NS);
 }
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * Domains: creation, look-up, references, pausing, their end, and the list of frames that each owns. Nothing here knows
- * what type of guest it is. domain_list_lock guards the list and the table of ids; page_list_lock of each domain its list
- * of frames; crash and shutdown take no lock, since they may come from anywhere.
+ * what type of guest it is. domain_list_lock guards the table of ids; page_list_lock of each domain its list of
+ * frames; crash and shutdown take no lock, since they may come from anywhere.
  */
 #include "core/domain.h"
 
 #include "core/hypercall.h"
 #include "core/softirq.h"
-#include "core/vcpu_op.h"
 #include "cpu/power.h"
 #include "cpu/smp.h"
 #include "lib/assert.h"
@@ -19,95 +18,44 @@
 #include "mm/page_alloc.h"
 #include "public/sched.h"
 
-#define IDS_PER_PAGE     512u
-#define ID_PAGES         (DOMID_FIRST_RESERVED / IDS_PER_PAGE + 1)
-
 struct domain *control_domain;
 bool crash_halts_machine;
-struct spinlock domain_list_lock = SPINLOCK_INIT(LOCK_DOMAIN_LIST);
-struct domain *domain_list;
+static struct spinlock domain_list_lock = SPINLOCK_INIT(LOCK_DOMAIN_LIST);
 struct vcpu_info dummy_vcpu_info;
 
-/* Domains by id, in pages that are allocated on demand and stay: so a reader needs no lock to find the slot. */
-static struct domain **domains_by_id[ID_PAGES];
+/* Changed under the lock; a reader that knows of a reference to the domain needs none. */
+static struct domain *domain_by_id[DOMID_FIRST_RESERVED];
 
 /* Frames on their way back to the allocator: they wait until no TLB of any CPU can reach them. */
 struct freed_frames {
     uint32_t first;                      /* frame number, linked by struct frame.next */
     uint32_t tlb_stamp;                  /* of the latest one */
-    struct tasklet flush;
+    struct timer flush;
 };
 static DEFINE_PER_CPU(struct freed_frames, freed_frames);
 
-static struct domain *domain_lookup(unsigned id)
+/* All that domain_create built, from whatever it reached: each part accepts that it was never made. */
+static void domain_destroy(void *arg)
 {
-    struct domain **page = id < DOMID_FIRST_RESERVED ? READ_ONCE(domains_by_id[id / IDS_PER_PAGE]) : NULL;
-
-    return page ? READ_ONCE(page[id % IDS_PER_PAGE]) : NULL;
-}
-
-/* Needs domain_list_lock. -XEN_EEXIST, -XEN_ENOMEM or 0. */
-static int domain_enlist(struct domain *d)
-{
-    struct domain ***slot = &domains_by_id[d->id / IDS_PER_PAGE];
-    struct domain **link = &domain_list;
-
-    ASSERT_LOCKED(&domain_list_lock);
-    if (domain_lookup(d->id))
-        return -XEN_EEXIST;
-    if (!*slot)
-        *slot = heap_alloc(IDS_PER_PAGE * sizeof(**slot), 0);
-    if (!*slot)
-        return -XEN_ENOMEM;
-    while (*link && (*link)->id < d->id)
-        link = &(*link)->next;
-    d->next = *link;
-    *link = d;
-    (*slot)[d->id % IDS_PER_PAGE] = d;
-    return 0;
-}
-
-static void domain_delist(struct domain *d)
-{
-    struct domain **link = &domain_list;
+    struct domain *d = arg;
+    const struct guest_ops *ops = d->ops;
+    struct vcpu *v;
 
     spin_lock(&domain_list_lock);
-    if (domain_lookup(d->id) == d) {
-        domains_by_id[d->id / IDS_PER_PAGE][d->id % IDS_PER_PAGE] = NULL;
-        while (*link != d)
-            link = &(*link)->next;
-        *link = d->next;
-    }
+    if (domain_by_id[d->id] == d)
+        domain_by_id[d->id] = NULL;
     spin_unlock(&domain_list_lock);
-}
-
-/* All that domain_create built, from whatever it reached: each part accepts that it was never made. */
-static void domain_free(struct domain *d)
-{
-    const struct guest_ops *ops = d->ops;
-
     for (unsigned i = 0; i < MAX_WATCHDOGS; i++)
         timer_kill(&d->watchdog[i]);
     evtchn_domain_destroy(d);
     grant_table_destroy(d);
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
-        struct vcpu *v = d->vcpu[i];
-        if (!v)
-            continue;
+    for_each_vcpu(d, v) {
         vcpu_op_destroy(v);
         sched_vcpu_destroy(v);
         ops->vcpu_free(v);
     }
     sched_domain_destroy(d);
     ops->domain_free(d);
-}
-
-static void domain_destroy(void *arg)
-{
-    struct domain *d = arg;
-
-    domain_delist(d);
-    domain_free(d);
 }
 
 static void watchdog_expired(void *arg)
@@ -148,13 +96,16 @@ static int domain_create_shared_info(struct domain *d)
     return 0;
 }
 
+/* Listed first, since its frames find their owner by its id; not to be had by others until it is whole. */
 static int domain_build(struct domain *d)
 {
-    int rc;
+    int rc = 0;
 
-    /* Listed first, since its frames find their owner by its id; not to be had by others until it is whole. */
     spin_lock(&domain_list_lock);
-    rc = domain_enlist(d);
+    if (domain_by_id[d->id])
+        rc = -XEN_EEXIST;
+    else
+        domain_by_id[d->id] = d;
     spin_unlock(&domain_list_lock);
     if (!rc)
         rc = domain_create_shared_info(d);
@@ -183,12 +134,12 @@ struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest
     d->refs = 1;
     d->max_vcpus = max_vcpus;
     d->page_list = FRAME_NONE;
-    d->destroy = (struct tasklet){.fn = domain_destroy, .arg = d};
+    d->destroy = (struct timer){.fn = domain_destroy, .arg = d};
     spin_lock_init(&d->lock, LOCK_DOMAIN_CONTROL);
     spin_lock_init(&d->page_list_lock, LOCK_DOMAIN_PAGES);
     sched_domain_init(d);
     for (unsigned i = 0; i < MAX_WATCHDOGS; i++)
-        timer_init(&d->watchdog[i], watchdog_expired, d, cpu_id());
+        d->watchdog[i] = (struct timer){.fn = watchdog_expired, .arg = d};
     if (domain_build(d)) {
         /* The frame that we share has a reference to the domain, which goes with it. */
         if (d->shared_info_frame)
@@ -199,32 +150,44 @@ struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest
     return d;
 }
 
-/* One whose last reference has gone stays listed until its tasklet runs, but is not to be had any more. */
+/* One whose last reference has gone stays listed until its timer fires, but is not to be had any more. */
 static bool domain_try_get(struct domain *d)
 {
     uint32_t refs = READ_ONCE(d->refs);
 
-    while (refs) {
+    while (refs && load_acquire(&d->is_built)) {
         if (try_cmpxchg32(&d->refs, &refs, refs + 1))
             return true;
     }
     return false;
 }
 
-struct domain *domain_get_by_id(unsigned id)
+/* The first that there is among these ids. */
+static struct domain *domain_get_first(unsigned id, unsigned last)
 {
-    struct domain *d = id == DOMID_SELF ? current_domain() : NULL;
+    struct domain *d = NULL;
 
-    if (d) {
-        domain_get(d);
-        return d;
-    }
     spin_lock(&domain_list_lock);
-    d = domain_lookup(id);
-    if (d && (!load_acquire(&d->is_built) || !domain_try_get(d)))
-        d = NULL;
+    for (; !d && id <= MIN(last, DOMID_FIRST_RESERVED - 1); id++) {
+        d = domain_by_id[id];
+        if (d && !domain_try_get(d))
+            d = NULL;
+    }
     spin_unlock(&domain_list_lock);
     return d;
+}
+
+struct domain *domain_get_from(unsigned id)
+{
+    return domain_get_first(id, DOMID_MASK);
+}
+
+struct domain *domain_get_by_id(unsigned id)
+{
+    if (id != DOMID_SELF)
+        return domain_get_first(id, id);
+    domain_get(current_domain());
+    return current_domain();
 }
 
 int domain_target(domid_t id, struct domain **out)
@@ -247,16 +210,16 @@ int domain_target(domid_t id, struct domain **out)
 void domain_put(struct domain *d)
 {
     if (!add_fetch32(&d->refs, UINT32_MAX))
-        tasklet_schedule(&d->destroy);
+        timer_set(&d->destroy, 0);
 }
 
 static void domain_stop(struct domain *d, uint32_t flag)
 {
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
-        if (!d->vcpu[i])
-            continue;
-        (void)fetch_or32(&d->vcpu[i]->pause_flags, flag);
-        sched_sleep(d->vcpu[i]);
+    struct vcpu *v;
+
+    for_each_vcpu(d, v) {
+        (void)fetch_or32(&v->pause_flags, flag);
+        sched_sleep(v);
     }
 }
 
@@ -266,15 +229,15 @@ static void domain_stop(struct domain *d, uint32_t flag)
  */
 NORETURN static void machine_follow(unsigned code)
 {
-    bool failed = code != SHUTDOWN_poweroff && code != SHUTDOWN_reboot;
+    bool halts = code == SHUTDOWN_poweroff || (code != SHUTDOWN_reboot && crash_halts_machine);
 
     if (code == SHUTDOWN_poweroff)
         log_info("The control domain has ended. The machine is halted: it may be switched off.");
-    else if (failed && crash_halts_machine)
+    else if (halts)
         log_err("The control domain failed with code %u. The machine is halted, since noreboot was given.", code);
     else
         log_info("The control domain has ended with code %u. The machine starts anew.", code);
-    if (code == SHUTDOWN_poweroff || (failed && crash_halts_machine))
+    if (halts)
         machine_halt();
     machine_reboot();
 }
@@ -308,34 +271,31 @@ void domain_crash(struct domain *d, const char *why, ...)
 /* Waiting comes after unlocking: a vCPU that is to stop may be waiting for the same lock on its CPU. */
 void domain_pause(struct domain *d)
 {
+    struct vcpu *v;
+
     spin_lock(&d->lock);
     if (!d->pause_count++)
         domain_stop(d, VPF_PAUSED);
     spin_unlock(&d->lock);
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
-        if (d->vcpu[i] && d->vcpu[i] != current_vcpu())
-            sched_sleep_sync(d->vcpu[i]);
+    for_each_vcpu(d, v) {
+        if (v != current_vcpu())
+            sched_sleep_sync(v);
     }
 }
 
 void domain_unpause(struct domain *d)
 {
+    struct vcpu *v;
+
     spin_lock(&d->lock);
     BUG_ON(!d->pause_count);
     if (!--d->pause_count) {
-        for (unsigned i = 0; i < d->max_vcpus; i++) {
-            (void)fetch_and32(&d->vcpu[i]->pause_flags, ~VPF_PAUSED);
-            sched_wake(d->vcpu[i]);
+        for_each_vcpu(d, v) {
+            (void)fetch_and32(&v->pause_flags, ~VPF_PAUSED);
+            sched_wake(v);
         }
     }
     spin_unlock(&d->lock);
-}
-
-/* The list of owned frames is doubly linked by frame numbers; new ones come first. */
-static void page_list_add(struct domain *d, struct frame *f)
-{
-    ASSERT_LOCKED(&d->page_list_lock);
-    frame_list_add(&d->page_list, f);
 }
 
 /* False for a frame that is on no list: domain_share_frame() leaves both links empty. */
@@ -374,7 +334,7 @@ int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, 
     if (!mfn_is_valid_number(m))
         d->tot_pages -= nr;
     for (uint64_t i = 0; mfn_is_valid_number(m) && i < nr; i++) {
-        page_list_add(d, frame_of(mfn_add(m, i)));
+        frame_list_add(&d->page_list, frame_of(mfn_add(m, i)));
         frame_assign(frame_of(mfn_add(m, i)), d->id);
     }
     spin_unlock(&d->page_list_lock);
@@ -421,7 +381,8 @@ static void freed_frames_flush(void *arg UNUSED)
 /* The frame holds a reference to its owner, so the owner is there; the reference goes last. */
 static void domain_frame_freed(struct frame *f)
 {
-    struct domain *d = domain_lookup(frame_owner(f));
+    unsigned owner = frame_owner(f);
+    struct domain *d = owner < DOMID_FIRST_RESERVED ? READ_ONCE(domain_by_id[owner]) : NULL;
     unsigned long flags;
     struct freed_frames *freed;
 
@@ -433,22 +394,20 @@ static void domain_frame_freed(struct frame *f)
 
     flags = irq_save();
     freed = &this_cpu(freed_frames);
+    if (freed->first == FRAME_NONE)
+        timer_set(&freed->flush, 0);
     f->next = freed->first;
     freed->first = (uint32_t)frame_mfn(f).n;
     freed->tlb_stamp = tlb_clock();
-    tasklet_schedule(&freed->flush);
     irq_restore(flags);
     domain_put(d);
 }
 
 void domain_cpu_init(unsigned cpu)
 {
-    per_cpu(freed_frames, cpu) = (struct freed_frames){.first = FRAME_NONE, .flush = {.fn = freed_frames_flush}};
-}
-
-void domain_subsystem_init(void)
-{
     frame_freed_hook = domain_frame_freed;
+    per_cpu(freed_frames, cpu).first = FRAME_NONE;
+    per_cpu(freed_frames, cpu).flush = (struct timer){.fn = freed_frames_flush};
 }
 
 /* All ones if i < n, else 0, without a branch that the CPU could guess wrong. */
@@ -484,9 +443,8 @@ void vcpu_kick(struct vcpu *v)
 
 void domains_update_wallclock(void)
 {
-    spin_lock(&domain_list_lock);
-    for (struct domain *d = domain_list; d; d = d->next)
-        if (d->is_built)
-            d->ops->update_wallclock(d);
-    spin_unlock(&domain_list_lock);
+    struct domain *d;
+
+    for (unsigned id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d))
+        d->ops->update_wallclock(d);
 }

@@ -50,8 +50,7 @@ struct vcpu {
     uint64_t runstate_guest;             /* guest address to write it to when switched in; 0: none */
     uint64_t time_info_guest;            /* VCPUOP_register_vcpu_time_memory_area; 0: none */
     uint64_t periodic_ns;
-    uint64_t periodic_last_ns;
-    struct timer periodic_timer;         /* VIRQ_TIMER every periodic_ns while running */
+    struct timer periodic_timer;         /* VIRQ_TIMER every periodic_ns */
     struct timer singleshot_timer;       /* VIRQ_TIMER once */
     struct timer poll_timer;
     struct frame *vcpu_info_frame;       /* VCPUOP_register_vcpu_info: referenced, writable type; NULL: in shared_info */
@@ -86,19 +85,15 @@ struct domain {
     struct cpumask dirty_cpus;           /* CPUs that may hold TLB entries or state of this domain; atomic */
     uint32_t vm_assist;                  /* bits VMASST_TYPE_*; atomic */
     int64_t time_offset_s;
-    struct domain *next;                 /* list of all domains, under domain_list_lock */
     uint8_t handle[16];
-    struct timer watchdog[MAX_WATCHDOGS];   /* SCHEDOP_watchdog */
-    uint8_t watchdog_in_use;             /* one bit each, under lock */
-    struct tasklet destroy;              /* runs when the last reference has gone */
+    struct timer watchdog[MAX_WATCHDOGS];   /* SCHEDOP_watchdog; under lock */
+    struct timer destroy;                /* runs when the last reference has gone */
 };
 
 extern struct domain *control_domain;    /* dom0 */
 extern bool crash_halts_machine;         /* option noreboot: halt when the control domain has crashed */
 
-/* Once, before any domain: from here on freed frames leave their owner's list. */
-void domain_subsystem_init(void);
-void domain_cpu_init(unsigned cpu);      /* sched_cpu_init() calls it */
+void domain_cpu_init(unsigned cpu);      /* sched_cpu_init() calls it: freed frames leave their owner's list */
 
 /*
  * Make a domain with `max_vcpus` vCPUs, all down; NULL without memory, or if the id is taken or reserved. It holds one
@@ -107,6 +102,8 @@ void domain_cpu_init(unsigned cpu);      /* sched_cpu_init() calls it */
 struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest_ops *ops);
 /* A reference to domain `id`; NULL if there is none. DOMID_SELF gives the current one. */
 struct domain *domain_get_by_id(unsigned id);
+/* The same of the first domain from `id` on. */
+struct domain *domain_get_from(unsigned id);
 void domain_put(struct domain *d);
 static inline void domain_get(struct domain *d)     /* one more; the caller has one */
 {
@@ -122,9 +119,9 @@ static inline void domain_untarget(struct domain *d)
     if (unlikely(d != current_vcpu()->domain))
         domain_put(d);
 }
-/* All domains by d->next, in ascending order of ids, while holding the lock; not all of them are built yet. */
-extern struct spinlock domain_list_lock;
-extern struct domain *domain_list;
+/* All vCPUs that the domain has by now, which come in order. */
+#define for_each_vcpu(d, v)                                                                        \
+    for (unsigned i_ = 0; i_ < (d)->max_vcpus && ((v) = (d)->vcpu[i_]); i_++)
 
 /*
  * The guest broke the contract beyond repair: log why, stop all its vCPUs, tell the control domain. Any context, also
@@ -165,6 +162,16 @@ static inline void vcpu_end_poll(struct vcpu *v)
     if (xchg32(&v->evtchn.poll_port, 0))
         (void)fetch_sub32(&v->domain->evtchn.nr_pollers, 1);
 }
+/*
+ * vcpu_op.c: what a vCPU carries for its hypercall. vcpu_unmap_info() gives back the frame of a registered vcpu_info: for
+ * the guest type's domain_relinquish, while `v` does not run. vcpu_publish_runstate() writes the current vCPU's runstate to
+ * the place that its guest registered. Its kernel address space must be loaded; a place that is not mapped is passed over
+ * silently, since the guest may have unmapped it.
+ */
+void vcpu_op_init(struct vcpu *v);
+void vcpu_op_destroy(struct vcpu *v);
+void vcpu_unmap_info(struct vcpu *v);
+void vcpu_publish_runstate(struct vcpu *v);
 /* A vcpu_info nobody reads: what vCPUs point to that have no place in shared_info and have not registered one. */
 extern struct vcpu_info dummy_vcpu_info;
 

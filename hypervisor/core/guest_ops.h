@@ -9,7 +9,6 @@ struct domain;
 struct vcpu;
 
 struct guest_ops {
-    const char *name;
     /* Objects: the type allocates them (it embeds struct domain and struct vcpu); NULL without memory. */
     struct domain *(*domain_alloc)(void);
     void (*domain_free)(struct domain *d);
@@ -17,9 +16,6 @@ struct guest_ops {
     void (*vcpu_free)(struct vcpu *v);
     /* Release guest memory that the type's state holds; -XEN_ERESTART to be called again. */
     int (*domain_relinquish)(struct domain *d);
-    /* Context switch: save what the CPU holds of `v`, load what it should hold; interrupts off. */
-    void (*save)(struct vcpu *v);
-    void (*load)(struct vcpu *v);
     /* VCPUOP_initialise: take the guest's initial context from guest memory `ctxt`. */
     int (*vcpu_initialise)(struct vcpu *v, uint64_t ctxt);
     /* Mark an NMI pending for `v`. */

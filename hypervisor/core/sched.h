@@ -36,20 +36,15 @@ struct sched_vcpu {
 
 struct sched_domain {
     uint32_t weight;              /* 1 .. 65535 */
-    uint64_t virtual_per_ns;      /* how fast virtual time runs at this weight; 2^24 at the default weight */
     uint32_t cap;                 /* per cent of one CPU, 0: none */
-    struct spinlock budget_lock;  /* guards the two below */
-    int64_t budget_ns;            /* left in this period, when capped; a debt is carried on */
-    uint64_t budget_period_start_ns;
+    uint64_t paced_ns;            /* up to when the cap has paid for what was used; atomic */
     struct timer budget_timer;    /* set while vCPUs are parked */
 };
 
-void sched_init(void);                           /* once, before any vCPU */
 /* On each CPU, before it is online or takes interrupts: its timers and queue; its idle vCPU becomes current. */
 void sched_cpu_init(unsigned cpu);
 void sched_domain_init(struct domain *d);         /* default weight, no cap */
 void sched_domain_destroy(struct domain *d);
-/* Sets sched.cpu: vCPUs of a domain are spread over the CPUs that are online. */
 void sched_vcpu_init(struct vcpu *v);
 /* It must not run any more. */
 void sched_vcpu_destroy(struct vcpu *v);

@@ -2,7 +2,7 @@
 /*
  * The one scheduling policy. Each vCPU has a virtual time that grows with the CPU time it uses, the faster the smaller
  * its domain's weight; the one with the least goes first. Who sleeps does not save up more than a small bonus, so a waking
- * vCPU gets the CPU soon but can not keep it. A cap is a budget of CPU time for each period.
+ * vCPU gets the CPU soon but can not keep it. A cap bounds the rate at which a domain's vCPUs together use CPU time.
  *
  * Virtual times are compared by their signed difference. Decisions cost O(log n) in the vCPUs of one CPU.
  */
@@ -22,12 +22,14 @@
 #define PREEMPT_MARGIN    (MS(1) / 2)     /* virtual: less is not worth a switch */
 #define NEWCOMER_LAG_NS   MS(30)          /* how far behind a newcomer may be put, in its own CPU time */
 #define PULL_LAG          MS(10)          /* virtual */
-#define BUDGET_PERIOD_NS  MS(50)
-#define MIN_BUDGET_NS     (MS(1) / 10)    /* a slice is not shorter; what it overdraws is a debt */
-#define MAX_RENEWALS      1000u
-#define VIRTUAL_SHIFT     24
+#define BURST_NS          MS(25)          /* so far a capped domain may run ahead of what it is paid */
+#define MIN_BUDGET_NS     (MS(1) / 10)    /* a slice is not shorter; what it overdraws is paid later */
 
-struct cpumask idle_cpus;
+/* See cost_of(). */
+#define COST_BUSY         2u
+#define COST_DISLIKED     (1u << 24)
+#define COST_FORBIDDEN    UINT32_MAX
+
 struct cpumask crowded_cpus;
 
 /* About the greatest virtual time that any queue has reached: where a vCPU starts that meets an empty queue. */
@@ -38,9 +40,14 @@ static inline int64_t virtual_diff(uint64_t a, uint64_t b)
     return (int64_t)(a - b);
 }
 
+static inline uint64_t later(uint64_t a, uint64_t b)
+{
+    return virtual_diff(a, b) > 0 ? a : b;
+}
+
 static uint64_t virtual_of(const struct vcpu *v, uint64_t ns)
 {
-    return mul_shift_right(ns, v->domain->sched.virtual_per_ns, VIRTUAL_SHIFT);
+    return ns * SCHED_DEFAULT_WEIGHT / READ_ONCE(v->domain->sched.weight);
 }
 
 static bool vruntime_less(const struct pq_node *a, const struct pq_node *b)
@@ -65,89 +72,74 @@ bool policy_is_before(const struct vcpu *a, const struct vcpu *b)
 static void queue_advance(struct run_queue *rq)
 {
     struct vcpu *first = policy_first(rq);
-    uint64_t least = rq->current->sched.vruntime;
+    struct vcpu *least = rq->current->is_idle ? first : rq->current;
 
-    if (rq->current->is_idle && !first)
+    if (!least)
         return;
-    if (first && (rq->current->is_idle || virtual_diff(first->sched.vruntime, least) < 0))
-        least = first->sched.vruntime;
-    if (virtual_diff(least, rq->min_vruntime) > 0)
-        rq->min_vruntime = least;
+    if (first && policy_is_before(first, least))
+        least = first;
+    rq->min_vruntime = later(least->sched.vruntime, rq->min_vruntime);
     if (virtual_diff(rq->min_vruntime, READ_ONCE(virtual_clock)) > (int64_t)MS(1))
         WRITE_ONCE(virtual_clock, rq->min_vruntime);
 }
 
-/* Periods that have passed renew the budget; what was not used is lost, what was overdrawn is paid back. */
-static void budget_renew(struct sched_domain *s, uint64_t now)
+/*
+ * A cap pays for CPU time at its rate. `paced_ns` is the time when all that the domain has used will be paid for; it may
+ * run while that is less than BURST_NS away. What it does not use is lost, what it overdraws it waits for.
+ */
+static void cap_charge(struct sched_domain *s, uint64_t used_ns, uint64_t now)
 {
-    uint64_t quota = BUDGET_PERIOD_NS / 100 * READ_ONCE(s->cap);
-    uint64_t periods = 0;
+    uint32_t cap = READ_ONCE(s->cap);
+    uint64_t paced = READ_ONCE(s->paced_ns);
 
-    ASSERT_LOCKED(&s->budget_lock);
-    if (now >= s->budget_period_start_ns + BUDGET_PERIOD_NS)
-        periods = (now - s->budget_period_start_ns) / BUDGET_PERIOD_NS;
-    if (!periods)
+    if (likely(!cap))
         return;
-    s->budget_period_start_ns += periods * BUDGET_PERIOD_NS;
-    s->budget_ns += (int64_t)(MIN(periods, (uint64_t)MAX_RENEWALS) * quota);
-    s->budget_ns = MIN(s->budget_ns, (int64_t)quota);
+    while (!try_cmpxchg64(&s->paced_ns, &paced, MAX(paced, now - used_ns) + used_ns * 100 / cap))
+        cpu_relax();
 }
 
-static int64_t budget_charge(struct domain *d, uint64_t used_ns, uint64_t now)
+/* CPU time that a capped domain has left; not above 0: none. */
+static int64_t cap_left(const struct sched_domain *s, uint64_t now)
 {
-    struct sched_domain *s = &d->sched;
-    int64_t left;
-
-    spin_lock(&s->budget_lock);
-    s->budget_ns -= (int64_t)used_ns;
-    budget_renew(s, now);
-    left = s->budget_ns;
-    spin_unlock(&s->budget_lock);
-    return left;
+    return (int64_t)(now + BURST_NS - MAX(READ_ONCE(s->paced_ns), now)) * READ_ONCE(s->cap) / 100;
 }
 
-bool policy_may_run(struct vcpu *v, uint64_t now)
+bool policy_may_run(const struct vcpu *v, uint64_t now)
 {
-    return likely(!READ_ONCE(v->domain->sched.cap)) || budget_charge(v->domain, 0, now) > 0;
+    return likely(!READ_ONCE(v->domain->sched.cap)) || cap_left(&v->domain->sched, now) > 0;
 }
 
-uint64_t policy_budget_renewal(struct domain *d)
+static uint64_t uncharged_ns(const struct run_queue *rq, uint64_t now)
 {
-    return READ_ONCE(d->sched.budget_period_start_ns) + BUDGET_PERIOD_NS;
+    return now > rq->charged_until_ns ? now - rq->charged_until_ns : 0;
 }
 
 void policy_charge(struct run_queue *rq, uint64_t now)
 {
     struct vcpu *v = rq->current;
-    uint64_t used = now > rq->charged_until_ns ? now - rq->charged_until_ns : 0;
+    uint64_t used = uncharged_ns(rq, now);
 
     ASSERT_LOCKED(&rq->lock);
     rq->charged_until_ns = now;
     if (!v->is_idle) {
         v->sched.vruntime += virtual_of(v, used);
-        if (unlikely(READ_ONCE(v->domain->sched.cap)))
-            (void)budget_charge(v->domain, used, now);
+        cap_charge(&v->domain->sched, used, now);
     }
     queue_advance(rq);
 }
 
 void policy_place(struct run_queue *rq, struct vcpu *v, bool is_newcomer)
 {
-    uint64_t *own = &v->sched.vruntime;
-    uint64_t furthest;
+    bool is_alone = rq->current->is_idle && !rq->nr_waiting;
+    uint64_t here = is_alone ? READ_ONCE(virtual_clock) : rq->min_vruntime;
+    uint64_t furthest = here + virtual_of(v, NEWCOMER_LAG_NS);
 
     ASSERT_LOCKED(&rq->lock);
-    if (rq->current->is_idle && !rq->nr_waiting) {
-        if (virtual_diff(*own, READ_ONCE(virtual_clock) - SLEEPER_BONUS) < 0)
-            *own = virtual_clock - SLEEPER_BONUS;
-        rq->min_vruntime = *own;
-        return;
-    }
-    if (virtual_diff(*own, rq->min_vruntime - SLEEPER_BONUS) < 0)
-        *own = rq->min_vruntime - SLEEPER_BONUS;
-    furthest = rq->min_vruntime + virtual_of(v, NEWCOMER_LAG_NS);
-    if (is_newcomer && virtual_diff(*own, furthest) > 0)
-        *own = furthest;
+    v->sched.vruntime = later(v->sched.vruntime, here - SLEEPER_BONUS);
+    if (is_alone)
+        rq->min_vruntime = v->sched.vruntime;
+    else if (is_newcomer && virtual_diff(v->sched.vruntime, furthest) > 0)
+        v->sched.vruntime = furthest;
 }
 
 void policy_insert(struct run_queue *rq, struct vcpu *v)
@@ -170,27 +162,29 @@ void policy_remove(struct run_queue *rq, struct vcpu *v)
         cpumask_clear_atomic(&crowded_cpus, rq->cpu);
 }
 
-/* The virtual time of the queue's current at this moment, without charging it. */
-static uint64_t current_vruntime(const struct run_queue *rq, uint64_t now)
+/* How far the queue's current is ahead of `v` in virtual time at this moment; one that stops is so by any measure. */
+static int64_t current_lead(const struct run_queue *rq, const struct vcpu *v, uint64_t now)
 {
-    uint64_t used = now > rq->charged_until_ns ? now - rq->charged_until_ns : 0;
+    struct vcpu *current = rq->current;
 
-    return rq->current->sched.vruntime + virtual_of(rq->current, used);
+    if (current->is_idle || !vcpu_is_runnable(current))
+        return INT64_MAX;
+    return virtual_diff(current->sched.vruntime + virtual_of(current, uncharged_ns(rq, now)),
+                        v->sched.vruntime);
 }
 
 bool policy_preempts(const struct run_queue *rq, const struct vcpu *v, uint64_t now)
 {
-    if (rq->current->is_idle)
-        return true;
-    return virtual_diff(current_vruntime(rq, now), v->sched.vruntime) > (int64_t)PREEMPT_MARGIN;
+    return current_lead(rq, v, now) > (int64_t)PREEMPT_MARGIN;
 }
 
+/* A CPU that it does not like is better than none, but not than a turn that comes sooner. */
 bool policy_pulls(const struct run_queue *rq, const struct vcpu *v, uint64_t now)
 {
-    if (rq->current->is_idle)
-        return true;
-    return cpumask_test(&v->sched.soft_affinity, rq->cpu) &&
-           virtual_diff(current_vruntime(rq, now), v->sched.vruntime) > (int64_t)PULL_LAG;
+    int64_t lead = current_lead(rq, v, now);
+
+    return lead == INT64_MAX ||
+           (lead > (int64_t)PULL_LAG && cpumask_test(&v->sched.soft_affinity, rq->cpu));
 }
 
 uint64_t policy_slice_end(struct run_queue *rq, uint64_t now)
@@ -206,97 +200,57 @@ uint64_t policy_slice_end(struct run_queue *rq, uint64_t now)
         end = rq->slice_start_ns + MAX(MIN(slice, MAX_SLICE_NS), MIN_SLICE_NS);
     }
     if (unlikely(READ_ONCE(v->domain->sched.cap))) {
-        int64_t left = budget_charge(v->domain, 0, now);
+        int64_t left = cap_left(&v->domain->sched, now);
         end = MIN(end, now + (uint64_t)MAX(left, (int64_t)MIN_BUDGET_NS));
     }
     return end;
 }
 
-static bool cpu_is_free(unsigned cpu)
+/* What speaks against a CPU for `v`: that it is busy before that `v` prefers others, then how many wait. */
+static unsigned cost_of(const struct vcpu *v, unsigned cpu)
 {
-    return cpumask_test(&idle_cpus, cpu) && !READ_ONCE(per_cpu(run_queue, cpu).nr_waiting);
+    const struct run_queue *rq = &per_cpu(run_queue, cpu);
+    unsigned waiting = READ_ONCE(rq->nr_waiting);
+    bool dislikes = !cpumask_test(&v->sched.soft_affinity, cpu);
+
+    if (!cpumask_test(&v->sched.hard_affinity, cpu))
+        return COST_FORBIDDEN;
+    if (!waiting && READ_ONCE(rq->current) == idle_vcpu[cpu])
+        return dislikes;
+    return (dislikes ? COST_DISLIKED : COST_BUSY) + waiting;
 }
 
-/* A free CPU of the set, from `near` on upwards, or MAX_CPUS. */
-static unsigned free_cpu_in(const struct cpumask *set, unsigned near)
+/* The one where it was last if others are no better. */
+unsigned policy_choose_cpu(const struct vcpu *v)
 {
-    struct cpumask candidates;
+    unsigned best = v->sched.cpu;
+    unsigned least = cost_of(v, best);
 
-    cpumask_and(&candidates, set, &idle_cpus);
-    for (unsigned cpu = cpumask_next(&candidates, near); cpu < MAX_CPUS; cpu = cpumask_next(&candidates, cpu)) {
-        if (cpu_is_free(cpu))
-            return cpu;
-    }
-    for_each_cpu(cpu, &candidates) {
-        if (cpu_is_free(cpu))
-            return cpu;
-    }
-    return MAX_CPUS;
-}
-
-/* The CPU of a set where fewest wait; `last` if it is no worse than others. */
-static unsigned least_crowded_in(const struct cpumask *set, unsigned last)
-{
-    unsigned best = MAX_CPUS, least = UINT32_MAX;
-
-    if (cpumask_test(set, last)) {
-        best = last;
-        least = READ_ONCE(per_cpu(run_queue, last).nr_waiting);
-    }
-    for_each_cpu(cpu, set) {
-        unsigned waiting = READ_ONCE(per_cpu(run_queue, cpu).nr_waiting);
-        if (waiting < least) {
+    if (!least)
+        return best;
+    for_each_cpu(cpu, &online_cpus) {
+        unsigned cost = cost_of(v, cpu);
+        if (cost < least) {
             best = cpu;
-            least = waiting;
+            least = cost;
         }
     }
     return best;
 }
 
-unsigned policy_choose_cpu(const struct vcpu *v)
-{
-    unsigned last = v->sched.cpu, cpu;
-    struct cpumask hard, soft;
-
-    if (cpumask_test(&v->sched.hard_affinity, last) && cpumask_test(&v->sched.soft_affinity, last) &&
-        cpu_is_free(last))
-        return last;
-    cpumask_and(&hard, &v->sched.hard_affinity, &online_cpus);
-    cpumask_and(&soft, &hard, &v->sched.soft_affinity);
-    cpu = free_cpu_in(&soft, last);
-    if (cpu == MAX_CPUS)
-        cpu = free_cpu_in(&hard, last);
-    if (cpu == MAX_CPUS)
-        cpu = least_crowded_in(cpumask_is_empty(&soft) ? &hard : &soft, last);
-    return cpu < MAX_CPUS ? cpu : last;
-}
-
-/* Parked vCPUs come back when there is budget again; a debt may last for more than one period. */
-static void budget_timer_expired(void *arg)
+static void reconsider_all(void *arg)
 {
     struct domain *d = arg;
+    struct vcpu *v;
 
-    if (READ_ONCE(d->sched.cap) && budget_charge(d, 0, clock_now()) <= 0) {
-        timer_set(&d->sched.budget_timer, policy_budget_renewal(d));
-        return;
-    }
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
-        if (d->vcpu[i])
-            sched_unpark(d->vcpu[i]);
-    }
-}
-
-static void set_weight(struct sched_domain *s, uint32_t weight)
-{
-    WRITE_ONCE(s->weight, weight);
-    WRITE_ONCE(s->virtual_per_ns, ((uint64_t)SCHED_DEFAULT_WEIGHT << VIRTUAL_SHIFT) / weight);
+    for_each_vcpu(d, v)
+        sched_reconsider(v);
 }
 
 void sched_domain_init(struct domain *d)
 {
-    set_weight(&d->sched, SCHED_DEFAULT_WEIGHT);
-    spin_lock_init(&d->sched.budget_lock, LOCK_SCHED_BUDGET);
-    timer_init(&d->sched.budget_timer, budget_timer_expired, d, cpu_id());
+    d->sched.weight = SCHED_DEFAULT_WEIGHT;
+    d->sched.budget_timer = (struct timer){.fn = reconsider_all, .arg = d};
 }
 
 void sched_domain_destroy(struct domain *d)
@@ -304,24 +258,15 @@ void sched_domain_destroy(struct domain *d)
     timer_kill(&d->sched.budget_timer);
 }
 
+/* What was used until now is settled by the old values; then who is parked or runs without an end is looked at anew. */
 int sched_set_weight_cap(struct domain *d, uint32_t weight, uint32_t cap)
 {
-    struct sched_domain *s = &d->sched;
-    unsigned long flags;
-
     if (!weight || weight > SCHED_MAX_WEIGHT || cap > 100 * MAX_CPUS)
         return -XEN_EINVAL;
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
-        if (d->vcpu[i])
-            sched_charge(d->vcpu[i]);
-    }
-    set_weight(s, weight);
-    flags = spin_lock_irqsave(&s->budget_lock);
-    WRITE_ONCE(s->cap, cap);
-    s->budget_ns = (int64_t)(BUDGET_PERIOD_NS / 100 * cap);
-    s->budget_period_start_ns = clock_now();
-    spin_unlock_irqrestore(&s->budget_lock, flags);
-    /* Who is parked or runs without an end is looked at anew. */
-    timer_set(&s->budget_timer, 0);
+    reconsider_all(d);
+    WRITE_ONCE(d->sched.weight, weight);
+    WRITE_ONCE(d->sched.paced_ns, clock_now());
+    WRITE_ONCE(d->sched.cap, cap);
+    reconsider_all(d);
     return 0;
 }

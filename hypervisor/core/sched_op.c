@@ -14,6 +14,7 @@
 #include "public/sched.h"
 
 #define MAX_POLL_PORTS  128u
+
 static int op_yield(struct vcpu *v UNUSED, void *arg UNUSED)
 {
     sched_yield();
@@ -66,50 +67,36 @@ static int op_poll(struct vcpu *v, void *arg)
     return poll(v, ports, p->nr_ports, p->timeout);
 }
 
-static void watchdog_set(struct domain *d, unsigned i, uint32_t timeout_s)
-{
-    timer_set(&d->watchdog[i], clock_now() + timeout_s * NS_PER_SECOND);
-}
-
-/* A new one: its number, counted from 1. */
-static int watchdog_start(struct domain *d, uint32_t timeout_s)
+/* Those in use are those that are set. A new one: its number, counted from 1. */
+static int watchdog_start(struct domain *d, uint64_t expires_ns)
 {
     for (unsigned i = 0; i < MAX_WATCHDOGS; i++) {
-        if (d->watchdog_in_use & 1u << i)
-            continue;
-        d->watchdog_in_use |= (uint8_t)(1u << i);
-        watchdog_set(d, i, timeout_s);
-        return (int)i + 1;
+        if (!d->watchdog[i].is_set) {
+            timer_set(&d->watchdog[i], expires_ns);
+            return (int)i + 1;
+        }
     }
     return -XEN_ENOSPC;
-}
-
-static int watchdog_change(struct domain *d, uint32_t id, uint32_t timeout_s)
-{
-    unsigned i = id - 1;
-
-    if (i >= MAX_WATCHDOGS || !(d->watchdog_in_use & 1u << i))
-        return -XEN_EINVAL;
-    if (timeout_s) {
-        watchdog_set(d, i, timeout_s);
-    } else {
-        timer_stop(&d->watchdog[i]);
-        d->watchdog_in_use &= (uint8_t)~(1u << i);
-    }
-    return 0;
 }
 
 static int op_watchdog(struct vcpu *v, void *arg)
 {
     const struct sched_watchdog *w = arg;
     struct domain *d = v->domain;
-    int rc;
+    struct timer *old = w->id - 1 < MAX_WATCHDOGS ? &d->watchdog[w->id - 1] : NULL;
+    uint64_t expires_ns = clock_now() + w->timeout * NS_PER_SECOND;
+    int rc = -XEN_EINVAL;
 
     spin_lock(&d->lock);
-    if (w->id)
-        rc = watchdog_change(d, w->id, w->timeout);
-    else
-        rc = w->timeout ? watchdog_start(d, w->timeout) : -XEN_EINVAL;
+    if (!w->id && w->timeout) {
+        rc = watchdog_start(d, expires_ns);
+    } else if (old && old->is_set) {
+        rc = 0;
+        if (w->timeout)
+            timer_set(old, expires_ns);
+        else
+            timer_stop(old);
+    }
     spin_unlock(&d->lock);
     return rc;
 }

@@ -27,8 +27,7 @@ struct run_queue {
 };
 DECLARE_PER_CPU(struct run_queue, run_queue);
 
-/* CPUs whose current is the idle vCPU, and CPUs where somebody waits: hints, changed atomically. */
-extern struct cpumask idle_cpus;
+/* CPUs where somebody waits: a hint, changed atomically. */
 extern struct cpumask crowded_cpus;
 
 static inline bool vcpu_is_runnable(const struct vcpu *v)
@@ -55,12 +54,8 @@ unsigned policy_choose_cpu(const struct vcpu *v);
 /* Does `v`, waiting elsewhere, lag so far behind this queue's current that it should wait here instead? */
 bool policy_pulls(const struct run_queue *rq, const struct vcpu *v, uint64_t now);
 
-/* In sched.c: the budget of `v`'s domain changed. If it is parked it goes on, if it runs its slice is set anew. */
-void sched_unpark(struct vcpu *v);
-/* In sched.c: settle what `v` has used so far, before weight or cap change. */
-void sched_charge(struct vcpu *v);
+/* Does its domain's cap leave `v` CPU time? */
+bool policy_may_run(const struct vcpu *v, uint64_t now);
 
-/* Caps. Has the vCPU's domain CPU time left? The budget has a lock of its own, inside that of the queue. */
-bool policy_may_run(struct vcpu *v, uint64_t now);
-/* When the domain of a parked vCPU gets new budget. */
-uint64_t policy_budget_renewal(struct domain *d);
+/* In sched.c: settle what `v` has used so far; if it is parked it goes on, if it runs its slice is set anew. */
+void sched_reconsider(struct vcpu *v);

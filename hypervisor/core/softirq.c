@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Softirqs, tasklets, and the question whether a long operation should stop. No lock: a CPU's pending word is
- * changed by atomic operations only, its list of tasklets by itself only, with interrupts off.
+ * Softirqs, and the question whether a long operation should stop. No lock: a CPU's pending word is changed by atomic
+ * operations only.
  */
 #include "core/softirq.h"
 
@@ -16,12 +16,6 @@
 #include "lib/atomic.h"
 
 static void (*softirq_handler[NR_SOFTIRQS])(void);
-
-struct tasklet_list {
-    struct tasklet *first;
-    struct tasklet **end;                /* where the next one is linked; NULL while the list is empty */
-};
-static DEFINE_PER_CPU(struct tasklet_list, tasklets);
 
 void softirq_register(enum softirq nr, void (*handler)(void))
 {
@@ -73,47 +67,6 @@ void softirq_run(void)
 bool preempt_wanted(void)
 {
     return softirq_pending() || evtchn_vcpu_pending(current_vcpu());
-}
-
-void tasklet_schedule(struct tasklet *t)
-{
-    unsigned long flags;
-    struct tasklet_list *list;
-
-    if (xchg32(&t->queued, 1))
-        return;
-    t->next = NULL;
-    flags = irq_save();
-    list = &this_cpu(tasklets);
-    *(list->end ? list->end : &list->first) = t;
-    list->end = &t->next;
-    irq_restore(flags);
-    softirq_raise(SOFTIRQ_TASKLET);
-}
-
-/* `queued` is cleared before the call, so that the function may queue itself again, or free the tasklet. */
-static void tasklet_softirq(void)
-{
-    struct tasklet_list *list = &this_cpu(tasklets);
-    unsigned long flags = irq_save();
-    struct tasklet *t = list->first;
-
-    list->first = NULL;
-    list->end = NULL;
-    irq_restore(flags);
-    while (t) {
-        struct tasklet *next = t->next;
-        void (*fn)(void *) = t->fn;
-        void *arg = t->arg;
-        store_release(&t->queued, 0);
-        fn(arg);
-        t = next;
-    }
-}
-
-void softirq_init(void)
-{
-    softirq_register(SOFTIRQ_TASKLET, tasklet_softirq);
 }
 
 /* The interrupt alone makes the CPU look at its pending word on its way back. */

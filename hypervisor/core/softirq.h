@@ -10,11 +10,9 @@ enum softirq {
     SOFTIRQ_TIMER,        /* expired timers */
     SOFTIRQ_SCHEDULE,     /* pick another vCPU; may not return to the interrupted context */
     SOFTIRQ_VCPU,         /* the current vCPU has something to look at (kick): no handler, forces the exit path */
-    SOFTIRQ_TASKLET,      /* deferred calls */
     NR_SOFTIRQS
 };
 
-void softirq_init(void);                         /* once */
 void softirq_register(enum softirq nr, void (*handler)(void));
 /* Raise on this CPU. Any context. */
 void softirq_raise(enum softirq nr);
@@ -23,12 +21,3 @@ void softirq_raise_on(unsigned cpu, enum softirq nr);
 /* Run what is pending on this CPU; interrupts on. */
 void softirq_run(void);
 bool softirq_pending(void);
-
-/* Run fn(arg) soon, on this CPU, in softirq context. A tasklet is queued at most once at a time. */
-struct tasklet {
-    void (*fn)(void *arg);
-    void *arg;
-    struct tasklet *next;
-    uint32_t queued;
-};
-void tasklet_schedule(struct tasklet *t);        /* any context */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Timers: a queue by deadline for each CPU, whose lock (LOCK_TIMER, taken with interrupts off) guards the queue and the
- * timers that name this CPU. Only a CPU itself arms its hardware, and only when its earliest deadline becomes earlier: a
- * timer that is stopped or moved back leaves at most one interrupt without work.
+ * timers that name this CPU. Only a CPU itself sets timers in its queue, and it arms its hardware only when its earliest
+ * deadline becomes earlier: a timer that is stopped or moved back leaves at most one interrupt without work.
  */
 #include "core/timer.h"
 
@@ -18,8 +18,6 @@
 
 #define MAX_CALLBACKS  32                     /* in one pass; then other softirqs have their turn */
 #define TIMER_NEVER    (UINT64_C(1) << 62)    /* deadlines from here on are kept, but never armed */
-
-enum timer_state { TIMER_IDLE, TIMER_SET, TIMER_DEAD };
 
 struct timer_queue {
     struct spinlock lock;
@@ -70,40 +68,30 @@ static void queue_arm(struct timer_queue *q)
     clock_arm(q->armed_ns);
 }
 
-static void queue_insert(struct timer_queue *q, struct timer *t)
-{
-    t->state = TIMER_SET;
-    pq_insert(&q->set, &t->node, timer_less);
-    if (q->set.first != &t->node)
-        return;
-    if (t->cpu == cpu_id())
-        queue_arm(q);
-    else
-        softirq_raise_on(t->cpu, SOFTIRQ_TIMER);
-}
-
 static void queue_remove(struct timer_queue *q, struct timer *t)
 {
-    if (t->state == TIMER_SET) {
+    if (t->is_set)
         pq_remove(&q->set, &t->node, timer_less);
-        t->state = TIMER_IDLE;
-    }
+    t->is_set = false;
 }
 
-void timer_init(struct timer *t, void (*fn)(void *), void *arg, unsigned cpu)
-{
-    *t = (struct timer){.fn = fn, .arg = arg, .cpu = cpu, .state = TIMER_IDLE};
-}
-
+/* It leaves the queue of another CPU before it comes to ours; whoever sets it in between has been overtaken. */
 void timer_set(struct timer *t, uint64_t expires_ns)
 {
     unsigned long flags = irq_save();
-    struct timer_queue *q = queue_lock(t);
+    struct timer_queue *q;
 
-    if (t->state != TIMER_DEAD) {
+    while ((q = queue_lock(t)) != &this_cpu(timer_queue)) {
         queue_remove(q, t);
+        WRITE_ONCE(t->cpu, cpu_id());
+        spin_unlock(&q->lock);
+    }
+    queue_remove(q, t);
+    if (!t->is_dead) {
         t->expires_ns = expires_ns;
-        queue_insert(q, t);
+        t->is_set = true;
+        pq_insert(&q->set, &t->node, timer_less);
+        queue_arm(q);
     }
     spin_unlock_irqrestore(&q->lock, flags);
 }
@@ -114,7 +102,7 @@ void timer_stop(struct timer *t)
     unsigned long flags;
     struct timer_queue *q;
 
-    if (READ_ONCE(t->state) != TIMER_SET)
+    if (!READ_ONCE(t->is_set))
         return;
     flags = irq_save();
     q = queue_lock(t);
@@ -128,7 +116,7 @@ void timer_kill(struct timer *t)
     struct timer_queue *q = queue_lock(t);
 
     queue_remove(q, t);
-    t->state = TIMER_DEAD;
+    t->is_dead = true;
     spin_unlock_irqrestore(&q->lock, flags);
     /* It may have moved since its callback started. */
     for_each_cpu(cpu, &online_cpus) {
@@ -137,63 +125,25 @@ void timer_kill(struct timer *t)
     }
 }
 
-void timer_migrate(struct timer *t, unsigned cpu)
-{
-    struct timer_queue *to = &per_cpu(timer_queue, cpu);
-    unsigned long flags = irq_save();
-    struct timer_queue *from;
-
-    for (;;) {
-        unsigned old = READ_ONCE(t->cpu);
-        from = &per_cpu(timer_queue, old);
-        spin_lock_pair(&from->lock, &to->lock);
-        if (t->cpu == old)
-            break;
-        spin_unlock_pair(&from->lock, &to->lock);
-    }
-    if (from != to) {
-        bool was_set = t->state == TIMER_SET;
-        queue_remove(from, t);
-        t->cpu = cpu;
-        if (was_set)
-            queue_insert(to, t);
-    }
-    spin_unlock_pair(&from->lock, &to->lock);
-    irq_restore(flags);
-}
-
-/* Call the first timer if it is due. After its callback has started, nothing here looks at the timer itself. */
-static bool queue_run_first(struct timer_queue *q, uint64_t now)
-{
-    void (*fn)(void *) = NULL;
-    void *arg = NULL;
-    unsigned long flags = spin_lock_irqsave(&q->lock);
-    struct timer *t = queue_first(q);
-
-    if (t && t->expires_ns <= now) {
-        queue_remove(q, t);
-        fn = t->fn;
-        arg = t->arg;
-        q->running = t;
-    }
-    spin_unlock_irqrestore(&q->lock, flags);
-    if (!fn)
-        return false;
-    fn(arg);
-    store_release(&q->running, NULL);
-    return true;
-}
-
+/* After a callback has started, nothing here looks at its timer any more. */
 static void timer_softirq(void)
 {
     struct timer_queue *q = &this_cpu(timer_queue);
     uint64_t now = clock_now();
-    unsigned calls = 0;
-    unsigned long flags;
+    unsigned long flags = spin_lock_irqsave(&q->lock);
+    struct timer *t = queue_first(q);
 
-    while (calls < MAX_CALLBACKS && queue_run_first(q, now))
-        calls++;
-    flags = spin_lock_irqsave(&q->lock);
+    for (unsigned calls = 0; calls < MAX_CALLBACKS && t && t->expires_ns <= now; calls++) {
+        void (*fn)(void *) = t->fn;
+        void *arg = t->arg;
+        queue_remove(q, t);
+        q->running = t;
+        spin_unlock_irqrestore(&q->lock, flags);
+        fn(arg);
+        store_release(&q->running, NULL);
+        flags = spin_lock_irqsave(&q->lock);
+        t = queue_first(q);
+    }
     queue_arm(q);
     spin_unlock_irqrestore(&q->lock, flags);
 }
@@ -204,10 +154,6 @@ void timer_cpu_init(unsigned cpu)
 
     *q = (struct timer_queue){.armed_ns = UINT64_MAX};
     spin_lock_init(&q->lock, LOCK_TIMER);
-}
-
-void timer_subsystem_init(void)
-{
     softirq_register(SOFTIRQ_TIMER, timer_softirq);
 }
 

@@ -4,8 +4,6 @@
  * Bringing vCPUs up and down and moving a vcpu_info are guarded by the domain's lock. A vCPU's own timers and areas are set
  * by itself, or, for the periodic timer, with the last one winning.
  */
-#include "core/vcpu_op.h"
-
 #include "core/domain.h"
 #include "core/event_channel.h"
 #include "core/guest_copy.h"
@@ -33,28 +31,23 @@ static void periodic_expired(void *arg)
     uint64_t period = READ_ONCE(v->periodic_ns);
 
     evtchn_send_virq(v, VIRQ_TIMER);
-    if (period) {
-        v->periodic_last_ns = clock_now();
-        timer_set(&v->periodic_timer, v->periodic_last_ns + period);
-    }
+    if (period)
+        timer_set(&v->periodic_timer, clock_now() + period);
 }
 
 static void poll_expired(void *arg)
 {
     struct vcpu *v = arg;
 
-    if (!(READ_ONCE(v->pause_flags) & VPF_POLL))
-        return;
-    vcpu_end_poll(v);
-    if (fetch_and32(&v->pause_flags, ~VPF_POLL) & VPF_POLL)
-        sched_wake(v);
+    if (READ_ONCE(v->pause_flags) & VPF_POLL)
+        vcpu_kick(v);
 }
 
 void vcpu_op_init(struct vcpu *v)
 {
-    timer_init(&v->singleshot_timer, singleshot_expired, v, v->sched.cpu);
-    timer_init(&v->periodic_timer, periodic_expired, v, v->sched.cpu);
-    timer_init(&v->poll_timer, poll_expired, v, v->sched.cpu);
+    v->singleshot_timer = (struct timer){.fn = singleshot_expired, .arg = v};
+    v->periodic_timer = (struct timer){.fn = periodic_expired, .arg = v};
+    v->poll_timer = (struct timer){.fn = poll_expired, .arg = v};
 }
 
 /* The frame of a registered vcpu_info goes back with the domain's other references (vcpu_unmap_info). */
@@ -63,25 +56,6 @@ void vcpu_op_destroy(struct vcpu *v)
     timer_kill(&v->singleshot_timer);
     timer_kill(&v->periodic_timer);
     timer_kill(&v->poll_timer);
-}
-
-void vcpu_switched_in(struct vcpu *v, uint64_t now)
-{
-    if (v->is_idle)
-        return;
-    if (unlikely(v->singleshot_timer.cpu != v->sched.cpu)) {
-        timer_migrate(&v->singleshot_timer, v->sched.cpu);
-        timer_migrate(&v->periodic_timer, v->sched.cpu);
-        timer_migrate(&v->poll_timer, v->sched.cpu);
-    }
-    if (unlikely(v->periodic_ns))
-        timer_set(&v->periodic_timer, MAX(now, v->periodic_last_ns + v->periodic_ns));
-}
-
-void vcpu_switched_out(struct vcpu *v)
-{
-    if (unlikely(v->periodic_ns))
-        timer_stop(&v->periodic_timer);
 }
 
 /* 0: none. */
@@ -116,17 +90,14 @@ static int op_stop_singleshot(struct vcpu *v, void *arg UNUSED)
     return 0;
 }
 
-/* Another vCPU's timer starts when that one is switched in next, if it does not run now. */
 static int op_set_periodic(struct vcpu *v, void *arg)
 {
     const struct vcpu_set_periodic_timer *set = arg;
 
     if (set->period_ns < MIN_PERIOD_NS || set->period_ns > MAX_PERIOD_NS)
         return -XEN_EINVAL;
-    v->periodic_last_ns = clock_now();
     WRITE_ONCE(v->periodic_ns, set->period_ns);
-    if (READ_ONCE(v->sched.running))
-        timer_set(&v->periodic_timer, v->periodic_last_ns + set->period_ns);
+    timer_set(&v->periodic_timer, clock_now() + set->period_ns);
     return 0;
 }
 
@@ -159,39 +130,30 @@ static int op_initialise(struct vcpu *v, void *arg)
 
 static int op_up(struct vcpu *v, void *arg UNUSED)
 {
-    struct domain *d = v->domain;
-    bool wake = false;
-    int rc = -XEN_EINVAL;
+    bool may_run;
 
-    spin_lock(&d->lock);
-    if (v->initialised) {
-        wake = fetch_and32(&v->pause_flags, ~VPF_DOWN) & VPF_DOWN;
-        rc = 0;
-    }
-    spin_unlock(&d->lock);
-    if (wake)
-        sched_wake(v);
-    return rc;
-}
-
-static bool any_vcpu_is_up(const struct domain *d)
-{
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
-        if (d->vcpu[i] && !(READ_ONCE(d->vcpu[i]->pause_flags) & VPF_DOWN))
-            return true;
-    }
-    return false;
+    spin_lock(&v->domain->lock);
+    may_run = v->initialised;
+    if (may_run)
+        (void)fetch_and32(&v->pause_flags, ~VPF_DOWN);
+    spin_unlock(&v->domain->lock);
+    if (!may_run)
+        return -XEN_EINVAL;
+    sched_wake(v);
+    return 0;
 }
 
 /* A domain none of whose vCPUs could ever run again has ended. */
 static int op_down(struct vcpu *v, void *arg UNUSED)
 {
     struct domain *d = v->domain;
-    bool is_last;
+    struct vcpu *other;
+    bool is_last = true;
 
     spin_lock(&d->lock);
     (void)fetch_or32(&v->pause_flags, VPF_DOWN);
-    is_last = !any_vcpu_is_up(d);
+    for_each_vcpu(d, other)
+        is_last &= (READ_ONCE(other->pause_flags) & VPF_DOWN) != 0;
     spin_unlock(&d->lock);
     sched_sleep(v);
     if (is_last)

@@ -21,7 +21,6 @@ enum lock_class {
     LOCK_EVENT_PORT,    // one port: its binding, as senders in any context see it
     LOCK_EVENT_QUEUE,   // one domain: its FIFO queues of pending ports
     LOCK_SCHED,         // one CPU: its run queue
-    LOCK_SCHED_BUDGET,  // one domain: CPU time left under its cap
     LOCK_TIMER,         // one CPU: its timers
     LOCK_IRQ,           // interrupt descriptors and controllers
     LOCK_CLOCK,         // time base and wallclock

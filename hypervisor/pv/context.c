@@ -12,7 +12,6 @@
 
 #include "core/sched.h"
 #include "core/softirq.h"
-#include "core/vcpu_op.h"
 #include "cpu/cpu_feature.h"
 #include "cpu/descriptor.h"
 #include "cpu/entry.h"
@@ -65,7 +64,7 @@ static void save_segments(struct pv_vcpu *v)
     v->gs_base_user = v->in_kernel ? inactive : active;
 }
 
-void pv_save(struct vcpu *vcpu)
+static void pv_save(struct vcpu *vcpu)
 {
     struct pv_vcpu *v = pv_vcpu(vcpu);
 
@@ -159,8 +158,11 @@ static void load_all(struct pv_vcpu *v, struct cpu_info *info)
     v->state_cpu = info->cpu;
 }
 
-/* A CPU that only idled holds all but the user's address space. Areas that show the guest time have kernel addresses. */
-void pv_load(struct vcpu *vcpu)
+/*
+ * Needs cpu_info()->current to be `v` already. A CPU that only idled holds all but the user's address space. Areas that show
+ * the guest time have kernel addresses.
+ */
+static void pv_load(struct vcpu *vcpu)
 {
     struct pv_vcpu *v = pv_vcpu(vcpu);
     struct cpu_info *info = cpu_info();

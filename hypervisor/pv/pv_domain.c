@@ -6,7 +6,6 @@
  * domain's lock is held.
  */
 #include "core/guest_copy.h"
-#include "core/vcpu_op.h"
 #include "cpu/guest_state.h"
 #include "cpu/regs.h"
 #include "lib/assert.h"
@@ -275,14 +274,11 @@ static int pv_set_iobitmap(struct vcpu *v, uint64_t bitmap, uint32_t nr_ports)
 }
 
 const struct guest_ops pv_guest_ops = {
-    .name = "PV",
     .domain_alloc = pv_domain_alloc,
     .domain_free = pv_domain_free,
     .vcpu_alloc = pv_vcpu_alloc,
     .vcpu_free = pv_vcpu_free,
     .domain_relinquish = pv_domain_relinquish,
-    .save = pv_save,
-    .load = pv_load,
     .vcpu_initialise = pv_vcpu_initialise,
     .inject_nmi = pv_inject_nmi,
     .set_iopl = pv_set_iopl,

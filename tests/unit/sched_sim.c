@@ -8,7 +8,6 @@
 
 #include "core/sched_policy.h"
 #include "core/softirq.h"
-#include "core/vcpu_op.h"
 #include "cpu/smp.h"
 #include "cpu/upcall.h"
 #include "fake_time.h"
@@ -31,17 +30,6 @@ bool evtchn_vcpu_pending(const struct vcpu *v)
 void domain_cpu_init(unsigned cpu)
 {
     (void)cpu;
-}
-
-void vcpu_switched_in(struct vcpu *v, uint64_t now)
-{
-    (void)v;
-    (void)now;
-}
-
-void vcpu_switched_out(struct vcpu *v)
-{
-    (void)v;
 }
 
 static struct sim_vcpu *sim_of(struct vcpu *v)
@@ -84,14 +72,7 @@ void sim_reset(unsigned cpus)
     nr_domains = 0;
     sim_switches = 0;
     sim_errors = 0;
-    cpumask_zero(&idle_cpus);
     cpumask_zero(&crowded_cpus);
-    softirq_init();
-    timer_subsystem_init();
-    for (unsigned cpu = 0; cpu < cpus; cpu++) {
-        timer_cpu_init(cpu);
-    }
-    sched_init();
     for (unsigned cpu = 0; cpu < cpus; cpu++) {
         fake_cpu = cpu;
         sched_cpu_init(cpu);

@@ -57,13 +57,14 @@ static void is_made_whole(void)
     CU_ASSERT_PTR_EQUAL(vcpu_of(d, 39), d->vcpu[39]);
     CU_ASSERT_PTR_NULL(vcpu_of(d, 40));
     CU_ASSERT_PTR_NULL(vcpu_of(d, UINT64_MAX));
+    start(d);
     CU_ASSERT(d->vcpu[0]->sched.cpu != d->vcpu[1]->sched.cpu);
 }
 
 static void bad_requests_are_refused(void)
 {
     fake_guest_reset(1);
-    make(3, 1);
+    struct domain *twin = make(3, 1);
     CU_ASSERT_PTR_NULL(domain_create(3, 1, &fake_guest_ops));
     CU_ASSERT_PTR_NULL(domain_create(4, 0, &fake_guest_ops));
     CU_ASSERT_PTR_NULL(domain_create(4, MAX_VCPUS + 1, &fake_guest_ops));
@@ -72,7 +73,7 @@ static void bad_requests_are_refused(void)
     fake_guest_settle();
     CU_ASSERT_EQUAL(fake_guest.nr_domains, 1);
     CU_ASSERT_EQUAL(fake_guest.nr_vcpus, 1);
-    CU_ASSERT_EQUAL(domain_list->refs, 2); // the refused twin has not touched the first
+    CU_ASSERT_EQUAL(twin->refs, 2); // the refused twin has not touched the first
 }
 
 // Whatever allocation fails, nothing is left and the id can be had.
@@ -90,8 +91,8 @@ static void failures_leave_nothing(void)
         CU_ASSERT_PTR_NULL(d);
         CU_ASSERT_EQUAL(fake_guest.nr_domains, 0);
         CU_ASSERT_EQUAL(fake_guest.nr_vcpus, 0);
-        CU_ASSERT_PTR_NULL(domain_list);
-        CU_ASSERT(before - page_alloc_free_pages() <= 2); // the page of ids stays
+        CU_ASSERT_PTR_NULL(domain_get_from(0));
+        CU_ASSERT(before - page_alloc_free_pages() <= 1);
         failures++;
     }
     CU_ASSERT_EQUAL(failures, 6);
@@ -103,9 +104,13 @@ static void is_found_by_id(void)
     fake_guest_reset(1);
     struct domain *a = make(700, 1), *b = make(1, 1), *c = make(30000, 1);
 
-    CU_ASSERT_PTR_EQUAL(domain_list, b);
-    CU_ASSERT_PTR_EQUAL(b->next, a);
-    CU_ASSERT_PTR_EQUAL(a->next, c);
+    CU_ASSERT_PTR_EQUAL(domain_get_from(0), b);
+    CU_ASSERT_PTR_EQUAL(domain_get_from(2), a);
+    CU_ASSERT_PTR_EQUAL(domain_get_from(701), c);
+    CU_ASSERT_PTR_NULL(domain_get_from(30001));
+    domain_put(a);
+    domain_put(b);
+    domain_put(c);
     CU_ASSERT_PTR_EQUAL(domain_get_by_id(700), a);
     CU_ASSERT_EQUAL(a->refs, 3);
     domain_put(a);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Softirqs and tasklets: order, raising across CPUs, handlers that raise again or queue themselves.
+// Softirqs: order, raising across CPUs, handlers that raise again.
 #include "unit_main.h"
 
 #include "core/domain.h"
@@ -46,7 +46,6 @@ static void reset(void)
     fake_time_reset(2);
     trace[0] = 0;
     event_waits = false;
-    softirq_init();
     softirq_register(SOFTIRQ_TIMER, on_timer);
     softirq_register(SOFTIRQ_SCHEDULE, on_schedule);
 }
@@ -81,43 +80,6 @@ static void kicks_another_cpu_once(void)
     CU_ASSERT(softirq_pending());
 }
 
-static struct tasklet tasklet_a, tasklet_b;
-
-static void on_a(void *arg)
-{
-    note(*(char *)arg);
-    if (strlen(trace) < 4) {
-        tasklet_schedule(&tasklet_a);
-    }
-}
-
-static void tasklets_run_in_order_and_once(void)
-{
-    char a = 'a', b = 'b';
-
-    reset();
-    tasklet_a = (struct tasklet){.fn = on_a, .arg = &a};
-    tasklet_b = (struct tasklet){.fn = on_a, .arg = &b};
-    memcpy(trace, "....", 5);
-    tasklet_schedule(&tasklet_b);
-    tasklet_schedule(&tasklet_a);
-    tasklet_schedule(&tasklet_b);
-    softirq_run();
-    CU_ASSERT_STRING_EQUAL(trace, "....ba");
-}
-
-static void a_tasklet_may_queue_itself(void)
-{
-    char a = 'a';
-
-    reset();
-    tasklet_a = (struct tasklet){.fn = on_a, .arg = &a};
-    tasklet_schedule(&tasklet_a);
-    softirq_run();
-    CU_ASSERT_STRING_EQUAL(trace, "aaaa");
-    CU_ASSERT(!tasklet_a.queued);
-}
-
 static void preemption_looks_every_64th_time(void)
 {
     unsigned steps = 0, hits = 0;
@@ -142,8 +104,6 @@ int main(void)
     static const struct unit_test tests[] = {
         {"runs_what_is_raised", runs_what_is_raised},
         {"kicks_another_cpu_once", kicks_another_cpu_once},
-        {"tasklets_run_in_order_and_once", tasklets_run_in_order_and_once},
-        {"a_tasklet_may_queue_itself", a_tasklet_may_queue_itself},
         {"preemption_looks_every_64th_time", preemption_looks_every_64th_time},
         {NULL, NULL},
     };

@@ -149,7 +149,6 @@ static int grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags)
 }
 
 static const struct guest_ops ops = {
-    .name = "fake",
     .get_data = get_data,
     .put_data = put_data,
     .grant_map = grant_map,

@@ -97,7 +97,6 @@ static void fake_put_data(mfn_t m, bool writable)
 }
 
 const struct guest_ops fake_guest_ops = {
-    .name = "fake",
     .domain_alloc = fake_domain_alloc,
     .domain_free = fake_domain_free,
     .vcpu_alloc = fake_vcpu_alloc,
@@ -194,8 +193,10 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
 
 static void drop_all_domains(void)
 {
-    while (domain_list) {
-        struct domain *d = domain_list;
+    struct domain *d;
+
+    while ((d = domain_get_from(0))) {
+        domain_put(d);
         for (unsigned i = 0; i < d->max_vcpus; i++) {
             d->vcpu[i]->pause_flags |= VPF_DOWN;
             sched_sleep(d->vcpu[i]);
@@ -224,13 +225,6 @@ void fake_guest_reset(unsigned cpus)
     fake_time_reset(cpus);
     fake_guest = (struct fake_guest){.fail_after = -1, .poll_result = 1};
     crash_halts_machine = false;
-    softirq_init();
-    timer_subsystem_init();
-    for (unsigned cpu = 0; cpu < cpus; cpu++) {
-        timer_cpu_init(cpu);
-    }
-    sched_init();
-    domain_subsystem_init();
     for (unsigned cpu = 0; cpu < cpus; cpu++) {
         fake_cpu = cpu;
         sched_cpu_init(cpu);
