@@ -31,7 +31,6 @@ hypervisor_sources = \
     hypervisor/core/grant_map.c \
     hypervisor/core/grant_table.c \
     hypervisor/core/hypercall.c \
-    hypervisor/core/machine.c \
     hypervisor/core/memory_op.c \
     hypervisor/core/physdev_op.c \
     hypervisor/core/platform_op.c \

@@ -34,6 +34,7 @@
 #include "cpu/uart.h"
 #include "lib/console.h"
 #include "lib/printf.h"
+#include "lib/string.h"
 #include "mm/page_table.h"
 #include "pv/page_type.h"
 
@@ -202,7 +203,7 @@ static INIT void publish_machine(void)
     machine_add_range(LAPIC_WINDOW, LAPIC_WINDOW_SIZE, E820_RESERVED);
     for (unsigned i = 0; i < acpi.nr_ioapics; i++)
         machine_add_range(ALIGN_DOWN(acpi.ioapics[i].address, PAGE_SIZE), PAGE_SIZE, E820_RESERVED);
-    machine_set_cmdline(bootinfo.cmdline);
+    strlcpy(machine_cmdline, bootinfo.cmdline, sizeof(machine_cmdline));
 }
 
 /* The boot CPU, on its own stack. */

@@ -12,7 +12,6 @@
 
 /* cpu/usercopy.S: bytes left uncopied; SMAP is opened around the copy. */
 size_t guest_copy_raw(void *to, const void *from, size_t size);
-size_t guest_clear_raw(void *to, size_t size);
 
 static inline int copy_from_guest(void *to, uint64_t from, size_t size)
 {
@@ -24,13 +23,6 @@ static inline int copy_from_guest(void *to, uint64_t from, size_t size)
 static inline int copy_to_guest(uint64_t to, const void *from, size_t size)
 {
     if (unlikely(!guest_range_ok(to, size)) || guest_copy_raw((void *)(uintptr_t)to, from, size))
-        return -XEN_EFAULT;
-    return 0;
-}
-
-static inline int clear_guest(uint64_t to, size_t size)
-{
-    if (unlikely(!guest_range_ok(to, size)) || guest_clear_raw((void *)(uintptr_t)to, size))
         return -XEN_EFAULT;
     return 0;
 }

@@ -21,4 +21,3 @@ extern unsigned machine_nr_ranges;
 extern char machine_cmdline[1024];
 
 void machine_add_range(uint64_t start, uint64_t size, uint32_t type);
-void machine_set_cmdline(const char *cmdline);

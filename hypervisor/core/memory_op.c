@@ -19,20 +19,27 @@
 #define CMD_MASK       ((1u << CMD_BITS) - 1)
 #define MAX_EXTENT_ORDER_GUEST 9u
 #define MAX_EXTENT_ORDER_DOM0  18u
+#define FRAMES_PER_LOOK 64u
+
+struct machine_range machine_ranges[MACHINE_MAX_RANGES];
+unsigned machine_nr_ranges;
+
+void machine_add_range(uint64_t start, uint64_t size, uint32_t type)
+{
+    if (machine_nr_ranges < MACHINE_MAX_RANGES)
+        machine_ranges[machine_nr_ranges++] = (struct machine_range){ start, size, type };
+}
 
 /* One operation on a list, resolved: `done` extents are finished. */
 struct reservation {
     struct domain *d;
+    unsigned cmd;
     uint64_t extents;               /* guest address of frame numbers */
+    uint64_t given;                 /* XENMEM_exchange: of those given for them, one frame each */
     uint64_t nr, done;
     unsigned order;
     unsigned alloc_flags;
 };
-
-static bool is_self(domid_t domid)
-{
-    return domid == DOMID_SELF || domid == current_domain()->id;
-}
 
 static unsigned alloc_flags_of(uint32_t mem_flags)
 {
@@ -44,6 +51,11 @@ static unsigned alloc_flags_of(uint32_t mem_flags)
 static int get_frame_number(uint64_t list, uint64_t i, uint64_t *n)
 {
     return copy_from_guest(n, list + i * sizeof(*n), sizeof(*n));
+}
+
+static int put_frame_number(const struct reservation *r, mfn_t m)
+{
+    return copy_to_guest(r->extents + r->done * sizeof(m.n), &m.n, sizeof(m.n));
 }
 
 /* Give `m` back: true if it was the domain's and allocated. */
@@ -63,186 +75,149 @@ static bool give_back(struct domain *d, mfn_t m)
     return had;
 }
 
-static bool decrease_one(struct reservation *r)
+static int give_back_extent(struct domain *d, uint64_t first, unsigned order)
 {
-    uint64_t n;
-
-    if (get_frame_number(r->extents, r->done, &n) || n + (UINT64_C(1) << r->order) < n)
-        return false;
-    for (uint64_t i = 0; i < UINT64_C(1) << r->order; i++)
-        if (!give_back(r->d, mfn(n + i)))
-            return false;
-    return true;
-}
-
-static bool increase_one(struct reservation *r)
-{
-    mfn_t m;
-
-    if (domain_alloc_frames(r->d, r->order, r->alloc_flags | ALLOC_ZERO, &m))
-        return false;
-    return !r->extents || !copy_to_guest(r->extents + r->done * sizeof(m.n), &m.n, sizeof(m.n));
-}
-
-/* As increase, and the list first holds the pseudo-physical numbers that the frames get. */
-static bool populate_one(struct reservation *r)
-{
-    uint64_t gpfn;
-    mfn_t m;
-
-    if (get_frame_number(r->extents, r->done, &gpfn) ||
-        domain_alloc_frames(r->d, r->order, r->alloc_flags | ALLOC_ZERO, &m))
-        return false;
-    for (uint64_t i = 0; i < UINT64_C(1) << r->order; i++)
-        m2p_set(mfn_add(m, i), gpfn + i);
-    return !copy_to_guest(r->extents + r->done * sizeof(m.n), &m.n, sizeof(m.n));
-}
-
-static bool (*const extent_ops[])(struct reservation *r) = {
-    [XENMEM_increase_reservation] = increase_one,
-    [XENMEM_decrease_reservation] = decrease_one,
-    [XENMEM_populate_physmap] = populate_one,
-};
-
-/* The number done, or a restart. */
-static long run_reservation(struct reservation *r, unsigned cmd, uint64_t arg)
-{
-    unsigned batch = 0;
-
-    while (r->done < r->nr && extent_ops[cmd](r)) {
-        r->done++;
-        if (r->done < r->nr && (++batch << r->order) >= 64) {
-            batch = 0;
-            if (preempt_wanted())
-                return hypercall_restart(cmd | r->done << CMD_BITS, arg, 0, 0, 0);
-        }
-    }
-    return (long)r->done;
-}
-
-static long reservation_op(unsigned cmd, uint64_t start, uint64_t arg)
-{
-    struct xen_memory_reservation req;
-    struct reservation r;
-    unsigned max_order;
-    long rc;
-
-    if (copy_from_guest(&req, arg, sizeof(req)))
-        return -XEN_EFAULT;
-    max_order = current_domain()->is_control ? MAX_EXTENT_ORDER_DOM0 : MAX_EXTENT_ORDER_GUEST;
-    if (start >= req.nr_extents || req.nr_extents > UINT32_MAX || req.extent_order > max_order ||
-        !guest_range_ok(req.extent_start, req.nr_extents * sizeof(uint64_t)))
-        return (long)MIN(start, (uint64_t)req.nr_extents);
-    r = (struct reservation){ .extents = req.extent_start, .nr = req.nr_extents, .done = start,
-                              .order = req.extent_order, .alloc_flags = alloc_flags_of(req.mem_flags) };
-    rc = domain_target(req.domid, &r.d);
-    if (rc)
-        return rc;
-    rc = run_reservation(&r, cmd, arg);
-    domain_untarget(r.d);
-    return rc;
-}
-
-/* --- Exchange -------------------------------------------------------------------------------------------------- */
-
-struct exchange {
-    struct xen_memory_exchange req;
-    struct domain *d;
-    unsigned in_per_out;            /* log2 of how many extents given make one taken */
-};
-
-/*
- * Frames to be given for one frame block to be taken, all or none. They must be plain: their only reference is the one
- * of being allocated, which clearing it proves.
- */
-static int take_given(const struct exchange *x, uint64_t out_index, uint64_t *numbers, unsigned nr)
-{
-    uint64_t first = out_index << x->in_per_out;
-
-    if (copy_from_guest(numbers, x->req.in.extent_start + first * sizeof(*numbers), nr * sizeof(*numbers)))
-        return -XEN_EFAULT;
-    for (unsigned i = 0; i < nr; i++)
-        if (!mfn_valid(mfn(numbers[i])) || frame_owner(frame_of(mfn(numbers[i]))) != x->d->id)
+    for (uint64_t i = 0; i < UINT64_C(1) << order; i++)
+        if (!give_back(d, mfn(first + i)))
             return -XEN_EINVAL;
     return 0;
 }
 
-#define EXCHANGE_MAX_ORDER 9u
+static int decrease_one(struct reservation *r)
+{
+    uint64_t n;
+
+    if (get_frame_number(r->extents, r->done, &n))
+        return -XEN_EFAULT;
+    return give_back_extent(r->d, n, r->order);
+}
+
+/* To populate is to increase, and the list first holds the pseudo-physical numbers that the frames get. */
+static int increase_one(struct reservation *r)
+{
+    bool populates = r->cmd == XENMEM_populate_physmap;
+    uint64_t gpfn;
+    mfn_t m;
+    int rc;
+
+    if (populates && get_frame_number(r->extents, r->done, &gpfn))
+        return -XEN_EFAULT;
+    rc = domain_alloc_frames(r->d, r->order, r->alloc_flags, &m);
+    if (rc)
+        return rc;
+    for (uint64_t i = 0; populates && i < UINT64_C(1) << r->order; i++)
+        m2p_set(mfn_add(m, i), gpfn + i);
+    return populates || r->extents ? put_frame_number(r, m) : 0;
+}
 
 /* Room for what comes before what goes has gone; by the lock, since vCPUs exchange at the same time. */
-static int alloc_beyond_limit(struct domain *d, unsigned order, unsigned alloc_flags, mfn_t *m)
+static int alloc_beyond_limit(const struct reservation *r, mfn_t *m)
 {
     int rc;
 
-    spin_lock(&d->page_list_lock);
-    d->max_pages += UINT64_C(1) << order;
-    spin_unlock(&d->page_list_lock);
-    rc = domain_alloc_frames(d, order, alloc_flags, m);
-    spin_lock(&d->page_list_lock);
-    d->max_pages -= UINT64_C(1) << order;
-    spin_unlock(&d->page_list_lock);
+    spin_lock(&r->d->page_list_lock);
+    r->d->max_pages += UINT64_C(1) << r->order;
+    spin_unlock(&r->d->page_list_lock);
+    rc = domain_alloc_frames(r->d, r->order, r->alloc_flags, m);
+    spin_lock(&r->d->page_list_lock);
+    r->d->max_pages -= UINT64_C(1) << r->order;
+    spin_unlock(&r->d->page_list_lock);
     return rc;
 }
 
-static int exchange_one(const struct exchange *x, uint64_t i)
+/* Single frames for one extent, all or none: a guest that lists what it does not have gets nothing for it. */
+static int exchange_one(struct reservation *r)
 {
-    uint64_t numbers[1u << EXCHANGE_MAX_ORDER], gpfn;
-    unsigned nr = 1u << x->req.out.extent_order;
+    uint64_t given[1u << MAX_EXTENT_ORDER_GUEST], gpfn, nr = UINT64_C(1) << r->order, n = 0;
+    size_t size = nr * sizeof(given[0]);
     mfn_t m;
-    int rc = take_given(x, i, numbers, nr);
+    int rc;
 
-    if (rc || get_frame_number(x->req.out.extent_start, i, &gpfn))
-        return rc ? rc : -XEN_EFAULT;
-    rc = alloc_beyond_limit(x->d, x->req.out.extent_order, alloc_flags_of(x->req.out.mem_flags) | ALLOC_ZERO, &m);
+    if (copy_from_guest(given, r->given + r->done * size, size) || get_frame_number(r->extents, r->done, &gpfn))
+        return -XEN_EFAULT;
+    for (uint64_t i = 0; i < nr; i++)
+        if (!mfn_valid(mfn(given[i])) || frame_owner(frame_of(mfn(given[i]))) != r->d->id)
+            return -XEN_EINVAL;
+    rc = alloc_beyond_limit(r, &m);
     if (rc)
         return rc;
-    for (unsigned k = 0; k < nr; k++)
-        if (!give_back(x->d, mfn(numbers[k]))) {
-            for (unsigned n = 0; n < nr; n++)
-                give_back(x->d, mfn_add(m, n));
-            return -XEN_EINVAL;
-        }
-    for (unsigned k = 0; k < nr; k++)
-        m2p_set(mfn_add(m, k), gpfn + k);
-    return copy_to_guest(x->req.out.extent_start + i * sizeof(m.n), &m.n, sizeof(m.n));
+    for (; n < nr && give_back(r->d, mfn(given[n])); n++)
+        m2p_set(mfn_add(m, n), gpfn + n);
+    if (n == nr)
+        return put_frame_number(r, m);
+    (void)give_back_extent(r->d, m.n, r->order);
+    return -XEN_EINVAL;
 }
 
-static bool exchange_is_valid(const struct xen_memory_exchange *req)
-{
-    return is_self(req->in.domid) && is_self(req->out.domid) && !req->in.extent_order &&
-           req->out.extent_order <= EXCHANGE_MAX_ORDER && req->in.nr_extents <= UINT32_MAX &&
-           req->in.nr_extents == req->out.nr_extents << req->out.extent_order &&
-           req->nr_exchanged <= req->in.nr_extents &&
-           !(req->nr_exchanged & ((1u << req->out.extent_order) - 1)) &&
-           guest_range_ok(req->in.extent_start, req->in.nr_extents * sizeof(uint64_t)) &&
-           guest_range_ok(req->out.extent_start, req->out.nr_extents * sizeof(uint64_t));
-}
+static int (*const extent_ops[])(struct reservation *r) = {
+    [XENMEM_increase_reservation] = increase_one,
+    [XENMEM_decrease_reservation] = decrease_one,
+    [XENMEM_populate_physmap] = increase_one,
+    [XENMEM_exchange] = exchange_one,
+};
 
-static int put_exchanged(uint64_t arg, uint64_t nr)
+/* 0 when all are done, what the first that failed said, or a restart. */
+static long run_reservation(struct reservation *r, uint64_t arg)
 {
-    return copy_to_guest(arg + offsetof(struct xen_memory_exchange, nr_exchanged), &nr, sizeof(nr));
-}
+    for (uint64_t start = r->done; r->done < r->nr; r->done++) {
+        int rc;
 
-static long exchange_op(uint64_t arg)
-{
-    struct exchange x = { .d = current_domain() };
-    uint64_t i;
-    int rc = 0;
-
-    if (copy_from_guest(&x.req, arg, sizeof(x.req)))
-        return -XEN_EFAULT;
-    if (!exchange_is_valid(&x.req))
-        return -XEN_EINVAL;
-    x.in_per_out = x.req.out.extent_order;
-    for (i = x.req.nr_exchanged >> x.in_per_out; !rc && i < x.req.out.nr_extents; i += !rc) {
-        rc = exchange_one(&x, i);
-        if (!rc && i + 1 < x.req.out.nr_extents && preempt_wanted()) {
-            if (put_exchanged(arg, (i + 1) << x.in_per_out))
-                return -XEN_EFAULT;
-            return hypercall_restart(XENMEM_exchange, arg, 0, 0, 0);
-        }
+        if (r->done > start && !((r->done << r->order) % FRAMES_PER_LOOK) && preempt_wanted())
+            return hypercall_restart(r->cmd | r->done << CMD_BITS, arg, 0, 0, 0);
+        rc = extent_ops[r->cmd](r);
+        if (rc)
+            return rc;
     }
-    return put_exchanged(arg, i << x.in_per_out) ? -XEN_EFAULT : rc;
+    return 0;
+}
+
+static bool reservation_is_valid(const struct reservation *r)
+{
+    bool is_dom0 = current_domain()->is_control && r->cmd != XENMEM_exchange;
+
+    return r->done <= r->nr && r->nr <= UINT32_MAX &&
+           r->order <= (is_dom0 ? MAX_EXTENT_ORDER_DOM0 : MAX_EXTENT_ORDER_GUEST) &&
+           guest_range_ok(r->extents, r->nr * sizeof(uint64_t));
+}
+
+/* An exchange begins with what is given; single frames for extents of any order. */
+static bool exchange_is_valid(const struct xen_memory_exchange *x)
+{
+    return x->in.domid == x->out.domid && !x->in.extent_order && !x->nr_exchanged &&
+           x->in.nr_extents == x->out.nr_extents << x->out.extent_order &&
+           guest_range_ok(x->in.extent_start, x->in.nr_extents * sizeof(uint64_t));
+}
+
+/* The number done; for an exchange it goes to its argument, counted in frames given. */
+static long reservation_op(unsigned cmd, uint64_t start, uint64_t arg)
+{
+    bool exchanges = cmd == XENMEM_exchange;
+    struct xen_memory_exchange x;
+    const struct xen_memory_reservation *req = exchanges ? &x.out : &x.in;
+    struct reservation r;
+    long rc;
+
+    if (copy_from_guest(&x, arg, exchanges ? sizeof(x) : sizeof(x.in)))
+        return -XEN_EFAULT;
+    r = (struct reservation){
+        .cmd = cmd, .extents = req->extent_start, .given = x.in.extent_start,
+        .nr = req->nr_extents, .done = start, .order = req->extent_order,
+        .alloc_flags = alloc_flags_of(req->mem_flags) | ALLOC_ZERO,
+    };
+    if (!reservation_is_valid(&r) || (exchanges && !exchange_is_valid(&x)))
+        return exchanges ? -XEN_EINVAL : (long)MIN(r.done, r.nr);
+    rc = domain_target(req->domid, &r.d);
+    if (rc)
+        return rc;
+    rc = run_reservation(&r, arg);
+    domain_untarget(r.d);
+    if (rc == HYPERCALL_RESTART)
+        return rc;
+    if (!exchanges)
+        return (long)r.done;
+    r.done <<= r.order;
+    arg += offsetof(struct xen_memory_exchange, nr_exchanged);
+    return copy_to_guest(arg, &r.done, sizeof(r.done)) ? -XEN_EFAULT : rc;
 }
 
 /* --- Questions ------------------------------------------------------------------------------------------------- */
@@ -325,7 +300,6 @@ static long machine_memory_map(uint64_t arg)
  * -ENOSYS, and guests assume one range.
  */
 static long (*const other_ops[])(uint64_t arg) = {
-    [XENMEM_exchange] = exchange_op,
     [XENMEM_maximum_ram_page] = maximum_ram_page,
     [XENMEM_current_reservation] = current_reservation,
     [XENMEM_maximum_reservation] = maximum_reservation,

@@ -3,19 +3,29 @@
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/machine.h"
-#include "lib/string.h"
 #include "mm/layout.h"
 #include "public/features.h"
 #include "public/version.h"
 
 #define ABI_MAJOR 4
 #define ABI_MINOR 17
-#define EXTRAVERSION ".0-paravane"
-_Static_assert(sizeof(EXTRAVERSION) <= 16, "XENVER_extraversion is 16 bytes");
-#define CAPABILITIES "xen-3.0-x86_64 "
 
+char machine_cmdline[1024];
+
+static const char extraversion[16] = ".0-paravane", changeset[64] = "paravane";
+static const char capabilities[1024] = "xen-3.0-x86_64 ", denied[1024] = "<denied>";
+static const uint64_t virt_start = HYP_VIRT_START;
 static const struct xen_compile_info compile_info = {
     .compiler = "gcc " __VERSION__, .compile_by = "paravane", .compile_domain = "", .compile_date = "",
+};
+
+/* Answers that are the same for everybody, each as long as the ABI has it. */
+static const struct { const void *data; size_t size; } answers[] = {
+    [XENVER_extraversion] = { extraversion, sizeof(extraversion) },
+    [XENVER_compile_info] = { &compile_info, sizeof(compile_info) },
+    [XENVER_capabilities] = { capabilities, sizeof(capabilities) },
+    [XENVER_changeset] = { changeset, sizeof(changeset) },
+    [XENVER_platform_parameters] = { &virt_start, sizeof(virt_start) },
 };
 
 static uint32_t features(const struct domain *d)
@@ -37,37 +47,15 @@ static long get_features(uint64_t arg)
     return copy_to_guest(arg, &info, sizeof(info));
 }
 
-static long put_text(uint64_t arg, const char *text, size_t size)
-{
-    if (clear_guest(arg, size))
-        return -XEN_EFAULT;
-    return copy_to_guest(arg, text, strlen(text) + 1);
-}
-
-static long put_platform_parameters(uint64_t arg)
-{
-    uint64_t virt_start = HYP_VIRT_START;
-
-    return copy_to_guest(arg, &virt_start, sizeof(virt_start));
-}
-
 static NOINLINE long tell(uint32_t cmd, uint64_t arg)
 {
     struct domain *d = current_domain();
 
+    if (cmd < ARRAY_SIZE(answers) && answers[cmd].data)
+        return copy_to_guest(arg, answers[cmd].data, answers[cmd].size);
     switch (cmd) {
-    case XENVER_extraversion:
-        return put_text(arg, EXTRAVERSION, 16);
-    case XENVER_compile_info:
-        return copy_to_guest(arg, &compile_info, sizeof(compile_info));
     case XENVER_commandline:
-        return d->is_control ? copy_to_guest(arg, machine_cmdline, sizeof(machine_cmdline)) : put_text(arg, "<denied>", 1024);
-    case XENVER_capabilities:
-        return put_text(arg, CAPABILITIES, 1024);
-    case XENVER_changeset:
-        return put_text(arg, "paravane", 64);
-    case XENVER_platform_parameters:
-        return put_platform_parameters(arg);
+        return copy_to_guest(arg, d->is_control ? machine_cmdline : denied, sizeof(denied));
     case XENVER_get_features:
         return get_features(arg);
     case XENVER_pagesize:

@@ -26,18 +26,4 @@ guest_copy_raw:
         EXTABLE(1b, 3b)
         EXTABLE(2b, 4b)
 
-/* size_t guest_clear_raw(void *to, size_t size) */
-        .global guest_clear_raw
-guest_clear_raw:
-        ALLOW_GUEST_ACCESS
-        xorl    %eax, %eax
-        movq    %rsi, %rcx
-1:      rep stosb
-        FORBID_GUEST_ACCESS
-        ret
-2:      FORBID_GUEST_ACCESS
-        movq    %rcx, %rax
-        ret
-        EXTABLE(1b, 2b)
-
         .section .note.GNU-stack, "", @progbits
