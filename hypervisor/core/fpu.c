@@ -12,7 +12,6 @@
 #include "mm/heap.h"
 #include "public/errno.h"
 
-#define FXSAVE_SIZE   512u
 #define HEADER_SIZE   64u
 #define XSTATE_X87    UINT64_C(1)
 #define XSTATE_SSE    UINT64_C(2)
@@ -22,32 +21,36 @@
 #define DEFAULT_MXCSR 0x1f80u
 #define DEFAULT_MXCSR_MASK 0xffbfu
 
+/* The FXSAVE image, as far as we look at it. */
+struct fxsave {
+    uint16_t fcw;
+    uint8_t unused[22];
+    uint32_t mxcsr;
+    uint32_t mxcsr_mask;
+    uint8_t registers[480];
+};
+_Static_assert(sizeof(struct fxsave) == 512, "SDM vol. 1, 10.5");
+
 struct fpu_state {
     uint64_t xcr0;                  /* the guest's */
     uint8_t unused[56];
-    uint8_t area[];                 /* FXSAVE image, XSAVE header, components; 64-byte aligned */
+    struct fxsave fx;               /* 64-byte aligned */
+    uint64_t xstate_bv;             /* with XSAVE only: the rest of its header, and components */
 };
-
-static void reset(struct fpu_state *f)
-{
-    const uint16_t fcw = DEFAULT_FCW;
-    const uint32_t mxcsr = DEFAULT_MXCSR;
-    const uint64_t present = XSTATE_X87 | XSTATE_SSE;
-
-    f->xcr0 = XSTATE_X87;
-    memcpy(f->area, &fcw, sizeof(fcw));
-    memcpy(f->area + 24, &mxcsr, sizeof(mxcsr));
-    if (cpu_features.xsave)
-        memcpy(f->area + FXSAVE_SIZE, &present, sizeof(present));
-}
 
 struct fpu_state *fpu_alloc(void)
 {
-    size_t size = cpu_features.xsave ? MAX(cpu_features.xsave_size, FXSAVE_SIZE + HEADER_SIZE) : FXSAVE_SIZE;
-    struct fpu_state *f = heap_alloc(sizeof(*f) + size, 64);
+    size_t least = sizeof(struct fxsave) + (cpu_features.xsave ? HEADER_SIZE : 0);
+    size_t size = MAX((size_t)cpu_features.xsave_size, least);
+    struct fpu_state *f = heap_alloc(offsetof(struct fpu_state, fx) + size, 64);
 
-    if (f)
-        reset(f);
+    if (!f)
+        return NULL;
+    f->xcr0 = XSTATE_X87;
+    f->fx.fcw = DEFAULT_FCW;
+    f->fx.mxcsr = DEFAULT_MXCSR;
+    if (cpu_features.xsave)
+        f->xstate_bv = XSTATE_X87 | XSTATE_SSE;
     return f;
 }
 
@@ -61,44 +64,35 @@ static void load_xcr0(uint64_t v)
     __asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)));
 }
 
+/* The instructions' own mask is all ones: what XCR0 enables decides. */
 void fpu_save(struct fpu_state *f)
 {
-    uint32_t lo = (uint32_t)cpu_features.xcr0, hi = (uint32_t)(cpu_features.xcr0 >> 32);
-
     if (!cpu_features.xsave) {
-        __asm__ volatile("fxsaveq %0" : "=m"(*(uint8_t (*)[FXSAVE_SIZE])f->area));
+        __asm__ volatile("fxsaveq %0" : "=m"(f->fx));
         return;
     }
     if (f->xcr0 != cpu_features.xcr0)
         load_xcr0(cpu_features.xcr0);
-    __asm__ volatile("xsaveq (%0)" : : "r"(f->area), "a"(lo), "d"(hi) : "memory");
+    __asm__ volatile("xsaveq (%0)" : : "r"(&f->fx), "a"(-1), "d"(-1) : "memory");
 }
 
 void fpu_restore(const struct fpu_state *f)
 {
-    uint32_t lo = (uint32_t)cpu_features.xcr0, hi = (uint32_t)(cpu_features.xcr0 >> 32);
-
     if (!cpu_features.xsave) {
-        __asm__ volatile("fxrstorq %0" : : "m"(*(const uint8_t (*)[FXSAVE_SIZE])f->area));
+        __asm__ volatile("fxrstorq %0" : : "m"(f->fx));
         return;
     }
     load_xcr0(cpu_features.xcr0);
-    __asm__ volatile("xrstorq (%0)" : : "r"(f->area), "a"(lo), "d"(hi) : "memory");
+    __asm__ volatile("xrstorq (%0)" : : "r"(&f->fx), "a"(-1), "d"(-1) : "memory");
     if (f->xcr0 != cpu_features.xcr0)
         load_xcr0(f->xcr0);
 }
 
 void fpu_load_fxsave(struct fpu_state *f, const void *image)
 {
-    uint32_t mxcsr, mask;
-
-    memcpy(f->area, image, FXSAVE_SIZE);
-    memcpy(&mxcsr, f->area + 24, sizeof(mxcsr));
-    memcpy(&mask, f->area + 28, sizeof(mask));
-    mxcsr &= DEFAULT_MXCSR_MASK;
-    mask = DEFAULT_MXCSR_MASK;
-    memcpy(f->area + 24, &mxcsr, sizeof(mxcsr));
-    memcpy(f->area + 28, &mask, sizeof(mask));
+    memcpy(&f->fx, image, sizeof(f->fx));
+    f->fx.mxcsr &= DEFAULT_MXCSR_MASK;
+    f->fx.mxcsr_mask = DEFAULT_MXCSR_MASK;
 }
 
 /* SDM vol. 1, 13.3: x87 always, AVX needs SSE, the three parts of AVX-512 come together and need AVX. */
