@@ -47,14 +47,15 @@ static void domain_destroy(void *arg)
     spin_unlock(&domain_list_lock);
     for (unsigned i = 0; i < MAX_WATCHDOGS; i++)
         timer_kill(&d->watchdog[i]);
+    timer_kill(&d->sched.budget_timer);
     evtchn_domain_destroy(d);
     grant_table_destroy(d);
     for_each_vcpu(d, v) {
         vcpu_op_destroy(v);
-        sched_vcpu_destroy(v);
+        (void)fetch_or32(&v->pause_flags, VPF_DOWN);
+        sched_sleep_sync(v);
         ops->vcpu_free(v);
     }
-    sched_domain_destroy(d);
     ops->domain_free(d);
 }
 
@@ -66,12 +67,12 @@ static void watchdog_expired(void *arg)
     domain_shutdown(d, SHUTDOWN_watchdog);
 }
 
-static int domain_create_vcpus(struct domain *d)
+static bool domain_create_vcpus(struct domain *d)
 {
     for (unsigned i = 0; i < d->max_vcpus; i++) {
         struct vcpu *v = d->ops->vcpu_alloc(d, i);
         if (!v)
-            return -XEN_ENOMEM;
+            return false;
         v->id = i;
         v->domain = d;
         v->pause_flags = VPF_DOWN;
@@ -81,43 +82,42 @@ static int domain_create_vcpus(struct domain *d)
         vcpu_op_init(v);
         d->vcpu[i] = v;
     }
-    return 0;
+    return true;
 }
 
-static int domain_create_shared_info(struct domain *d)
+static bool domain_create_shared_info(struct domain *d)
 {
     mfn_t m = page_alloc(0, ALLOC_ZERO);
 
     if (!mfn_is_valid_number(m))
-        return -XEN_ENOMEM;
+        return false;
     domain_share_frame(d, m);
     d->shared_info = mfn_to_virt(m);
     d->shared_info_frame = frame_of(m);
-    return 0;
+    return true;
+}
+
+static bool domain_enlist(struct domain *d)
+{
+    bool is_free;
+
+    spin_lock(&domain_list_lock);
+    is_free = !domain_by_id[d->id];
+    if (is_free)
+        domain_by_id[d->id] = d;
+    spin_unlock(&domain_list_lock);
+    return is_free;
 }
 
 /* Listed first, since its frames find their owner by its id; not to be had by others until it is whole. */
-static int domain_build(struct domain *d)
+static bool domain_build(struct domain *d)
 {
-    int rc = 0;
+    bool is_built = domain_enlist(d) && domain_create_shared_info(d) && !evtchn_domain_init(d) &&
+                    !grant_table_create(d, MAX_GRANT_FRAMES, MAX_MAPTRACK_FRAMES) &&
+                    domain_create_vcpus(d);
 
-    spin_lock(&domain_list_lock);
-    if (domain_by_id[d->id])
-        rc = -XEN_EEXIST;
-    else
-        domain_by_id[d->id] = d;
-    spin_unlock(&domain_list_lock);
-    if (!rc)
-        rc = domain_create_shared_info(d);
-    if (!rc)
-        rc = evtchn_domain_init(d);
-    if (!rc)
-        rc = grant_table_create(d, MAX_GRANT_FRAMES, MAX_MAPTRACK_FRAMES);
-    if (!rc)
-        rc = domain_create_vcpus(d);
-    if (!rc)
-        store_release(&d->is_built, true);
-    return rc;
+    store_release(&d->is_built, is_built);
+    return is_built;
 }
 
 struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest_ops *ops)
@@ -140,7 +140,7 @@ struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest
     sched_domain_init(d);
     for (unsigned i = 0; i < MAX_WATCHDOGS; i++)
         d->watchdog[i] = (struct timer){.fn = watchdog_expired, .arg = d};
-    if (domain_build(d)) {
+    if (!domain_build(d)) {
         /* The frame that we share has a reference to the domain, which goes with it. */
         if (d->shared_info_frame)
             frame_put(d->shared_info_frame);

@@ -398,12 +398,6 @@ void sched_vcpu_init(struct vcpu *v)
     v->runstate = (struct vcpu_runstate_info){.state = RUNSTATE_offline, .state_entry_time = clock_now()};
 }
 
-void sched_vcpu_destroy(struct vcpu *v)
-{
-    (void)fetch_or32(&v->pause_flags, VPF_DOWN);
-    sched_sleep_sync(v);
-}
-
 void sched_cpu_init(unsigned cpu)
 {
     struct run_queue *rq = queue_of(cpu);

@@ -44,10 +44,7 @@ struct sched_domain {
 /* On each CPU, before it is online or takes interrupts: its timers and queue; its idle vCPU becomes current. */
 void sched_cpu_init(unsigned cpu);
 void sched_domain_init(struct domain *d);         /* default weight, no cap */
-void sched_domain_destroy(struct domain *d);
 void sched_vcpu_init(struct vcpu *v);
-/* It must not run any more. */
-void sched_vcpu_destroy(struct vcpu *v);
 /* pause_flags may have become zero: queue it, preempt if it should run now. Any CPU, interrupts any. */
 void sched_wake(struct vcpu *v);
 /* pause_flags became non-zero: stop it; returns at once (vcpu_sleep_sync waits until it is off its CPU). */

@@ -253,11 +253,6 @@ void sched_domain_init(struct domain *d)
     d->sched.budget_timer = (struct timer){.fn = reconsider_all, .arg = d};
 }
 
-void sched_domain_destroy(struct domain *d)
-{
-    timer_kill(&d->sched.budget_timer);
-}
-
 /* What was used until now is settled by the old values; then who is parked or runs without an end is looked at anew. */
 int sched_set_weight_cap(struct domain *d, uint32_t weight, uint32_t cap)
 {

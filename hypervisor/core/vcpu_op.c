@@ -231,37 +231,6 @@ static int op_register_time(struct vcpu *v, void *arg)
     return 0;
 }
 
-/*
- * The old contents go along, then all that is pending is marked anew: an event that was sent to the old place during the
- * copy is not lost. The barrier orders the new pointer before that; a sender reads the pointer after it set the port.
- */
-static int vcpu_map_info(struct vcpu *v, uint64_t gfn, uint32_t offset)
-{
-    struct vcpu_info *to;
-    char *page;
-
-    ASSERT_LOCKED(&v->domain->lock);
-    if (v->vcpu_info_frame)
-        return -XEN_EINVAL;
-    if (v != current_vcpu() && !(READ_ONCE(v->pause_flags) & VPF_DOWN))
-        return -XEN_EINVAL;
-    page = domain_hold_page(v->domain, gfn);
-    if (!page)
-        return -XEN_EINVAL;
-    to = (struct vcpu_info *)(void *)(page + offset);
-    if (v->vcpu_info == &dummy_vcpu_info) {
-        memset(to, 0, sizeof(*to));
-        to->evtchn_upcall_mask = 1;
-    } else {
-        memcpy(to, v->vcpu_info, sizeof(*to));
-    }
-    v->vcpu_info_frame = frame_of(mfn(gfn));
-    WRITE_ONCE(v->vcpu_info, to);
-    smp_mb();
-    evtchn_vcpu_info_moved(v);
-    return 0;
-}
-
 void vcpu_unmap_info(struct vcpu *v)
 {
     struct frame *f = v->vcpu_info_frame;
@@ -273,18 +242,37 @@ void vcpu_unmap_info(struct vcpu *v)
     v->domain->ops->put_data(frame_mfn(f), true);
 }
 
+/*
+ * The old contents go along, then all that is pending is marked anew: an event that was sent to the old place during the
+ * copy is not lost. The barrier orders the new pointer before that; a sender reads the pointer after it set the port.
+ */
+static void vcpu_info_move(struct vcpu *v, struct vcpu_info *to)
+{
+    if (v->vcpu_info == &dummy_vcpu_info)
+        *to = (struct vcpu_info){.evtchn_upcall_mask = 1};
+    else
+        *to = *v->vcpu_info;
+    v->vcpu_info_frame = frame_of(virt_to_mfn(to));
+    WRITE_ONCE(v->vcpu_info, to);
+    smp_mb();
+    evtchn_vcpu_info_moved(v);
+}
+
 /* Once a vCPU, by itself or while it is down. */
 static int op_register_info(struct vcpu *v, void *arg)
 {
     const struct vcpu_register_vcpu_info *info = arg;
-    int rc;
+    char *page = NULL;
 
     if (info->offset > PAGE_SIZE - sizeof(struct vcpu_info) || info->offset % _Alignof(struct vcpu_info))
         return -XEN_EINVAL;
     spin_lock(&v->domain->lock);
-    rc = vcpu_map_info(v, info->mfn, info->offset);
+    if (!v->vcpu_info_frame && (v == current_vcpu() || READ_ONCE(v->pause_flags) & VPF_DOWN))
+        page = domain_hold_page(v->domain, info->mfn);
+    if (page)
+        vcpu_info_move(v, (struct vcpu_info *)(void *)(page + info->offset));
     spin_unlock(&v->domain->lock);
-    return rc;
+    return page ? 0 : -XEN_EINVAL;
 }
 
 /* The call ----------------------------------------------------------------------------------------------------------- */

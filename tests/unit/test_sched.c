@@ -373,7 +373,7 @@ static void runstates_add_up(void)
     sched_get_runstate(vb, &r);
     CU_ASSERT_EQUAL(r.state, RUNSTATE_offline);
     CU_ASSERT_EQUAL(r.time[RUNSTATE_offline], SECOND);
-    sched_vcpu_destroy(vb);
+    sched_sleep_sync(vb);
     CU_ASSERT(!vb->sched.queued && !vb->sched.running);
 }
 
