@@ -410,20 +410,10 @@ void domain_cpu_init(unsigned cpu)
     per_cpu(freed_frames, cpu).flush = (struct timer){.fn = freed_frames_flush};
 }
 
-/* All ones if i < n, else 0, without a branch that the CPU could guess wrong. */
-static inline uint64_t index_mask(uint64_t i, uint64_t n)
-{
-    uint64_t mask;
-
-    __asm__("cmpq %2, %1; sbbq %0, %0" : "=r"(mask) : "r"(i), "r"(n) : "cc");
-    return mask;
-}
-
+/* A CPU that guesses the test wrong stays inside the array all the same. */
 struct vcpu *vcpu_of(struct domain *d, uint64_t id)
 {
-    if (id >= d->max_vcpus)
-        return NULL;
-    return d->vcpu[id & index_mask(id, d->max_vcpus)];
+    return id < d->max_vcpus ? d->vcpu[id % MAX_VCPUS] : NULL;
 }
 
 void vcpu_kick(struct vcpu *v)

@@ -29,6 +29,16 @@ void hypercall_write_back(struct cpu_user_regs *regs)
     regs->rip -= 2;                     /* the SYSCALL instruction */
 }
 
+static NOINLINE int call_locked(const struct subop *row, struct vcpu *v, void *arg)
+{
+    int rc;
+
+    spin_lock(&v->domain->lock);
+    rc = row->handler(v, arg);
+    spin_unlock(&v->domain->lock);
+    return rc;
+}
+
 long subop_dispatch(const struct subop *table, unsigned rows, struct vcpu *v, uint64_t cmd, uint64_t arg)
 {
     union { uint64_t address; uint8_t bytes[SUBOP_MAX_SIZE]; } copy;
@@ -43,7 +53,7 @@ long subop_dispatch(const struct subop *table, unsigned rows, struct vcpu *v, ui
     copy.address = arg;
     if (row->flags & SUBOP_IN && copy_from_guest(&copy, arg, row->size))
         return -XEN_EFAULT;
-    rc = row->handler(v, &copy);
+    rc = row->flags & SUBOP_LOCKED ? call_locked(row, v, &copy) : row->handler(v, &copy);
     if (rc >= 0 && row->flags & SUBOP_OUT && copy_to_guest(arg, &copy, row->size))
         return -XEN_EFAULT;
     return rc;

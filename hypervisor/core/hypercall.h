@@ -29,7 +29,11 @@ void hypercall_write_back(struct cpu_user_regs *regs);
 #define SUBOP_IN        1u      /* copy `size` bytes of argument in before the call */
 #define SUBOP_OUT       2u      /* copy them back when the result is >= 0 */
 #define SUBOP_DOM0      4u      /* only for the control domain: -XEN_EPERM otherwise */
+#define SUBOP_LOCKED    8u      /* called with the lock of the vCPU's domain */
 #define SUBOP_MAX_SIZE  256u
+/* Size and direction of a row whose argument is such a struct. */
+#define IN(type)        sizeof(struct type), SUBOP_IN
+#define OUT(type)       sizeof(struct type), SUBOP_OUT
 
 struct subop {
     int (*handler)(struct vcpu *v, void *arg);   /* `arg`: our copy, for results too; without SUBOP_IN: the guest's address */

@@ -85,42 +85,32 @@ static int op_watchdog(struct vcpu *v, void *arg)
     struct domain *d = v->domain;
     struct timer *old = w->id - 1 < MAX_WATCHDOGS ? &d->watchdog[w->id - 1] : NULL;
     uint64_t expires_ns = clock_now() + w->timeout * NS_PER_SECOND;
-    int rc = -XEN_EINVAL;
 
-    spin_lock(&d->lock);
-    if (!w->id && w->timeout) {
-        rc = watchdog_start(d, expires_ns);
-    } else if (old && old->is_set) {
-        rc = 0;
-        if (w->timeout)
-            timer_set(old, expires_ns);
-        else
-            timer_stop(old);
-    }
-    spin_unlock(&d->lock);
-    return rc;
+    if (!w->id && w->timeout)
+        return watchdog_start(d, expires_ns);
+    if (!old || !old->is_set)
+        return -XEN_EINVAL;
+    if (w->timeout)
+        timer_set(old, expires_ns);
+    else
+        timer_stop(old);
+    return 0;
 }
 
 static int op_pin_override(struct vcpu *v, void *arg)
 {
     const struct sched_pin_override *pin = arg;
-    int rc;
 
-    spin_lock(&v->domain->lock);
-    rc = sched_pin_override(v, pin->pcpu);
-    spin_unlock(&v->domain->lock);
-    return rc;
+    return sched_pin_override(v, pin->pcpu);
 }
-
-#define IN(type)  sizeof(struct type), SUBOP_IN
 
 static const struct subop sched_ops[] = {
     [SCHEDOP_yield]           = {op_yield, 0, 0},
     [SCHEDOP_block]           = {op_block, 0, 0},
     [SCHEDOP_shutdown]        = {op_shutdown, IN(sched_shutdown)},
     [SCHEDOP_poll]            = {op_poll, IN(sched_poll)},
-    [SCHEDOP_watchdog]        = {op_watchdog, IN(sched_watchdog)},
-    [SCHEDOP_pin_override]    = {op_pin_override, IN(sched_pin_override) | SUBOP_DOM0},
+    [SCHEDOP_watchdog]        = {op_watchdog, IN(sched_watchdog) | SUBOP_LOCKED},
+    [SCHEDOP_pin_override]    = {op_pin_override, IN(sched_pin_override) | SUBOP_DOM0 | SUBOP_LOCKED},
 };
 
 long do_sched_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)

@@ -112,33 +112,22 @@ static int op_stop_periodic(struct vcpu *v, void *arg UNUSED)
 
 static int op_initialise(struct vcpu *v, void *arg)
 {
-    struct domain *d = v->domain;
     int rc;
 
-    spin_lock(&d->lock);
     if (v->initialised)
-        rc = -XEN_EEXIST;
-    else if (v->vcpu_info == &dummy_vcpu_info)
-        rc = -XEN_EINVAL;
-    else
-        rc = d->ops->vcpu_initialise(v, *(const uint64_t *)arg);
-    if (!rc)
-        v->initialised = true;
-    spin_unlock(&d->lock);
+        return -XEN_EEXIST;
+    if (v->vcpu_info == &dummy_vcpu_info)
+        return -XEN_EINVAL;
+    rc = v->domain->ops->vcpu_initialise(v, *(const uint64_t *)arg);
+    v->initialised = !rc;
     return rc;
 }
 
 static int op_up(struct vcpu *v, void *arg UNUSED)
 {
-    bool may_run;
-
-    spin_lock(&v->domain->lock);
-    may_run = v->initialised;
-    if (may_run)
-        (void)fetch_and32(&v->pause_flags, ~VPF_DOWN);
-    spin_unlock(&v->domain->lock);
-    if (!may_run)
+    if (!v->initialised)
         return -XEN_EINVAL;
+    (void)fetch_and32(&v->pause_flags, ~VPF_DOWN);
     sched_wake(v);
     return 0;
 }
@@ -150,11 +139,9 @@ static int op_down(struct vcpu *v, void *arg UNUSED)
     struct vcpu *other;
     bool is_last = true;
 
-    spin_lock(&d->lock);
     (void)fetch_or32(&v->pause_flags, VPF_DOWN);
     for_each_vcpu(d, other)
         is_last &= (READ_ONCE(other->pause_flags) & VPF_DOWN) != 0;
-    spin_unlock(&d->lock);
     sched_sleep(v);
     if (is_last)
         domain_shutdown(d, SHUTDOWN_poweroff);
@@ -207,28 +194,31 @@ void vcpu_publish_runstate(struct vcpu *v)
         (void)copy_to_guest(entry, &time, sizeof(time));
 }
 
+/* Its own area a vCPU sees filled at once, that of another it sees when it is switched in. */
+static int register_area(struct vcpu *v, uint64_t area, size_t size, uint64_t *place, void (*fill)(struct vcpu *v))
+{
+    if (!guest_range_ok(area, size))
+        return -XEN_EFAULT;
+    WRITE_ONCE(*place, area);
+    if (v == current_vcpu())
+        fill(v);
+    return 0;
+}
+
 static int op_register_runstate(struct vcpu *v, void *arg)
 {
     const struct vcpu_register_runstate_memory_area *area = arg;
 
-    if (!guest_range_ok(area->addr.p, sizeof(struct vcpu_runstate_info)))
-        return -XEN_EFAULT;
-    WRITE_ONCE(v->runstate_guest, area->addr.p);
-    if (v == current_vcpu())
-        vcpu_publish_runstate(v);
-    return 0;
+    return register_area(v, area->addr.p, sizeof(struct vcpu_runstate_info), &v->runstate_guest,
+                         vcpu_publish_runstate);
 }
 
 static int op_register_time(struct vcpu *v, void *arg)
 {
     const struct vcpu_register_time_memory_area *area = arg;
 
-    if (!guest_range_ok(area->addr.p, sizeof(struct vcpu_time_info)))
-        return -XEN_EFAULT;
-    WRITE_ONCE(v->time_info_guest, area->addr.p);
-    if (v == current_vcpu())
-        v->domain->ops->update_time(v);
-    return 0;
+    return register_area(v, area->addr.p, sizeof(struct vcpu_time_info), &v->time_info_guest,
+                         v->domain->ops->update_time);
 }
 
 void vcpu_unmap_info(struct vcpu *v)
@@ -266,24 +256,19 @@ static int op_register_info(struct vcpu *v, void *arg)
 
     if (info->offset > PAGE_SIZE - sizeof(struct vcpu_info) || info->offset % _Alignof(struct vcpu_info))
         return -XEN_EINVAL;
-    spin_lock(&v->domain->lock);
     if (!v->vcpu_info_frame && (v == current_vcpu() || READ_ONCE(v->pause_flags) & VPF_DOWN))
         page = domain_hold_page(v->domain, info->mfn);
     if (page)
         vcpu_info_move(v, (struct vcpu_info *)(void *)(page + info->offset));
-    spin_unlock(&v->domain->lock);
     return page ? 0 : -XEN_EINVAL;
 }
 
 /* The call ----------------------------------------------------------------------------------------------------------- */
 
-#define IN(type)   sizeof(struct type), SUBOP_IN
-#define OUT(type)  sizeof(struct type), SUBOP_OUT
-
 static const struct subop vcpu_ops[] = {
-    [VCPUOP_initialise]                     = {op_initialise, 0, 0},
-    [VCPUOP_up]                             = {op_up, 0, 0},
-    [VCPUOP_down]                           = {op_down, 0, 0},
+    [VCPUOP_initialise]                     = {op_initialise, 0, SUBOP_LOCKED},
+    [VCPUOP_up]                             = {op_up, 0, SUBOP_LOCKED},
+    [VCPUOP_down]                           = {op_down, 0, SUBOP_LOCKED},
     [VCPUOP_is_up]                          = {op_is_up, 0, 0},
     [VCPUOP_get_runstate_info]              = {op_get_runstate, OUT(vcpu_runstate_info)},
     [VCPUOP_register_runstate_memory_area]  = {op_register_runstate, IN(vcpu_register_runstate_memory_area)},
@@ -291,7 +276,7 @@ static const struct subop vcpu_ops[] = {
     [VCPUOP_stop_periodic_timer]            = {op_stop_periodic, 0, 0},
     [VCPUOP_set_singleshot_timer]           = {op_set_singleshot, IN(vcpu_set_singleshot_timer)},
     [VCPUOP_stop_singleshot_timer]          = {op_stop_singleshot, 0, 0},
-    [VCPUOP_register_vcpu_info]             = {op_register_info, IN(vcpu_register_vcpu_info)},
+    [VCPUOP_register_vcpu_info]             = {op_register_info, IN(vcpu_register_vcpu_info) | SUBOP_LOCKED},
     [VCPUOP_send_nmi]                       = {op_send_nmi, 0, 0},
     [VCPUOP_register_vcpu_time_memory_area] = {op_register_time, IN(vcpu_register_time_memory_area)},
 };

@@ -28,12 +28,9 @@ static const struct { const void *data; size_t size; } answers[] = {
     [XENVER_platform_parameters] = { &virt_start, sizeof(virt_start) },
 };
 
-static uint32_t features(const struct domain *d)
-{
-    return 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits |
-           1u << XENFEAT_memory_op_vnode_supported | (d->is_control ? 1u << XENFEAT_dom0 : 0) |
-           1u << XENFEAT_pae_pgdir_above_4gb;
-}
+#define FEATURES (1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist |              \
+                  1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_memory_op_vnode_supported |       \
+                  1u << XENFEAT_pae_pgdir_above_4gb)
 
 static long get_features(uint64_t arg)
 {
@@ -43,7 +40,7 @@ static long get_features(uint64_t arg)
         return -XEN_EFAULT;
     if (info.submap_idx)
         return -XEN_EINVAL;
-    info.submap = features(current_domain());
+    info.submap = FEATURES | (current_domain()->is_control ? 1u << XENFEAT_dom0 : 0);
     return copy_to_guest(arg, &info, sizeof(info));
 }
 

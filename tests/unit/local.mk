@@ -155,4 +155,4 @@ tests_unit_test_ports_SOURCES = tests/unit/test_ports.c tests/unit/fake_regs/cpu
     hypervisor/pv/ports.c
 tests_unit_test_ports_CPPFLAGS = -I$(srcdir)/tests/unit/fake_regs $(AM_CPPFLAGS)
 tests_unit_test_hypercall_SOURCES = tests/unit/test_hypercall.c hypervisor/core/hypercall.c \
-    $(FAKE_PANIC)
+    hypervisor/lib/spinlock.c $(FAKE_PANIC)

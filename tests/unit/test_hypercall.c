@@ -188,15 +188,23 @@ static int increment(struct vcpu *v, void *arg)
     return answer;
 }
 
+static int look_at_lock(struct vcpu *v, void *arg)
+{
+    (void)arg;
+    return spin_is_locked(&v->domain->lock);
+}
+
 static const struct subop rows[] = {
     [1] = { increment, 8, SUBOP_IN | SUBOP_OUT },
     [2] = { increment, 8, SUBOP_IN },
     [3] = { increment, 8, SUBOP_IN | SUBOP_OUT | SUBOP_DOM0 },
+    [5] = { look_at_lock, 0, SUBOP_LOCKED },
+    [6] = { look_at_lock, 0, 0 },
 };
 
 static long sub(uint64_t cmd, const void *arg)
 {
-    return subop_dispatch(rows, 4, &vcpu, cmd, address(arg));
+    return subop_dispatch(rows, ARRAY_SIZE(rows), &vcpu, cmd, address(arg));
 }
 
 static void sub_operations(void)
@@ -224,6 +232,8 @@ static void sub_operations(void)
     answer = -XEN_EBUSY;
     CU_ASSERT_EQUAL(sub(1, &value), -XEN_EBUSY);
     CU_ASSERT_EQUAL(value, 7);                  // an error copies nothing out
+    CU_ASSERT_EQUAL(sub(5, NULL), 1);
+    CU_ASSERT_EQUAL(sub(6, NULL), 0);
 }
 
 int main(void)
