@@ -96,28 +96,20 @@ void timer_set(struct timer *t, uint64_t expires_ns)
     spin_unlock_irqrestore(&q->lock, flags);
 }
 
-/* The look without the lock spares the common call for a timer that is not set. */
 void timer_stop(struct timer *t)
-{
-    unsigned long flags;
-    struct timer_queue *q;
-
-    if (!READ_ONCE(t->is_set))
-        return;
-    flags = irq_save();
-    q = queue_lock(t);
-    queue_remove(q, t);
-    spin_unlock_irqrestore(&q->lock, flags);
-}
-
-void timer_kill(struct timer *t)
 {
     unsigned long flags = irq_save();
     struct timer_queue *q = queue_lock(t);
 
     queue_remove(q, t);
-    t->is_dead = true;
     spin_unlock_irqrestore(&q->lock, flags);
+}
+
+/* Who sets it at the same time either sees that it is dead, or has set it before we stop it. */
+void timer_kill(struct timer *t)
+{
+    WRITE_ONCE(t->is_dead, true);
+    timer_stop(t);
     /* It may have moved since its callback started. */
     for_each_cpu(cpu, &online_cpus) {
         while (load_acquire(&per_cpu(timer_queue, cpu).running) == t)
