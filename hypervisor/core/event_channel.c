@@ -195,7 +195,7 @@ bool evtchn_vcpu_pending(const struct vcpu *v)
 static int add_bucket(struct domain *d)
 {
     uint32_t first = d->evtchn.nr_ports;
-    struct evtchn *bucket = heap_alloc(PORTS_PER_BUCKET * sizeof(*bucket), 0);
+    struct evtchn *bucket = heap_alloc(PORTS_PER_BUCKET * sizeof(*bucket));
 
     if (!bucket)
         return -XEN_ENOMEM;
@@ -315,7 +315,7 @@ int evtchn_domain_init(struct domain *d)
 {
     spin_lock_init(&d->evtchn.lock, LOCK_EVENT_CHANNEL);
     d->evtchn.max_port = EVTCHN_FIFO_NR_CHANNELS - 1;
-    d->evtchn.bucket = heap_alloc(MAX_BUCKETS * sizeof(*d->evtchn.bucket), 0);
+    d->evtchn.bucket = heap_alloc(MAX_BUCKETS * sizeof(*d->evtchn.bucket));
     if (!d->evtchn.bucket || add_bucket(d))
         return -XEN_ENOMEM;
     d->evtchn.bucket[0][0].state = PORT_RESERVED;

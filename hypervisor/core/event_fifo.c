@@ -129,7 +129,7 @@ event_word_t evtchn_fifo_read(const struct domain *d, uint32_t port)
 
 static struct evtchn_fifo *use_fifo(struct domain *d)
 {
-    struct evtchn_fifo *fifo = heap_alloc(sizeof(*fifo) + d->max_vcpus * sizeof(fifo->queues[0]), 0);
+    struct evtchn_fifo *fifo = heap_alloc(sizeof(*fifo) + d->max_vcpus * sizeof(fifo->queues[0]));
 
     if (!fifo)
         return NULL;

@@ -42,7 +42,7 @@ struct fpu_state *fpu_alloc(void)
 {
     size_t least = sizeof(struct fxsave) + (cpu_features.xsave ? HEADER_SIZE : 0);
     size_t size = MAX((size_t)cpu_features.xsave_size, least);
-    struct fpu_state *f = heap_alloc(offsetof(struct fpu_state, fx) + size, 64);
+    struct fpu_state *f = heap_alloc(offsetof(struct fpu_state, fx) + size);
 
     if (!f)
         return NULL;

@@ -32,7 +32,7 @@ static uint32_t new_handle(struct grant_table *gt)
     if (handle >= gt->max_maps)
         return NO_HANDLE;
     if (!*page)
-        *page = heap_alloc(PAGE_SIZE, 0);
+        *page = heap_alloc(PAGE_SIZE);
     if (!*page)
         return NO_HANDLE;
     store_release(&gt->nr_maps, handle + 1);
@@ -228,7 +228,7 @@ int grant_maps_create(struct grant_table *gt, unsigned max_frames)
     spin_lock_init(&gt->maps_lock, LOCK_GRANT_MAPS);
     gt->max_maps = max_frames * MAPS_PER_FRAME;
     gt->first_free = NO_HANDLE;
-    gt->maps = heap_alloc((gt->max_maps / MAPS_PER_PAGE + 1) * sizeof(*gt->maps), 0);
+    gt->maps = heap_alloc((gt->max_maps / MAPS_PER_PAGE + 1) * sizeof(*gt->maps));
     return gt->maps ? 0 : -XEN_ENOMEM;
 }
 

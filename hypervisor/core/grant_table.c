@@ -43,7 +43,7 @@ static int add_frame(struct domain *d, struct grant_table *gt)
     mfn_t m;
 
     ASSERT_LOCKED(&gt->lock);
-    active = heap_alloc(GRANTS_PER_FRAME * sizeof(*active), 0);
+    active = heap_alloc(GRANTS_PER_FRAME * sizeof(*active));
     if (!active)
         return -XEN_ENOMEM;
     m = page_alloc(0, ALLOC_ZERO);

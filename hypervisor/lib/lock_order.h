@@ -16,7 +16,6 @@ enum lock_class {
     LOCK_DOMAIN_PAGES,  // one domain: list of its frames and their number
     LOCK_MSI_TABLES,    // mapped MSI-X tables
     LOCK_HYPERVISOR_MAP, // the hypervisor's own page tables
-    LOCK_HEAP,          // small objects
     LOCK_PAGE_ALLOC,    // free frames
     LOCK_EVENT_PORT,    // one port: its binding, as senders in any context see it
     LOCK_EVENT_QUEUE,   // one domain: its FIFO queues of pending ports

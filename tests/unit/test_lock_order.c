@@ -8,8 +8,8 @@
 #include "unit_main.h"
 
 static struct spinlock outer = SPINLOCK_INIT(LOCK_DOMAIN_CONTROL);
-static struct spinlock inner = SPINLOCK_INIT(LOCK_HEAP);
-static struct spinlock twin = SPINLOCK_INIT(LOCK_HEAP);
+static struct spinlock inner = SPINLOCK_INIT(LOCK_PAGE_ALLOC);
+static struct spinlock twin = SPINLOCK_INIT(LOCK_PAGE_ALLOC);
 static struct spinlock innermost = SPINLOCK_INIT(LOCK_CONSOLE);
 
 static void take(void *lock)

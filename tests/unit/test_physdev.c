@@ -109,7 +109,7 @@ void msi_destroy(struct msi *m)
     nr_msis--;
 }
 
-void *heap_alloc(size_t size, size_t align UNUSED)
+void *heap_alloc(size_t size)
 {
     return calloc(1, size);
 }

@@ -7,8 +7,8 @@
 #include "lib/spinlock.h"
 #include "unit_main.h"
 
-static struct spinlock lock = SPINLOCK_INIT(LOCK_HEAP);
-static struct spinlock other = SPINLOCK_INIT(LOCK_HEAP);
+static struct spinlock lock = SPINLOCK_INIT(LOCK_PAGE_ALLOC);
+static struct spinlock other = SPINLOCK_INIT(LOCK_PAGE_ALLOC);
 
 static void basics(void)
 {

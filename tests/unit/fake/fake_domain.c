@@ -34,9 +34,8 @@ static uint64_t frames_used;
 
 /* ---- memory ---- */
 
-void *heap_alloc(size_t size, size_t align)
+void *heap_alloc(size_t size)
 {
-    (void)align;
     if (fake_heap_left == 0) {
         return NULL;
     }
