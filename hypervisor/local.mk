@@ -64,7 +64,6 @@ hypervisor_sources = \
     hypervisor/cpu/trap.c \
     hypervisor/cpu/uart.c \
     hypervisor/cpu/usercopy.S \
-    hypervisor/cpu/vector.c \
     hypervisor/lib/console.c \
     hypervisor/lib/mem.c \
     hypervisor/lib/pqueue.c \

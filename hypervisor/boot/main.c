@@ -125,11 +125,9 @@ static INIT void start_interrupts(void)
             log_warn("warning: IO-APIC %u left out", acpi.ioapics[i].id);
         mmio_restrict(paddr_to_mfn(acpi.ioapics[i].address), MMIO_READ);
     }
+    irq_init();
     for (unsigned i = 0; i < acpi.nr_overrides; i++)
         irq_override(acpi.overrides[i].source, acpi.overrides[i].gsi, acpi.overrides[i].flags);
-    irq_init();
-    irq_cpu_init(0);
-    lapic_cpu_init();
 }
 
 static INIT void start_clock(void)

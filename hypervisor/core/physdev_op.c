@@ -88,11 +88,13 @@ int pirq_bind(struct domain *d, unsigned pirq, uint32_t port)
 
     if (!p)
         return -XEN_EINVAL;
-    rc = p->port ? -XEN_EEXIST : irq_request(pirq, pirq_interrupt, d);
+    rc = p->port ? -XEN_EEXIST : 0;
     if (!rc) {
         WRITE_ONCE(p->port, port);
         pirq_note_eoi(d->pirqs, pirq);
-        irq_unmask(pirq);
+        rc = irq_request(pirq, pirq_interrupt, d);
+        if (rc)
+            WRITE_ONCE(p->port, 0);
     }
     spin_unlock(&d->pirqs->lock);
     return rc;
@@ -203,7 +205,7 @@ static int physdev_alloc_irq_vector(struct vcpu *v UNUSED, void *arg)
 {
     struct physdev_irq *op = arg;
 
-    if (op->irq >= irq_nr_gsis())
+    if (op->irq >= ioapic_nr_gsis())
         return -XEN_EINVAL;
     op->vector = op->irq;           /* dom0 only hands it back; the real one is ours */
     return 0;
@@ -233,7 +235,7 @@ static int make_msi(const struct physdev_map_pirq *op, struct msi **out)
 
 static int find_gsi(const struct physdev_map_pirq *op)
 {
-    return (unsigned)op->index < irq_nr_gsis() && (op->pirq < 0 || op->pirq == op->index) ? op->index : -XEN_EINVAL;
+    return (unsigned)op->index < ioapic_nr_gsis() && (op->pirq < 0 || op->pirq == op->index) ? op->index : -XEN_EINVAL;
 }
 
 /* MULTI_MSI wants several consecutive vectors: refused, and Linux' drivers go on with one. */
@@ -274,7 +276,7 @@ static int physdev_unmap_pirq(struct vcpu *v, void *arg)
         return -XEN_EINVAL;
     pirq_stop(p, (unsigned)op->pirq);
     if (p->msi) {
-        msi_destroy(p->msi);
+        irq_free_msi((unsigned)op->pirq);
         heap_free(p->msi);
     }
     *p = (struct pirq){ .is_mapped = false };
@@ -318,7 +320,7 @@ static int physdev_restore_msi_ext(struct vcpu *v, void *arg)
     if (!table)
         return 0;
     spin_lock(&table->lock);
-    for (unsigned irq = irq_nr_gsis(); irq < NR_IRQS; irq++) {
+    for (unsigned irq = ioapic_nr_gsis(); irq < NR_IRQS; irq++) {
         const struct msi *m = table->row[irq].msi;
         if (m && m->device.segment == op->seg && m->device.bus == op->bus && m->device.devfn == op->devfn)
             irq_reprogram(irq);

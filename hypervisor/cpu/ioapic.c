@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * IO-APICs. See ioapic.h; Intel 82093AA data sheet. The low half of each entry is remembered, so
- * that masking is one write and no read.
+ * IO-APICs. See ioapic.h; Intel 82093AA data sheet. What each entry holds is remembered, so that only
+ * the half that changes is written, and none is read.
  */
 #include "cpu/ioapic.h"
 
-#include "cpu/irq.h"
 #include "lib/console.h"
 #include "lib/spinlock.h"
 #include "mm/page_table.h"
@@ -29,24 +28,19 @@ struct ioapic {
     volatile uint32_t *registers;
     paddr_t address;
     unsigned gsi_base, nr_pins;
-    struct spinlock lock;
 };
 
 static struct ioapic ioapics[MAX_IOAPICS];
 static unsigned nr_ioapics;
 static unsigned nr_gsis;
-static uint32_t route_low[NR_IRQS];     /* by GSI; under the chip's lock */
+/* Guards: the index and data registers of all chips, entries. */
+static struct spinlock ioapic_lock = SPINLOCK_INIT(LOCK_DEVICE);
+static uint32_t entries[NR_IRQS][2];    /* by GSI */
 
 static uint32_t ioapic_read(struct ioapic *chip, unsigned reg)
 {
     chip->registers[IOAPIC_INDEX / 4] = reg;
     return chip->registers[IOAPIC_DATA / 4];
-}
-
-static void ioapic_write(struct ioapic *chip, unsigned reg, uint32_t value)
-{
-    chip->registers[IOAPIC_INDEX / 4] = reg;
-    chip->registers[IOAPIC_DATA / 4] = value;
 }
 
 static struct ioapic *ioapic_of(unsigned gsi)
@@ -58,15 +52,12 @@ static struct ioapic *ioapic_of(unsigned gsi)
     return NULL;
 }
 
-static unsigned route_reg(const struct ioapic *chip, unsigned gsi)
+/* Half 0 is the low one. */
+static void entry_write(struct ioapic *chip, unsigned gsi, unsigned half, uint32_t value)
 {
-    return IOAPIC_REG_ROUTE + 2 * (gsi - chip->gsi_base);
-}
-
-static void ioapic_write_low(struct ioapic *chip, unsigned gsi, uint32_t low)
-{
-    route_low[gsi] = low;
-    ioapic_write(chip, route_reg(chip, gsi), low);
+    entries[gsi][half] = value;
+    chip->registers[IOAPIC_INDEX / 4] = IOAPIC_REG_ROUTE + 2 * (gsi - chip->gsi_base) + half;
+    chip->registers[IOAPIC_DATA / 4] = value;
 }
 
 int ioapic_add(unsigned id, paddr_t address, unsigned gsi_base)
@@ -78,14 +69,15 @@ int ioapic_add(unsigned id, paddr_t address, unsigned gsi_base)
     chip->registers = ioremap(address, PAGE_SIZE);
     if (!chip->registers)
         return -XEN_ENOMEM;
-    spin_lock_init(&chip->lock, LOCK_DEVICE);
     chip->address = address;
     chip->gsi_base = gsi_base;
     chip->nr_pins = MIN((ioapic_read(chip, IOAPIC_REG_VERSION) >> 16 & 0xff) + 1, MAX_PINS);
     if (gsi_base > NR_IRQS || chip->nr_pins > NR_IRQS - gsi_base)
         return -XEN_ENOSPC;
-    for (unsigned gsi = gsi_base; gsi < gsi_base + chip->nr_pins; gsi++)
-        ioapic_write_low(chip, gsi, ROUTE_MASKED);
+    for (unsigned gsi = gsi_base; gsi < gsi_base + chip->nr_pins; gsi++) {
+        entry_write(chip, gsi, 0, ROUTE_MASKED);
+        entry_write(chip, gsi, 1, 0);
+    }
     nr_ioapics++;
     nr_gsis = MAX(nr_gsis, gsi_base + chip->nr_pins);
     log_debug("IO-APIC %u: GSIs %u to %u", id, gsi_base, gsi_base + chip->nr_pins - 1);
@@ -102,39 +94,22 @@ bool ioapic_has_gsi(unsigned gsi)
     return ioapic_of(gsi) != NULL;
 }
 
-static uint32_t route_encode(const struct ioapic_route *route)
-{
-    return route->vector | (route->is_level ? ROUTE_LEVEL : 0) |
-           (route->is_active_low ? ROUTE_ACTIVE_LOW : 0) | (route->is_masked ? ROUTE_MASKED : 0);
-}
-
-void ioapic_write_route(unsigned gsi, const struct ioapic_route *route)
+void ioapic_write_route(unsigned gsi, const struct irq_route *route)
 {
     struct ioapic *chip = ioapic_of(gsi);
-    unsigned long flags = spin_lock_irqsave(&chip->lock);
+    uint32_t high = route->apic_id << ROUTE_DEST_SHIFT;
+    uint32_t low = route->vector | (route->is_level ? ROUTE_LEVEL : 0) |
+                   (route->is_active_low ? ROUTE_ACTIVE_LOW : 0) |
+                   (route->is_masked ? ROUTE_MASKED : 0);
+    unsigned long flags = spin_lock_irqsave(&ioapic_lock);
 
-    ioapic_write_low(chip, gsi, route_low[gsi] | ROUTE_MASKED);
-    ioapic_write(chip, route_reg(chip, gsi) + 1, route->apic_id << ROUTE_DEST_SHIFT);
-    ioapic_write_low(chip, gsi, route_encode(route));
-    spin_unlock_irqrestore(&chip->lock, flags);
-}
-
-void ioapic_write_destination(unsigned gsi, uint32_t apic_id)
-{
-    struct ioapic *chip = ioapic_of(gsi);
-    unsigned long flags = spin_lock_irqsave(&chip->lock);
-
-    ioapic_write(chip, route_reg(chip, gsi) + 1, apic_id << ROUTE_DEST_SHIFT);
-    spin_unlock_irqrestore(&chip->lock, flags);
-}
-
-void ioapic_set_mask(unsigned gsi, bool masked)
-{
-    struct ioapic *chip = ioapic_of(gsi);
-    unsigned long flags = spin_lock_irqsave(&chip->lock);
-
-    ioapic_write_low(chip, gsi, (route_low[gsi] & ~ROUTE_MASKED) | (masked ? ROUTE_MASKED : 0));
-    spin_unlock_irqrestore(&chip->lock, flags);
+    if ((entries[gsi][0] ^ low) & ~ROUTE_MASKED)
+        entry_write(chip, gsi, 0, entries[gsi][0] | ROUTE_MASKED);
+    if (entries[gsi][1] != high)
+        entry_write(chip, gsi, 1, high);
+    if (entries[gsi][0] != low)
+        entry_write(chip, gsi, 0, low);
+    spin_unlock_irqrestore(&ioapic_lock, flags);
 }
 
 static bool ioapic_has_register(const struct ioapic *chip, uint32_t reg)
@@ -146,16 +121,13 @@ static bool ioapic_has_register(const struct ioapic *chip, uint32_t reg)
 int ioapic_read_register(paddr_t address, uint32_t reg, uint32_t *value)
 {
     for (unsigned i = 0; i < nr_ioapics; i++) {
-        struct ioapic *chip = &ioapics[i];
         unsigned long flags;
 
-        if (chip->address != address)
+        if (ioapics[i].address != address || !ioapic_has_register(&ioapics[i], reg))
             continue;
-        if (!ioapic_has_register(chip, reg))
-            return -XEN_EINVAL;
-        flags = spin_lock_irqsave(&chip->lock);
-        *value = ioapic_read(chip, reg);
-        spin_unlock_irqrestore(&chip->lock, flags);
+        flags = spin_lock_irqsave(&ioapic_lock);
+        *value = ioapic_read(&ioapics[i], reg);
+        spin_unlock_irqrestore(&ioapic_lock, flags);
         return 0;
     }
     return -XEN_EINVAL;

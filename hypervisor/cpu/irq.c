@@ -7,7 +7,7 @@
  * are ended at once and stay open.
  *
  * An interrupt that moves to another CPU keeps its old vector there until it moves again, because
- * one may still be on its way. Locks: each line's own; vector_lock, within it, for the maps of all
+ * one may still be on its way. Locks: each line's own; vector_lock, within it, for the vectors of all
  * CPUs. No lock is held in a handler.
  */
 #include "cpu/irq.h"
@@ -17,16 +17,12 @@
 #include "cpu/percpu.h"
 #include "cpu/smp.h"
 #include "cpu/upcall.h"
-#include "cpu/vector.h"
-#include "lib/console.h"
 #include "lib/spinlock.h"
-#include "lib/string.h"
 #include "public/errno.h"
 
+#define NR_VECTORS         256u
 #define NR_ISA_IRQS        16u
 #define NO_IRQ             0u       /* entries of vector_irq are irq + 1 */
-#define MSI_ADDRESS        UINT64_C(0xfee00000)
-#define MSI_DEST_SHIFT     12
 #define MADT_POLARITY_MASK 0x3u
 #define MADT_POLARITY_LOW  0x3u
 #define MADT_TRIGGER_MASK  0xcu
@@ -39,62 +35,58 @@ struct irq_place {
 
 struct irq_line {
     struct spinlock lock;           /* guards all of this struct */
-    irq_handler_fn handler;         /* NULL: not requested */
+    irq_handler_fn handler;         /* NULL: not requested, and masked */
     void *arg;
     struct irq_place now, before;
     bool is_level, is_active_low;
-    bool is_masked;                 /* by the owner's wish */
-    bool waits_for_eoi;             /* level: masked by us since it fired */
-    bool is_msi;                    /* allocated */
-    void (*write_message)(void *arg, const struct irq_msi_message *m);
-    void (*set_mask)(void *arg, bool masked);
+    bool waits_for_eoi;             /* level: masked since it fired */
+    irq_write_fn write_msi;         /* NULL: no MSI, or not allocated */
     void *msi_arg;
 };
 
 static struct irq_line lines[NR_IRQS];
 static unsigned isa_gsi[NR_ISA_IRQS];
-static uint16_t isa_flags[NR_ISA_IRQS];
-static bool isa_overridden[NR_ISA_IRQS];
 
-/* Guards: vectors, writing vector_irq. */
+/* Guards: writing vector_irq. */
 static struct spinlock vector_lock = SPINLOCK_INIT(LOCK_VECTOR);
-static DEFINE_PER_CPU(struct vector_map, vectors);
 static DEFINE_PER_CPU(uint16_t[NR_VECTORS], vector_irq);
 
-/* The vectors of a CPU: lines in the table of that CPU, maps usable from its first use on. */
 static void place_free(struct irq_place *place)
 {
-    if (place->vector) {
+    if (place->vector)
         per_cpu(vector_irq, place->cpu)[place->vector] = NO_IRQ;
-        vector_give(&per_cpu(vectors, place->cpu), place->vector);
-    }
     place->vector = 0;
 }
 
-static bool place_take(unsigned irq, unsigned cpu, unsigned wanted, struct irq_place *place)
+/* A free vector of `cpu`: `wanted` (0: any) if it is one. 0: none is left. */
+static unsigned vector_find(unsigned cpu, unsigned wanted)
 {
-    place->cpu = cpu;
-    place->vector = vector_take(&per_cpu(vectors, cpu), wanted);
-    if (place->vector)
-        per_cpu(vector_irq, cpu)[place->vector] = (uint16_t)(irq + 1);
-    return place->vector != 0;
+    const uint16_t *taken = per_cpu(vector_irq, cpu);
+
+    if (wanted && taken[wanted] == NO_IRQ)
+        return wanted;
+    for (unsigned v = FIRST_DYNAMIC_VECTOR; v <= LAST_DYNAMIC_VECTOR; v++) {
+        if (taken[v] == NO_IRQ && v != VECTOR_LEGACY_SYSCALL)
+            return v;
+    }
+    return 0;
 }
 
 /* Give the line a vector on `cpu`, the same number as before if it is free there. */
 static int line_move(struct irq_line *line, unsigned irq, unsigned cpu)
 {
     unsigned long flags = spin_lock_irqsave(&vector_lock);
-    struct irq_place place;
-    int rc = -XEN_ENOSPC;
+    struct irq_place place = { cpu, 0 };
 
     place_free(&line->before);
-    if (place_take(irq, cpu, line->now.vector, &place)) {
+    place.vector = vector_find(cpu, line->now.vector);
+    if (place.vector) {
+        per_cpu(vector_irq, cpu)[place.vector] = (uint16_t)(irq + 1);
         line->before = line->now;
         line->now = place;
-        rc = 0;
     }
     spin_unlock_irqrestore(&vector_lock, flags);
-    return rc;
+    return place.vector ? 0 : -XEN_ENOSPC;
 }
 
 static void line_free_places(struct irq_line *line)
@@ -106,62 +98,37 @@ static void line_free_places(struct irq_line *line)
     spin_unlock_irqrestore(&vector_lock, flags);
 }
 
-/*
- * Tell the chip what the line says. A pin that keeps its vector while it moves is never masked: no
- * edge gets lost.
- */
-static void line_program(struct irq_line *line, unsigned irq, bool is_move)
+/* Tell the chip what the line says. */
+static void line_program(struct irq_line *line, unsigned irq)
 {
-    uint32_t apic_id = cpu_apic_id[line->now.cpu];
-    struct ioapic_route route = {
-        .apic_id = apic_id, .vector = (uint8_t)line->now.vector, .is_level = line->is_level,
-        .is_active_low = line->is_active_low, .is_masked = line->is_masked || line->waits_for_eoi,
+    struct irq_route route = {
+        .apic_id = cpu_apic_id[line->now.cpu], .vector = (uint8_t)line->now.vector,
+        .is_level = line->is_level, .is_active_low = line->is_active_low,
+        .is_masked = !line->handler || line->waits_for_eoi,
     };
-    struct irq_msi_message message = { MSI_ADDRESS | apic_id << MSI_DEST_SHIFT, line->now.vector };
 
-    if (line->is_msi)
-        line->write_message(line->msi_arg, &message);
-    else if (is_move && line->before.vector == line->now.vector)
-        ioapic_write_destination(irq, apic_id);
+    if (line->write_msi)
+        line->write_msi(line->msi_arg, &route);
     else
         ioapic_write_route(irq, &route);
-}
-
-static void line_apply_mask(struct irq_line *line, unsigned irq)
-{
-    bool masked = line->is_masked || line->waits_for_eoi;
-
-    if (line->is_msi)
-        line->set_mask(line->msi_arg, masked);
-    else
-        ioapic_set_mask(irq, masked);
-}
-
-static bool irq_exists(unsigned irq)
-{
-    return irq < NR_IRQS && (lines[irq].is_msi || ioapic_has_gsi(irq));
 }
 
 int irq_request(unsigned irq, irq_handler_fn fn, void *arg)
 {
     struct irq_line *line = &lines[irq < NR_IRQS ? irq : 0];
     unsigned long flags;
-    int rc = 0;
+    int rc = -XEN_EBUSY;
 
-    if (!irq_exists(irq))
+    if (irq >= NR_IRQS || !(line->write_msi || ioapic_has_gsi(irq)))
         return -XEN_EINVAL;
     flags = spin_lock_irqsave(&line->lock);
-    if (line->handler)
-        rc = -XEN_EBUSY;
-    if (!rc)
+    if (!line->handler)
         rc = line_move(line, irq, 0);
     if (!rc) {
         line->arg = arg;
         line->handler = fn;
-        line->is_masked = true;
         line->waits_for_eoi = false;
-        line_program(line, irq, false);
-        line_apply_mask(line, irq);
+        line_program(line, irq);
     }
     spin_unlock_irqrestore(&line->lock, flags);
     return rc;
@@ -173,22 +140,9 @@ void irq_free(unsigned irq)
     unsigned long flags = spin_lock_irqsave(&line->lock);
 
     if (line->handler) {
-        line->is_masked = true;
-        line_apply_mask(line, irq);
         line->handler = NULL;
+        line_program(line, irq);
         line_free_places(line);
-    }
-    spin_unlock_irqrestore(&line->lock, flags);
-}
-
-void irq_unmask(unsigned irq)
-{
-    struct irq_line *line = &lines[irq];
-    unsigned long flags = spin_lock_irqsave(&line->lock);
-
-    if (line->handler && line->is_masked) {
-        line->is_masked = false;
-        line_apply_mask(line, irq);
     }
     spin_unlock_irqrestore(&line->lock, flags);
 }
@@ -200,7 +154,7 @@ void irq_eoi(unsigned irq)
 
     if (line->handler && line->waits_for_eoi) {
         line->waits_for_eoi = false;
-        line_apply_mask(line, irq);
+        line_program(line, irq);
     }
     spin_unlock_irqrestore(&line->lock, flags);
 }
@@ -219,7 +173,7 @@ int irq_set_affinity(unsigned irq, const struct cpumask *cpus)
     if (line->handler && !cpumask_test(&usable, line->now.cpu)) {
         rc = line_move(line, irq, cpumask_first(&usable));
         if (!rc)
-            line_program(line, irq, true);
+            line_program(line, irq);
     }
     spin_unlock_irqrestore(&line->lock, flags);
     return rc;
@@ -230,11 +184,15 @@ void irq_reprogram(unsigned irq)
     struct irq_line *line = &lines[irq];
     unsigned long flags = spin_lock_irqsave(&line->lock);
 
-    if (line->handler) {
-        line_program(line, irq, false);
-        line_apply_mask(line, irq);
-    }
+    if (line->handler)
+        line_program(line, irq);
     spin_unlock_irqrestore(&line->lock, flags);
+}
+
+static void line_set_trigger(struct irq_line *line, bool level, bool active_low)
+{
+    line->is_level = level;
+    line->is_active_low = active_low;
 }
 
 int irq_setup_gsi(unsigned gsi, bool level, bool active_low)
@@ -245,12 +203,9 @@ int irq_setup_gsi(unsigned gsi, bool level, bool active_low)
     if (!ioapic_has_gsi(gsi))
         return -XEN_EINVAL;
     flags = spin_lock_irqsave(&line->lock);
-    if (line->is_level != level || line->is_active_low != active_low) {
-        line->is_level = level;
-        line->is_active_low = active_low;
-        if (line->handler)
-            line_program(line, gsi, false);
-    }
+    line_set_trigger(line, level, active_low);
+    if (line->handler)
+        line_program(line, gsi);
     spin_unlock_irqrestore(&line->lock, flags);
     return 0;
 }
@@ -260,19 +215,15 @@ bool irq_is_level(unsigned irq)
     return READ_ONCE(lines[irq].is_level);
 }
 
-int irq_alloc_msi(void (*write_message)(void *arg, const struct irq_msi_message *m),
-                  void (*set_mask)(void *arg, bool masked), void *arg)
+int irq_alloc_msi(irq_write_fn write, void *arg)
 {
     for (unsigned irq = ioapic_nr_gsis(); irq < NR_IRQS; irq++) {
         struct irq_line *line = &lines[irq];
         unsigned long flags = spin_lock_irqsave(&line->lock);
-        bool is_free = !line->is_msi;
+        bool is_free = !line->write_msi;
 
         if (is_free) {
-            line->is_msi = true;
-            line->is_level = false;
-            line->write_message = write_message;
-            line->set_mask = set_mask;
+            line->write_msi = write;
             line->msi_arg = arg;
         }
         spin_unlock_irqrestore(&line->lock, flags);
@@ -289,7 +240,7 @@ void irq_free_msi(unsigned irq)
 
     irq_free(irq);
     flags = spin_lock_irqsave(&line->lock);
-    line->is_msi = false;
+    line->write_msi = NULL;
     spin_unlock_irqrestore(&line->lock, flags);
 }
 
@@ -308,7 +259,7 @@ static void irq_device_interrupt(unsigned vector)
         arg = line->arg;
         if (handler && line->is_level) {
             line->waits_for_eoi = true;
-            line_apply_mask(line, irq);
+            line_program(line, irq);
         }
         spin_unlock(&line->lock);
     }
@@ -317,71 +268,50 @@ static void irq_device_interrupt(unsigned vector)
         handler(irq, arg);
 }
 
-/* The sender has set softirq_pending: the way out of this interrupt looks at it. */
-static void check_interrupt(void)
-{
-}
-
-/* VECTOR_SPURIOUS has no row, is not ended: the APIC does not count it as in service. */
+/* VECTOR_CHECK has no row: its sender has set softirq_pending, at which the way out looks. */
 #define FIRST_SYSTEM_VECTOR 0xf0u
 static void (*const system_interrupt[NR_VECTORS - FIRST_SYSTEM_VECTOR])(void) = {
     [VECTOR_TIMER - FIRST_SYSTEM_VECTOR] = upcall_timer_interrupt,
     [VECTOR_CALL - FIRST_SYSTEM_VECTOR] = smp_answer_call,
-    [VECTOR_CHECK - FIRST_SYSTEM_VECTOR] = check_interrupt,
     [VECTOR_ERROR - FIRST_SYSTEM_VECTOR] = lapic_error_interrupt,
 };
 
+/* Spurious ones, of the APIC or the 8259s, are not ended: the APIC does not count them as in service. */
 void irq_dispatch(unsigned vector)
 {
-    unsigned system = vector - FIRST_SYSTEM_VECTOR;
-
-    if (system < ARRAY_SIZE(system_interrupt) && system_interrupt[system]) {
-        lapic_eoi();
-        system_interrupt[system]();
-    } else if (vector >= FIRST_DYNAMIC_VECTOR && vector <= LAST_DYNAMIC_VECTOR) {
+    if (vector < FIRST_DYNAMIC_VECTOR || vector == VECTOR_SPURIOUS)
+        return;
+    if (vector < FIRST_SYSTEM_VECTOR) {
         irq_device_interrupt(vector);
+    } else {
+        lapic_eoi();
+        if (system_interrupt[vector - FIRST_SYSTEM_VECTOR])
+            system_interrupt[vector - FIRST_SYSTEM_VECTOR]();
     }
 }
 
 void irq_override(unsigned isa, unsigned gsi, uint16_t flags)
 {
-    if (isa >= NR_ISA_IRQS)
+    if (isa >= NR_ISA_IRQS || gsi >= NR_IRQS)
         return;
     isa_gsi[isa] = gsi;
-    isa_flags[isa] = flags;
-    isa_overridden[isa] = true;
+    line_set_trigger(&lines[gsi], (flags & MADT_TRIGGER_MASK) == MADT_TRIGGER_LEVEL,
+                     (flags & MADT_POLARITY_MASK) == MADT_POLARITY_LOW);
 }
 
 unsigned irq_isa_to_gsi(unsigned isa)
 {
-    return isa < NR_ISA_IRQS && isa_overridden[isa] ? isa_gsi[isa] : isa;
-}
-
-unsigned irq_nr_gsis(void)
-{
-    return ioapic_nr_gsis();
-}
-
-void irq_cpu_init(unsigned cpu)
-{
-    vector_map_init(&per_cpu(vectors, cpu));
-    memset(per_cpu(vector_irq, cpu), 0, sizeof(per_cpu(vector_irq, cpu)));
+    return isa < NR_ISA_IRQS ? isa_gsi[isa] : isa;
 }
 
 void irq_init(void)
 {
     for (unsigned irq = 0; irq < NR_IRQS; irq++) {
-        spin_lock_init(&lines[irq].lock, LOCK_IRQ);
-        lines[irq].is_level = irq >= NR_ISA_IRQS && irq < ioapic_nr_gsis();
-        lines[irq].is_active_low = lines[irq].is_level;
-    }
-    for (unsigned isa = 0; isa < NR_ISA_IRQS; isa++) {
-        struct irq_line *line = &lines[irq_isa_to_gsi(isa) < NR_IRQS ? irq_isa_to_gsi(isa) : isa];
+        bool is_pci = irq >= NR_ISA_IRQS && irq < ioapic_nr_gsis();
 
-        if (!isa_overridden[isa])
-            continue;
-        line->is_level = (isa_flags[isa] & MADT_TRIGGER_MASK) == MADT_TRIGGER_LEVEL;
-        line->is_active_low = (isa_flags[isa] & MADT_POLARITY_MASK) == MADT_POLARITY_LOW;
+        spin_lock_init(&lines[irq].lock, LOCK_IRQ);
+        line_set_trigger(&lines[irq], is_pci, is_pci);
     }
-    irq_cpu_init(0);
+    for (unsigned isa = 0; isa < NR_ISA_IRQS; isa++)
+        isa_gsi[isa] = isa;
 }

@@ -36,6 +36,8 @@ enum {
 #define MSIX_ENTRY_SIZE       16u
 #define MSIX_ENTRY_MASKED     1u
 #define MAX_TABLE_PAGES       256u
+#define MESSAGE_ADDRESS       0xfee00000u     /* the data is the vector (SDM vol. 3, 11.11) */
+#define MESSAGE_DEST_SHIFT    12
 
 /* Guards: table_pages, nr_table_pages. */
 static struct spinlock table_lock = SPINLOCK_INIT(LOCK_MSI_TABLES);
@@ -53,6 +55,11 @@ static uint32_t msi_read(const struct msi *m, unsigned offset, unsigned size)
 static void msi_write(const struct msi *m, unsigned offset, unsigned size, uint32_t value)
 {
     pci_config_write(m->device, m->capability + offset, size, value);
+}
+
+static uint32_t message_address(const struct irq_route *route)
+{
+    return MESSAGE_ADDRESS | route->apic_id << MESSAGE_DEST_SHIFT;
 }
 
 /*
@@ -78,50 +85,47 @@ static uint16_t find_capability(struct pci_address device, unsigned wanted)
     return 0;
 }
 
-static void msi_write_message(void *arg, const struct irq_msi_message *message)
+/* A function that cannot mask its interrupt is told the message alone. */
+static void msi_write_route(void *arg, const struct irq_route *route)
 {
     const struct msi *m = arg;
+    unsigned mask = m->is_64bit ? MSI_MASK_64 : MSI_MASK_32;
 
-    msi_write(m, MSI_ADDRESS_LOW, 4, (uint32_t)message->address);
+    msi_write(m, MSI_ADDRESS_LOW, 4, message_address(route));
     if (m->is_64bit)
-        msi_write(m, MSI_ADDRESS_HIGH, 4, (uint32_t)(message->address >> 32));
-    msi_write(m, m->is_64bit ? MSI_DATA_64 : MSI_DATA_32, 2, message->data);
-}
-
-static void msi_set_mask(void *arg, bool masked)
-{
-    const struct msi *m = arg;
-    unsigned offset = m->is_64bit ? MSI_MASK_64 : MSI_MASK_32;
-
+        msi_write(m, MSI_ADDRESS_HIGH, 4, 0);
+    msi_write(m, m->is_64bit ? MSI_DATA_64 : MSI_DATA_32, 2, route->vector);
     if (m->has_mask)
-        msi_write(m, offset, 4, (msi_read(m, offset, 4) & ~1u) | masked);
+        msi_write(m, mask, 4, (msi_read(m, mask, 4) & ~1u) | route->is_masked);
 }
 
-/* An entry may change only while it is masked (PCI 3.0, 6.8.2); afterwards it is as it was. */
-static void msix_write_message(void *arg, const struct irq_msi_message *message)
+/* An entry may change only while it is masked (PCI 3.0, 6.8.2). */
+static void msix_write_route(void *arg, const struct irq_route *route)
 {
     const struct msi *m = arg;
-    uint32_t control = m->entry[3];
+    uint32_t control = m->entry[3] & ~MSIX_ENTRY_MASKED;
 
     m->entry[3] = control | MSIX_ENTRY_MASKED;
-    m->entry[0] = (uint32_t)message->address;
-    m->entry[1] = (uint32_t)(message->address >> 32);
-    m->entry[2] = message->data;
-    m->entry[3] = control;
+    m->entry[0] = message_address(route);
+    m->entry[1] = 0;
+    m->entry[2] = route->vector;
+    m->entry[3] = control | (route->is_masked ? MSIX_ENTRY_MASKED : 0);
+    (void)m->entry[3];              /* the writes have arrived when this read is answered */
 }
 
-static void msix_set_mask(void *arg, bool masked)
+static int msi_take_irq(struct msi *m, irq_write_fn write)
 {
-    const struct msi *m = arg;
+    int rc = irq_alloc_msi(write, m);
 
-    m->entry[3] = (m->entry[3] & ~MSIX_ENTRY_MASKED) | (masked ? MSIX_ENTRY_MASKED : 0);
-    (void)m->entry[3];              /* the write has arrived when this read is answered */
+    if (rc < 0)
+        return rc;
+    m->irq = (unsigned)rc;
+    return 0;
 }
 
 int msi_create(struct msi *m, struct pci_address device)
 {
     uint32_t control;
-    int rc;
 
     *m = (struct msi){ .device = device, .capability = find_capability(device, CAPABILITY_MSI) };
     if (!m->capability)
@@ -129,11 +133,7 @@ int msi_create(struct msi *m, struct pci_address device)
     control = msi_read(m, MSI_CONTROL, 2);
     m->is_64bit = control & MSI_CONTROL_64BIT;
     m->has_mask = control & MSI_CONTROL_MASK;
-    rc = irq_alloc_msi(msi_write_message, msi_set_mask, m);
-    if (rc < 0)
-        return rc;
-    m->irq = (unsigned)rc;
-    return 0;
+    return msi_take_irq(m, msi_write_route);
 }
 
 /* Where a page of an MSI-X table is mapped; made on the first use. */
@@ -160,9 +160,8 @@ int msix_create(struct msi *m, struct pci_address device, unsigned nr, paddr_t b
 {
     volatile uint8_t *page;
     paddr_t entry;
-    int rc;
 
-    *m = (struct msi){ .device = device, .is_msix = true };
+    *m = (struct msi){ .device = device };
     m->capability = find_capability(device, CAPABILITY_MSIX);
     if (!m->capability)
         return -XEN_ENODEV;
@@ -175,14 +174,5 @@ int msix_create(struct msi *m, struct pci_address device, unsigned nr, paddr_t b
     if (!page)
         return -XEN_ENOMEM;
     m->entry = (volatile uint32_t *)(page + (entry & PAGE_OFFSET_MASK));
-    rc = irq_alloc_msi(msix_write_message, msix_set_mask, m);
-    if (rc < 0)
-        return rc;
-    m->irq = (unsigned)rc;
-    return 0;
-}
-
-void msi_destroy(struct msi *m)
-{
-    irq_free_msi(m->irq);
+    return msi_take_irq(m, msix_write_route);
 }

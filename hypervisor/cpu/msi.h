@@ -11,18 +11,18 @@
 struct msi {
     struct pci_address device;
     uint16_t capability;            /* offset in configuration space */
-    bool is_msix;
     bool is_64bit, has_mask;        /* MSI */
     volatile uint32_t *entry;       /* MSI-X: four words of the table */
     unsigned irq;
 };
 
-/* Find the device's MSI capability and get an irq for it. -XEN_ENODEV, -XEN_ENOSPC. */
+/*
+ * Find the device's MSI capability and get an irq for it, until irq_free_msi(). -XEN_ENODEV,
+ * -XEN_ENOSPC.
+ */
 int msi_create(struct msi *m, struct pci_address device);
 /*
  * The same for entry `nr` of the MSI-X table, which lies in the memory BAR at `bar`. Also
  * -XEN_EINVAL, -XEN_ENXIO, -XEN_ENOMEM.
  */
 int msix_create(struct msi *m, struct pci_address device, unsigned nr, paddr_t bar);
-/* Mask it and give the irq back. */
-void msi_destroy(struct msi *m);

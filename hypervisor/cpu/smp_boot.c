@@ -5,7 +5,6 @@
  * address, for the trampoline.
  */
 #include "cpu/clock.h"
-#include "cpu/irq.h"
 #include "cpu/irqflags.h"
 #include "cpu/lapic.h"
 #include "cpu/percpu.h"
@@ -179,7 +178,6 @@ unsigned smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus)
             log_warn("CPU %u: no memory for it", cpu);
             break;
         }
-        irq_cpu_init(cpu);
         if (!start_cpu(cpu, apic_ids[i])) {
             log_warn("CPU with APIC id %u does not start: it and those after it are left out", apic_ids[i]);
             break;      /* the next one would share the trampoline with it, should it come late */

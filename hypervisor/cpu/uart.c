@@ -213,9 +213,7 @@ int uart_use_irq(unsigned irq)
     if (!uart.is_present)
         return -XEN_ENODEV;
     rc = irq_request(irq, uart_interrupt, NULL);
-    if (rc)
-        return rc;
-    uart_out(UART_IER, IER_RECEIVED);
-    irq_unmask(irq);
-    return 0;
+    if (!rc)
+        uart_out(UART_IER, IER_RECEIVED);
+    return rc;
 }

@@ -53,10 +53,8 @@ tests_unit_test_image_SOURCES = tests/unit/test_image.c tests/fuzz/image.c $(FUZ
 tests_unit_test_image_LDADD = $(LDADD) $(CODEC_ARCHIVES)
 
 # Devices: what of them is pure.
-UNIT_TESTS += tests/unit/test_clock_math tests/unit/test_vector tests/unit/test_rtc \
-    tests/unit/test_physdev
+UNIT_TESTS += tests/unit/test_clock_math tests/unit/test_rtc tests/unit/test_physdev
 tests_unit_test_clock_math_SOURCES = tests/unit/test_clock_math.c hypervisor/cpu/clock_math.c
-tests_unit_test_vector_SOURCES = tests/unit/test_vector.c hypervisor/cpu/vector.c
 tests_unit_test_physdev_SOURCES = tests/unit/test_physdev.c hypervisor/core/physdev_op.c \
     hypervisor/lib/spinlock.c
 tests_unit_test_rtc_SOURCES = tests/unit/test_rtc.c hypervisor/cpu/rtc_date.c

@@ -20,7 +20,7 @@
 #define EDGE_GSI    14u
 #define MSI_BUS     3
 
-static struct { irq_handler_fn fn; void *arg; bool masked, waits; unsigned eois, reprograms; } line[NR_IRQS];
+static struct { irq_handler_fn fn; void *arg; unsigned eois, reprograms; } line[NR_IRQS];
 static bool is_level[NR_IRQS];
 static unsigned nr_msis, last_port, sent, iopl;
 static uint64_t eoi_page[512];
@@ -32,18 +32,13 @@ int irq_request(unsigned irq, irq_handler_fn fn, void *arg)
         return -XEN_EBUSY;
     line[irq].fn = fn;
     line[irq].arg = arg;
-    line[irq].masked = true;
+    fn(irq, arg);               // one may come at once
     return 0;
 }
 
 void irq_free(unsigned irq)
 {
     line[irq].fn = NULL;
-}
-
-void irq_unmask(unsigned irq)
-{
-    line[irq].masked = false;
 }
 
 void irq_eoi(unsigned irq)
@@ -74,7 +69,7 @@ bool irq_is_level(unsigned irq)
     return is_level[irq];
 }
 
-unsigned irq_nr_gsis(void)
+unsigned ioapic_nr_gsis(void)
 {
     return NR_GSIS;
 }
@@ -103,9 +98,9 @@ int msix_create(struct msi *m, struct pci_address device, unsigned nr, paddr_t b
     return nr > 7 ? -XEN_EINVAL : msi_create(m, device);
 }
 
-void msi_destroy(struct msi *m)
+void irq_free_msi(unsigned irq)
 {
-    irq_free(m->irq);
+    irq_free(irq);
     nr_msis--;
 }
 
@@ -217,9 +212,9 @@ static void gsi_from_map_to_eoi(void)
     CU_ASSERT(op(PHYSDEVOP_eoi, &eoi) == -XEN_EINVAL);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &pirq) == 0 && pirq == LEVEL_GSI);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &pirq) == 0);
-    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 7) == 0);
+    last_port = 0;
+    CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 7) == 0 && last_port == 7);
     CU_ASSERT(pirq_bind(&dom0, LEVEL_GSI, 8) == -XEN_EEXIST);
-    CU_ASSERT(!line[LEVEL_GSI].masked);
     line[LEVEL_GSI].fn(LEVEL_GSI, line[LEVEL_GSI].arg);
     CU_ASSERT(last_port == 7);
     CU_ASSERT(op(PHYSDEVOP_irq_status_query, &query) == 0 && (query.flags & XENIRQSTAT_needs_eoi));
@@ -311,6 +306,7 @@ static void refuses_nonsense(void)
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &elsewhere) == -XEN_EINVAL);
     CU_ASSERT(map(MAP_PIRQ_TYPE_UNKNOWN, 0, 0, &negative) == -XEN_EINVAL);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, TAKEN_GSI, 0, &taken) == 0);
+    CU_ASSERT(pirq_bind(&dom0, TAKEN_GSI, 3) == -XEN_EBUSY);
     CU_ASSERT(pirq_bind(&dom0, TAKEN_GSI, 3) == -XEN_EBUSY);
     CU_ASSERT(pirq_bind(&dom0, 0xffffffff, 3) == -XEN_EINVAL);
     CU_ASSERT(op(PHYSDEVOP_setup_gsi, &setup) == -XEN_EINVAL);
