@@ -46,18 +46,15 @@ hypervisor_sources = \
     hypervisor/cpu/cpu_feature.c \
     hypervisor/cpu/descriptor.c \
     hypervisor/cpu/entry.S \
-    hypervisor/cpu/hpet.c \
     hypervisor/cpu/ioapic.c \
     hypervisor/cpu/irq.c \
     hypervisor/cpu/lapic.c \
     hypervisor/cpu/mitigation.c \
     hypervisor/cpu/msi.c \
     hypervisor/cpu/pci_config.c \
-    hypervisor/cpu/pit.c \
-    hypervisor/cpu/pmtimer.c \
+    hypervisor/cpu/platform_timer.c \
     hypervisor/cpu/power.c \
     hypervisor/cpu/rtc.c \
-    hypervisor/cpu/rtc_date.c \
     hypervisor/cpu/smp.c \
     hypervisor/cpu/smp_boot.c \
     hypervisor/cpu/trampoline.S \

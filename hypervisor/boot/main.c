@@ -161,7 +161,6 @@ void smp_secondary_main(void)
     lapic_cpu_init();
     sched_cpu_init(cpu_id());
     smp_mark_online();
-    clock_cpu_init();
     irq_enable();
     reset_stack_and_jump(sched_idle_loop);
 }
@@ -186,7 +185,6 @@ static void run_control_domain(void)
 static INIT void start_core(void)
 {
     sched_cpu_init(0);
-    clock_cpu_init();
 }
 
 static INIT void publish_machine(void)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Time. System time is nanoseconds since boot, from the TSC scaled by parameters that are
- * calibrated at boot against a platform timer (HPET, PM timer or PIT) and refined while running,
- * slewed and never stepped backwards.
+ * calibrated at boot against a platform timer (HPET or PM timer) and refined while running, without
+ * a step.
  */
 #pragma once
 #include "lib/types.h"
@@ -17,17 +17,14 @@ struct clock_params {
 };
 
 void clock_init(void);             /* boot CPU; interrupts may be off */
-void clock_cpu_init(void);         /* each CPU: its timer; others after smp_mark_online() */
 /*
  * Compare with the platform timer and correct the rate; once before a guest runs, then every
  * second, on any one CPU.
  */
 void clock_refine(void);
-/* This CPU's TSC runs ahead of the boot CPU's by `ticks` (bring-up only). */
-void clock_set_cpu_offset(uint64_t ticks);
 uint64_t clock_now(void);          /* ns since boot; monotonic on a CPU */
-void clock_read_params(struct clock_params *p);   /* of this CPU */
-uint32_t clock_params_version(void);   /* of this CPU: changes whenever its parameters do */
+void clock_read_params(struct clock_params *p);
+uint32_t clock_params_version(void);   /* changes whenever the parameters do */
 uint64_t clock_tsc_khz(void);
 /*
  * Wall clock: UTC at system time 0, in ns since 1970; read from the RTC at boot, set by

@@ -17,23 +17,19 @@ uint64_t cr4_base;
 
 enum reg { EAX, EBX, ECX, EDX };
 
-/* leaf, sub-leaf 0, register, bit -> field */
-static const struct { uint32_t leaf; uint8_t reg, bit; uint16_t field; } probes[] = {
+/* leaf, sub-leaf 0, register, bit -> field, and what of CR4 it lets us switch on */
+static const struct { uint32_t leaf; uint8_t reg, bit; uint16_t field; uint64_t cr4; } probes[] = {
 #define FIELD(name) offsetof(struct cpu_features, name)
-    { 1, EDX, 11, FIELD(sysenter) },
-    { 1, EDX, 13, FIELD(pge) },
-    { 1, EDX, 24, FIELD(fxsr) },
-    { 1, ECX, 21, FIELD(x2apic) },
-    { 1, ECX, 24, FIELD(tsc_deadline) },
-    { 1, ECX, 26, FIELD(xsave) },
-    { 7, EBX, 0, FIELD(fsgsbase) },
-    { 7, EBX, 7, FIELD(smep) },
-    { 7, EBX, 20, FIELD(smap) },
-    { 7, ECX, 2, FIELD(umip) },
-    { 0x80000001, EDX, 20, FIELD(nx) },
-    { 0x80000001, EDX, 26, FIELD(page1gb) },
-    { 0x80000001, EDX, 27, FIELD(rdtscp) },
-    { 0x80000007, EDX, 8, FIELD(invariant_tsc) },
+    { 1, ECX, 21, FIELD(x2apic), 0 },
+    { 1, ECX, 26, FIELD(xsave), X86_CR4_OSXSAVE },
+    { 7, EBX, 0, FIELD(fsgsbase), X86_CR4_FSGSBASE },
+    { 7, EBX, 7, FIELD(smep), X86_CR4_SMEP },
+    { 7, EBX, 20, FIELD(smap), X86_CR4_SMAP },
+    { 7, ECX, 2, FIELD(umip), X86_CR4_UMIP },
+    { 0x80000001, EDX, 20, FIELD(nx), 0 },
+    { 0x80000001, EDX, 26, FIELD(page1gb), 0 },
+    { 0x80000001, EDX, 27, FIELD(rdtscp), 0 },
+    { 0x80000007, EDX, 8, FIELD(invariant_tsc), 0 },
 #undef FIELD
 };
 
@@ -113,14 +109,12 @@ void cpu_features_init(void)
         *field(probes[i].field) = regs[probes[i].reg] >> probes[i].bit & 1;
     }
     probe_xsave();
-    if (!cpu_features.fxsr || !cpu_features.nx)
-        panic("cannot start: this CPU has no %s: use a newer one", cpu_features.fxsr ? "NX" : "FXSR");
+    if (!cpu_features.nx)
+        panic("cannot start: this CPU has no NX: use a newer one, or enable it in the firmware");
     apply_errata();
-    cr4_base = X86_CR4_PAE | X86_CR4_MCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |
-               (cpu_features.pge ? (uint64_t)X86_CR4_PGE : 0) | (cpu_features.smep ? (uint64_t)X86_CR4_SMEP : 0) |
-               (cpu_features.smap ? (uint64_t)X86_CR4_SMAP : 0) | (cpu_features.umip ? (uint64_t)X86_CR4_UMIP : 0) |
-               (cpu_features.fsgsbase ? (uint64_t)X86_CR4_FSGSBASE : 0) |
-               (cpu_features.xsave ? (uint64_t)X86_CR4_OSXSAVE : 0);
+    cr4_base = X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
+    for (unsigned i = 0; i < ARRAY_SIZE(probes); i++)
+        cr4_base |= *field(probes[i].field) ? probes[i].cr4 : 0;
     log_info("CPU: %s family %u model %u stepping %u, %u-bit physical addresses%s%s", cpu_features.vendor,
              cpu_features.family, cpu_features.model, cpu_features.stepping, cpu_features.phys_bits,
              cpu_features.hypervisor[0] ? ", under " : "", cpu_features.hypervisor);

@@ -14,8 +14,8 @@ struct cpu_features {
     uint32_t max_leaf, max_ext_leaf;
     uint8_t phys_bits;
     bool amd, intel;
-    bool page1gb, nx, pge, smep, smap, fsgsbase, umip, xsave, fxsr;
-    bool tsc_deadline, x2apic, invariant_tsc, rdtscp, sysenter;
+    bool page1gb, nx, smep, smap, fsgsbase, umip, xsave;
+    bool x2apic, invariant_tsc, rdtscp;
     uint64_t xcr0;              /* state components that we enable */
     uint32_t xsave_size;        /* bytes of the save area for xcr0 */
 };

@@ -5,7 +5,6 @@
  */
 #include "cpu/descriptor.h"
 
-#include "cpu/cpu_feature.h"
 #include "cpu/percpu.h"
 #include "cpu/regs.h"
 #include "lib/string.h"
@@ -192,9 +191,7 @@ void descriptor_cpu_init(void)
     wrmsr(MSR_CSTAR, (uint64_t)(stub + 32));
     wrmsr(MSR_SFMASK, X86_RFLAGS_IF | X86_RFLAGS_TF | X86_RFLAGS_DF | X86_RFLAGS_AC | X86_RFLAGS_NT |
                           X86_RFLAGS_IOPL | X86_RFLAGS_RF);
-    if (cpu_features.sysenter) {
-        wrmsr(MSR_SYSENTER_CS, SEL_HYP_CS);
-        wrmsr(MSR_SYSENTER_ESP, (uint64_t)&cpu_info_of(cpu)->guest_regs.es);
-        wrmsr(MSR_SYSENTER_EIP, (uint64_t)entry_sysenter);
-    }
+    wrmsr(MSR_SYSENTER_CS, SEL_HYP_CS);
+    wrmsr(MSR_SYSENTER_ESP, (uint64_t)&cpu_info_of(cpu)->guest_regs.es);
+    wrmsr(MSR_SYSENTER_EIP, (uint64_t)entry_sysenter);
 }

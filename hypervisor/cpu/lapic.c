@@ -41,35 +41,29 @@ enum {
 
 #define SVR_ENABLE             0x100u
 #define LVT_MASKED             0x10000u
-#define LVT_TIMER_DEADLINE     0x40000u
 #define ICR_PENDING            0x1000u
 #define ICR_ASSERT             0x4000u
 #define TIMER_DIVIDE_BY_1      0xbu
 #define MAX_ICR_SPINS          100000u
 
-#define PIC_MASTER_COMMAND 0x20
-#define PIC_MASTER_DATA    0x21
-#define PIC_SLAVE_COMMAND  0xa0
-#define PIC_SLAVE_DATA     0xa1
+#define PIC_MASTER         0x20     /* command; data is the next port */
+#define PIC_SLAVE          0xa0
 #define PIC_FIRST_VECTOR   0x20     /* masked; a spurious one still comes, at 0x27 or 0x2f */
 
-static volatile uint32_t *lapic_registers;
+static volatile uint32_t *lapic_registers;      /* NULL: an x2APIC */
 static paddr_t lapic_address;
-static bool is_x2apic;
 
 static uint32_t lapic_read(unsigned reg)
 {
-    if (is_x2apic)
-        return (uint32_t)rdmsr(MSR_X2APIC_FIRST + reg / 16);
-    return lapic_registers[reg / 4];
+    return lapic_registers ? lapic_registers[reg / 4] : (uint32_t)rdmsr(MSR_X2APIC_FIRST + reg / 16);
 }
 
 static void lapic_write(unsigned reg, uint32_t value)
 {
-    if (is_x2apic)
-        wrmsr(MSR_X2APIC_FIRST + reg / 16, value);
-    else
+    if (lapic_registers)
         lapic_registers[reg / 4] = value;
+    else
+        wrmsr(MSR_X2APIC_FIRST + reg / 16, value);
 }
 
 /*
@@ -78,58 +72,52 @@ static void lapic_write(unsigned reg, uint32_t value)
  */
 static void pic_disable(void)
 {
-    outb(PIC_MASTER_COMMAND, 0x11);
-    outb(PIC_SLAVE_COMMAND, 0x11);
-    outb(PIC_MASTER_DATA, PIC_FIRST_VECTOR);
-    outb(PIC_SLAVE_DATA, PIC_FIRST_VECTOR + 8);
-    outb(PIC_MASTER_DATA, 0x04);
-    outb(PIC_SLAVE_DATA, 0x02);
-    outb(PIC_MASTER_DATA, 0x01);
-    outb(PIC_SLAVE_DATA, 0x01);
-    outb(PIC_MASTER_DATA, 0xff);
-    outb(PIC_SLAVE_DATA, 0xff);
+    static const struct { uint16_t port; uint8_t value; } steps[] = {
+        { PIC_MASTER, 0x11 }, { PIC_MASTER + 1, PIC_FIRST_VECTOR }, { PIC_MASTER + 1, 0x04 },
+        { PIC_MASTER + 1, 0x01 }, { PIC_MASTER + 1, 0xff },
+        { PIC_SLAVE, 0x11 }, { PIC_SLAVE + 1, PIC_FIRST_VECTOR + 8 }, { PIC_SLAVE + 1, 0x02 },
+        { PIC_SLAVE + 1, 0x01 }, { PIC_SLAVE + 1, 0xff },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(steps); i++)
+        outb(steps[i].port, steps[i].value);
 }
 
 void lapic_init(paddr_t address)
 {
     pic_disable();
     lapic_address = address ? address : LAPIC_DEFAULT_ADDRESS;
-    is_x2apic = cpu_features.x2apic;
-    if (!is_x2apic)
+    if (!cpu_features.x2apic)
         lapic_registers = ioremap(lapic_address, PAGE_SIZE);
-    if (!is_x2apic && !lapic_registers)
+    if (!cpu_features.x2apic && !lapic_registers)
         panic("no room to map the local APIC");
     lapic_cpu_init();
     cpu_apic_id[0] = lapic_id();
 }
 
-static void lapic_enable_mode(void)
+void lapic_cpu_init(void)
 {
     uint64_t base = (rdmsr(MSR_APIC_BASE) & APIC_BASE_FLAGS) | lapic_address | APIC_BASE_ENABLE;
 
     wrmsr(MSR_APIC_BASE, base);
-    if (is_x2apic)
+    if (cpu_features.x2apic)
         wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
-}
-
-void lapic_cpu_init(void)
-{
-    lapic_enable_mode();
     lapic_write(LAPIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
     lapic_write(LAPIC_TPR, 0);
-    lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+    lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER);
     lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
     lapic_write(LAPIC_LVT_LINT1, LAPIC_NMI);
     lapic_write(LAPIC_ESR, 0);
     lapic_write(LAPIC_LVT_ERROR, VECTOR_ERROR);
     lapic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
+    lapic_write(LAPIC_TIMER_INITIAL, 0);
 }
 
 uint32_t lapic_id(void)
 {
     uint32_t id = lapic_read(LAPIC_ID);
 
-    return is_x2apic ? id : id >> 24;
+    return cpu_features.x2apic ? id : id >> 24;
 }
 
 void lapic_eoi(void)
@@ -141,18 +129,12 @@ void lapic_eoi(void)
  * The memory-mapped command register takes one message at a time; wait, but not for ever, until it
  * has left.
  */
-static void lapic_wait_idle(void)
-{
-    for (unsigned i = 0; i < MAX_ICR_SPINS && (lapic_read(LAPIC_ICR) & ICR_PENDING); i++)
-        cpu_relax();
-}
-
 void lapic_send(uint32_t apic_id, uint32_t message)
 {
     uint32_t command = ICR_ASSERT | message;
     unsigned long flags;
 
-    if (is_x2apic) {
+    if (cpu_features.x2apic) {
         /*
          * The write is not serialising: earlier stores must be visible before the message arrives.
          */
@@ -161,7 +143,8 @@ void lapic_send(uint32_t apic_id, uint32_t message)
         return;
     }
     flags = irq_save();
-    lapic_wait_idle();
+    for (unsigned i = 0; i < MAX_ICR_SPINS && (lapic_read(LAPIC_ICR) & ICR_PENDING); i++)
+        cpu_relax();
     lapic_write(LAPIC_ICR_HIGH, apic_id << 24);
     lapic_write(LAPIC_ICR, command);
     irq_restore(flags);
@@ -173,24 +156,7 @@ void lapic_error_interrupt(void)
     log_warn("APIC %u: error status %#x", lapic_id(), lapic_read(LAPIC_ESR));
 }
 
-void lapic_timer_use_deadline(void)
-{
-    lapic_write(LAPIC_LVT_TIMER, LVT_TIMER_DEADLINE | VECTOR_TIMER);
-    /* Orders the memory-mapped write before the first write of the deadline MSR. */
-    __asm__ volatile("mfence" : : : "memory");
-}
-
-void lapic_timer_use_oneshot(void)
-{
-    lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER);
-}
-
-void lapic_timer_set_deadline(uint64_t tsc)
-{
-    wrmsr(MSR_TSC_DEADLINE, tsc);
-}
-
-void lapic_timer_set_count(uint32_t ticks)
+void lapic_timer_set(uint32_t ticks)
 {
     lapic_write(LAPIC_TIMER_INITIAL, ticks);
 }

@@ -11,7 +11,7 @@
  * architectural one). Then lapic_cpu_init().
  */
 void lapic_init(paddr_t address);
-/* Each CPU: enable it, route LINT0 nowhere and LINT1 to NMI, leave the timer off. */
+/* Each CPU: enable it, route LINT0 nowhere and LINT1 to NMI, the timer standing. */
 void lapic_cpu_init(void);
 uint32_t lapic_id(void);
 void lapic_eoi(void);
@@ -25,12 +25,6 @@ void lapic_send(uint32_t apic_id, uint32_t message);
 /* VECTOR_ERROR: log and clear the error status. */
 void lapic_error_interrupt(void);
 
-/*
- * The timer raises VECTOR_TIMER once: when the TSC reaches a value (0: off), or after a number of
- * bus ticks (0: off).
- */
-void lapic_timer_use_deadline(void);
-void lapic_timer_use_oneshot(void);
-void lapic_timer_set_deadline(uint64_t tsc);
-void lapic_timer_set_count(uint32_t ticks);
+/* The timer raises VECTOR_TIMER once, after so many bus ticks (0: never). */
+void lapic_timer_set(uint32_t ticks);
 uint32_t lapic_timer_read(void);

@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: MIT
 /*
- * Counters of known frequency outside the CPU, against which the TSC is measured: HPET, ACPI's PM
- * timer, PIT channel 2. Boot tells where they are (each init checks that the counter is there);
- * clock.c picks the best.
+ * Counters of known frequency outside the CPU, against which the TSC is measured: HPET and ACPI's PM
+ * timer. One of them is on every machine; boot tells where they are, clock.c picks the first that
+ * counts.
  */
 #pragma once
 #include "lib/types.h"
 
 struct platform_timer {
     const char *name;
-    uint64_t hz;
-    unsigned bits;
-    bool keeps_running;             /* may be read after boot: dom0 does not use it */
+    uint64_t hz;                    /* 0: absent; below 2^32 */
+    uint64_t mask;                  /* what the counter can hold */
     uint64_t (*read)(void);
 };
 
-/* The timer to use, or NULL if it is absent. */
-const struct platform_timer *hpet_timer(void);
-const struct platform_timer *pm_timer(void);
-const struct platform_timer *pit_timer(void);
+enum { TIMER_HPET, TIMER_PM, NR_PLATFORM_TIMERS };
+extern struct platform_timer platform_timers[NR_PLATFORM_TIMERS];
 
 /* Where firmware says that they are; before clock_init(). */
 void hpet_init(paddr_t address);

@@ -47,7 +47,6 @@
 #define MSR_MISC_ENABLE      0x000001a0
 #define MSR_PAT              0x00000277
 #define MSR_X2APIC_FIRST     0x00000800
-#define MSR_TSC_DEADLINE     0x000006e0
 #define MSR_EFER             0xc0000080
 #define MSR_STAR             0xc0000081
 #define MSR_LSTAR            0xc0000082

@@ -8,60 +8,66 @@
 #include "cpu/regs.h"
 #include "lib/string.h"
 
-enum {
-    RTC_SECOND = 0,
-    RTC_MINUTE = 2,
-    RTC_HOUR = 4,
-    RTC_DAY = 7,
-    RTC_MONTH = 8,
-    RTC_YEAR = 9,
-    RTC_A = 10,
-    RTC_B = 11,
-    RTC_CENTURY = 0x32,         /* where PCs keep it; a wrong value there is recognised */
-};
-
 #define RTC_INDEX_PORT     0x70
 #define RTC_DATA_PORT      0x71
-#define A_UPDATING         0x80u
-#define B_24H              0x02u
-#define B_BINARY           0x04u
+#define RTC_STATUS         10u
+#define STATUS_UPDATING    0x80u
 #define MAX_UPDATE_SPINS   20000u   /* an update lasts 2 ms, a port read some 1 us or less */
 #define MAX_TRIES          3u
+#define SECONDS_PER_DAY    86400u
+#define DAYS_0_TO_1970     719468u  /* from 1 March of year 0 */
+
+struct rtc_date {
+    uint8_t second, minute, hour, day, month, year;
+};
 
 static uint8_t cmos_read(unsigned reg)
 {
-    outb(RTC_INDEX_PORT, (uint8_t)reg);
-    return inb(RTC_DATA_PORT);
+    port_write(RTC_INDEX_PORT, 1, reg);
+    return (uint8_t)port_read(RTC_DATA_PORT, 1);
 }
 
-static void rtc_read_fields(struct rtc_fields *fields)
+static uint8_t cmos_number(unsigned reg)
 {
-    uint8_t form = cmos_read(RTC_B);
+    uint8_t bcd = cmos_read(reg);
 
-    for (unsigned i = 0; i < MAX_UPDATE_SPINS && (cmos_read(RTC_A) & A_UPDATING); i++)
+    return (uint8_t)((bcd >> 4) * 10 + (bcd & 15));
+}
+
+static struct rtc_date read_date(void)
+{
+    for (unsigned i = 0; i < MAX_UPDATE_SPINS && (cmos_read(RTC_STATUS) & STATUS_UPDATING); i++)
         cpu_relax();
-    memset(fields, 0, sizeof(*fields));
-    fields->second = cmos_read(RTC_SECOND);
-    fields->minute = cmos_read(RTC_MINUTE);
-    fields->hour = cmos_read(RTC_HOUR);
-    fields->day = cmos_read(RTC_DAY);
-    fields->month = cmos_read(RTC_MONTH);
-    fields->year = cmos_read(RTC_YEAR);
-    fields->century = cmos_read(RTC_CENTURY);
-    fields->is_binary = form & B_BINARY;
-    fields->is_24h = form & B_24H;
+    return (struct rtc_date){
+        .second = cmos_number(0), .minute = cmos_number(2), .hour = cmos_number(4),
+        .day = cmos_number(7), .month = cmos_number(8), .year = cmos_number(9),
+    };
+}
+
+/* Years are counted from March, so that the leap day ends one. */
+static uint64_t date_to_seconds(struct rtc_date d)
+{
+    unsigned y = (d.year < 70 ? 2000u : 1900u) + d.year - (d.month <= 2);
+    unsigned m = d.month <= 2 ? d.month + 9u : d.month - 3u;
+    uint64_t days = (uint64_t)y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + d.day - 1 -
+                    DAYS_0_TO_1970;
+
+    if (d.second > 59 || d.minute > 59 || d.hour > 23 || d.day < 1 || d.day > 31 || d.month < 1 ||
+        d.month > 12 || d.year > 99)
+        return 0;
+    return days * SECONDS_PER_DAY + d.hour * 3600u + d.minute * 60u + d.second;
 }
 
 /* Two equal readings: no update fell into them. */
 uint64_t rtc_read(void)
 {
-    struct rtc_fields one, two;
+    struct rtc_date one, two = read_date();
 
     for (unsigned i = 0; i < MAX_TRIES; i++) {
-        rtc_read_fields(&one);
-        rtc_read_fields(&two);
+        one = two;
+        two = read_date();
         if (!memcmp(&one, &two, sizeof(one)))
             break;
     }
-    return rtc_to_seconds(&two);
+    return date_to_seconds(two);
 }

@@ -183,12 +183,8 @@ void tlb_flush_local_all(void)
     uint32_t stamp = tlb_flush_begin();
     uint64_t cr4 = read_cr4();
 
-    if (cr4 & X86_CR4_PGE) {
-        write_cr4(cr4 & ~(uint64_t)X86_CR4_PGE);
-        write_cr4(cr4);
-    } else {
-        write_cr3(read_cr3());
-    }
+    write_cr4(cr4 & ~(uint64_t)X86_CR4_PGE);
+    write_cr4(cr4 | X86_CR4_PGE);
     tlb_flush_done(stamp);
     irq_restore(flags);
 }

@@ -5,6 +5,7 @@
  * address, for the trampoline.
  */
 #include "cpu/clock.h"
+#include "cpu/cpu_feature.h"
 #include "cpu/irqflags.h"
 #include "cpu/lapic.h"
 #include "cpu/percpu.h"
@@ -117,7 +118,17 @@ static uint64_t measure_tsc_offset(void)
 
 void smp_mark_online(void)
 {
-    clock_set_cpu_offset(measure_tsc_offset());
+    uint64_t offset = measure_tsc_offset();
+
+    if (offset) {
+        wrmsr(MSR_TSC, rdtsc() - offset);
+        offset = measure_tsc_offset();
+    }
+    if (offset) {
+        cpu_features.invariant_tsc = false;
+        log_warn("CPU %u: its TSC is %ld ticks ahead and cannot be set: time differs from CPU to CPU",
+                 cpu_id(), (long)offset);
+    }
     cpumask_set_atomic(&online_cpus, cpu_id());
 }
 

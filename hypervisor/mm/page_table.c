@@ -66,8 +66,6 @@ int hyp_map(uint64_t va, paddr_t pa, uint64_t size, uint64_t flags)
 {
     int rc = 0;
 
-    if (!cpu_features.nx)
-        flags &= ~PTE_NX;
     spin_lock(&map_lock);
     while (size) {
         unsigned level = best_level(va, pa, size);

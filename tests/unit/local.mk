@@ -57,7 +57,8 @@ UNIT_TESTS += tests/unit/test_clock_math tests/unit/test_rtc tests/unit/test_phy
 tests_unit_test_clock_math_SOURCES = tests/unit/test_clock_math.c hypervisor/cpu/clock_math.c
 tests_unit_test_physdev_SOURCES = tests/unit/test_physdev.c hypervisor/core/physdev_op.c \
     hypervisor/lib/spinlock.c
-tests_unit_test_rtc_SOURCES = tests/unit/test_rtc.c hypervisor/cpu/rtc_date.c
+tests_unit_test_rtc_SOURCES = tests/unit/test_rtc.c tests/unit/fake_regs/cpu/regs.h hypervisor/cpu/rtc.c
+tests_unit_test_rtc_CPPFLAGS = -I$(srcdir)/tests/unit/fake_regs $(AM_CPPFLAGS)
 
 # Timers, scheduler and domains: time and other CPUs are the test's (fake_time.h).
 FAKE_TIME = tests/unit/fake/fake_time.c tests/unit/fake/fake_time.h hypervisor/lib/pqueue.c $(DEBUG_LOCKS)

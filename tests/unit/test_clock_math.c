@@ -28,13 +28,12 @@ static uint64_t difference(uint64_t a, uint64_t b)
 static void start(struct clock_fit *fit, struct clock_line *line, uint64_t late_ns)
 {
     struct clock_sample first = { tsc_at(0), pm_at(0) & PM_MASK };
-    struct clock_sample second = { tsc_at(2000000 + late_ns), pm_at(2000000) & PM_MASK };
 
-    *fit = (struct clock_fit){ .ref_hz = PM_HZ, .ref_bits = 24 };
-    *line = (struct clock_line){ .base_tsc = first.tsc };
-    CU_ASSERT_FATAL(clock_fit_start(fit, first, second, 0));
-    scale_from_hz(fit->tsc_hz, &line->mul, &line->shift);
-    fit->epoch_ns = clock_line_ns(line, second.tsc);
+    *fit = (struct clock_fit){ .ref_hz = PM_HZ, .ref_mask = PM_MASK, .first = first, .last = first };
+    *line = (struct clock_line){ 0 };
+    CU_ASSERT_FATAL(clock_fit_add(fit, tsc_at(2000000 + late_ns), pm_at(2000000) & PM_MASK));
+    *line = clock_line_continue(line, first.tsc, fit->tsc_hz);
+    CU_ASSERT(clock_line_ns(line, first.tsc) == 0);
 }
 
 static void rates(void)
@@ -48,18 +47,19 @@ static void rates(void)
 
 static void unwraps(void)
 {
-    CU_ASSERT(clock_unwrap(0x1000010, 0x000020, 24) == 0x1000020);
-    CU_ASSERT(clock_unwrap(0x1000010, 0xfffff0, 24) == 0x0fffff0);
-    CU_ASSERT(clock_unwrap(0x0fffff0, 0x000005, 24) == 0x1000005);
-    CU_ASSERT(clock_unwrap(5, 123456789, 64) == 123456789);
+    CU_ASSERT(clock_unwrap(0x1000010, 0x000020, PM_MASK) == 0x1000020);
+    CU_ASSERT(clock_unwrap(0x1000010, 0xfffff0, PM_MASK) == 0x0fffff0);
+    CU_ASSERT(clock_unwrap(0x0fffff0, 0x000005, PM_MASK) == 0x1000005);
+    CU_ASSERT(clock_unwrap(0x1fffffff0, 0x5, UINT32_MAX) == 0x200000005);
 }
 
 static void refuses_a_timer_that_stands(void)
 {
-    struct clock_fit fit = { .ref_hz = PM_HZ, .ref_bits = 24 };
+    struct clock_fit fit = { .ref_hz = PM_HZ, .ref_mask = PM_MASK, .first = { 1, 7 }, .last = { 1, 7 } };
 
-    CU_ASSERT(!clock_fit_start(&fit, (struct clock_sample){ 1, 7 }, (struct clock_sample){ 9, 7 }, 0));
-    CU_ASSERT(!clock_fit_start(&fit, (struct clock_sample){ 9, 7 }, (struct clock_sample){ 9, 8 }, 0));
+    CU_ASSERT(!clock_fit_add(&fit, 9, 7));
+    fit.first = fit.last = (struct clock_sample){ 9, 7 };
+    CU_ASSERT(!clock_fit_add(&fit, 9, 8));
 }
 
 // One refinement at true time ns, the timer read jitter_ns late. Checks that the line goes on without
@@ -68,8 +68,8 @@ static uint64_t refine(struct clock_fit *fit, struct clock_line *line, uint64_t 
 {
     uint64_t tsc = tsc_at(ns), before = clock_line_ns(line, tsc);
 
-    CU_ASSERT_FATAL(clock_fit_add(fit, tsc, pm_at(ns + jitter_ns) & PM_MASK, before));
-    *line = clock_fit_line(fit, line);
+    CU_ASSERT_FATAL(clock_fit_add(fit, tsc, pm_at(ns + jitter_ns) & PM_MASK));
+    *line = clock_line_continue(line, tsc, fit->tsc_hz);
     CU_ASSERT(difference(clock_line_ns(line, tsc), before) <= 2);
     CU_ASSERT(tsc - line->base_tsc < TSC_HZ);
     return difference(clock_line_ns(line, tsc), ns);
@@ -79,13 +79,17 @@ static void converges_and_never_steps(void)
 {
     struct clock_fit fit;
     struct clock_line line;
-    uint64_t off = 0;
+    uint64_t off = 0, settled = 0;
 
     start(&fit, &line, 700);
     CU_ASSERT(difference(fit.tsc_hz, TSC_HZ) > TSC_HZ / 10000);
-    for (uint64_t s = 1; s <= 600; s++)
+    for (uint64_t s = 1; s <= 600; s++) {
         off = refine(&fit, &line, s * NS_PER_SECOND, (s * 7919) % 900);
-    CU_ASSERT(off < 20000);
+        if (s == 60)
+            settled = off;
+    }
+    // The first second's error stays; what the minutes add is less than a hundredth of it.
+    CU_ASSERT(off < 1000000 && difference(off, settled) < 10000);
     CU_ASSERT(difference(fit.tsc_hz, TSC_HZ) < TSC_HZ / 10000000);
 }
 
@@ -98,7 +102,6 @@ static void survives_rare_samples(void)
     (void)refine(&fit, &line, NS_PER_SECOND, 0);
     // Several wraps of the 24 bits pass unseen: the known rate tells how many.
     (void)refine(&fit, &line, 60 * NS_PER_SECOND, 0);
-    CU_ASSERT(difference(clock_fit_ns(&fit), 60 * NS_PER_SECOND) < 1000000);
     CU_ASSERT(difference(fit.tsc_hz, TSC_HZ) < TSC_HZ / 10000000);
 }
 
@@ -113,28 +116,13 @@ static void starts_afresh_after_a_reset(void)
         (void)refine(&fit, &line, s * NS_PER_SECOND, 0);
     tsc = tsc_at(6 * NS_PER_SECOND);
     before = clock_line_ns(&line, tsc);
-    CU_ASSERT(!clock_fit_add(&fit, tsc, (pm_at(6 * NS_PER_SECOND) + 1000000) & PM_MASK, before));
-    line = clock_fit_line(&fit, &line);
+    CU_ASSERT(!clock_fit_add(&fit, tsc, (pm_at(6 * NS_PER_SECOND) + 1000000) & PM_MASK));
+    line = clock_line_continue(&line, tsc, fit.tsc_hz);
     CU_ASSERT(difference(clock_line_ns(&line, tsc), before) <= 2);
     CU_ASSERT(difference(clock_line_ns(&line, tsc_at(7 * NS_PER_SECOND)), before + NS_PER_SECOND) < 1000);
-}
-
-static void slews_within_its_limit(void)
-{
-    struct clock_fit fit;
-    struct clock_line line, next;
-    uint64_t second;
-
-    start(&fit, &line, 0);
-    (void)refine(&fit, &line, NS_PER_SECOND, 0);
-    fit.epoch_ns += NS_PER_SECOND;          // we are a second late: made up at the limit, not at once
-    next = clock_fit_line(&fit, &line);
-    second = clock_line_ns(&next, fit.last.tsc + TSC_HZ) - clock_line_ns(&next, fit.last.tsc);
-    CU_ASSERT(second > NS_PER_SECOND + 190000 && second < NS_PER_SECOND + 210000);
-    fit.epoch_ns -= 2 * NS_PER_SECOND;
-    next = clock_fit_line(&fit, &line);
-    second = clock_line_ns(&next, fit.last.tsc + TSC_HZ) - clock_line_ns(&next, fit.last.tsc);
-    CU_ASSERT(second < NS_PER_SECOND - 190000 && second > NS_PER_SECOND - 210000);
+    // From here on the counter is a million steps ahead, and as good as before.
+    CU_ASSERT(clock_fit_add(&fit, tsc_at(7 * NS_PER_SECOND), (pm_at(7 * NS_PER_SECOND) + 1000000) & PM_MASK));
+    CU_ASSERT(difference(fit.tsc_hz, TSC_HZ) < TSC_HZ / 1000000);
 }
 
 int main(void)
@@ -146,7 +134,6 @@ int main(void)
         { "converges_and_never_steps", converges_and_never_steps },
         { "survives_rare_samples", survives_rare_samples },
         { "starts_afresh_after_a_reset", starts_afresh_after_a_reset },
-        { "slews_within_its_limit", slews_within_its_limit },
         { NULL, NULL },
     };
 
