@@ -122,10 +122,10 @@ hypervisor/hypervisor.lds: $(srcdir)/hypervisor/boot/hypervisor.lds.S $(srcdir)/
 	$(AM_V_GEN)$(CPP) -P -x assembler-with-cpp -D__ASSEMBLY__ $(HV_CPPFLAGS) $< -o $@
 
 # Offsets of struct fields for assembly: the compiler's own numbers, picked out of its output.
-hypervisor/asm_offsets.h: $(srcdir)/hypervisor/cpu/asm_offsets.c
+hypervisor/asm_offsets.h: $(srcdir)/hypervisor/cpu/asm_offsets.c $(srcdir)/hypervisor/local.mk
 	@mkdir -p hypervisor
 	$(AM_V_GEN)$(CC) $(HV_CPPFLAGS) $(HV_CFLAGS) -MMD -MF $@.d -MT $@ -S $< -o $@.s && \
-	    { echo '#pragma once'; sed -n 's/^.*OFFSET \([A-Za-z0-9_]*\) \$$\([0-9]*\).*/#define \1 \2/p' $@.s; } > $@
+	    { echo '#pragma once'; sed -n 's/^.*OFFSET \([A-Za-z0-9_]*\) \$$\([0-9]*\).*/.set \1, \2/p' $@.s; } > $@
 -include hypervisor/asm_offsets.h.d
 
 hypervisor/cpu/paravane-entry.$(OBJEXT) hypervisor/cpu/paravane-usercopy.$(OBJEXT) \

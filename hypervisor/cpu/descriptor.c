@@ -52,7 +52,7 @@ static const struct { uint8_t vector; uint8_t stack; } ist_gates[] = {
 
 static struct idt_gate idt[256] ALIGNED(4096);
 
-extern const char exception_stubs[], interrupt_stubs[];
+extern const char entry_stubs[];
 extern const uint64_t entry_ist[];
 void entry_syscall(void);
 void entry_cstar(void);
@@ -112,10 +112,8 @@ static void set_gate(unsigned vector, uint64_t address, unsigned ist, unsigned d
 
 static void build_idt(void)
 {
-    for (unsigned v = 0; v < 32; v++)
-        set_gate(v, (uint64_t)exception_stubs + v * 16, 0, v == TRAP_BP || v == TRAP_OF);
-    for (unsigned v = 32; v < 256; v++)
-        set_gate(v, (uint64_t)interrupt_stubs + (v - 32) * 16, 0, v == 0x80);
+    for (unsigned v = 0; v < ARRAY_SIZE(idt); v++)
+        set_gate(v, (uint64_t)entry_stubs + v * 16, 0, v == TRAP_BP || v == TRAP_OF || v == 0x80);
     for (unsigned i = 0; i < ARRAY_SIZE(ist_gates); i++)
         set_gate(ist_gates[i].vector, entry_ist[i], i + 1, 0);
 }

@@ -23,47 +23,34 @@
 #include "mm/layout.h"
 #include "public/xen.h"
 
-#define CALLEE_SIZE (REGS_r11 - REGS_r15)
+#define CALLEE_SIZE   (REGS_r11 - REGS_r15)
+#define CALLEE_SAVED  rbx, rbp, r12, r13, r14, r15
+#define ARGUMENT_REGS r10, r9, r8, rax, rdx, rsi, rdi   /* all caller-saved ones but rcx and r11 */
+
+        .macro STORE_REGS regs:vararg   /* rsp at the frame */
+        .irp reg, \regs
+        movq    %\reg, REGS_\reg(%rsp)
+        .endr
+        .endm
+
+        .macro LOAD_REGS regs:vararg
+        .irp reg, \regs
+        movq    REGS_\reg(%rsp), %\reg
+        .endr
+        .endm
 
         .macro SAVE_CALLER_SAVED        /* rsp at the error code's slot */
-        pushq   %rdi
-        pushq   %rsi
-        pushq   %rdx
-        pushq   %rcx
-        pushq   %rax
-        pushq   %r8
-        pushq   %r9
-        pushq   %r10
-        pushq   %r11
+        .irp reg, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11
+        pushq   %\reg
+        .endr
         subq    $CALLEE_SIZE, %rsp
         .endm
 
-        .macro SAVE_CALLEE_SAVED
-        movq    %rbx, REGS_rbx(%rsp)
-        movq    %rbp, REGS_rbp(%rsp)
-        movq    %r12, REGS_r12(%rsp)
-        movq    %r13, REGS_r13(%rsp)
-        movq    %r14, REGS_r14(%rsp)
-        movq    %r15, REGS_r15(%rsp)
-        .endm
-
-        .macro LOAD_CALLEE_SAVED
-        movq    REGS_r15(%rsp), %r15
-        movq    REGS_r14(%rsp), %r14
-        movq    REGS_r13(%rsp), %r13
-        movq    REGS_r12(%rsp), %r12
-        movq    REGS_rbp(%rsp), %rbp
-        movq    REGS_rbx(%rsp), %rbx
-        .endm
-
-        .macro LOAD_ARGUMENT_REGS       /* all caller-saved ones but rcx and r11 */
-        movq    REGS_r10(%rsp), %r10
-        movq    REGS_r9(%rsp), %r9
-        movq    REGS_r8(%rsp), %r8
-        movq    REGS_rax(%rsp), %rax
-        movq    REGS_rdx(%rsp), %rdx
-        movq    REGS_rsi(%rsp), %rsi
-        movq    REGS_rdi(%rsp), %rdi
+        .macro SAVE_ALL                 /* for what may have interrupted anything */
+        SAVE_CALLER_SAVED
+        STORE_REGS CALLEE_SAVED
+        cld
+        FORBID_GUEST_ACCESS
         .endm
 
         .section .text.entry, "ax", @progbits
@@ -116,7 +103,7 @@ load_and_sysret:
         cmpq    $1, %r11
         ja      load_and_iret               /* SYSRET would fault in ring 0 on Intel (SDM vol. 2, SYSRET) */
         movq    REGS_rflags(%rsp), %r11
-        LOAD_ARGUMENT_REGS
+        LOAD_REGS ARGUMENT_REGS
         movq    REGS_rsp(%rsp), %rsp
         sysretq
 
@@ -124,10 +111,10 @@ syscall_event_pending:
         cmpb    $0, VINFO_mask(%rcx)
         jne     syscall_load
 syscall_slow_exit:
-        SAVE_CALLEE_SAVED
+        STORE_REGS CALLEE_SAVED
         movq    %rsp, %rdi
         call    upcall_guest_exit
-        LOAD_CALLEE_SAVED
+        LOAD_REGS CALLEE_SAVED
         jmp     syscall_load
 
 bad_hypercall:
@@ -148,9 +135,7 @@ user_syscall:
         jmp     syscall_exit
 
 load_and_iret:
-        movq    REGS_r11(%rsp), %r11
-        movq    REGS_rcx(%rsp), %rcx
-        LOAD_ARGUMENT_REGS
+        LOAD_REGS r11, rcx, ARGUMENT_REGS
         leaq    REGS_rip(%rsp), %rsp
 guest_iret:
         iretq
@@ -162,16 +147,7 @@ guest_iret:
  */
 bad_iret:
         leaq    -REGS_rip(%rsp), %rsp
-        movq    %rdi, REGS_rdi(%rsp)
-        movq    %rsi, REGS_rsi(%rsp)
-        movq    %rdx, REGS_rdx(%rsp)
-        movq    %rcx, REGS_rcx(%rsp)
-        movq    %rax, REGS_rax(%rsp)
-        movq    %r8, REGS_r8(%rsp)
-        movq    %r9, REGS_r9(%rsp)
-        movq    %r10, REGS_r10(%rsp)
-        movq    %r11, REGS_r11(%rsp)
-        SAVE_CALLEE_SAVED
+        STORE_REGS rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, CALLEE_SAVED
         movq    %rsp, %rdi
         sti
         call    upcall_bad_iret
@@ -216,31 +192,30 @@ entry_sysenter_stepped:
 
 user_syscall_checked:
         movq    INFO_current(%rsp), %r11
-        SAVE_CALLEE_SAVED
+        STORE_REGS CALLEE_SAVED
         movq    %rsp, %rdi
         call    upcall_guest_syscall
         jmp     exception_exit
 
 /* --- Exceptions and interrupts ------------------------------------------------------------------------------ */
 
-        .macro EXCEPTION vector, has_error
-        .balign 16
-        .if !\has_error
+#define HAVE_ERROR_CODE (1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 21)
+
+        .macro STUB vector, target      /* an error code, if only 0, and the vector above it */
+        .if (\vector >= 32) || !((HAVE_ERROR_CODE >> (\vector & 31)) & 1)
         pushq   $0
         .endif
         movl    $\vector, 4(%rsp)
-        jmp     exception_common
+        jmp     \target
         .endm
 
         .balign 16
 exception_common:
-        SAVE_CALLER_SAVED
-        SAVE_CALLEE_SAVED
-        cld
-        FORBID_GUEST_ACCESS
+        SAVE_ALL
         movq    %rsp, %rdi
         testb   $3, REGS_cs(%rsp)
         jz      exception_in_hypervisor
+guest_exception:
         call    guest_trap_entry
         cli
 exception_exit:
@@ -251,7 +226,7 @@ exception_exit:
         cmpb    $0, VINFO_pending(%rcx)
         jne     return_to_guest
 exception_load:
-        LOAD_CALLEE_SAVED
+        LOAD_REGS CALLEE_SAVED
         btl     $8, REGS_vector(%rsp)
         jc      load_and_sysret
         jmp     load_and_iret
@@ -259,10 +234,7 @@ exception_load:
 exception_in_hypervisor:
         call    hyp_trap
 return_to_hypervisor:
-        LOAD_CALLEE_SAVED
-        movq    REGS_r11(%rsp), %r11
-        movq    REGS_rcx(%rsp), %rcx
-        LOAD_ARGUMENT_REGS
+        LOAD_REGS CALLEE_SAVED, r11, rcx, ARGUMENT_REGS
         leaq    REGS_rip(%rsp), %rsp
         iretq
 
@@ -275,10 +247,7 @@ return_to_guest:
         jmp     exception_load
 
 interrupt_common:
-        SAVE_CALLER_SAVED
-        SAVE_CALLEE_SAVED
-        cld
-        FORBID_GUEST_ACCESS
+        SAVE_ALL
         movl    REGS_vector(%rsp), %edi
         call    irq_dispatch
         testb   $3, REGS_cs(%rsp)
@@ -287,36 +256,25 @@ interrupt_common:
 
 /* NMI and #MC: on their own stacks, whatever was interrupted; back to it exactly. */
 ist_common:
-        SAVE_CALLER_SAVED
-        SAVE_CALLEE_SAVED
-        cld
-        FORBID_GUEST_ACCESS
-        movq    %rsp, %rdi
+        SAVE_ALL
+1:      movq    %rsp, %rdi
         call    ist_trap
         jmp     return_to_hypervisor
 
 entry_nmi:
-        pushq   $0
-        movl    $TRAP_NMI, 4(%rsp)
-        jmp     ist_common
+        STUB TRAP_NMI, ist_common
 entry_mc:
-        pushq   $0
-        movl    $TRAP_MC, 4(%rsp)
-        jmp     ist_common
+        STUB TRAP_MC, ist_common
 entry_df:
-        movl    $TRAP_DF, 4(%rsp)
-        jmp     ist_common
+        STUB TRAP_DF, ist_common
+entry_db:
+        STUB TRAP_DB, db_common
 
 /* #DB: on a stack of its own. From a guest: move the hardware frame to the normal stack and go on as any exception. */
-entry_db:
-        pushq   $0
-        movl    $TRAP_DB, 4(%rsp)
-        SAVE_CALLER_SAVED
-        SAVE_CALLEE_SAVED
-        cld
-        FORBID_GUEST_ACCESS
+db_common:
+        SAVE_ALL
         testb   $3, REGS_cs(%rsp)
-        jz      1f
+        jz      1b
         movq    %rsp, %rsi
         movq    %rsp, %rdi
         orq     $(CPU_STACK_SIZE - 1), %rdi
@@ -326,57 +284,19 @@ entry_db:
         rep movsq
         movq    %rdx, %rsp
         movq    %rsp, %rdi
-        call    guest_trap_entry
-        cli
-        jmp     exception_exit
-1:      movq    %rsp, %rdi
-        call    ist_trap
-        jmp     return_to_hypervisor
+        jmp     guest_exception
 
+/* All vectors, 16 bytes each; those of entry_ist go there. A guest may raise 0x80: an exception like #BP. */
         .balign 16
-        .global exception_stubs
-exception_stubs:
-        EXCEPTION 0, 0
-        EXCEPTION 1, 0                      /* unused: entry_db */
-        EXCEPTION 2, 0                      /* unused: entry_nmi */
-        EXCEPTION 3, 0
-        EXCEPTION 4, 0
-        EXCEPTION 5, 0
-        EXCEPTION 6, 0
-        EXCEPTION 7, 0
-        EXCEPTION 8, 1                      /* unused: entry_df */
-        EXCEPTION 9, 0
-        EXCEPTION 10, 1
-        EXCEPTION 11, 1
-        EXCEPTION 12, 1
-        EXCEPTION 13, 1
-        EXCEPTION 14, 1
-        EXCEPTION 15, 0
-        EXCEPTION 16, 0
-        EXCEPTION 17, 1
-        EXCEPTION 18, 0                     /* unused: entry_mc */
-        EXCEPTION 19, 0
-        EXCEPTION 20, 0
-        EXCEPTION 21, 1
-        .set i, 22
-        .rept 10
-        EXCEPTION i, 0
-        .set i, i + 1
-        .endr
-
-/* Vectors 32-255: 16 bytes each. 0x80 is a software interrupt that guests may raise: an exception like #BP. */
+        .global entry_stubs
+entry_stubs:
+        .set i, 0
+        .rept 256
         .balign 16
-        .global interrupt_stubs
-interrupt_stubs:
-        .set i, 32
-        .rept 224
-        .balign 16
-        pushq   $0
-        movl    $i, 4(%rsp)
-        .if i == 0x80
-        jmp     exception_common
+        .if (i < 32) || (i == 0x80)
+        STUB i, exception_common
         .else
-        jmp     interrupt_common
+        STUB i, interrupt_common
         .endif
         .set i, i + 1
         .endr
