@@ -25,7 +25,6 @@
 #include "cpu/irqflags.h"
 #include "cpu/lapic.h"
 #include "cpu/mitigation.h"
-#include "cpu/pci_config.h"
 #include "cpu/platform_timer.h"
 #include "cpu/power.h"
 #include "cpu/regs.h"
@@ -217,9 +216,6 @@ static INIT void boot_cpu_main(void)
     mitigation_init();
     publish_machine();
     console_io_init(irq_isa_to_gsi(options.com1.irq));
-    for (unsigned i = 0; i < acpi.nr_mcfgs; i++)
-        pci_add_mmcfg(acpi.mcfgs[i].address, acpi.mcfgs[i].segment, acpi.mcfgs[i].first_bus,
-                      acpi.mcfgs[i].last_bus);
     dom0_build(&bootinfo);
     memory_release_modules(&bootinfo);
     switch_stack((void *)cpu_info(), run_control_domain);

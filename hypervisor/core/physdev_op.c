@@ -211,16 +211,17 @@ static int physdev_alloc_irq_vector(struct vcpu *v UNUSED, void *arg)
     return 0;
 }
 
-/* The irq of a new MSI or MSI-X, whose number nobody can choose. */
+/* The irq of a new MSI or MSI-X, whose number nobody can choose. `bus` has the segment above bit 15: MSIs are for 0. */
 static int make_msi(const struct physdev_map_pirq *op, struct msi **out)
 {
-    uint16_t segment = op->type == MAP_PIRQ_TYPE_MSI_SEG ? (uint16_t)((uint32_t)op->bus >> 16) : 0;
-    struct pci_address device = { segment, (uint8_t)op->bus, (uint8_t)op->devfn };
+    struct pci_address device = { (uint8_t)op->bus, (uint8_t)op->devfn };
     struct msi *m;
     int rc;
 
     if (op->pirq >= 0 || op->devfn < 0 || op->devfn > UINT8_MAX || (op->table_base && op->entry_nr < 0))
         return -XEN_EINVAL;
+    if (op->type == MAP_PIRQ_TYPE_MSI_SEG && (uint32_t)op->bus >> 16)
+        return -XEN_ENODEV;
     m = heap_new(struct msi);
     if (!m)
         return -XEN_ENOMEM;
@@ -294,17 +295,6 @@ static int physdev_setup_gsi(struct vcpu *v UNUSED, void *arg)
     return irq_setup_gsi((unsigned)op->gsi, op->triggering, op->polarity);
 }
 
-static int physdev_pci_mmcfg_reserved(struct vcpu *v UNUSED, void *arg)
-{
-    const struct physdev_pci_mmcfg_reserved *op = arg;
-
-    if (op->flags & ~(uint32_t)XEN_PCI_MMCFG_RESERVED)
-        return -XEN_EINVAL;
-    if (!(op->flags & XEN_PCI_MMCFG_RESERVED))
-        return 0;
-    return pci_add_mmcfg(op->address, op->segment, op->start_bus, op->end_bus);
-}
-
 /* Devices come and go without anything to keep about them: there is no IOMMU, and MSIs are set up as they are mapped. */
 static int physdev_note_device(struct vcpu *v UNUSED, void *arg UNUSED)
 {
@@ -317,12 +307,14 @@ static int physdev_restore_msi_ext(struct vcpu *v, void *arg)
     const struct physdev_pci_device *op = arg;
     struct pirq_table *table = v->domain->pirqs;
 
+    if (op->seg)
+        return -XEN_ENODEV;
     if (!table)
         return 0;
     spin_lock(&table->lock);
     for (unsigned irq = ioapic_nr_gsis(); irq < NR_IRQS; irq++) {
         const struct msi *m = table->row[irq].msi;
-        if (m && m->device.segment == op->seg && m->device.bus == op->bus && m->device.devfn == op->devfn)
+        if (m && m->device.bus == op->bus && m->device.devfn == op->devfn)
             irq_reprogram(irq);
     }
     spin_unlock(&table->lock);
@@ -343,7 +335,7 @@ static const struct subop physdev_table[] = {
     ROW(map_pirq, physdev_map_pirq, physdev_map_pirq, IN_OUT_DOM0),
     ROW(unmap_pirq, physdev_unmap_pirq, physdev_unmap_pirq, IN_DOM0),
     ROW(setup_gsi, physdev_setup_gsi, physdev_setup_gsi, IN_DOM0),
-    ROW(pci_mmcfg_reserved, physdev_pci_mmcfg_reserved, physdev_pci_mmcfg_reserved, IN_DOM0),
+    ROW(pci_mmcfg_reserved, physdev_note_device, physdev_pci_mmcfg_reserved, IN_DOM0),
     ROW(pci_device_add, physdev_note_device, physdev_pci_device_add, IN_DOM0),
     ROW(pci_device_remove, physdev_note_device, physdev_pci_device, IN_DOM0),
     ROW(restore_msi_ext, physdev_restore_msi_ext, physdev_pci_device, IN_DOM0),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * PCI configuration space: by the ports 0xcf8 and 0xcfc for segment 0, by memory for others. The
- * two ports belong to the hypervisor: dom0's use of them is carried out here too, address and data
- * under one lock, so that neither disturbs the other.
+ * PCI configuration space of segment 0, by the ports 0xcf8 and 0xcfc. The two ports belong to the
+ * hypervisor: dom0's use of them is carried out here too, address and data under one lock, so that
+ * neither disturbs the other.
  */
 #pragma once
 #include "lib/types.h"
@@ -11,7 +11,6 @@
 #define PCI_PORT_DATA     0xcfc     /* .. 0xcff */
 
 struct pci_address {
-    uint16_t segment;
     uint8_t bus;
     uint8_t devfn;
 };
@@ -22,8 +21,3 @@ void pci_config_write(struct pci_address device, unsigned reg, unsigned size, ui
 /* An access to `port` (PCI_PORT_DATA + 0 .. 3) while the address port holds `address`. */
 uint32_t pci_port_read(uint32_t address, unsigned port, unsigned size);
 void pci_port_write(uint32_t address, unsigned port, unsigned size, uint32_t value);
-/*
- * Memory-mapped configuration space of a segment, as MCFG or dom0 tells. 0, -XEN_ENOSPC or
- * -XEN_ENOMEM.
- */
-int pci_add_mmcfg(paddr_t address, uint16_t segment, uint8_t first_bus, uint8_t last_bus);

@@ -80,11 +80,6 @@ int ioapic_read_register(paddr_t address, uint32_t reg, uint32_t *value)
     return address == 0xfec00000 && reg == 1 ? 0 : -XEN_EINVAL;
 }
 
-int pci_add_mmcfg(paddr_t address UNUSED, uint16_t segment UNUSED, uint8_t first UNUSED, uint8_t last UNUSED)
-{
-    return 0;
-}
-
 int msi_create(struct msi *m, struct pci_address device)
 {
     if (device.bus != MSI_BUS)
@@ -255,6 +250,7 @@ static void msi_gets_numbers_above_gsis(void)
     CU_ASSERT(map(MAP_PIRQ_TYPE_MSI_SEG, -1, MSI_BUS, &one) == 0 && one == (int)NR_GSIS);
     CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS, &two) == 0 && two == (int)NR_GSIS + 1);
     CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS + 1, &none) == -XEN_ENODEV);
+    CU_ASSERT(map(MAP_PIRQ_TYPE_MSI_SEG, -1, 1 << 16 | MSI_BUS, &none) == -XEN_ENODEV);
     CU_ASSERT(map(MAP_PIRQ_TYPE_MULTI_MSI, -1, MSI_BUS, &none) == -XEN_EOPNOTSUPP);
     CU_ASSERT(map(MAP_PIRQ_TYPE_MSI, -1, MSI_BUS, &chosen) == -XEN_EINVAL && nr_msis == 2);
     CU_ASSERT(map(MAP_PIRQ_TYPE_GSI, LEVEL_GSI, 0, &wanted) == 0);
