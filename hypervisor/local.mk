@@ -52,7 +52,6 @@ hypervisor_sources = \
     hypervisor/cpu/mitigation.c \
     hypervisor/cpu/msi.c \
     hypervisor/cpu/pci_config.c \
-    hypervisor/cpu/platform_timer.c \
     hypervisor/cpu/power.c \
     hypervisor/cpu/rtc.c \
     hypervisor/cpu/smp.c \
@@ -70,7 +69,6 @@ hypervisor_sources = \
     hypervisor/lib/string.c \
     hypervisor/mm/frame.c \
     hypervisor/mm/heap.c \
-    hypervisor/mm/m2p.c \
     hypervisor/mm/page_alloc.c \
     hypervisor/mm/page_table.c \
     hypervisor/mm/percpu_area.c \

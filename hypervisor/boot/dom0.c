@@ -22,7 +22,7 @@
 #include "cpu/smp.h"
 #include "lib/console.h"
 #include "lib/string.h"
-#include "mm/m2p.h"
+#include "mm/page_table.h"
 #include "mm/page_alloc.h"
 #include "public/features.h"
 #include "public/xen.h"

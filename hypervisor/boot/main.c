@@ -24,8 +24,7 @@
 #include "cpu/irq.h"
 #include "cpu/irqflags.h"
 #include "cpu/lapic.h"
-#include "cpu/mitigation.h"
-#include "cpu/platform_timer.h"
+#include "cpu/percpu.h"
 #include "cpu/power.h"
 #include "cpu/regs.h"
 #include "cpu/smp.h"
@@ -47,7 +46,6 @@ static INITDATA struct acpi_info acpi;
 
 void boot_main(uint32_t magic, uint32_t info);
 void switch_stack(void *top, void (*fn)(void)) NORETURN;
-void reset_stack_and_jump(void (*fn)(void)) NORETURN;
 
 INIT void boot_stop(const char *format, ...)
 {

@@ -11,7 +11,7 @@
 #include "lib/console.h"
 #include "lib/string.h"
 #include "mm/layout.h"
-#include "mm/m2p.h"
+#include "mm/page_table.h"
 #include "mm/page_alloc.h"
 #include "public/memory.h"
 

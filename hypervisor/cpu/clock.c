@@ -10,18 +10,39 @@
 #include "cpu/cpu_feature.h"
 #include "cpu/irqflags.h"
 #include "cpu/lapic.h"
-#include "cpu/platform_timer.h"
 #include "cpu/regs.h"
-#include "cpu/rtc.h"
 #include "lib/console.h"
 #include "lib/spinlock.h"
+#include "mm/page_table.h"
 
+enum { HPET_PERIOD = 0x004, HPET_CONFIG = 0x010, HPET_COUNTER = 0x0f0, HPET_SIZE = 0x400 };
+
+#define HPET_CONFIG_ENABLE   1u
+#define HPET_MAX_PERIOD_FS   100000000u     /* 10 MHz at least */
+#define HPET_MIN_PERIOD_FS   1000000u       /* 1 GHz at most, so that hz fits in 32 bits */
+#define FS_PER_SECOND        UINT64_C(1000000000000000)
+#define PM_TIMER_HZ          3579545u
 #define CALIBRATION_HZ    100u              /* the first measurement takes 1 / 100 s */
 #define MAX_READS         2000000u          /* until a counter that does not move on is given up */
 #define SAMPLE_TRIES      4u
 #define MAX_EDGE_READS    64u
 #define DELAY_PORT        0x80              /* an access takes about 1 us on PCs */
 #define MAX_ARM_NS        NS_PER_SECOND     /* ask the timer for no more at once */
+
+/*
+ * A counter of known frequency outside the CPU, against which the TSC is measured: the HPET's main
+ * counter (IA-PC HPET specification 1.0a, 2.3), its low 32 bits, or ACPI's power-management timer
+ * (ACPI 6.4, 4.8.2.1), a read-only counter in one port. One of them is on every machine.
+ */
+struct platform_timer {
+    const char *name;
+    uint64_t hz;                            /* 0: absent; below 2^32 */
+    uint64_t mask;                          /* what the counter can hold */
+    uint64_t (*read)(void);
+};
+
+static volatile uint32_t *hpet;
+static uint16_t pm_port;
 
 static struct clock_line lines[2];
 static struct clock_line *current_line = &lines[0];
@@ -32,6 +53,44 @@ static struct clock_fit fit;
 static const struct platform_timer *timer;
 static uint64_t wall_base;
 static uint64_t lapic_ticks_per_ns;         /* as clock_inverse() */
+
+static uint64_t hpet_read(void)
+{
+    return hpet[HPET_COUNTER / 4];
+}
+
+static uint64_t pmtimer_read(void)
+{
+    return inl(pm_port);
+}
+
+enum { TIMER_HPET, TIMER_PM, NR_TIMERS };
+static struct platform_timer timers[NR_TIMERS] = {
+    [TIMER_HPET] = { "HPET", 0, UINT32_MAX, hpet_read },
+    [TIMER_PM] = { "PM timer", 0, 0xffffff, pmtimer_read },
+};
+
+void hpet_init(paddr_t address)
+{
+    uint32_t period_fs;
+
+    hpet = ioremap(address, HPET_SIZE);
+    if (!hpet)
+        return;
+    period_fs = hpet[HPET_PERIOD / 4];
+    if (period_fs < HPET_MIN_PERIOD_FS || period_fs > HPET_MAX_PERIOD_FS)
+        return;
+    hpet[HPET_CONFIG / 4] |= HPET_CONFIG_ENABLE;
+    timers[TIMER_HPET].hz = (FS_PER_SECOND + period_fs / 2) / period_fs;
+}
+
+void pmtimer_init(uint16_t port, bool is_32bit)
+{
+    pm_port = port;
+    timers[TIMER_PM].hz = PM_TIMER_HZ;
+    if (is_32bit)
+        timers[TIMER_PM].mask = UINT32_MAX;
+}
 
 uint64_t clock_now(void)
 {
@@ -118,7 +177,7 @@ static bool clock_calibrate(void)
 
 static bool clock_find_timer(void)
 {
-    for (timer = platform_timers; timer < platform_timers + NR_PLATFORM_TIMERS; timer++) {
+    for (timer = timers; timer < timers + NR_TIMERS; timer++) {
         if (timer->hz && clock_calibrate())
             return true;
         if (timer->hz)

@@ -16,6 +16,9 @@ struct clock_params {
     bool tsc_stable;               /* invariant and equal on all CPUs */
 };
 
+/* Where firmware says that they are; before clock_init(). */
+void hpet_init(paddr_t address);
+void pmtimer_init(uint16_t port, bool is_32bit);
 void clock_init(void);             /* boot CPU; interrupts may be off */
 /*
  * Compare with the platform timer and correct the rate; once before a guest runs, then every
@@ -32,6 +35,11 @@ uint64_t clock_tsc_khz(void);
  */
 uint64_t clock_wall_base(void);
 void clock_set_wall(uint64_t utc_ns_at_system_time_0);
+/*
+ * The CMOS clock: UTC now in seconds since 1970, 0 if it gives no date. Boot only: afterwards its
+ * ports are dom0's.
+ */
+uint64_t rtc_read(void);
 /* Wait: for hardware delays. Before clock_init() only roughly. */
 void clock_delay_us(unsigned us);
 /*

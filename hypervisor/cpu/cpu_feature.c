@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Probing the CPU and switching on what we use. Rows say where a feature's bit is and which field holds it; the errata rows
- * take features away again.
+ * Probing the CPU and switching on what we use. Rows say where a feature's bit is and which field holds it.
  */
 #include "cpu/cpu_feature.h"
 
@@ -84,21 +83,6 @@ static void probe_xsave(void)
     cpu_features.xsave_size = r.ecx;     /* for all that the CPU knows: enough for what we enable */
 }
 
-/* CPUs that have a feature in name only. */
-static const struct { const char *hypervisor; uint16_t field; const char *why; } errata[] = {
-    { "TCGTCGTCGTCG", offsetof(struct cpu_features, smap),
-      "QEMU's TCG checks a ring-3 far return as if it came from the kernel" },
-};
-
-static void apply_errata(void)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(errata); i++)
-        if (!strcmp(cpu_features.hypervisor, errata[i].hypervisor) && *field(errata[i].field)) {
-            *field(errata[i].field) = false;
-            log_info("SMAP stays off: %s", errata[i].why);
-        }
-}
-
 void cpu_features_init(void)
 {
     probe_identity();
@@ -111,7 +95,10 @@ void cpu_features_init(void)
     probe_xsave();
     if (!cpu_features.nx)
         panic("cannot start: this CPU has no NX: use a newer one, or enable it in the firmware");
-    apply_errata();
+    if (cpu_features.smap && !strcmp(cpu_features.hypervisor, "TCGTCGTCGTCG")) {
+        cpu_features.smap = false;
+        log_info("SMAP stays off: QEMU's TCG checks a ring-3 far return as if it came from the kernel");
+    }
     cr4_base = X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
     for (unsigned i = 0; i < ARRAY_SIZE(probes); i++)
         cr4_base |= *field(probes[i].field) ? probes[i].cr4 : 0;

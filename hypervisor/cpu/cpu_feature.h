@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the CPU can do and what we use of it: probed once on the boot CPU, checked on the others. `used` bits gate code
- * paths; boot options and the errata table may clear them.
+ * paths.
  */
 #pragma once
 #include "cpu/regs.h"
@@ -22,6 +22,12 @@ struct cpu_features {
 
 extern struct cpu_features cpu_features;
 
-void cpu_features_init(void);            /* boot CPU: probe, apply errata rows; panics on a missing requirement */
+void cpu_features_init(void);            /* boot CPU: probe; panics on a missing requirement */
 void cpu_features_enable(void);          /* each CPU: CR0, CR4, EFER, PAT, XCR0 by the table */
 extern uint64_t cr4_base;                /* CR4 of every CPU when a guest runs, but for bits a vCPU owns */
+
+/*
+ * Speculation (mitigation.c), boot CPU: detect, report. All actions are in how code is built or laid
+ * out, so nobody asks for more.
+ */
+void mitigation_init(void);

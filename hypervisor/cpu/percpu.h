@@ -64,5 +64,10 @@ static inline struct cpu_info *cpu_info_of(unsigned cpu)
                                CPU_STACK_SIZE - sizeof(struct cpu_info));
 }
 
+/* entry.S: drop this CPU's C frames and go to fn, with rsp at cpu_info. */
+NORETURN void reset_stack_and_jump(void (*fn)(void));
+/* entry.S, to be jumped to only: on to the guest whose registers are in cpu_info. */
+void return_to_guest(void);
+
 /* Allocate and map `cpu`'s area and copy of .percpu (mm/percpu_area.c). 0 or -XEN_ENOMEM. */
 int percpu_init(unsigned cpu);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The CMOS clock (MC146818A). Boot CPU only, before dom0 has its ports.
+ * The CMOS clock (MC146818A). Boot CPU only, before dom0 has its ports. It counts in BCD and 24 hours,
+ * as every PC's firmware and systems set it.
  */
-#include "cpu/rtc.h"
-
+#include "cpu/clock.h"
 #include "cpu/irqflags.h"
 #include "cpu/regs.h"
 #include "lib/string.h"

@@ -94,6 +94,22 @@ pte_t *hyp_l1_entry(uint64_t va)
     return e;
 }
 
+/* By the direct map: the table's own mapping is read-only. */
+void m2p_set(mfn_t m, uint64_t pfn)
+{
+    uint64_t va = M2P_VIRT_START + m.n * sizeof(uint64_t);
+    uint8_t *chunk = mfn_to_virt(pte_mfn(*entry_at(va, 2)));
+
+    WRITE_ONCE(*(uint64_t *)(chunk + (va & (level_size(2) - 1))), pfn);
+}
+
+mfn_t m2p_chunk_mfn(uint64_t chunk)
+{
+    if (chunk * level_size(2) >= max_mfn * sizeof(uint64_t))
+        return INVALID_MFN;
+    return pte_mfn(*entry_at(M2P_VIRT_START + chunk * level_size(2), 2));
+}
+
 volatile void *ioremap(paddr_t pa, uint64_t size)
 {
     uint64_t offset = pa & (PAGE_SIZE - 1), pages = ALIGN_UP(offset + size, PAGE_SIZE);

@@ -27,5 +27,15 @@ extern mfn_t (*page_table_alloc)(void);
 int hyp_map(uint64_t va, paddr_t pa, uint64_t size, uint64_t flags);
 /* The L1 entry that maps `va` (table made if absent), or NULL without memory. */
 pte_t *hyp_l1_entry(uint64_t va);
+/*
+ * The machine-to-phys table: which pseudo-physical frame number a guest gives to a machine frame.
+ * Guests read it at M2P_VIRT_START; it is advisory, nothing of ours relies on its contents. Boot
+ * makes it in 2 MiB pages. `m` is valid; any CPU: guests race with themselves only.
+ */
+#define M2P_INVALID UINT64_MAX
+void m2p_set(mfn_t m, uint64_t pfn);
+/* The frame that holds the table's `chunk`th 2 MiB; INVALID_MFN beyond its end. */
+mfn_t m2p_chunk_mfn(uint64_t chunk);
+
 /* Map device registers uncached; NULL without space. Never unmapped. */
 volatile void *ioremap(paddr_t pa, uint64_t size);

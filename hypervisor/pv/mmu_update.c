@@ -10,7 +10,7 @@
 #include "core/hypercall.h"
 #include "core/preempt.h"
 #include "lib/assert.h"
-#include "mm/m2p.h"
+#include "mm/page_table.h"
 #include "pv/pv_mmu.h"
 
 #define CHUNK           32u

@@ -13,7 +13,7 @@
 #include "core/preempt.h"
 #include "cpu/smp.h"
 #include "fake_machine.h"
-#include "mm/m2p.h"
+#include "mm/page_table.h"
 #include "mm/page_alloc.h"
 #include "mm/page_table.h"
 #include "pv/page_type.h"

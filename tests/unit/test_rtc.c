@@ -3,8 +3,8 @@
 // is the test's (fake_regs/).
 #include <string.h>
 
+#include "cpu/clock.h"
 #include "cpu/regs.h"
-#include "cpu/rtc.h"
 #include "unit_main.h"
 
 static uint8_t chip[128], later[128];
