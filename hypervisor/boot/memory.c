@@ -258,7 +258,7 @@ INIT void memory_init(const struct bootinfo *info)
     protect_image();
     hyp_l4[0] = pte(0);
     page_table_alloc = later;
-    tlb_flush_local_all();
+    tlb_flush_mask(&online_cpus, FLUSH_TLB_GLOBAL);
     reserve_trampoline(info);
     init_frames(info);
     log_info("memory: %lu MiB, %lu MiB free after tables", total_bytes >> 20,

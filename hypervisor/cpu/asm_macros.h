@@ -5,24 +5,22 @@
  */
 #pragma once
 
+/* Statements of assembly: as they are in a .S file, a string in C. */
 #ifdef __ASSEMBLY__
-#define EXTABLE(from, to)                                                                           \
-        .pushsection .extable, "a"; .balign 4; .long (from) - ., (to) - .; .popsection
-
-#define SMAP_PATCH(kind)                                                                            \
-        662: .byte 0x0f, 0x1f, 0x00;                                                                \
-        .pushsection .smap_patch, "a"; .balign 4; .long 662b - ., (kind); .popsection
-
-#define ALLOW_GUEST_ACCESS  SMAP_PATCH(0)
-#define FORBID_GUEST_ACCESS SMAP_PATCH(1)
+#define ASM(...) __VA_ARGS__
 #else
+#define ASM(...) #__VA_ARGS__ "\n"
+#endif
+
 #define EXTABLE(from, to)                                                                           \
-    ".pushsection .extable, \"a\"; .balign 4; .long (" from ") - ., (" to ") - .; .popsection\n"
+    ASM(.pushsection .extable, "a"; .balign 4; .long (from) - ., (to) - .; .popsection)
 
 #define SMAP_PATCH(kind)                                                                            \
-    "662: .byte 0x0f, 0x1f, 0x00\n"                                                                 \
-    ".pushsection .smap_patch, \"a\"; .balign 4; .long 662b - ., " #kind "; .popsection\n"
+    ASM(662: .byte 0x0f, 0x1f, 0x00;                                                                \
+        .pushsection .smap_patch, "a"; .balign 4; .long 662b - ., (kind); .popsection)
 
 #define ALLOW_GUEST_ACCESS  SMAP_PATCH(0)
 #define FORBID_GUEST_ACCESS SMAP_PATCH(1)
-#endif
+
+/* In C, an instruction whose fault goes to the label `fault` of the function around it (asm goto). */
+#define MAY_FAULT(instruction)  "663: " instruction "\n" EXTABLE(663b, %l[fault])

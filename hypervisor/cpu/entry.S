@@ -23,6 +23,13 @@
 #include "mm/layout.h"
 #include "public/xen.h"
 
+/* The frame from its start: struct cpu_user_regs, of which asm_offsets.c checks the ends. */
+        .set    offset, 0
+        .irp reg, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+        .set    REGS_\reg, offset
+        .set    offset, offset + 8
+        .endr
+
 #define CALLEE_SIZE   (REGS_r11 - REGS_r15)
 #define CALLEE_SAVED  rbx, rbp, r12, r13, r14, r15
 #define ARGUMENT_REGS r10, r9, r8, rax, rdx, rsi, rdi   /* all caller-saved ones but rcx and r11 */

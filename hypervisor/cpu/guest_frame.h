@@ -25,26 +25,23 @@ static ALWAYS_INLINE bool guest_frame_store(uint64_t tail, uint64_t head,
 {
     __asm__ goto(ALLOW_GUEST_ACCESS
                  "movzwl %c[ss](%[regs]), %%eax\n"
-                 "1: movq %%rax, 32(%[tail])\n"
+                 MAY_FAULT("movq %%rax, 32(%[tail])")
                  "movq %c[rsp](%[regs]), %%rax\n"
-                 "2: movq %%rax, 24(%[tail])\n"
-                 "3: movq %[rflags], 16(%[tail])\n"
-                 "4: movq %[cs], 8(%[tail])\n"
+                 MAY_FAULT("movq %%rax, 24(%[tail])")
+                 MAY_FAULT("movq %[rflags], 16(%[tail])")
+                 MAY_FAULT("movq %[cs], 8(%[tail])")
                  "movq %c[rip](%[regs]), %%rax\n"
-                 "5: movq %%rax, (%[tail])\n"
+                 MAY_FAULT("movq %%rax, (%[tail])")
                  "movq %c[r11](%[regs]), %%rax\n"
-                 "6: movq %%rax, 8(%[head])\n"
+                 MAY_FAULT("movq %%rax, 8(%[head])")
                  "movq %c[rcx](%[regs]), %%rax\n"
-                 "7: movq %%rax, (%[head])\n"
-                 EXTABLE("1b", "%l[fault]") EXTABLE("2b", "%l[fault]") EXTABLE("3b", "%l[fault]")
-                 EXTABLE("4b", "%l[fault]") EXTABLE("5b", "%l[fault]") EXTABLE("6b", "%l[fault]")
-                 EXTABLE("7b", "%l[fault]")
+                 MAY_FAULT("movq %%rax, (%[head])")
                  : : [tail] "r"(tail), [head] "r"(head), [regs] "r"(regs), [cs] "r"(cs),
                      [rflags] "r"(rflags),
                    FRAME_REG(ss), FRAME_REG(rsp), FRAME_REG(rip), FRAME_REG(r11), FRAME_REG(rcx)
                  : "rax", "memory" : fault);
     if (has_error)
-        __asm__ goto("1: movq %[error], -8(%[tail])\n" EXTABLE("1b", "%l[fault]")
+        __asm__ goto(MAY_FAULT("movq %[error], -8(%[tail])")
                      : : [tail] "r"(tail), [error] "r"(error) : "memory" : fault);
     __asm__ volatile(FORBID_GUEST_ACCESS : : : "memory");
     return true;
@@ -63,23 +60,20 @@ static ALWAYS_INLINE bool guest_iret_load(struct iret_context *c, struct cpu_use
     uint64_t rax, flags, cs, rflags, ss;
 
     __asm__ goto(ALLOW_GUEST_ACCESS
-                 "1: movq 8(%[from]), %[rax]\n"
+                 MAY_FAULT("movq 8(%[from]), %[rax]")
                  "movq %[rax], %c[r11](%[regs])\n"
-                 "2: movq 16(%[from]), %[rax]\n"
+                 MAY_FAULT("movq 16(%[from]), %[rax]")
                  "movq %[rax], %c[rcx](%[regs])\n"
-                 "3: movq 32(%[from]), %[rax]\n"
+                 MAY_FAULT("movq 32(%[from]), %[rax]")
                  "movq %[rax], %c[rip](%[regs])\n"
-                 "4: movq 56(%[from]), %[rax]\n"
+                 MAY_FAULT("movq 56(%[from]), %[rax]")
                  "movq %[rax], %c[rsp](%[regs])\n"
-                 "5: movq (%[from]), %[rax]\n"
-                 "6: movq 24(%[from]), %[flags]\n"
-                 "7: movq 40(%[from]), %[cs]\n"
-                 "8: movq 48(%[from]), %[rflags]\n"
-                 "9: movq 64(%[from]), %[ss]\n"
+                 MAY_FAULT("movq (%[from]), %[rax]")
+                 MAY_FAULT("movq 24(%[from]), %[flags]")
+                 MAY_FAULT("movq 40(%[from]), %[cs]")
+                 MAY_FAULT("movq 48(%[from]), %[rflags]")
+                 MAY_FAULT("movq 64(%[from]), %[ss]")
                  FORBID_GUEST_ACCESS
-                 EXTABLE("1b", "%l[fault]") EXTABLE("2b", "%l[fault]") EXTABLE("3b", "%l[fault]")
-                 EXTABLE("4b", "%l[fault]") EXTABLE("5b", "%l[fault]") EXTABLE("6b", "%l[fault]")
-                 EXTABLE("7b", "%l[fault]") EXTABLE("8b", "%l[fault]") EXTABLE("9b", "%l[fault]")
                  : [rax] "=&r"(rax), [flags] "=&r"(flags), [cs] "=&r"(cs), [rflags] "=&r"(rflags),
                      [ss] "=&r"(ss)
                  : [from] "r"(from), [regs] "r"(regs), FRAME_REG(rsp), FRAME_REG(rip),

@@ -13,7 +13,7 @@
 #define DEFINE_SEGMENT_LOAD(seg)                                                                  \
     static inline void load_##seg(uint16_t selector)                                              \
     {                                                                                             \
-        __asm__ goto("1: movl %0, %%" #seg "\n" EXTABLE("1b", "%l[fault]")                        \
+        __asm__ goto("1: movl %0, %%" #seg "\n" EXTABLE(1b, %l[fault])                        \
                      : : "r"((uint32_t)selector) : "memory" : fault);                             \
         return;                                                                                   \
     fault:                                                                                        \
@@ -24,25 +24,17 @@ DEFINE_SEGMENT_LOAD(es)
 DEFINE_SEGMENT_LOAD(fs)
 DEFINE_SEGMENT_LOAD(gs)
 
-static inline uint64_t read_fs_base(void)
-{
-    uint64_t base;
-
-    if (!cpu_features.fsgsbase)
-        return rdmsr(MSR_FS_BASE);
-    __asm__ volatile("rdfsbase %0" : "=r"(base));
-    return base;
-}
-
-static inline uint64_t read_gs_base(void)
-{
-    uint64_t base;
-
-    if (!cpu_features.fsgsbase)
-        return rdmsr(MSR_GS_BASE);
-    __asm__ volatile("rdgsbase %0" : "=r"(base));
-    return base;
-}
+#define DEFINE_BASE_READ(seg, msr)                                                                \
+    static inline uint64_t read_##seg##_base(void)                                                \
+    {                                                                                             \
+        uint64_t base;                                                                            \
+        if (!cpu_features.fsgsbase)                                                               \
+            return rdmsr(msr);                                                                    \
+        __asm__ volatile("rd" #seg "base %0" : "=r"(base));                                       \
+        return base;                                                                              \
+    }
+DEFINE_BASE_READ(fs, MSR_FS_BASE)
+DEFINE_BASE_READ(gs, MSR_GS_BASE)
 
 static inline void swap_gs(void)
 {

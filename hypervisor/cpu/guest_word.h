@@ -13,9 +13,8 @@
 static ALWAYS_INLINE bool guest_store_word(uint64_t to, uint64_t value)
 {
     __asm__ goto(ALLOW_GUEST_ACCESS
-                 "1: movq %[value], %[to]\n"
+                 MAY_FAULT("movq %[value], %[to]")
                  FORBID_GUEST_ACCESS
-                 EXTABLE("1b", "%l[fault]")
                  : : [to] "m"(*(uint64_t *)to), [value] "r"(value) : "memory" : fault);
     return true;
 fault:
@@ -29,9 +28,8 @@ static ALWAYS_INLINE bool guest_load_u32(uint32_t *value, uint64_t from)
     uint32_t loaded;
 
     __asm__ goto(ALLOW_GUEST_ACCESS
-                 "1: movl (%[from]), %[loaded]\n"
+                 MAY_FAULT("movl (%[from]), %[loaded]")
                  FORBID_GUEST_ACCESS
-                 EXTABLE("1b", "%l[fault]")
                  : [loaded] "=&r"(loaded) : [from] "r"(from) : "memory" : fault);
     *value = loaded;
     return true;
@@ -70,15 +68,13 @@ static ALWAYS_INLINE bool guest_load_call(struct multicall_entry *call, uint64_t
 
     _Static_assert(offsetof(struct multicall_entry, args) == 16, "after op and result");
     __asm__ goto(ALLOW_GUEST_ACCESS
-                 "1: movq (%[from]), %[op]\n"
-                 "2: movq 16(%[from]), %[a0]\n"
-                 "3: movq 24(%[from]), %[a1]\n"
-                 "4: movq 32(%[from]), %[a2]\n"
-                 "5: movq 40(%[from]), %[a3]\n"
-                 "6: movq 48(%[from]), %[a4]\n"
+                 MAY_FAULT("movq (%[from]), %[op]")
+                 MAY_FAULT("movq 16(%[from]), %[a0]")
+                 MAY_FAULT("movq 24(%[from]), %[a1]")
+                 MAY_FAULT("movq 32(%[from]), %[a2]")
+                 MAY_FAULT("movq 40(%[from]), %[a3]")
+                 MAY_FAULT("movq 48(%[from]), %[a4]")
                  FORBID_GUEST_ACCESS
-                 EXTABLE("1b", "%l[fault]") EXTABLE("2b", "%l[fault]") EXTABLE("3b", "%l[fault]")
-                 EXTABLE("4b", "%l[fault]") EXTABLE("5b", "%l[fault]") EXTABLE("6b", "%l[fault]")
                  : [op] "=&r"(op), [a0] "=&r"(a0), [a1] "=&r"(a1), [a2] "=&r"(a2), [a3] "=&r"(a3), [a4] "=&r"(a4)
                  : [from] "r"(from) : "memory" : fault);
     call->op = op;

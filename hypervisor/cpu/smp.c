@@ -77,25 +77,16 @@ static void call_others(const struct cpumask *others, void (*fn)(void *), void *
     irq_restore(flags);
 }
 
-/* `cpus` without those that are not there and without this one; true if this one is in it. */
-static bool split_others(const struct cpumask *cpus, struct cpumask *others)
-{
-    unsigned self = cpu_id();
-
-    cpumask_and(others, cpus, &online_cpus);
-    cpumask_clear(others, self);
-    return cpumask_test(cpus, self);
-}
-
 void smp_call(const struct cpumask *cpus, void (*fn)(void *), void *arg)
 {
     struct cpumask others;
-    bool here = split_others(cpus, &others);
     unsigned long flags;
 
+    cpumask_and(&others, cpus, &online_cpus);
+    cpumask_clear(&others, cpu_id());
     if (!cpumask_is_empty(&others))
         call_others(&others, fn, arg);
-    if (!here)
+    if (!cpumask_test(cpus, cpu_id()))
         return;
     flags = irq_save();
     fn(arg);
@@ -168,24 +159,29 @@ void tlb_load_cr3(uint64_t cr3)
     tlb_flush_done(stamp);
 }
 
+static void flush_here(void *arg)
+{
+    (void)arg;
+    tlb_load_cr3(read_cr3());
+}
+
+/* Toggling CR4.PGE drops global entries too (Intel SDM vol. 3, 4.10.4.1). */
+static void flush_global_here(void *arg)
+{
+    uint32_t stamp = tlb_flush_begin();
+    uint64_t cr4 = read_cr4();
+
+    (void)arg;
+    write_cr4(cr4 & ~(uint64_t)X86_CR4_PGE);
+    write_cr4(cr4 | X86_CR4_PGE);
+    tlb_flush_done(stamp);
+}
+
 void tlb_flush_local(void)
 {
     unsigned long flags = irq_save();
 
-    tlb_load_cr3(read_cr3());
-    irq_restore(flags);
-}
-
-/* Toggling CR4.PGE drops global entries too (Intel SDM vol. 3, 4.10.4.1). */
-void tlb_flush_local_all(void)
-{
-    unsigned long flags = irq_save();
-    uint32_t stamp = tlb_flush_begin();
-    uint64_t cr4 = read_cr4();
-
-    write_cr4(cr4 & ~(uint64_t)X86_CR4_PGE);
-    write_cr4(cr4 | X86_CR4_PGE);
-    tlb_flush_done(stamp);
+    flush_here(NULL);
     irq_restore(flags);
 }
 
@@ -197,22 +193,9 @@ void tlb_filter(struct cpumask *cpus, uint32_t stamp)
     }
 }
 
-static void flush_all_here(void *arg)
-{
-    (void)arg;
-    tlb_flush_local();
-}
-
-static void flush_global_here(void *arg)
-{
-    (void)arg;
-    tlb_flush_local_all();
-}
-
 static void flush_and_unstamp_here(void *arg)
 {
-    (void)arg;
-    tlb_flush_local_all();
+    flush_global_here(arg);
     tlb_flush_done(0);
 }
 
@@ -233,20 +216,14 @@ static void tlb_clock_restart(void)
 
 void tlb_flush_mask(const struct cpumask *cpus, uint64_t va)
 {
-    struct cpumask others;
-    bool here = split_others(cpus, &others);
     void (*flush)(void *) = flush_va_here;
 
     if (va == FLUSH_TLB_ALL_VA)
-        flush = flush_all_here;
+        flush = flush_here;
     if (va == FLUSH_TLB_GLOBAL)
         flush = flush_global_here;
-    if (unlikely(READ_ONCE(tlb_time) == TLB_CLOCK_MAX)) {
+    if (unlikely(READ_ONCE(tlb_time) == TLB_CLOCK_MAX))
         tlb_clock_restart();
-        return;
-    }
-    if (!cpumask_is_empty(&others))
-        call_others(&others, flush, &va);
-    if (here)
-        flush(&va);
+    else
+        smp_call(cpus, flush, &va);
 }

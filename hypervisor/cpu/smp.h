@@ -46,7 +46,6 @@ void tlb_flush_mask(const struct cpumask *cpus, uint64_t va);
 /* Load CR3 and stamp this CPU. Interrupts off. */
 void tlb_load_cr3(uint64_t cr3);
 void tlb_flush_local(void);                    /* non-global entries: reload CR3 */
-void tlb_flush_local_all(void);                /* global ones too */
 
 /*
  * The TLB clock. A CPU stamps itself with it at each whole flush; a frame is stamped when its type

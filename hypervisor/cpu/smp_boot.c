@@ -23,11 +23,10 @@
 struct trampoline_words {
     uint64_t stack;
     uint64_t entry;
-    uint32_t cr3, cr4, cr0, efer;
+    uint32_t cr3;
     uint32_t seen;
-    uint32_t unused;
 };
-_Static_assert(sizeof(struct trampoline_words) == 40, "as trampoline.S has them");
+_Static_assert(sizeof(struct trampoline_words) == 24, "as trampoline.S has them");
 
 extern const uint8_t trampoline_start[], trampoline_words[], trampoline_end[];
 
@@ -71,9 +70,6 @@ static volatile struct trampoline_words *prepare_trampoline(unsigned cpu)
         .stack = (uintptr_t)cpu_info_of(cpu),
         .entry = (uintptr_t)smp_secondary_main,
         .cr3 = (uint32_t)image_paddr(hyp_l4),
-        .cr4 = X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT,
-        .cr0 = (uint32_t)read_cr0() & ~(uint32_t)X86_CR0_TS,
-        .efer = (uint32_t)rdmsr(MSR_EFER) & (EFER_LME | EFER_NX | EFER_SCE),
     };
 
     memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
@@ -197,6 +193,6 @@ unsigned smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus)
     }
     park_latecomers();
     hyp_l4[0] = before;
-    tlb_flush_local_all();
+    tlb_flush_mask(&online_cpus, FLUSH_TLB_GLOBAL);
     return nr_cpus;
 }

@@ -36,15 +36,15 @@ in_protected_mode:
         movl    $0x10, %eax
         movl    %eax, %ds
         movl    %eax, %ss
-        movl    AT(word_cr4)(%ebx), %eax
+        movl    $X86_CR4_PAE, %eax
         movl    %eax, %cr4
         movl    AT(word_cr3)(%ebx), %eax
         movl    %eax, %cr3
         movl    $MSR_EFER, %ecx
-        movl    AT(word_efer)(%ebx), %eax
+        movl    $(EFER_LME | EFER_NX), %eax
         xorl    %edx, %edx
         wrmsr
-        movl    AT(word_cr0)(%ebx), %eax
+        movl    $(X86_CR0_PG | X86_CR0_PE | X86_CR0_ET), %eax
         movl    %eax, %cr0
         ljmpl   *AT(to_long_mode)(%ebx)
 
@@ -86,11 +86,7 @@ trampoline_words:
 word_stack:     .quad 0
 word_entry:     .quad 0
 word_cr3:       .long 0
-word_cr4:       .long 0
-word_cr0:       .long 0
-word_efer:      .long 0
 word_seen:      .long 0
-                .long 0
 trampoline_end:
 
         .section .note.GNU-stack, "", @progbits
