@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * MSI and MSI-X (PCI Local Bus 3.0, 6.8). See msi.h. Mappings of MSI-X tables are kept and shared:
- * ioremap() has no way back.
+ * MSI and MSI-X (PCI Local Bus 3.0, 6.8). See msi.h. An entry of an MSI-X table stays mapped when its
+ * irq is given back: eight bytes of a page table, and of addresses there are millions of pages.
  */
 #include "cpu/msi.h"
 
 #include "cpu/irq.h"
-#include "lib/spinlock.h"
 #include "mm/page_table.h"
 #include "public/errno.h"
 
@@ -35,17 +34,8 @@ enum {
 #define MSIX_TABLE_OFFSET     (~7u)
 #define MSIX_ENTRY_SIZE       16u
 #define MSIX_ENTRY_MASKED     1u
-#define MAX_TABLE_PAGES       256u
 #define MESSAGE_ADDRESS       0xfee00000u     /* the data is the vector (SDM vol. 3, 11.11) */
 #define MESSAGE_DEST_SHIFT    12
-
-/* Guards: table_pages, nr_table_pages. */
-static struct spinlock table_lock = SPINLOCK_INIT(LOCK_MSI_TABLES);
-static struct {
-    paddr_t address;
-    volatile uint8_t *va;
-} table_pages[MAX_TABLE_PAGES];
-static unsigned nr_table_pages;
 
 static uint32_t msi_read(const struct msi *m, unsigned offset, unsigned size)
 {
@@ -136,29 +126,8 @@ int msi_create(struct msi *m, struct pci_address device)
     return msi_take_irq(m, msi_write_route);
 }
 
-/* Where a page of an MSI-X table is mapped; made on the first use. */
-static volatile uint8_t *map_table_page(paddr_t address)
-{
-    unsigned long flags = spin_lock_irqsave(&table_lock);
-    volatile uint8_t *va = NULL;
-    unsigned i;
-
-    for (i = 0; i < nr_table_pages && table_pages[i].address != address; i++)
-        ;
-    if (i == nr_table_pages && i < MAX_TABLE_PAGES) {
-        table_pages[i].address = address;
-        table_pages[i].va = ioremap(address, PAGE_SIZE);
-        nr_table_pages += table_pages[i].va != NULL;
-    }
-    if (i < nr_table_pages)
-        va = table_pages[i].va;
-    spin_unlock_irqrestore(&table_lock, flags);
-    return va;
-}
-
 int msix_create(struct msi *m, struct pci_address device, unsigned nr, paddr_t bar)
 {
-    volatile uint8_t *page;
     paddr_t entry;
 
     *m = (struct msi){ .device = device };
@@ -170,9 +139,8 @@ int msix_create(struct msi *m, struct pci_address device, unsigned nr, paddr_t b
     if (!(pci_config_read(device, PCI_COMMAND, 2) & COMMAND_MEMORY))
         return -XEN_ENXIO;
     entry = bar + (msi_read(m, MSIX_TABLE, 4) & MSIX_TABLE_OFFSET) + (paddr_t)nr * MSIX_ENTRY_SIZE;
-    page = map_table_page(entry & PAGE_MASK);
-    if (!page)
+    m->entry = ioremap(entry, MSIX_ENTRY_SIZE);
+    if (!m->entry)
         return -XEN_ENOMEM;
-    m->entry = (volatile uint32_t *)(page + (entry & PAGE_OFFSET_MASK));
     return msi_take_irq(m, msix_write_route);
 }

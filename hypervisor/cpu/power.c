@@ -18,11 +18,7 @@
 #define RESET_PORT         0xcf9
 #define RESET_HARD         0x02u
 #define RESET_NOW          0x06u
-#define KEYBOARD_STATUS    0x64
-#define KEYBOARD_BUSY      0x02u
-#define KEYBOARD_RESET     0xfeu
 #define RESET_WAIT_US      50000u
-#define MAX_BUSY_READS     10000u
 
 static struct power_registers registers;
 static volatile uint8_t *reset_memory;
@@ -77,13 +73,6 @@ static void reset_by_chipset(void)
     outb(RESET_PORT, RESET_NOW);
 }
 
-static void reset_by_keyboard_controller(void)
-{
-    for (unsigned i = 0; i < MAX_BUSY_READS && (inb(KEYBOARD_STATUS) & KEYBOARD_BUSY); i++)
-        cpu_relax();
-    outb(KEYBOARD_STATUS, KEYBOARD_RESET);
-}
-
 /*
  * No interrupt table, then an exception: the CPU shuts down, and boards answer that with a reset.
  */
@@ -97,8 +86,7 @@ static void reset_by_triple_fault(void)
 void machine_reboot(void)
 {
     static void (*const ways[])(void) = {
-        reset_by_firmware_register, reset_by_chipset, reset_by_keyboard_controller,
-        reset_by_triple_fault,
+        reset_by_firmware_register, reset_by_chipset, reset_by_triple_fault,
     };
 
     irq_disable();

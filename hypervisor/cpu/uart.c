@@ -23,14 +23,14 @@ enum {
 };
 
 #define IER_RECEIVED     0x01u
-#define IIR_FIFO_ON      0xc0u
 #define FCR_ENABLE_CLEAR 0x07u
 #define LCR_DLAB         0x80u
-#define LCR_8N1          0x03u
+#define LCR_2_STOP       0x04u
 #define MCR_DTR_RTS_OUT2 0x0bu    /* OUT2 gates the interrupt line on PCs */
 #define LSR_RECEIVED     0x01u
 #define LSR_SENT         0x20u    /* transmit holding register, or FIFO, empty */
 
+#define FIFO_SIZE        16u
 #define UART_CLOCK_HZ    115200u  /* baud rate at divisor 1 */
 #define MAX_SPINS        100000u  /* some 100 ms: 5 times what 16 bytes need at 9600 baud */
 #define INPUT_SIZE       512u
@@ -38,7 +38,6 @@ enum {
 
 static struct {
     uint16_t base;
-    uint8_t fifo_size;
     bool is_present;
     bool is_stuck;              /* gave no room for MAX_SPINS: look only once until it does */
     char last;
@@ -78,7 +77,7 @@ static void uart_put(char c, unsigned *room)
     if (*room == 0) {
         if (!uart_wait_sent())
             return;
-        *room = uart.fifo_size;
+        *room = FIFO_SIZE;
     }
     uart_out(UART_DATA, (uint8_t)c);
     --*room;
@@ -96,54 +95,33 @@ static void uart_write(const char *text, size_t length)
     }
 }
 
-static bool uart_detect(uint16_t base)
-{
-    uart.base = base;
-    uart_out(UART_SCRATCH, 0x5a);
-    if (uart_in(UART_SCRATCH) != 0x5a)
-        return false;
-    uart_out(UART_SCRATCH, 0xa5);
-    return uart_in(UART_SCRATCH) == 0xa5;
-}
-
-static unsigned uart_line_control(const struct uart_config *config)
-{
-    static const uint8_t parity_bits[] = { 0x00, 0x08, 0x18 };
-    unsigned lcr = LCR_8N1;
-
-    if (config->data_bits >= 5 && config->data_bits <= 8)
-        lcr = config->data_bits - 5u;
-    if (config->stop_bits == 2)
-        lcr |= 0x04;
-    if (config->parity < sizeof(parity_bits))
-        lcr |= parity_bits[config->parity];
-    return lcr;
-}
-
+/* boot/options.c takes no rate and no frame that the chip has not. */
 static void uart_set_line(const struct uart_config *config)
 {
-    unsigned divisor, lcr = uart_line_control(config);
+    static const uint8_t parity_bits[] = { 0x00, 0x08, 0x18 };
+    unsigned lcr = config->data_bits - 5u + (config->stop_bits == 2 ? LCR_2_STOP : 0) +
+                   parity_bits[config->parity];
 
-    if (config->baud == 0 || config->baud > UART_CLOCK_HZ) {
+    if (config->baud == 0) {
         uart_out(UART_LCR, uart_in(UART_LCR) & ~LCR_DLAB);
         return;
     }
-    divisor = UART_CLOCK_HZ / config->baud;
     uart_out(UART_LCR, lcr | LCR_DLAB);
-    uart_out(UART_DATA, divisor & 0xff);
-    uart_out(UART_IER, divisor >> 8);
+    uart_out(UART_DATA, UART_CLOCK_HZ / config->baud & 0xff);
+    uart_out(UART_IER, UART_CLOCK_HZ / config->baud >> 8);
     uart_out(UART_LCR, lcr);
 }
 
 bool uart_init(const struct uart_config *config)
 {
-    if (uart.is_present || !uart_detect(config->io_base))
+    uart.base = config->io_base;
+    uart_out(UART_SCRATCH, 0x5a);
+    if (uart_in(UART_SCRATCH) != 0x5a)
         return false;
     uart_set_line(config);
     uart_out(UART_IER, 0);
     uart_out(UART_MCR, MCR_DTR_RTS_OUT2);
     uart_out(UART_FCR, FCR_ENABLE_CLEAR);
-    uart.fifo_size = (uart_in(UART_IIR) & IIR_FIFO_ON) == IIR_FIFO_ON ? 16 : 1;
     uart.is_present = true;
     console_set_device(uart_write);
     return true;
@@ -162,12 +140,12 @@ void uart_set_input_hook(void (*hook)(void))
 }
 
 /* A full ring drops what comes: nobody reads it then. */
-static bool uart_receive(void)
+bool uart_poll(void)
 {
     unsigned long flags = spin_lock_irqsave(&uart.lock);
     unsigned count = 0;
 
-    while (count < MAX_POLL_BYTES && (uart_in(UART_LSR) & LSR_RECEIVED)) {
+    while (uart.is_present && count < MAX_POLL_BYTES && (uart_in(UART_LSR) & LSR_RECEIVED)) {
         char c = (char)uart_in(UART_DATA);
 
         if (uart.head - uart.tail < INPUT_SIZE)
@@ -175,16 +153,9 @@ static bool uart_receive(void)
         count++;
     }
     spin_unlock_irqrestore(&uart.lock, flags);
-    return count != 0;
-}
-
-bool uart_poll(void)
-{
-    if (!uart.is_present || !uart_receive())
-        return false;
-    if (uart.input_hook)
+    if (count && uart.input_hook)
         uart.input_hook();
-    return true;
+    return count != 0;
 }
 
 size_t uart_read(char *buffer, size_t size)
@@ -198,10 +169,8 @@ size_t uart_read(char *buffer, size_t size)
     return count;
 }
 
-static void uart_interrupt(unsigned irq, void *arg)
+static void uart_interrupt(unsigned irq UNUSED, void *arg UNUSED)
 {
-    (void)irq;
-    (void)arg;
     (void)uart_in(UART_IIR);
     (void)uart_poll();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The serial port (8250 to 16550A) as console device. Output is polled and bounded: a port that is
+ * The serial port (16550A) as console device. Output is polled and bounded: a port that is
  * absent or stuck costs time once, never the machine. Input is collected by interrupt or by
  * uart_poll() from a timer into a small ring, from which dom0's console_io reads. Output runs under
  * the console's lock, input under the port's own.

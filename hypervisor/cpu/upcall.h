@@ -22,7 +22,5 @@ void upcall_guest_exit(struct cpu_user_regs *regs);
 void upcall_platform_nmi(void);
 /* The saved frame could not be loaded by IRET: hand the guest its fault. */
 void upcall_bad_iret(struct cpu_user_regs *regs);
-/* A softirq was raised or a call made while the CPU idled or ran a guest: see core/softirq.h. */
-void upcall_softirq(void);
 /* The local timer fired (interrupts off). */
 void upcall_timer_interrupt(void);

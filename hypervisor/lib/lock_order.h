@@ -14,7 +14,6 @@ enum lock_class {
     LOCK_PIRQ,          // one domain: its physical interrupts
     LOCK_VCPU,          // one vCPU: its state of life, timers of its own
     LOCK_DOMAIN_PAGES,  // one domain: list of its frames and their number
-    LOCK_MSI_TABLES,    // mapped MSI-X tables
     LOCK_HYPERVISOR_MAP, // the hypervisor's own page tables
     LOCK_PAGE_ALLOC,    // free frames
     LOCK_EVENT_PORT,    // one port: its binding, as senders in any context see it

@@ -29,7 +29,7 @@
 #define DESC_WINDOW_LDT        0x10000
 #define DESC_WINDOW_SLOTS      65536
 #define IOREMAP_START          0xffff818000000000
-#define IOREMAP_SIZE           0x40000000
+#define IOREMAP_SIZE           L4_SLOT_SIZE
 #define PERCPU_AREA_START      0xffff820000000000
 #define PERCPU_AREA_SIZE       0x10000
 #define IMAGE_VIRT_START       0xffff820040000000

@@ -6,6 +6,7 @@
 #include "cpu/percpu.h"
 
 #include "lib/string.h"
+#include "mm/heap.h"
 #include "mm/page_alloc.h"
 #include "mm/page_table.h"
 #include "public/errno.h"
@@ -38,20 +39,14 @@ static int map_area(uint64_t area)
 
 int percpu_init(unsigned cpu)
 {
-    uint64_t size = (uint64_t)(_percpu_end - _percpu_start);
-    unsigned order = 0;
-    mfn_t copy;
+    size_t size = (size_t)(_percpu_end - _percpu_start);
+    void *copy = heap_alloc(size);
     int rc = map_area(PERCPU_AREA_START + (uint64_t)cpu * PERCPU_AREA_SIZE);
 
-    if (rc)
-        return rc;
-    while (((uint64_t)PAGE_SIZE << order) < size)
-        order++;
-    copy = page_alloc(order, 0);
-    if (mfn_eq(copy, INVALID_MFN))
+    if (rc || !copy)
         return -XEN_ENOMEM;
-    memcpy(mfn_to_virt(copy), _percpu_start, size);
-    percpu_offsets[cpu] = (uintptr_t)mfn_to_virt(copy) - (uintptr_t)_percpu_start;
+    memcpy(copy, _percpu_start, size);
+    percpu_offsets[cpu] = (uintptr_t)copy - (uintptr_t)_percpu_start;
     cpu_info_of(cpu)->cpu = cpu;
     cpu_info_of(cpu)->percpu_offset = percpu_offsets[cpu];
     return 0;
