@@ -15,7 +15,6 @@ HV_CFLAGS = -std=c11 -O2 -g $(WARNINGS) -ffreestanding -fpie -fvisibility=hidden
 hypervisor_sources = \
     hypervisor/boot/head.S \
     hypervisor/boot/acpi.c \
-    hypervisor/boot/boot_ranges.c \
     hypervisor/boot/bootinfo.c \
     hypervisor/boot/dom0.c \
     hypervisor/boot/elf.c \

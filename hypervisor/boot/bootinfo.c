@@ -6,11 +6,9 @@
  */
 #include "boot/bootinfo.h"
 
-#include "boot/boot_ranges.h"
 #include "boot/bytes.h"
 #include "lib/compiler.h"
 #include "lib/string.h"
-#include "public/errno.h"
 
 #define MB1_INFO_SIZE 116
 #define MB1_HAS_CMDLINE (1u << 2)
@@ -21,7 +19,16 @@
 
 #define MB2_MAX_INFO_SIZE (1u << 20)
 #define MB2_TAG_HEADER 8
-#define MB2_MAX_TAGS 1024
+
+enum mb2_tag_type {
+    MB2_END = 0,
+    MB2_CMDLINE = 1,
+    MB2_LOADER = 2,
+    MB2_MODULE = 3,
+    MB2_MMAP = 6,
+    MB2_RSDP = 14,
+    MB2_NEW_RSDP = 15,
+};
 
 /* A loader lists a few dozen ranges; this bounds the time that a broken table can cost. */
 #define MAX_MMAP_ENTRIES 4096
@@ -30,36 +37,23 @@ struct parser {
     const void *(*map)(paddr_t start, size_t size);
     struct bootinfo *out;
     paddr_t info;
-    const uint8_t *info_bytes;   /* multiboot 2: the whole information, at `info` */
+    bool has_surplus;   /* more ranges than fit */
 };
 
-/* Copies a string of at most `size` bytes; a longer one is cut. */
-static void INIT copy_string(struct parser *p, char *to, size_t to_size, struct bytes from)
+/* Copies a string of at most `length` bytes; what does not fit is cut off. */
+static void INIT copy_string(struct parser *p, char *to, size_t to_size, paddr_t from,
+                             uint64_t length)
 {
-    size_t i;
+    size_t i = 0;
 
-    for (i = 0; i < from.size && from.at[i]; i++) {
-        if (i + 1 == to_size) {
-            p->out->is_cut = true;
-            break;
-        }
-        to[i] = (char)from.at[i];
-    }
-    to[i] = '\0';
-}
-
-/* Like copy_string(), from memory whose end is not known: mapped byte by byte. */
-static void INIT copy_paddr_string(struct parser *p, char *to, size_t to_size, paddr_t from)
-{
-    size_t i;
-
-    for (i = 0; i + 1 < to_size; i++) {
+    while (i < length && i + 1 < to_size) {
         to[i] = (char)bytes_u8(bytes_map(p->map, from + i, 1), 0);
         if (!to[i])
             return;
+        i++;
     }
     to[i] = '\0';
-    p->out->is_cut = true;
+    p->out->is_cut |= i < length;
 }
 
 /*
@@ -81,32 +75,16 @@ static struct boot_module *INIT add_module(struct parser *p, uint64_t start, uin
     return m;
 }
 
-/*
- * A full table gives up RAM, never a reservation: what is not listed is not used, while RAM whose
- * reservation is lost would be.
- */
 static void INIT add_range(struct parser *p, uint64_t start, uint64_t size, uint32_t type)
 {
     struct bootinfo *out = p->out;
-    struct boot_range *r = &out->ranges[out->nr_ranges];
 
-    if (!size)
-        return;
     if (type < E820_RAM || type > E820_UNUSABLE)
         type = E820_RESERVED;
-    if (out->nr_ranges < BOOT_MAX_RANGES) {
-        out->nr_ranges++;
-    } else {
-        out->is_cut = true;
-        if (type == E820_RAM)
-            return;
-        while (r > out->ranges && r[-1].type != E820_RAM)
-            r--;
-        if (r == out->ranges)
-            return;
-        r--;
-    }
-    *r = (struct boot_range){ .start = start, .size = size, .type = type };
+    if (out->nr_ranges == BOOT_MAX_RANGES)
+        p->has_surplus = true;
+    else if (size)
+        out->ranges[out->nr_ranges++] = (struct boot_range){ start, size, type };
 }
 
 static void INIT mb1_modules(struct parser *p, uint32_t count, paddr_t list)
@@ -119,7 +97,7 @@ static void INIT mb1_modules(struct parser *p, uint32_t count, paddr_t list)
         if (!m)
             return;
         if (bytes_u32(entry, 8))
-            copy_paddr_string(p, m->cmdline, sizeof(m->cmdline), bytes_u32(entry, 8));
+            copy_string(p, m->cmdline, sizeof(m->cmdline), bytes_u32(entry, 8), UINT64_MAX);
     }
 }
 
@@ -139,46 +117,23 @@ static void INIT mb1_mmap(struct parser *p, struct bytes map)
     }
 }
 
-static int INIT mb1_parse(struct parser *p, const char **why)
+static const char *INIT mb1_parse(struct parser *p)
 {
     struct bootinfo *out = p->out;
     struct bytes info = bytes_map(p->map, p->info, MB1_INFO_SIZE);
     uint32_t flags = bytes_u32(info, 0);
 
-    if (!info.size) {
-        *why = "the multiboot information lies outside memory: use another boot loader";
-        return -XEN_EINVAL;
-    }
+    if (!info.size)
+        return "the multiboot information lies outside memory: use another boot loader";
     if (flags & MB1_HAS_LOADER)
-        copy_paddr_string(p, out->loader, sizeof(out->loader), bytes_u32(info, 64));
+        copy_string(p, out->loader, sizeof(out->loader), bytes_u32(info, 64), UINT64_MAX);
     if (flags & MB1_HAS_CMDLINE)
-        copy_paddr_string(p, out->cmdline, sizeof(out->cmdline), bytes_u32(info, 16));
+        copy_string(p, out->cmdline, sizeof(out->cmdline), bytes_u32(info, 16), UINT64_MAX);
     if (flags & MB1_HAS_MODULES)
         mb1_modules(p, bytes_u32(info, 20), bytes_u32(info, 24));
     if (flags & MB1_HAS_MMAP)
         mb1_mmap(p, bytes_map(p->map, bytes_u32(info, 48), bytes_u32(info, 44)));
-    return 0;
-}
-
-static void INIT mb2_cmdline(struct parser *p, struct bytes tag)
-{
-    copy_string(p, p->out->cmdline, sizeof(p->out->cmdline), tag);
-}
-
-static void INIT mb2_loader(struct parser *p, struct bytes tag)
-{
-    copy_string(p, p->out->loader, sizeof(p->out->loader), tag);
-}
-
-static void INIT mb2_module(struct parser *p, struct bytes tag)
-{
-    struct boot_module *m;
-
-    if (!bytes_have(tag, 0, 8))
-        return;
-    m = add_module(p, bytes_u32(tag, 0), bytes_u32(tag, 4));
-    if (m)
-        copy_string(p, m->cmdline, sizeof(m->cmdline), bytes_part(tag, 8, tag.size - 8));
+    return NULL;
 }
 
 static void INIT mb2_mmap(struct parser *p, struct bytes tag)
@@ -197,71 +152,111 @@ static void INIT mb2_mmap(struct parser *p, struct bytes tag)
     }
 }
 
-/*
- * The tag holds a copy of the RSDP. Of two tags, the new one (ACPI 2) comes last in every loader.
- */
-static void INIT mb2_rsdp(struct parser *p, struct bytes tag)
+/* `tag` is the tag's body, which lies at `at`. */
+static void INIT mb2_tag(struct parser *p, uint32_t type, struct bytes tag, paddr_t at)
 {
-    if (bytes_match(tag, 0, "RSD PTR "))
-        p->out->rsdp = p->info + (uint64_t)(tag.at - p->info_bytes);
-}
+    struct bootinfo *out = p->out;
+    struct boot_module *m;
 
-struct mb2_tag {
-    uint32_t type;
-    void (*parse)(struct parser *p, struct bytes body);
-};
-
-static const struct mb2_tag mb2_tags[] INITCONST = {
-    { 1, mb2_cmdline },
-    { 2, mb2_loader },
-    { 3, mb2_module },
-    { 6, mb2_mmap },
-    { 14, mb2_rsdp },
-    { 15, mb2_rsdp },
-};
-
-/* Calls one row of the table for each tag of its type. */
-static void INIT mb2_walk(struct parser *p, struct bytes info, const struct mb2_tag *row)
-{
-    uint64_t offset = 8;
-
-    for (unsigned int i = 0; i < MB2_MAX_TAGS && bytes_have(info, offset, MB2_TAG_HEADER); i++) {
-        uint32_t type = bytes_u32(info, offset);
-        uint32_t size = bytes_u32(info, offset + 4);
-
-        if (type == 0 || size < MB2_TAG_HEADER || !bytes_have(info, offset, size))
-            return;
-        if (type == row->type)
-            row->parse(p, bytes_part(info, offset + MB2_TAG_HEADER, size - MB2_TAG_HEADER));
-        offset += ((uint64_t)size + 7) & ~UINT64_C(7);
+    switch (type) {
+    case MB2_CMDLINE:
+        copy_string(p, out->cmdline, sizeof(out->cmdline), at, tag.size);
+        return;
+    case MB2_LOADER:
+        copy_string(p, out->loader, sizeof(out->loader), at, tag.size);
+        return;
+    case MB2_MODULE:
+        m = tag.size < 8 ? NULL : add_module(p, bytes_u32(tag, 0), bytes_u32(tag, 4));
+        if (m)
+            copy_string(p, m->cmdline, sizeof(m->cmdline), at + 8, tag.size - 8);
+        return;
+    case MB2_MMAP:
+        mb2_mmap(p, tag);
+        return;
+    case MB2_RSDP:
+    case MB2_NEW_RSDP:
+        /* A copy of the table. Of two, the new one (ACPI 2) comes last in every loader. */
+        if (bytes_match(tag, 0, "RSD PTR "))
+            out->rsdp = at;
+        return;
     }
 }
 
-static int INIT mb2_parse(struct parser *p, const char **why)
+static const char *INIT mb2_parse(struct parser *p)
 {
     struct bytes info = bytes_map(p->map, p->info, 8);
     uint32_t size = bytes_u32(info, 0);
+    uint64_t at = 8;
 
     if (size >= 8 && size <= MB2_MAX_INFO_SIZE)
         info = bytes_map(p->map, p->info, size);
-    if (info.size <= 8) {
-        *why = "the multiboot2 information is unreadable or has an impossible size: "
+    if (info.size <= 8)
+        return "the multiboot2 information is unreadable or has an impossible size: "
                "use another boot loader";
-        return -XEN_EINVAL;
+    while (bytes_have(info, at, MB2_TAG_HEADER)) {
+        uint32_t type = bytes_u32(info, at), tag_size = bytes_u32(info, at + 4);
+        struct bytes tag = bytes_part(info, at, tag_size);
+
+        if (type == MB2_END || tag.size < MB2_TAG_HEADER)
+            return NULL;
+        mb2_tag(p, type, bytes_part(tag, MB2_TAG_HEADER, tag.size - MB2_TAG_HEADER),
+                p->info + at + MB2_TAG_HEADER);
+        at += ALIGN_UP((uint64_t)tag_size, 8);
     }
-    p->info_bytes = info.at;
-    for (size_t i = 0; i < ARRAY_SIZE(mb2_tags); i++)
-        mb2_walk(p, info, &mb2_tags[i]);
-    return 0;
+    return NULL;
 }
 
-static size_t INIT blank_length(const char *s)
-{
-    size_t n = 0;
+/* How much a type takes away, for overlaps. RAM that is also something else is not RAM. */
+static const uint8_t rank[] INITCONST = {
+    [E820_RAM] = 1, [E820_ACPI] = 2, [E820_NVS] = 3, [E820_RESERVED] = 4, [E820_UNUSABLE] = 5,
+};
 
-    while (s[n] == ' ' || s[n] == '\t')
-        n++;
-    return n;
+/* What lies at `at`, up to the next edge of any range: the most restrictive type there, or 0. */
+static struct boot_range INIT piece_at(const struct boot_range *ranges, unsigned int nr,
+                                       uint64_t at)
+{
+    struct boot_range piece = { .start = at, .size = UINT64_MAX - at };
+
+    for (unsigned int i = 0; i < nr; i++) {
+        uint64_t from = ranges[i].start, behind = at - from;
+
+        if (from > at) {
+            piece.size = MIN(piece.size, from - at);
+        } else if (behind < ranges[i].size) {
+            piece.size = MIN(piece.size, ranges[i].size - behind);
+            if (rank[ranges[i].type] > rank[piece.type])
+                piece.type = ranges[i].type;
+        }
+    }
+    return piece;
+}
+
+/* Quadratic, but maps have a few dozen entries. */
+bool INIT boot_ranges_sanitize(struct boot_range *ranges, unsigned int *nr)
+{
+    static INITDATA struct boot_range result[BOOT_MAX_RANGES];   /* too large for a stack */
+    struct boot_range piece;
+    unsigned int n = 0;
+
+    for (uint64_t at = 0; at < UINT64_MAX; at += piece.size) {
+        piece = piece_at(ranges, *nr, at);
+        if (!piece.type)
+            continue;
+        if (n && result[n - 1].type == piece.type && result[n - 1].start + result[n - 1].size == at)
+            result[n - 1].size += piece.size;
+        else if (n < BOOT_MAX_RANGES)
+            result[n++] = piece;
+        else
+            return false;
+    }
+    memcpy(ranges, result, n * sizeof(result[0]));
+    *nr = n;
+    return true;
+}
+
+static bool INIT is_blank(char c)
+{
+    return c == ' ' || c == '\t';
 }
 
 /*
@@ -270,56 +265,52 @@ static size_t INIT blank_length(const char *s)
  */
 static void INIT drop_first_word(char *line, const char *word)
 {
-    size_t start = blank_length(line), end = start;
+    const char *start = line, *end;
 
-    while (line[end] && line[end] != ' ' && line[end] != '\t')
+    while (is_blank(*start))
+        start++;
+    for (end = start; *end && !is_blank(*end);)
         end++;
-    if (word && (strlen(word) != end - start || memcmp(line + start, word, end - start)))
+    if (word && (strlen(word) != (size_t)(end - start) || memcmp(start, word, strlen(word))))
         return;
-    end += blank_length(line + end);
-    memmove(line, line + end, strlen(line + end) + 1);
+    while (is_blank(*end))
+        end++;
+    memmove(line, end, strlen(end) + 1);
 }
 
 /*
  * Multiboot 1 loaders (QEMU, iPXE, GRUB legacy) put the file's name before the arguments, GRUB 2
  * does not. Menus made for Xen write the word "placeholder" where GRUB 2 leaves the name out.
  */
-static void INIT strip_names(struct bootinfo *out, uint32_t magic)
+static void INIT strip_name(char *line, bool has_name)
 {
-    bool has_name = magic == MULTIBOOT1_LOADER_MAGIC && memcmp(out->loader, "GRUB ", 5);
-
     if (has_name)
-        drop_first_word(out->cmdline, NULL);
-    drop_first_word(out->cmdline, "placeholder");
-    for (unsigned int i = 0; i < out->nr_modules; i++) {
-        if (has_name)
-            drop_first_word(out->modules[i].cmdline, NULL);
-        drop_first_word(out->modules[i].cmdline, "placeholder");
-    }
+        drop_first_word(line, NULL);
+    drop_first_word(line, "placeholder");
 }
 
-int INIT bootinfo_parse(uint32_t magic, paddr_t info,
-                        const void *(*map)(paddr_t start, size_t size), struct bootinfo *out,
-                        const char **why)
+const char *INIT bootinfo_parse(uint32_t magic, paddr_t info,
+                                const void *(*map)(paddr_t start, size_t size),
+                                struct bootinfo *out)
 {
     struct parser p = { .map = map, .out = out, .info = info };
-    int rc;
+    const char *why = "the boot loader does not speak multiboot 1 or 2: use GRUB's multiboot2 "
+                      "command or QEMU's -kernel";
+    bool has_names;
 
     memset(out, 0, sizeof(*out));
-    *why = "the boot loader does not speak multiboot 1 or 2: use GRUB's multiboot2 command "
-           "or QEMU's -kernel";
     if (magic == MULTIBOOT1_LOADER_MAGIC)
-        rc = mb1_parse(&p, why);
-    else
-        rc = magic == MULTIBOOT2_LOADER_MAGIC ? mb2_parse(&p, why) : -XEN_EINVAL;
-    if (rc)
-        return rc;
-    strip_names(out, magic);
-    out->is_cut |= boot_ranges_sanitize(out->ranges, &out->nr_ranges);
-    if (!out->nr_ranges) {
-        *why = "the boot loader gave no memory map: use another boot loader";
-        return -XEN_EINVAL;
-    }
-    *why = NULL;
-    return 0;
+        why = mb1_parse(&p);
+    else if (magic == MULTIBOOT2_LOADER_MAGIC)
+        why = mb2_parse(&p);
+    if (why)
+        return why;
+    has_names = magic == MULTIBOOT1_LOADER_MAGIC && memcmp(out->loader, "GRUB ", 5);
+    strip_name(out->cmdline, has_names);
+    for (unsigned int i = 0; i < out->nr_modules; i++)
+        strip_name(out->modules[i].cmdline, has_names);
+    if (!boot_ranges_sanitize(out->ranges, &out->nr_ranges) || p.has_surplus)
+        return "the memory map has more than 512 parts: update the firmware or the boot loader";
+    return out->nr_ranges ? NULL
+                          : "the boot loader gave no memory map: use another boot loader";
 }

@@ -20,7 +20,7 @@
 #define MULTIBOOT2_LOADER_MAGIC 0x36d76289u
 
 #define BOOT_MAX_MODULES 8
-#define BOOT_MAX_RANGES 256
+#define BOOT_MAX_RANGES 512
 #define BOOT_CMDLINE_SIZE 2048
 #define BOOT_MODULE_CMDLINE_SIZE 1024
 #define BOOT_LOADER_SIZE 64
@@ -54,14 +54,20 @@ struct bootinfo {
     unsigned int nr_ranges;
     struct boot_range ranges[BOOT_MAX_RANGES];   /* ascending, disjoint, equal neighbours merged */
     paddr_t rsdp;   /* 0: the loader did not say */
-    bool is_cut;    /* a table above is full, or a string too long: something was left out */
+    bool is_cut;    /* too many modules, or a string too long: something was left out */
 };
 
 /*
  * Reads the structure at `info` that a loader with `magic` in EAX left behind. `map` makes a
- * physical range readable for the rest of boot, or returns NULL. Fails with -XEN_EINVAL and a
- * sentence in `*why` (cause and cure) if there is nothing to boot from: wrong magic, unreadable
- * structure, no memory map.
+ * physical range readable for the rest of boot, or returns NULL. NULL, or one sentence with cause
+ * and cure if there is nothing to boot from: wrong magic, unreadable structure, no memory map or
+ * one that does not fit.
  */
-int bootinfo_parse(uint32_t magic, paddr_t info, const void *(*map)(paddr_t start, size_t size),
-                   struct bootinfo *out, const char **why);
+const char *bootinfo_parse(uint32_t magic, paddr_t info,
+                           const void *(*map)(paddr_t start, size_t size), struct bootinfo *out);
+
+/*
+ * Sorts the `*nr` ranges in place, decides overlaps (the more restrictive type wins) and merges
+ * neighbours of one type. `ranges` has room for BOOT_MAX_RANGES. False: more parts than that.
+ */
+bool boot_ranges_sanitize(struct boot_range *ranges, unsigned int *nr);

@@ -221,8 +221,7 @@ static INIT void boot_cpu_main(void)
 
 INIT void boot_main(uint32_t magic, uint32_t info)
 {
-    const char *why = NULL;
-    int rc = bootinfo_parse(magic, info, map_low, &bootinfo, &why);
+    const char *why = bootinfo_parse(magic, info, map_low, &bootinfo);
 
     options_parse(bootinfo.cmdline);
     start_console();
@@ -230,7 +229,7 @@ INIT void boot_main(uint32_t magic, uint32_t info)
         log_warn("warning: the boot loader told more than fits: shorten its command lines, load "
                  "fewer modules");
     console_set_panic_hook(panic_end);
-    if (rc)
+    if (why)
         boot_stop("%s", why);
     cpu_features_init();
     cpu_features_enable();

@@ -6,7 +6,7 @@
 #pragma once
 #include "lib/types.h"
 
-#define MACHINE_MAX_RANGES 256
+#define MACHINE_MAX_RANGES 640
 
 /* As the BIOS' and the ABI's memory maps have it: 20 bytes. */
 struct machine_range {

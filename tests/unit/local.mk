@@ -40,7 +40,7 @@ CODEC_ARCHIVES = $(XZ_ARCHIVE) $(ZSTD_ARCHIVE) $(GZIP_ARCHIVE) $(LZ4_ARCHIVE)
 UNIT_TESTS += tests/unit/test_bootinfo tests/unit/test_options tests/unit/test_acpi \
     tests/unit/test_elf tests/unit/test_image
 tests_unit_test_bootinfo_SOURCES = tests/unit/test_bootinfo.c tests/fuzz/bootinfo.c $(FUZZ_MINI) \
-    hypervisor/boot/bootinfo.c hypervisor/boot/boot_ranges.c
+    hypervisor/boot/bootinfo.c
 tests_unit_test_options_SOURCES = tests/unit/test_options.c tests/fuzz/options.c $(FUZZ_MINI) \
     hypervisor/boot/options.c hypervisor/lib/string.c tests/unit/fake/fake_log.c \
     tests/unit/fake/fake_log.h
