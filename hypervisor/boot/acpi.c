@@ -9,7 +9,6 @@
 #include "boot/bytes.h"
 #include "lib/compiler.h"
 #include "lib/string.h"
-#include "public/errno.h"
 
 #define RSDP_SIGNATURE UINT64_C(0x2052545020445352)   /* "RSD PTR " */
 #define RSDP_V1_SIZE 20
@@ -30,9 +29,27 @@
 #define FADT_TIMER_32BIT (1u << 8)
 #define FADT_HAS_RESET (1u << 10)
 
+/* Where a register block lies; others than these are none of ours. */
+enum space { SPACE_MEMORY = 0, SPACE_IO = 1 };
+
+/* Entries of the MADT, with the size that each must have. */
+enum madt_type {
+    MADT_LAPIC = 0,
+    MADT_IOAPIC = 1,
+    MADT_OVERRIDE = 2,
+    MADT_LAPIC_ADDRESS = 5,
+    MADT_X2APIC = 9,
+};
+
+static const uint8_t madt_sizes[] INITCONST = {
+    [MADT_LAPIC] = 8, [MADT_IOAPIC] = 12, [MADT_OVERRIDE] = 10, [MADT_LAPIC_ADDRESS] = 12,
+    [MADT_X2APIC] = 16,
+};
+
 struct parser {
     const void *(*map)(paddr_t start, size_t size);
     struct acpi_info *out;
+    const char *problem;
 };
 
 static bool INIT sum_is_zero(struct bytes b)
@@ -65,7 +82,7 @@ static struct bytes INIT rsdp_map(const struct parser *p, paddr_t at)
 static paddr_t INIT rsdp_search(const struct parser *p, paddr_t start, uint64_t size)
 {
     for (paddr_t at = start & ~UINT64_C(15); at < start + size; at += 16) {
-        if (bytes_u64(bytes_map(p->map, at, 8), 0) == RSDP_SIGNATURE && rsdp_map(p, at).size)
+        if (rsdp_map(p, at).size)
             return at;
     }
     return 0;
@@ -101,79 +118,55 @@ static bool INIT have_room(struct parser *p, unsigned int nr, unsigned int max)
 {
     if (nr < max)
         return true;
-    p->out->problem = "a table has more entries than are known here; the surplus is left out";
+    p->problem = "a table has more entries than are known here; the surplus is left out";
     return false;
 }
 
 static void INIT add_cpu(struct parser *p, uint32_t apic_id, uint32_t flags)
 {
     struct acpi_info *out = p->out;
+    bool is_known = !(flags & LAPIC_ENABLED);
 
-    if (!(flags & LAPIC_ENABLED))
-        return;
-    for (unsigned int i = 0; i < out->nr_cpus; i++) {
-        if (out->apic_ids[i] == apic_id)
-            return;
-    }
-    if (have_room(p, out->nr_cpus, ACPI_MAX_CPUS))
+    for (unsigned int i = 0; i < out->nr_cpus && !is_known; i++)
+        is_known = out->apic_ids[i] == apic_id;
+    if (!is_known && have_room(p, out->nr_cpus, ACPI_MAX_CPUS))
         out->apic_ids[out->nr_cpus++] = apic_id;
 }
 
-static void INIT madt_lapic(struct parser *p, struct bytes e)
-{
-    if (bytes_u8(e, 3) != LAPIC_ALL_CPUS)
-        add_cpu(p, bytes_u8(e, 3), bytes_u32(e, 4));
-}
-
-static void INIT madt_x2apic(struct parser *p, struct bytes e)
-{
-    if (bytes_u32(e, 4) != ALL_CPUS)
-        add_cpu(p, bytes_u32(e, 4), bytes_u32(e, 8));
-}
-
-static void INIT madt_ioapic(struct parser *p, struct bytes e)
+static void INIT parse_madt_entry(struct parser *p, struct bytes e)
 {
     struct acpi_info *out = p->out;
+    uint8_t type = bytes_u8(e, 0);
 
-    if (have_room(p, out->nr_ioapics, ACPI_MAX_IOAPICS))
-        out->ioapics[out->nr_ioapics++] = (struct acpi_ioapic){
-            .id = bytes_u8(e, 2),
-            .address = bytes_u32(e, 4),
-            .gsi_base = bytes_u32(e, 8),
-        };
+    if (type >= ARRAY_SIZE(madt_sizes) || e.size < madt_sizes[type])
+        return;
+    switch (type) {
+    case MADT_LAPIC:
+        if (bytes_u8(e, 3) != LAPIC_ALL_CPUS)
+            add_cpu(p, bytes_u8(e, 3), bytes_u32(e, 4));
+        return;
+    case MADT_X2APIC:
+        if (bytes_u32(e, 4) != ALL_CPUS)
+            add_cpu(p, bytes_u32(e, 4), bytes_u32(e, 8));
+        return;
+    case MADT_IOAPIC:
+        if (have_room(p, out->nr_ioapics, ACPI_MAX_IOAPICS))
+            out->ioapics[out->nr_ioapics++] = (struct acpi_ioapic){
+                .id = bytes_u8(e, 2), .address = bytes_u32(e, 4), .gsi_base = bytes_u32(e, 8),
+            };
+        return;
+    case MADT_OVERRIDE:
+        /* Only bus 0, ISA, exists. */
+        if (bytes_u8(e, 2) == 0 && have_room(p, out->nr_overrides, ACPI_MAX_OVERRIDES))
+            out->overrides[out->nr_overrides++] = (struct acpi_override){
+                .source = bytes_u8(e, 3), .gsi = bytes_u32(e, 4), .flags = bytes_u16(e, 8),
+            };
+        return;
+    case MADT_LAPIC_ADDRESS:
+        out->lapic_address = bytes_u64(e, 4);
+        return;
+    }
 }
-
-/* Only bus 0, ISA, exists. */
-static void INIT madt_override(struct parser *p, struct bytes e)
-{
-    struct acpi_info *out = p->out;
-
-    if (bytes_u8(e, 2) == 0 && have_room(p, out->nr_overrides, ACPI_MAX_OVERRIDES))
-        out->overrides[out->nr_overrides++] = (struct acpi_override){
-            .source = bytes_u8(e, 3),
-            .gsi = bytes_u32(e, 4),
-            .flags = bytes_u16(e, 8),
-        };
-}
-
-static void INIT madt_lapic_address(struct parser *p, struct bytes e)
-{
-    p->out->lapic_address = bytes_u64(e, 4);
-}
-
-struct madt_entry {
-    uint8_t type;
-    uint8_t size;
-    void (*parse)(struct parser *p, struct bytes entry);
-};
-
-static const struct madt_entry madt_entries[] INITCONST = {
-    { 0, 8, madt_lapic },
-    { 1, 12, madt_ioapic },
-    { 2, 10, madt_override },
-    { 5, 12, madt_lapic_address },
-    { 9, 16, madt_x2apic },
-};
 
 static const char *INIT parse_madt(struct parser *p, struct bytes table)
 {
@@ -183,69 +176,52 @@ static const char *INIT parse_madt(struct parser *p, struct bytes table)
         return "MADT is too short";
     p->out->lapic_address = bytes_u32(table, 36);
     while (bytes_have(table, offset, 2)) {
-        uint8_t type = bytes_u8(table, offset), length = bytes_u8(table, offset + 1);
+        uint8_t length = bytes_u8(table, offset + 1);
         struct bytes entry = bytes_part(table, offset, length);
 
-        if (length < 2 || entry.size != length)
+        if (entry.size < 2)
             return "MADT has an entry of impossible length; the entries behind it are not used";
-        for (size_t i = 0; i < ARRAY_SIZE(madt_entries); i++) {
-            if (madt_entries[i].type == type && madt_entries[i].size <= length)
-                madt_entries[i].parse(p, entry);
-        }
+        parse_madt_entry(p, entry);
         offset += length;
     }
     return NULL;
 }
 
-/* A generic address structure of 12 bytes; an all-zero or missing one names no register. */
-static struct acpi_register INIT read_register(struct bytes table, uint64_t offset)
+/* The extended register where it is filled in, else the one of the first ACPI version. */
+static uint16_t INIT fadt_port(struct bytes fadt, uint64_t extended, uint64_t old)
 {
-    struct acpi_register r = { .space = ACPI_SPACE_NONE };
+    uint64_t address = bytes_u64(fadt, extended + 4);
 
-    if (!bytes_have(table, offset, 12) || !bytes_u64(table, offset + 4))
-        return r;
-    r.space = bytes_u8(table, offset);
-    r.address = bytes_u64(table, offset + 4);
-    return r;
-}
-
-/* The extended register where it is filled in, else the I/O port of the first ACPI version. */
-static struct acpi_register INIT fadt_register(struct bytes fadt, uint64_t extended, uint64_t port)
-{
-    struct acpi_register r = read_register(fadt, extended);
-
-    if (r.space == ACPI_SPACE_NONE && bytes_u32(fadt, port))
-        r = (struct acpi_register){ .address = bytes_u32(fadt, port), .space = ACPI_SPACE_IO };
-    return r;
+    if (!address)
+        return (uint16_t)bytes_u32(fadt, old);
+    return bytes_u8(fadt, extended) == SPACE_IO ? (uint16_t)address : 0;
 }
 
 static const char *INIT parse_fadt(struct parser *p, struct bytes t)
 {
-    struct acpi_fadt *f = &p->out->fadt;
+    struct acpi_info *out = p->out;
     uint32_t flags = bytes_u32(t, 112);
+    uint8_t reset_space = bytes_u8(t, 116);
 
     if (t.size < 116)
         return "FADT is too short";
-    f->is_valid = true;
-    f->pm1a_control = fadt_register(t, 172, 64);
-    f->pm1b_control = fadt_register(t, 184, 68);
-    f->pm_timer = fadt_register(t, 208, 76);
-    f->pm_timer_is_32bit = flags & FADT_TIMER_32BIT;
-    f->reset = read_register(t, 116);
-    f->reset_value = bytes_u8(t, 128);
-    if (!(flags & FADT_HAS_RESET))
-        f->reset.space = ACPI_SPACE_NONE;
+    out->power.pm1a_control = fadt_port(t, 172, 64);
+    out->power.pm1b_control = fadt_port(t, 184, 68);
+    out->pm_timer_port = fadt_port(t, 208, 76);
+    out->pm_timer_is_32bit = flags & FADT_TIMER_32BIT;
+    if (flags & FADT_HAS_RESET && (reset_space == SPACE_MEMORY || reset_space == SPACE_IO)) {
+        out->power.reset_is_memory = reset_space == SPACE_MEMORY;
+        out->power.reset_address = bytes_u64(t, 120);
+        out->power.reset_value = bytes_u8(t, 128);
+    }
     return NULL;
 }
 
 static const char *INIT parse_hpet(struct parser *p, struct bytes t)
 {
-    struct acpi_register r = read_register(t, 40);
-
-    if (r.space != ACPI_SPACE_MEMORY)
-        return "HPET table names no memory address";
-    p->out->hpet_address = r.address;
-    return NULL;
+    if (bytes_u8(t, 40) == SPACE_MEMORY)
+        p->out->hpet_address = bytes_u64(t, 44);
+    return p->out->hpet_address ? NULL : "HPET table names no memory address";
 }
 
 static const char *INIT parse_mcfg(struct parser *p, struct bytes t)
@@ -300,7 +276,7 @@ static void INIT parse_table(struct parser *p, paddr_t at, uint32_t *seen)
         if (table.size)
             problem = row->parse(p, table);
         if (problem)
-            p->out->problem = problem;
+            p->problem = problem;
     }
 }
 
@@ -330,8 +306,8 @@ static struct bytes INIT root_map(struct parser *p, struct bytes rsdp, unsigned 
     return root;
 }
 
-int INIT acpi_parse(paddr_t rsdp, const void *(*map)(paddr_t start, size_t size),
-                    struct acpi_info *info)
+const char *INIT acpi_parse(paddr_t rsdp, const void *(*map)(paddr_t start, size_t size),
+                            struct acpi_info *info)
 {
     struct parser p = { .map = map, .out = info };
     struct bytes root;
@@ -339,15 +315,13 @@ int INIT acpi_parse(paddr_t rsdp, const void *(*map)(paddr_t start, size_t size)
 
     memset(info, 0, sizeof(*info));
     rsdp = rsdp_find(&p, rsdp);
-    if (!rsdp) {
-        info->problem = "no RSDP found: enable ACPI in the firmware's setup";
-        return -XEN_ENODEV;
-    }
+    if (!rsdp)
+        return "no RSDP found, so there is one CPU, no IO-APIC and no power-off: enable ACPI in "
+               "the firmware's setup";
     root = root_map(&p, rsdp_map(&p, rsdp), &width);
-    if (!root.size) {
-        info->problem = "RSDT and XSDT are missing or have wrong checksums: update the firmware";
-        return -XEN_ENODEV;
-    }
+    if (!root.size)
+        return "RSDT and XSDT are missing or have wrong checksums, so there is one CPU, no IO-APIC "
+               "and no power-off: update the firmware";
     parse_root(&p, root, width);
-    return 0;
+    return p.problem;
 }

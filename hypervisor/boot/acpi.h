@@ -4,7 +4,7 @@
  * no writes.
  *
  * Tables come from firmware and are checked all the same: signature, length, checksum, every
- * entry's length. A table that fails is reported in `problem` and left out; what is missing leaves
+ * entry's length. A table that fails is reported and left out; what is missing leaves
  * its fields zero. Runs once, on one CPU.
  */
 
@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu/power.h"
 #include "lib/types.h"
 
 #define ACPI_MAX_CPUS 256
@@ -35,23 +36,6 @@ struct acpi_override {
     uint32_t gsi;
 };
 
-enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1, ACPI_SPACE_NONE = 0xff };
-
-/* A register block in I/O or memory space. space == ACPI_SPACE_NONE: not there. */
-struct acpi_register {
-    uint64_t address;
-    uint8_t space;
-};
-
-struct acpi_fadt {
-    bool is_valid;
-    struct acpi_register pm1a_control, pm1b_control;
-    struct acpi_register pm_timer;
-    bool pm_timer_is_32bit;
-    struct acpi_register reset;   /* only where the FADT says that it is supported */
-    uint8_t reset_value;
-};
-
 struct acpi_mcfg {
     paddr_t address;
     uint16_t segment;
@@ -68,18 +52,19 @@ struct acpi_info {
     unsigned int nr_overrides;
     struct acpi_override overrides[ACPI_MAX_OVERRIDES];
 
-    struct acpi_fadt fadt;
-    paddr_t hpet_address;   /* 0: none */
+    struct power_registers power;
+    uint16_t pm_timer_port;   /* 0: none */
+    bool pm_timer_is_32bit;
+    paddr_t hpet_address;     /* 0: none */
     unsigned int nr_mcfgs;
     struct acpi_mcfg mcfgs[ACPI_MAX_MCFG];
-
-    const char *problem;   /* the last table refused, or cut off, and why; NULL: none */
 };
 
 /*
  * Finds the tables, from `rsdp` if it is not 0, else by the search in BIOS memory, and fills
- * `info`. `map` makes a physical range readable for the rest of boot, or returns NULL. Fails with
- * -XEN_ENODEV if there is no usable root table; a machine without a MADT gives 0 and nr_cpus == 0.
+ * `info`. `map` makes a physical range readable for the rest of boot, or returns NULL. Answers
+ * which table was last refused or cut off, and why, or NULL; a machine without a MADT gives
+ * nr_cpus == 0.
  */
-int acpi_parse(paddr_t rsdp, const void *(*map)(paddr_t start, size_t size),
-               struct acpi_info *info);
+const char *acpi_parse(paddr_t rsdp, const void *(*map)(paddr_t start, size_t size),
+                       struct acpi_info *info);

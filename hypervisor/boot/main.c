@@ -88,29 +88,13 @@ static INIT void start_console(void)
         log_info("command line: %s", bootinfo.cmdline);
 }
 
-/* 0: no I/O port. */
-static INIT uint16_t port_of(const struct acpi_register *r)
-{
-    return r->space == ACPI_SPACE_IO ? (uint16_t)r->address : 0;
-}
-
 static INIT void read_firmware(void)
 {
-    int rc = acpi_parse(bootinfo.rsdp, map_low, &acpi);
-    const struct acpi_fadt *f = &acpi.fadt;
+    const char *problem = acpi_parse(bootinfo.rsdp, map_low, &acpi);
 
-    if (rc)
-        log_warn("warning: no ACPI tables: one CPU, no IO-APIC, no power-off");
-    else if (acpi.problem)
-        log_warn("warning: ACPI: %s", acpi.problem);
-    if (f->is_valid)
-        power_init(&(struct power_registers){
-            .pm1a_control = port_of(&f->pm1a_control),
-            .pm1b_control = port_of(&f->pm1b_control),
-            .reset_is_memory = f->reset.space == ACPI_SPACE_MEMORY,
-            .reset_address = f->reset.space == ACPI_SPACE_NONE ? 0 : f->reset.address,
-            .reset_value = f->reset_value,
-        });
+    if (problem)
+        log_warn("warning: ACPI: %s", problem);
+    power_init(&acpi.power);
 }
 
 static INIT void start_interrupts(void)
@@ -129,14 +113,12 @@ static INIT void start_interrupts(void)
 
 static INIT void start_clock(void)
 {
-    const struct acpi_register *pm = &acpi.fadt.pm_timer;
-
     if (acpi.hpet_address) {
         hpet_init(acpi.hpet_address);
         mmio_restrict(paddr_to_mfn(acpi.hpet_address), MMIO_READ);
     }
-    if (acpi.fadt.is_valid && pm->space == ACPI_SPACE_IO)
-        pmtimer_init((uint16_t)pm->address, acpi.fadt.pm_timer_is_32bit);
+    if (acpi.pm_timer_port)
+        pmtimer_init(acpi.pm_timer_port, acpi.pm_timer_is_32bit);
     clock_init();
     console_set_clock(clock_now);
 }

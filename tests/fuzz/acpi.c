@@ -63,8 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(memory, data, size);
     memory_size = size;
     for (int pass = 0; pass < 2; pass++, fix_sums()) {
-        if (acpi_parse(pass ? BASE : 0, map, &info))
-            require(info.problem != NULL && !info.nr_cpus);
+        (void)acpi_parse(pass ? BASE : 0, map, &info);
         require(info.nr_cpus <= ACPI_MAX_CPUS && info.nr_ioapics <= ACPI_MAX_IOAPICS);
         require(info.nr_overrides <= ACPI_MAX_OVERRIDES);
         require(info.nr_mcfgs <= ACPI_MAX_MCFG);

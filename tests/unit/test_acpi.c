@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "../fuzz/mini.h"
-#include "public/errno.h"
 #include "unit_main.h"
 
 #define BASE 0xe0000u
@@ -21,6 +20,7 @@
 static uint8_t memory[SIZE];
 static uint8_t low[0x1000];   // physical 0: the BIOS data area
 static struct acpi_info info;
+static const char *problem;
 
 static const void *map(paddr_t start, size_t size)
 {
@@ -178,6 +178,20 @@ static void build(void)
     put_rsdp(RSDP, 2);
 }
 
+static void parse(paddr_t rsdp)
+{
+    problem = acpi_parse(rsdp, map, &info);
+}
+
+static void finds_nothing(paddr_t rsdp)
+{
+    static const struct acpi_info nothing;
+
+    parse(rsdp);
+    CU_ASSERT_PTR_NOT_NULL(problem);
+    CU_ASSERT_EQUAL(memcmp(&info, &nothing, sizeof(info)), 0);
+}
+
 static void expect_madt(void)
 {
     CU_ASSERT_EQUAL_FATAL(info.nr_cpus, 3);
@@ -196,22 +210,20 @@ static void expect_madt(void)
 
 static void expect_fadt(void)
 {
-    CU_ASSERT_FATAL(info.fadt.is_valid);
-    CU_ASSERT_EQUAL(info.fadt.pm1a_control.address, 0x604);
-    CU_ASSERT_EQUAL(info.fadt.pm1a_control.space, ACPI_SPACE_IO);
-    CU_ASSERT_EQUAL(info.fadt.pm1b_control.space, ACPI_SPACE_NONE);
-    CU_ASSERT_EQUAL(info.fadt.pm_timer.address, 0xb008);
-    CU_ASSERT(info.fadt.pm_timer_is_32bit);
-    CU_ASSERT_EQUAL(info.fadt.reset.address, 0xcf9);
-    CU_ASSERT_EQUAL(info.fadt.reset.space, ACPI_SPACE_IO);
-    CU_ASSERT_EQUAL(info.fadt.reset_value, 0xf);
+    CU_ASSERT_EQUAL(info.power.pm1a_control, 0x604);
+    CU_ASSERT_EQUAL(info.power.pm1b_control, 0);
+    CU_ASSERT_EQUAL(info.pm_timer_port, 0xb008);
+    CU_ASSERT(info.pm_timer_is_32bit);
+    CU_ASSERT_EQUAL(info.power.reset_address, 0xcf9);
+    CU_ASSERT(!info.power.reset_is_memory);
+    CU_ASSERT_EQUAL(info.power.reset_value, 0xf);
 }
 
 static void all_tables(void)
 {
     build();
-    CU_ASSERT_EQUAL_FATAL(acpi_parse(RSDP, map, &info), 0);
-    CU_ASSERT_PTR_NULL(info.problem);
+    parse(RSDP);
+    CU_ASSERT_PTR_NULL(problem);
     CU_ASSERT_EQUAL(info.nr_mcfgs, 1);
     expect_madt();
     expect_fadt();
@@ -224,45 +236,45 @@ static void all_tables(void)
 static void finding_the_rsdp(void)
 {
     build();
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
-    CU_ASSERT_EQUAL(acpi_parse(0x12345, map, &info), 0);
+    parse(0);
+    parse(0x12345);
     // The EBDA comes first.
     put_rsdp(0xe2020, 0);
     fuzz_put(low + 0x40e, 0xe2000 >> 4, 2);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
+    parse(0);
     CU_ASSERT_EQUAL(info.nr_mcfgs, 0);
     // A bad sum is not an RSDP, in either half.
     build();
     put(RSDP + 9, 0x77, 1);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), -XEN_ENODEV);
-    CU_ASSERT_PTR_NOT_NULL(info.problem);
+    finds_nothing(0);
+    CU_ASSERT_PTR_NOT_NULL(problem);
     build();
     put(RSDP + 20, 300, 4);
     fix_sum(RSDP, 300, 32);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), -XEN_ENODEV);
+    finds_nothing(0);
     build();
     put(RSDP + 20, 35, 4);
     fix_sum(RSDP, 35, 32);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), -XEN_ENODEV);
+    finds_nothing(0);
     build();
     put(RSDP + 33, 0x77, 1);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), -XEN_ENODEV);
+    finds_nothing(0);
 }
 
 static void roots(void)
 {
     build();
     put_rsdp(RSDP, 0);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
+    parse(0);
     CU_ASSERT_EQUAL(info.nr_mcfgs, 0);
     expect_madt();
     build();
     put(XSDT + 10, 0x55, 1);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
+    parse(0);
     CU_ASSERT_EQUAL(info.nr_mcfgs, 0);
     expect_fadt();
     put(RSDT + 10, 0x55, 1);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), -XEN_ENODEV);
+    finds_nothing(0);
 }
 
 // What is wrong with one table leaves the others alone.
@@ -270,21 +282,21 @@ static void bad_tables(void)
 {
     build();
     put(MADT + 10, 0x55, 1);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
+    parse(0);
     CU_ASSERT_EQUAL(info.nr_cpus, 0);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(info.problem);
-    CU_ASSERT_PTR_NOT_NULL(strstr(info.problem, "MADT"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(problem);
+    CU_ASSERT_PTR_NOT_NULL(strstr(problem, "MADT"));
     expect_fadt();
     build();
     put(MADT + 4, 0xffffff00, 4);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
+    parse(0);
     CU_ASSERT_EQUAL(info.nr_cpus, 0);
     build();
     put(MADT + 44 + 8 + 1, 0, 1);
     put_table(MADT, "APIC", madt_end - MADT);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
+    parse(0);
     CU_ASSERT_EQUAL(info.nr_cpus, 1);
-    CU_ASSERT_PTR_NOT_NULL(info.problem);
+    CU_ASSERT_PTR_NOT_NULL(problem);
     build();
     put_table(FADT, "FACP", 100);
     put(HPET + 40, 1, 1);
@@ -292,8 +304,8 @@ static void bad_tables(void)
     put(MCFG + 54, 9, 1);
     put(MCFG + 55, 8, 1);
     put_table(MCFG, "MCFG", 60);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
-    CU_ASSERT(!info.fadt.is_valid && !info.hpet_address && !info.nr_mcfgs);
+    parse(0);
+    CU_ASSERT(!info.power.pm1a_control && !info.hpet_address && !info.nr_mcfgs);
     expect_madt();
 }
 
@@ -302,15 +314,32 @@ static void old_fadt(void)
 {
     build();
     put_table(FADT, "FACP", 116);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
-    CU_ASSERT(info.fadt.is_valid);
-    CU_ASSERT_EQUAL(info.fadt.reset.space, ACPI_SPACE_NONE);
-    CU_ASSERT_EQUAL(info.fadt.pm_timer.address, 0x608);
+    parse(0);
+    CU_ASSERT_EQUAL(info.power.pm1a_control, 0x604);
+    CU_ASSERT_EQUAL(info.power.reset_address, 0);
+    CU_ASSERT_EQUAL(info.pm_timer_port, 0x608);
     build();
     put(FADT + 112, 1 << 20, 4);
     put_table(FADT, "FACP", 268);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
-    CU_ASSERT_EQUAL(info.fadt.reset.space, ACPI_SPACE_NONE);
+    parse(0);
+    CU_ASSERT_EQUAL(info.power.reset_address, 0);
+}
+
+// Registers in memory are no ports, and only ports and memory can reset.
+static void other_spaces(void)
+{
+    build();
+    put(FADT + 116, 0, 1);
+    put(FADT + 208, 0, 1);
+    put_table(FADT, "FACP", 268);
+    parse(0);
+    CU_ASSERT(info.power.reset_is_memory);
+    CU_ASSERT_EQUAL(info.power.reset_address, 0xcf9);
+    CU_ASSERT_EQUAL(info.pm_timer_port, 0);
+    put(FADT + 116, 2, 1);
+    put_table(FADT, "FACP", 268);
+    parse(0);
+    CU_ASSERT_EQUAL(info.power.reset_address, 0);
 }
 
 static void limits(void)
@@ -320,9 +349,9 @@ static void limits(void)
     for (uint32_t i = 0; i < ACPI_MAX_CPUS + 10; i++)
         madt_x2apic(i, 1000 + i);
     put_table(MADT, "APIC", madt_end - MADT);
-    CU_ASSERT_EQUAL(acpi_parse(0, map, &info), 0);
+    parse(0);
     CU_ASSERT_EQUAL(info.nr_cpus, ACPI_MAX_CPUS);
-    CU_ASSERT_PTR_NOT_NULL(info.problem);
+    CU_ASSERT_PTR_NOT_NULL(problem);
 }
 
 static void hostile(void)
@@ -339,6 +368,7 @@ int main(void)
         { "roots", roots },
         { "bad_tables", bad_tables },
         { "old_fadt", old_fadt },
+        { "other_spaces", other_spaces },
         { "limits", limits },
         { "hostile", hostile },
         { NULL, NULL },
