@@ -120,7 +120,6 @@ static INIT void start_clock(void)
     if (acpi.pm_timer_port)
         pmtimer_init(acpi.pm_timer_port, acpi.pm_timer_is_32bit);
     clock_init();
-    console_set_clock(clock_now);
 }
 
 static INIT void start_cpus(void)
@@ -210,7 +209,7 @@ INIT void boot_main(uint32_t magic, uint32_t info)
     if (bootinfo.is_cut)
         log_warn("warning: the boot loader told more than fits: shorten its command lines, load "
                  "fewer modules");
-    console_set_panic_hook(panic_end);
+    console_panic_hook = panic_end;
     if (why)
         boot_stop("%s", why);
     cpu_features_init();

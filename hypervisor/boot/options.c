@@ -62,17 +62,17 @@ static bool INIT parse_flag(const char *value, void *target)
     return false;
 }
 
-/* The whole of `s` is a number of at most `max`. */
-static bool INIT parse_number(const char *s, unsigned int base, uint64_t max, uint64_t *number)
+/* The whole of `s` is a number from `min` to `max`. */
+static bool INIT parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *number)
 {
-    return parse_u64(&s, base, number) && !*s && *number <= max;
+    return parse_u64(&s, number) && !*s && *number >= min && *number <= max;
 }
 
 static bool INIT parse_count(const char *value, void *target)
 {
     uint64_t number;
 
-    if (!parse_number(value, 10, OPTION_MAX_CPUS, &number) || !number)
+    if (!parse_number(value, 1, OPTION_MAX_CPUS, &number))
         return false;
     *(unsigned int *)target = (unsigned int)number;
     return true;
@@ -81,26 +81,23 @@ static bool INIT parse_count(const char *value, void *target)
 /* A bare number counts KiB here, as in Xen; a suffix says otherwise. */
 static bool INIT parse_mem_size(const char *value, struct option_size *size)
 {
-    struct option_size result = { .is_set = true };
-    const char *end;
+    static const char suffixes[] INITCONST = "bkmgtBKMGT";
+    const char *suffix = suffixes + 1;
+    unsigned int shift;
 
-    if (*value == '-') {
-        result.is_negative = true;
-        value++;
-    }
-    end = value;
-    if (!parse_size(&end, &result.bytes) || !result.bytes)
+    *size = (struct option_size){ .is_set = true, .is_negative = *value == '-' };
+    value += size->is_negative;
+    if (!parse_u64(&value, &size->bytes) || !size->bytes)
         return false;
-    if (end[0] == 'B' || end[0] == 'b') {
-        end++;
-    } else if (end[-1] >= '0' && end[-1] <= '9') {
-        if (result.bytes > UINT64_MAX >> 10)
+    if (*value) {
+        suffix = strchr(suffixes, *value);
+        if (!suffix || value[1])
             return false;
-        result.bytes <<= 10;
     }
-    if (*end)
+    shift = 10 * ((unsigned int)(suffix - suffixes) % 5);
+    if (size->bytes > UINT64_MAX >> shift)
         return false;
-    *size = result;
+    size->bytes <<= shift;
     return true;
 }
 
@@ -110,20 +107,19 @@ static bool INIT parse_dom0_mem(const char *value, void *target)
     struct option_dom0_mem result = { 0 };
     char item[MAX_WORD];
 
-    if (!*value)
-        return false;
-    while (*value) {
-        bool ok = next_item(&value, item, sizeof(item));
+    do {
+        struct option_size *size = &result.size;
+        const char *text = item;
 
-        if (ok && string_starts_with(item, "min:"))
-            ok = parse_mem_size(item + 4, &result.min);
-        else if (ok && string_starts_with(item, "max:"))
-            ok = parse_mem_size(item + 4, &result.max);
-        else if (ok)
-            ok = parse_mem_size(item, &result.size);
-        if (!ok)
+        if (!next_item(&value, item, sizeof(item)))
             return false;
-    }
+        if (!strncmp(item, "min:", 4) || !strncmp(item, "max:", 4)) {
+            size = item[1] == 'i' ? &result.min : &result.max;
+            text += 4;
+        }
+        if (!parse_mem_size(text, size))
+            return false;
+    } while (*value);
     *(struct option_dom0_mem *)target = result;
     return true;
 }
@@ -132,11 +128,11 @@ static bool INIT parse_dom0_mem(const char *value, void *target)
 static bool INIT parse_vcpus(const char *value, void *target)
 {
     uint64_t min = 1, max = OPTION_MAX_CPUS;
-    bool has_min = parse_u64(&value, 10, &min);
+    bool has_min = parse_u64(&value, &min);
 
     if (*value == '-') {
         value++;
-        if (!parse_u64(&value, 10, &max) && !has_min)
+        if (!parse_u64(&value, &max) && !has_min)
             return false;
     } else {
         max = has_min ? min : 0;
@@ -155,20 +151,8 @@ static bool INIT parse_console(const char *value, void *target)
     return true;
 }
 
-/* A rate that divides the UART's clock, or "auto". */
-static bool INIT parse_baud(const char *item, struct option_uart *uart)
-{
-    uint64_t baud = 0;
-
-    if (strcmp(item, "auto") &&
-        (!parse_number(item, 10, UART_CLOCK_HZ, &baud) || !baud || UART_CLOCK_HZ % baud))
-        return false;
-    uart->line.baud = (uint32_t)baud;
-    return true;
-}
-
 /* Data bits, parity, stop bits: "8n1". */
-static bool INIT parse_frame(const char *item, struct option_uart *uart)
+static bool INIT parse_frame(const char *item, struct uart_config *line)
 {
     static const char parities[] = "noe";
     const char *parity;
@@ -178,62 +162,53 @@ static bool INIT parse_frame(const char *item, struct option_uart *uart)
     parity = strchr(parities, item[1]);
     if (!parity)
         return false;
-    uart->line.data_bits = (uint8_t)(item[0] - '0');
-    uart->line.parity = (uint8_t)(parity - parities);
-    uart->line.stop_bits = (uint8_t)(item[2] - '0');
+    line->data_bits = (uint8_t)(item[0] - '0');
+    line->parity = (uint8_t)(parity - parities);
+    line->stop_bits = (uint8_t)(item[2] - '0');
     return true;
 }
 
-static bool INIT parse_io_base(const char *item, struct option_uart *uart)
+static bool INIT parse_uart_field(unsigned int field, const char *item, struct option_uart *uart)
 {
-    uint64_t port;
+    uint64_t number = 0;
+    bool is_good = true;
 
-    if (!parse_number(item, 0, 0xfff8, &port) || !port)
+    switch (field) {
+    case 0:   /* a rate that divides the UART's clock */
+        if (strcmp(item, "auto"))
+            is_good = parse_number(item, 1, UART_CLOCK_HZ, &number) && !(UART_CLOCK_HZ % number);
+        uart->line.baud = (uint32_t)number;
+        return is_good;
+    case 1:
+        return parse_frame(item, &uart->line);
+    case 2:
+        is_good = parse_number(item, 1, 0xfff8, &number);
+        uart->line.io_base = (uint16_t)number;
+        return is_good;
+    case 3:
+        is_good = parse_number(item, 0, 15, &number);
+        uart->irq = (uint8_t)number;
+        return is_good;
+    default:
         return false;
-    uart->line.io_base = (uint16_t)port;
-    return true;
-}
-
-static bool INIT parse_irq(const char *item, struct option_uart *uart)
-{
-    uint64_t irq;
-
-    if (!parse_number(item, 10, 15, &irq))
-        return false;
-    uart->irq = (uint8_t)irq;
-    return true;
+    }
 }
 
 /* BAUD[,DPS[,IO-BASE[,IRQ]]], each of which may be left empty. */
 static bool INIT parse_uart(const char *value, void *target)
 {
-    static bool (*const fields[])(const char *, struct option_uart *) INITCONST = {
-        parse_baud, parse_frame, parse_io_base, parse_irq,
-    };
     struct option_uart result = *(struct option_uart *)target;
     char item[MAX_WORD];
 
     if (!*value)
         return false;
-    for (size_t i = 0; *value; i++) {
-        if (i == ARRAY_SIZE(fields) || !next_item(&value, item, sizeof(item)) ||
-            (*item && !fields[i](item, &result)))
+    for (unsigned int field = 0; *value; field++) {
+        if (!next_item(&value, item, sizeof(item)) ||
+            (*item && !parse_uart_field(field, item, &result)))
             return false;
     }
     *(struct option_uart *)target = result;
     return true;
-}
-
-static bool INIT parse_loglvl(const char *value, void *target)
-{
-    (void)target;
-    return console_set_loglvl(value);
-}
-
-static bool INIT parse_guest_loglvl(const char *value, void *target)
-{
-    (void)target;
-    return console_set_guest_loglvl(value);
 }
 
 #define BOOLEANS "nothing, 0, 1, no, yes, off, on, false or true"
@@ -246,39 +221,30 @@ static const struct option table[] INITCONST = {
     { "console", parse_console, &options.has_console, "com1 or none" },
     { "com1", parse_uart, &options.com1,
       "BAUD,DPS,IO-BASE,IRQ as in 115200,8n1,0x3f8,4; what follows BAUD may be left out" },
-    { "loglvl", parse_loglvl, NULL, LEVELS },
-    { "guest_loglvl", parse_guest_loglvl, NULL, LEVELS },
+    { "loglvl", console_parse_threshold, &console_threshold, LEVELS },
+    { "guest_loglvl", console_parse_threshold, &console_guest_threshold, LEVELS },
     { "noreboot", parse_flag, &options.noreboot, BOOLEANS },
     { "maxcpus", parse_count, &options.maxcpus, "a number from 1" },
 };
-
-static const struct option *INIT option_find(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-        if (!strcmp(table[i].name, name))
-            return &table[i];
-    }
-    return NULL;
-}
 
 /* Handles one word: name or name=value. It is cut into its parts in place. */
 static void INIT parse_word(char *word)
 {
     char *equals = strchr(word, '=');
     const char *value = equals ? equals + 1 : "";
-    const struct option *o;
 
     if (equals)
         *equals = '\0';
-    o = option_find(word);
-    if (!o) {
-        log_warn("warning: unknown option '%.80s' is ignored; remove it, or see docs/options.md "
-                 "for what there is", word);
+    for (const struct option *o = table; o < table + ARRAY_SIZE(table); o++) {
+        if (strcmp(o->name, word))
+            continue;
+        if (!o->parse(value, o->target))
+            log_warn("warning: option '%s' has the bad value '%.80s' and keeps its default; "
+                     "allowed: %s", o->name, value, o->allowed);
         return;
     }
-    if (!o->parse(value, o->target))
-        log_warn("warning: option '%s' has the bad value '%.80s' and keeps its default; "
-                 "allowed: %s", o->name, value, o->allowed);
+    log_warn("warning: unknown option '%.80s' is ignored; remove it, or see docs/options.md for "
+             "what there is", word);
 }
 
 /* Control characters part words too, so that none reaches the console in a warning. */
@@ -290,23 +256,19 @@ static bool INIT is_blank(char c)
 void INIT options_parse(const char *cmdline)
 {
     char word[MAX_WORD];
+    size_t length;
 
-    for (;;) {
-        size_t length = 0;
-
-        while (is_blank(*cmdline))
-            cmdline++;
-        if (!*cmdline)
-            return;
+    for (; *cmdline; cmdline += length) {
+        length = is_blank(*cmdline);
+        if (length)
+            continue;
         while (cmdline[length] && !is_blank(cmdline[length]))
             length++;
         if (length < sizeof(word)) {
-            memcpy(word, cmdline, length);
-            word[length] = '\0';
+            strlcpy(word, cmdline, length + 1);
             parse_word(word);
         } else {
             log_warn("warning: option '%.32s...' is too long and is ignored; shorten it", cmdline);
         }
-        cmdline += length;
     }
 }

@@ -68,8 +68,3 @@ bool preempt_wanted(void)
 {
     return softirq_pending() || evtchn_vcpu_pending(current_vcpu());
 }
-
-/* The interrupt alone makes the CPU look at its pending word on its way back. */
-void upcall_softirq(void)
-{
-}

@@ -195,7 +195,7 @@ void clock_init(void)
               "tables that name it");
     now = clock_now();
     wall_base = MAX(rtc_read() * NS_PER_SECOND, now) - now;
-    console_set_clock(clock_now);
+    console_now_ns = clock_now;
     log_info("clock: TSC %lu kHz by %s", clock_tsc_khz(), timer->name);
 }
 

@@ -21,14 +21,8 @@
 
 #define SOURCE_NONE (~0u) // no domain
 
-// A message of a level below always is printed; below limited, if the rate allows.
-struct threshold {
-    unsigned always;
-    unsigned limited;
-    unsigned passed;  // in this period; these three change under the console's lock
-    unsigned dropped;
-    uint64_t period_start;
-};
+uint64_t (*console_now_ns)(void);
+void (*console_panic_hook)(void);
 
 static char ring[CONSOLE_RING_SIZE]; // guarded by console.lock
 
@@ -38,17 +32,14 @@ static struct {
     uint32_t written; // all bytes ever written to the ring, modulo 2^32
     void (*device)(const char *text, size_t length);
     unsigned open_line; // the domain of the unfinished line
-    // Set at the start of day, then only read.
-    uint64_t (*now_ns)(void);
-    void (*panic_hook)(void);
-    uint32_t panics;
+    uint32_t panics; // atomic
 } console = { .lock = SPINLOCK_INIT(LOCK_CONSOLE), .open_line = SOURCE_NONE };
 
 _Static_assert((CONSOLE_RING_SIZE & (CONSOLE_RING_SIZE - 1)) == 0, "positions wrap with the ring");
 
-static struct threshold own_threshold = { .always = LOG_INFO + 1, .limited = LOG_INFO + 1 };
-static struct threshold panic_threshold = { .always = NR_LOG_LEVELS, .limited = NR_LOG_LEVELS };
-static struct threshold guest_threshold = { .always = 0, .limited = LOG_WARN + 1 };
+struct console_threshold console_threshold = { .always = LOG_INFO + 1, .limited = LOG_INFO + 1 };
+static struct console_threshold panic_threshold = { .always = NR_LOG_LEVELS, .limited = NR_LOG_LEVELS };
+struct console_threshold console_guest_threshold = { .always = 0, .limited = LOG_WARN + 1 };
 
 // ---- Lock and output
 
@@ -123,12 +114,12 @@ static void emit_lines(const char *prefix, const char *text)
 
 // ---- Levels and rates
 
-static bool rate_allows(struct threshold *threshold)
+static bool rate_allows(struct console_threshold *threshold)
 {
-    if (console.now_ns == NULL)
+    if (console_now_ns == NULL)
         return true;
 
-    uint64_t now = console.now_ns();
+    uint64_t now = console_now_ns();
     if (now - threshold->period_start >= RATE_PERIOD_NS) {
         char text[64];
         threshold->period_start = now;
@@ -148,7 +139,7 @@ static bool rate_allows(struct threshold *threshold)
     return true;
 }
 
-static bool may_print(struct threshold *threshold, unsigned level)
+static bool may_print(struct console_threshold *threshold, unsigned level)
 {
     if (level < threshold->always)
         return true;
@@ -180,42 +171,28 @@ static const char *parse_level(const char *s, unsigned *below)
     return NULL;
 }
 
-static bool parse_threshold(const char *s, struct threshold *threshold)
+bool console_parse_threshold(const char *value, void *target)
 {
+    struct console_threshold *threshold = target;
     unsigned always, limited;
 
-    s = parse_level(s, &always);
-    if (s == NULL)
+    value = parse_level(value, &always);
+    if (value == NULL)
         return false;
     limited = always;
-    if (*s == '/')
-        s = parse_level(s + 1, &limited);
-    if (s == NULL || *s != '\0')
+    if (*value == '/')
+        value = parse_level(value + 1, &limited);
+    if (value == NULL || *value != '\0')
         return false;
     threshold->always = always;
     threshold->limited = MAX(always, limited);
     return true;
 }
 
-bool console_set_loglvl(const char *value)
-{
-    return parse_threshold(value, &own_threshold);
-}
-
-bool console_set_guest_loglvl(const char *value)
-{
-    return parse_threshold(value, &guest_threshold);
-}
-
-void console_set_clock(uint64_t (*now_ns)(void))
-{
-    console.now_ns = now_ns;
-}
-
 // ---- Messages
 
 PRINTF_LIKE(4, 0)
-static void print(struct threshold *threshold, unsigned level, const char *prefix,
+static void print(struct console_threshold *threshold, unsigned level, const char *prefix,
                   const char *format, va_list args)
 {
     char text[LINE_SIZE];
@@ -235,7 +212,7 @@ void printk(enum log_level level, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    print(&own_threshold, level, PREFIX, format, args);
+    print(&console_threshold, level, PREFIX, format, args);
     va_end(args);
 }
 
@@ -246,7 +223,7 @@ void printk_guest(unsigned domid, enum log_level level, const char *format, ...)
 
     scnprintf(prefix, sizeof(prefix), PREFIX "d%u: ", domid);
     va_start(args, format);
-    print(&guest_threshold, level, prefix, format, args);
+    print(&console_guest_threshold, level, prefix, format, args);
     va_end(args);
 }
 
@@ -290,7 +267,7 @@ void console_guest_write(unsigned domid, const char *text, size_t length)
     struct hold hold = console_lock();
     if (domid == 0)
         guest_write_raw(domid, text, length);
-    else if (may_print(&guest_threshold, LOG_WARN))
+    else if (may_print(&console_guest_threshold, LOG_WARN))
         guest_write_lines(domid, text, length);
     console_unlock(hold);
 }
@@ -309,11 +286,6 @@ void console_set_device(void (*write)(const char *text, size_t length))
 
 // ---- Panic
 
-void console_set_panic_hook(void (*hook)(void))
-{
-    console.panic_hook = hook;
-}
-
 void panic(const char *format, ...)
 {
     va_list args;
@@ -324,8 +296,8 @@ void panic(const char *format, ...)
     print(&panic_threshold, LOG_ERR, PREFIX "panic: ", format, args);
     va_end(args);
 
-    if (is_first && console.panic_hook != NULL)
-        console.panic_hook();
+    if (is_first && console_panic_hook != NULL)
+        console_panic_hook();
     for (;;)
         cpu_relax();
 }

@@ -32,17 +32,25 @@ void printk_guest(unsigned domid, enum log_level level, const char *format, ...)
 // Say why, run the panic hook, and stop. Usable in any context, also with locks held.
 NORETURN COLD void panic(const char *format, ...) PRINTF_LIKE(1, 2);
 
-// What panic does last (stop the other processors, reboot or halt). If it returns, the CPU spins.
-void console_set_panic_hook(void (*hook)(void));
+// Set at the start of day, then only read. What panic does last (stop the other processors, reboot
+// or halt): if it returns, the CPU spins. Nanoseconds since boot: while it is NULL no rate is
+// limited.
+extern void (*console_panic_hook)(void);
+extern uint64_t (*console_now_ns)(void);
 
-// Set the thresholds from "level" or "lower/upper", level being none, error, warning, info, debug
-// or all: below lower always printed, below upper rate limited, the rest dropped. False if
-// malformed.
-bool console_set_loglvl(const char *value);
-bool console_set_guest_loglvl(const char *value);
+// A message of a level below always is printed; below limited, if the rate allows.
+struct console_threshold {
+    unsigned always;
+    unsigned limited;
+    unsigned passed;  // in this period; these three change under the console's lock
+    unsigned dropped;
+    uint64_t period_start;
+};
+extern struct console_threshold console_threshold, console_guest_threshold;
 
-// Nanoseconds since boot, for rate limits. Before it is set nothing is limited.
-void console_set_clock(uint64_t (*now_ns)(void));
+// Set one of them from "level" or "lower/upper", level being none, error, warning, info, debug or
+// all: below lower always printed, below upper rate limited, the rest dropped. False if malformed.
+bool console_parse_threshold(const char *value, void *threshold);
 
 // Replay the ring into the device, and send it everything from now on. write is called with
 // interrupts off and the console's lock held.

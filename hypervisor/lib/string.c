@@ -14,11 +14,6 @@ size_t strlcpy(char *to, const char *from, size_t size)
     return length;
 }
 
-bool string_starts_with(const char *s, const char *prefix)
-{
-    return strncmp(s, prefix, strlen(prefix)) == 0;
-}
-
 // The value of a digit, or 255.
 static unsigned digit_value(char c)
 {
@@ -31,53 +26,20 @@ static unsigned digit_value(char c)
     return 255;
 }
 
-// Skip 0x if a digit follows and the base allows it, and decide what base 0 means.
-static const char *skip_prefix(const char *s, unsigned *base)
+bool parse_u64(const char **s, uint64_t *out)
 {
-    bool is_hex = s[0] == '0' && (s[1] == 'x' || s[1] == 'X') && digit_value(s[2]) < 16;
-
-    if (is_hex && (*base == 0 || *base == 16)) {
-        *base = 16;
-        return s + 2;
-    }
-    if (*base == 0)
-        *base = s[0] == '0' ? 8 : 10;
-    return s;
-}
-
-bool parse_u64(const char **s, unsigned base, uint64_t *out)
-{
-    const char *digits = skip_prefix(*s, &base);
-    const char *p = digits;
+    const char *p = *s;
+    bool is_hex = p[0] == '0' && (p[1] == 'x' || p[1] == 'X') && digit_value(p[2]) < 16;
+    unsigned base = is_hex ? 16 : 10;
     uint64_t value = 0;
 
+    p += is_hex ? 2 : 0;
+    if (digit_value(*p) >= base)
+        return false;
     for (; digit_value(*p) < base; p++) {
         if (__builtin_mul_overflow(value, (uint64_t)base, &value) ||
             __builtin_add_overflow(value, (uint64_t)digit_value(*p), &value))
             return false;
-    }
-    if (p == digits)
-        return false;
-    *s = p;
-    *out = value;
-    return true;
-}
-
-bool parse_size(const char **s, uint64_t *out)
-{
-    static const char factors[] = "kKmMgGtT";
-    const char *p = *s;
-    uint64_t value;
-
-    if (!parse_u64(&p, 0, &value))
-        return false;
-    const char *factor = *p != '\0' ? strchr(factors, *p) : NULL;
-    if (factor != NULL) {
-        unsigned shift = 10u * ((unsigned)(factor - factors) / 2 + 1);
-        if (value > UINT64_MAX >> shift)
-            return false;
-        value <<= shift;
-        p++;
     }
     *s = p;
     *out = value;

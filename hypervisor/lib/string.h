@@ -29,13 +29,7 @@ char *strchr(const char *s, int c);
 // Copy with truncation; the result always ends in zero if size > 0. Returns strlen(from).
 size_t strlcpy(char *to, const char *from, size_t size);
 
-// Whether s begins with prefix.
-bool string_starts_with(const char *s, const char *prefix);
-
-// Read a number at *s and move *s behind its last digit. base is 10, 16 or 8; or 0 for C's prefixes
-// (0x, 0), which base 16 accepts too. False, with *s and *out untouched, if there is no digit or
-// the value does not fit. Takes no sign and skips no space.
-bool parse_u64(const char **s, unsigned base, uint64_t *out);
-
-// As parse_u64, then an optional factor K, M, G or T (1024 each, either case).
-bool parse_size(const char **s, uint64_t *out);
+// Read a number, decimal or hexadecimal behind 0x, at *s and move *s behind its last digit. False,
+// with *s and *out untouched, if there is no digit or the value does not fit. Takes no sign and
+// skips no space.
+bool parse_u64(const char **s, uint64_t *out);

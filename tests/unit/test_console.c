@@ -65,19 +65,19 @@ static void levels(void)
 {
     log_debug("hidden");
     CU_ASSERT_STRING_EQUAL(seen(), "");
-    CU_ASSERT(console_set_loglvl("error"));
+    CU_ASSERT(console_parse_threshold("error", &console_threshold));
     log_warn("hidden");
     log_err("shown");
     CU_ASSERT_STRING_EQUAL(seen(), "Paravane: shown\n");
-    CU_ASSERT(console_set_loglvl("none"));
+    CU_ASSERT(console_parse_threshold("none", &console_threshold));
     log_err("hidden");
-    CU_ASSERT(console_set_loglvl("all"));
+    CU_ASSERT(console_parse_threshold("all", &console_threshold));
     log_debug("all");
     CU_ASSERT_STRING_EQUAL(seen(), "Paravane: all\n");
-    CU_ASSERT_FALSE(console_set_loglvl("loud"));
-    CU_ASSERT_FALSE(console_set_loglvl("info/"));
-    CU_ASSERT_FALSE(console_set_loglvl("info/debug/all"));
-    CU_ASSERT_FALSE(console_set_guest_loglvl(""));
+    CU_ASSERT_FALSE(console_parse_threshold("loud", &console_threshold));
+    CU_ASSERT_FALSE(console_parse_threshold("info/", &console_threshold));
+    CU_ASSERT_FALSE(console_parse_threshold("info/debug/all", &console_threshold));
+    CU_ASSERT_FALSE(console_parse_threshold("", &console_guest_threshold));
     log_debug("still all");
     CU_ASSERT_STRING_EQUAL(seen(), "Paravane: still all\n");
 }
@@ -93,9 +93,9 @@ static unsigned count_lines(const char *text)
 
 static void rates(void)
 {
-    console_set_clock(fake_now);
+    console_now_ns = fake_now;
     now = 100 * UINT64_C(1000000000);
-    CU_ASSERT(console_set_loglvl("warning/info"));
+    CU_ASSERT(console_parse_threshold("warning/info", &console_threshold));
     for (int i = 0; i < 50; i++) {
         log_info("limited");
         log_debug("never");
@@ -107,7 +107,7 @@ static void rates(void)
     log_info("again");
     CU_ASSERT_STRING_EQUAL(seen(), "Paravane: 40 messages dropped by the rate limit\n"
                                    "Paravane: again\n");
-    console_set_loglvl("info");
+    console_parse_threshold("info", &console_threshold);
 }
 
 static void guest_messages(void)
@@ -234,7 +234,7 @@ static void panics(void)
 {
     pthread_t thread;
 
-    console_set_panic_hook(leave_thread);
+    console_panic_hook = leave_thread;
     console_set_device(panicking_sink);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, print_trigger, NULL), 0);
     pthread_join(thread, NULL);

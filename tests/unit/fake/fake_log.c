@@ -40,20 +40,14 @@ void printk(enum log_level level, const char *format, ...)
     va_end(args);
 }
 
-static bool set_level(char *to, size_t size, const char *value)
+struct console_threshold console_threshold, console_guest_threshold;
+
+bool console_parse_threshold(const char *value, void *threshold)
 {
+    char *to = threshold == &console_threshold ? fake_loglvl : fake_guest_loglvl;
+
     if (strcmp(value, "none") && strcmp(value, "all") && strcmp(value, "error/info"))
         return false;
-    snprintf(to, size, "%s", value);
+    snprintf(to, sizeof(fake_loglvl), "%s", value);
     return true;
-}
-
-bool console_set_loglvl(const char *value)
-{
-    return set_level(fake_loglvl, sizeof(fake_loglvl), value);
-}
-
-bool console_set_guest_loglvl(const char *value)
-{
-    return set_level(fake_guest_loglvl, sizeof(fake_guest_loglvl), value);
 }

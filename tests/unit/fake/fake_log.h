@@ -10,6 +10,6 @@ extern char fake_log[16384];
 size_t fake_log_lines(void);
 void fake_log_clear(void);
 
-// What console_set_loglvl() and its sibling were last given.
+// What console_parse_threshold() was last given for each of the two.
 extern char fake_loglvl[64];
 extern char fake_guest_loglvl[64];
