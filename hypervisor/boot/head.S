@@ -17,6 +17,7 @@
 #define MB1_FLAGS 0x00010003        /* modules page-aligned, memory map, addresses in the header */
 #define MB2_MAGIC 0xe85250d6
 #define MB2_END   mb2_end - mb2_start
+#define PTE_P_RW     3
 #define PTE_P_RW_PSE 0x83
 
         .section .head, "ax", @progbits
@@ -60,42 +61,6 @@ multiboot_entry:
         cpuid
         btl     $29, %edx
         jnc     no_long_mode
-
-        /* Four L2 tables: the first 4 GiB in 2 MiB pages. */
-        movl    $PHYS(boot_l2), %esi
-        movl    $(PTE_P_RW_PSE), %eax
-        xorl    %ecx, %ecx
-1:      movl    %eax, (%esi, %ecx, 8)
-        movl    $0, 4(%esi, %ecx, 8)
-        addl    $0x200000, %eax
-        incl    %ecx
-        cmpl    $2048, %ecx
-        jne     1b
-
-        /* One L3 with these four serves at 0 and at the direct map. */
-        movl    $(PHYS(boot_l2) + 3), %eax
-        movl    $PHYS(boot_l3), %esi
-        xorl    %ecx, %ecx
-1:      movl    %eax, (%esi, %ecx, 8)
-        addl    $4096, %eax
-        incl    %ecx
-        cmpl    $4, %ecx
-        jne     1b
-
-        /* The image: 1 GiB into its slot, 32 MiB of 2 MiB pages. */
-        movl    $(IMAGE_PHYS_START + PTE_P_RW_PSE), %eax
-        movl    $PHYS(boot_image_l2), %esi
-        xorl    %ecx, %ecx
-1:      movl    %eax, (%esi, %ecx, 8)
-        addl    $0x200000, %eax
-        incl    %ecx
-        cmpl    $16, %ecx
-        jne     1b
-        movl    $(PHYS(boot_image_l2) + 3), PHYS(boot_image_l3) + 8
-
-        movl    $(PHYS(boot_l3) + 3), PHYS(hyp_l4)
-        movl    $(PHYS(boot_l3) + 3), PHYS(hyp_l4) + 8 * 262
-        movl    $(PHYS(boot_image_l3) + 3), PHYS(hyp_l4) + 8 * 260
 
         movl    $(X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT), %eax
         movl    %eax, %cr4
@@ -178,11 +143,36 @@ call_on_stack:
         .global boot_stack
 boot_stack:     .skip CPU_STACK_SIZE
 boot_stack_end:
+
+/* Tables for the time up to memory_init(): `count` pages of 2 MiB from `start`. */
+        .macro large_pages start, count
+        .set    page, \start
+        .rept   \count
+        .quad   page + PTE_P_RW_PSE
+        .set    page, page + 0x200000
+        .endr
+        .endm
+
+        .section .data.page_aligned, "aw", @progbits
+        .balign 4096
         .global hyp_l4
-hyp_l4:         .skip 4096
-boot_image_l3:  .skip 4096
-boot_image_l2:  .skip 4096
-boot_l3:        .skip 4096
-boot_l2:        .skip 4 * 4096
+hyp_l4: .quad   PHYS(boot_l3) + PTE_P_RW            /* at 0 */
+        .fill   259, 8, 0
+        .quad   PHYS(boot_image_l3) + PTE_P_RW      /* slot 260 */
+        .quad   0
+        .quad   PHYS(boot_l3) + PTE_P_RW            /* slot 262: the direct map */
+        .balign 4096
+boot_l3:
+        .quad   PHYS(boot_l2) + PTE_P_RW, PHYS(boot_l2) + 0x1000 + PTE_P_RW
+        .quad   PHYS(boot_l2) + 0x2000 + PTE_P_RW, PHYS(boot_l2) + 0x3000 + PTE_P_RW
+        .balign 4096
+boot_l2:
+        large_pages 0, 2048                         /* the first 4 GiB */
+boot_image_l3:
+        .quad   0, PHYS(boot_image_l2) + PTE_P_RW   /* 1 GiB into its slot */
+        .balign 4096
+boot_image_l2:
+        large_pages IMAGE_PHYS_START, 16
+        .balign 4096
 
         .section .note.GNU-stack, "", @progbits

@@ -121,17 +121,12 @@ static INIT void make_table(uint64_t va, uint64_t size, uint64_t flags, int byte
     }
 }
 
-static INIT bool is_ram(const struct boot_range *r)
-{
-    return r->type == E820_RAM && r->size;
-}
-
 static INIT void collect_free(const struct bootinfo *info)
 {
     for (unsigned i = 0; i < info->nr_ranges; i++) {
         const struct boot_range *r = &info->ranges[i];
 
-        if (!is_ram(r))
+        if (r->type != E820_RAM)
             continue;
         total_bytes += r->size;
         max_mfn = MAX(max_mfn, (r->start + r->size) >> PAGE_SHIFT);
@@ -159,7 +154,7 @@ static INIT void extend_direct_map(const struct bootinfo *info)
         paddr_t start = ALIGN_UP(MAX(r->start, (paddr_t)BOOT_MAPPED), PAGE_SIZE);
         paddr_t end = ALIGN_DOWN(r->start + r->size, PAGE_SIZE);
 
-        if (is_ram(r) && start < end)
+        if (r->type == E820_RAM && start < end)
             map_or_panic(DIRECT_MAP_START + start, start, end - start, MAP_RW);
     }
 }
@@ -214,7 +209,7 @@ static INIT void init_frames(const struct bootinfo *info)
         mfn_t start = paddr_to_mfn(ALIGN_UP(r->start, PAGE_SIZE));
         mfn_t end = paddr_to_mfn(r->start + r->size);
 
-        if (!is_ram(r) || start.n >= end.n)
+        if (r->type != E820_RAM || start.n >= end.n)
             continue;
         own_frames(hole, start, FRAME_OWNER_IO);
         own_frames(start, end, FRAME_OWNER_HYP);
@@ -238,7 +233,7 @@ static INIT void reserve_trampoline(const struct bootinfo *info)
         paddr_t start = MAX(info->ranges[i].start, (paddr_t)0x1000);
         paddr_t end = MIN(info->ranges[i].start + info->ranges[i].size, (paddr_t)0xa0000);
 
-        if (is_ram(&info->ranges[i]) && end >= start + 2 * PAGE_SIZE)
+        if (info->ranges[i].type == E820_RAM && end >= start + 2 * PAGE_SIZE)
             smp_trampoline_page = ALIGN_DOWN(end - PAGE_SIZE, PAGE_SIZE);
     }
     if (smp_trampoline_page)
@@ -265,30 +260,23 @@ INIT void memory_init(const struct bootinfo *info)
              page_alloc_free_pages() >> (20 - PAGE_SHIFT));
 }
 
-static INIT void release(paddr_t start, paddr_t end)
-{
-    start = ALIGN_UP(start, PAGE_SIZE);
-    end = ALIGN_DOWN(end, PAGE_SIZE);
-    if (start < end && end <= max_mfn << PAGE_SHIFT)
-        page_alloc_init_range(paddr_to_mfn(start), (end - start) >> PAGE_SHIFT);
-}
-
 INIT void memory_release_modules(const struct bootinfo *info)
 {
     for (unsigned i = 0; i < info->nr_modules; i++) {
         const struct boot_module *m = &info->modules[i];
+        uint64_t first = m->start >> PAGE_SHIFT, end = pages_of_bytes(m->start + m->size);
 
-        release(ALIGN_DOWN(m->start, PAGE_SIZE), ALIGN_UP(m->start + m->size, PAGE_SIZE));
+        if (m->size && end <= max_mfn)
+            page_alloc_init_range(mfn(first), end - first);
     }
 }
 
 void memory_release_init(void)
 {
+    mfn_t start = paddr_to_mfn((uintptr_t)_init_start - IMAGE_VIRT_START + IMAGE_PHYS_START);
+
     for (const char *va = _init_start; va < _init_end; va += PAGE_SIZE)
         *hyp_l1_entry((uintptr_t)va) = pte(0);
     tlb_flush_mask(&online_cpus, FLUSH_TLB_GLOBAL);
-    paddr_t start = (uintptr_t)_init_start - IMAGE_VIRT_START + IMAGE_PHYS_START;
-
-    page_alloc_init_range(paddr_to_mfn(start),
-                          (uint64_t)(_init_end - _init_start) >> PAGE_SHIFT);
+    page_alloc_init_range(start, (uint64_t)(_init_end - _init_start) >> PAGE_SHIFT);
 }

@@ -37,9 +37,9 @@ static struct {
 
 _Static_assert((CONSOLE_RING_SIZE & (CONSOLE_RING_SIZE - 1)) == 0, "positions wrap with the ring");
 
-struct console_threshold console_threshold = { .always = LOG_INFO + 1, .limited = LOG_INFO + 1 };
-static struct console_threshold panic_threshold = { .always = NR_LOG_LEVELS, .limited = NR_LOG_LEVELS };
-struct console_threshold console_guest_threshold = { .always = 0, .limited = LOG_WARN + 1 };
+struct console_threshold console_threshold = { .always = LOG_INFO + 1 };
+static struct console_threshold panic_threshold = { .always = NR_LOG_LEVELS };
+struct console_threshold console_guest_threshold = { .limited = LOG_WARN + 1 };
 
 // ---- Lock and output
 
@@ -185,7 +185,7 @@ bool console_parse_threshold(const char *value, void *target)
     if (value == NULL || *value != '\0')
         return false;
     threshold->always = always;
-    threshold->limited = MAX(always, limited);
+    threshold->limited = limited;
     return true;
 }
 
@@ -197,7 +197,7 @@ static void print(struct console_threshold *threshold, unsigned level, const cha
 {
     char text[LINE_SIZE];
 
-    if (level >= threshold->limited)
+    if (level >= MAX(threshold->always, threshold->limited))
         return;
     vscnprintf(text, sizeof(text), format, args);
 

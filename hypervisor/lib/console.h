@@ -38,7 +38,7 @@ NORETURN COLD void panic(const char *format, ...) PRINTF_LIKE(1, 2);
 extern void (*console_panic_hook)(void);
 extern uint64_t (*console_now_ns)(void);
 
-// A message of a level below always is printed; below limited, if the rate allows.
+// A message of a level below always is printed; one below limited if the rate allows.
 struct console_threshold {
     unsigned always;
     unsigned limited;

@@ -14,35 +14,13 @@ struct cpumask {
     DECLARE_BITMAP(bits, MAX_CPUS);
 };
 
-static inline void cpumask_set(struct cpumask *mask, unsigned cpu)
-{
-    bitmap_set(mask->bits, cpu);
-}
-
-static inline void cpumask_clear(struct cpumask *mask, unsigned cpu)
-{
-    bitmap_clear(mask->bits, cpu);
-}
-
-static inline bool cpumask_test(const struct cpumask *mask, unsigned cpu)
-{
-    return bitmap_test(mask->bits, cpu);
-}
-
-static inline void cpumask_set_atomic(struct cpumask *mask, unsigned cpu)
-{
-    bitmap_set_atomic(mask->bits, cpu);
-}
-
-static inline void cpumask_clear_atomic(struct cpumask *mask, unsigned cpu)
-{
-    bitmap_clear_atomic(mask->bits, cpu);
-}
-
-static inline bool cpumask_test_and_clear_atomic(struct cpumask *mask, unsigned cpu)
-{
-    return bitmap_test_and_clear_atomic(mask->bits, cpu);
-}
+// As their namesakes in lib/bitmap.h.
+#define cpumask_set(mask, cpu) bitmap_set((mask)->bits, cpu)
+#define cpumask_clear(mask, cpu) bitmap_clear((mask)->bits, cpu)
+#define cpumask_test(mask, cpu) bitmap_test((mask)->bits, cpu)
+#define cpumask_set_atomic(mask, cpu) bitmap_set_atomic((mask)->bits, cpu)
+#define cpumask_clear_atomic(mask, cpu) bitmap_clear_atomic((mask)->bits, cpu)
+#define cpumask_test_and_clear_atomic(mask, cpu) bitmap_test_and_clear_atomic((mask)->bits, cpu)
 
 static inline void cpumask_zero(struct cpumask *mask)
 {
