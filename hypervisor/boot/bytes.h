@@ -49,25 +49,16 @@ static inline uint64_t bytes_read(struct bytes b, uint64_t offset, size_t width)
     return value;
 }
 
-static inline uint8_t bytes_u8(struct bytes b, uint64_t offset)
-{
-    return (uint8_t)bytes_read(b, offset, 1);
-}
+#define DEFINE_BYTES_READ(bits)                                                                   \
+    static inline uint##bits##_t bytes_u##bits(struct bytes b, uint64_t offset)                   \
+    {                                                                                             \
+        return (uint##bits##_t)bytes_read(b, offset, (bits) / 8);                                 \
+    }
 
-static inline uint16_t bytes_u16(struct bytes b, uint64_t offset)
-{
-    return (uint16_t)bytes_read(b, offset, 2);
-}
-
-static inline uint32_t bytes_u32(struct bytes b, uint64_t offset)
-{
-    return (uint32_t)bytes_read(b, offset, 4);
-}
-
-static inline uint64_t bytes_u64(struct bytes b, uint64_t offset)
-{
-    return bytes_read(b, offset, 8);
-}
+DEFINE_BYTES_READ(8)
+DEFINE_BYTES_READ(16)
+DEFINE_BYTES_READ(32)
+DEFINE_BYTES_READ(64)
 
 /* Is `text`, without its terminator, at `offset`? */
 static inline bool bytes_match(struct bytes b, uint64_t offset, const char *text)

@@ -50,8 +50,7 @@ struct layout {
 struct builder {
     struct layout l;
     struct pv_domain *d;
-    const uint64_t *p2m;                  /* mfn of each pfn */
-    mfn_t p2m_block;
+    uint64_t *p2m;                        /* mfn of each pfn */
     unsigned p2m_order;
     uint64_t nr_allocated;                /* pfns that have a frame */
     uint64_t next_table;                  /* tables handed out */
@@ -176,12 +175,14 @@ static INIT void plan_layout(struct layout *l, uint64_t initrd_size)
 
 static INIT void alloc_p2m(struct builder *b)
 {
+    mfn_t block;
+
     while ((PAGE_SIZE << b->p2m_order) < b->l.nr_pages * sizeof(uint64_t))
         b->p2m_order++;
-    b->p2m_block = page_alloc(b->p2m_order, 0);
-    if (mfn_eq(b->p2m_block, INVALID_MFN))
+    block = page_alloc(b->p2m_order, 0);
+    if (mfn_eq(block, INVALID_MFN))
         boot_stop("no memory for the control domain's frame list: lower dom0_mem=");
-    b->p2m = mfn_to_virt(b->p2m_block);
+    b->p2m = mfn_to_virt(block);
 }
 
 /*
@@ -190,7 +191,6 @@ static INIT void alloc_p2m(struct builder *b)
  */
 static INIT void alloc_memory(struct builder *b, uint64_t end)
 {
-    uint64_t *p2m = mfn_to_virt(b->p2m_block);
     unsigned order = MAX_PAGE_ORDER;
     mfn_t m;
 
@@ -204,7 +204,7 @@ static INIT void alloc_memory(struct builder *b, uint64_t end)
             continue;
         }
         for (uint64_t i = 0; i < UINT64_C(1) << order; i++, b->nr_allocated++) {
-            p2m[b->nr_allocated] = m.n + i;
+            b->p2m[b->nr_allocated] = m.n + i;
             m2p_set(mfn_add(m, i), b->nr_allocated);
         }
     }
@@ -428,7 +428,7 @@ INIT struct domain *dom0_build(const struct bootinfo *info)
     write_start_info(b);
     copy_in(b, l->p2m_pfn << PAGE_SHIFT, (const uint8_t *)b->p2m, l->nr_pages * sizeof(uint64_t));
     start_vcpu(b);
-    page_free(b->p2m_block, b->p2m_order);
+    page_free(virt_to_mfn(b->p2m), b->p2m_order);
     log_info("control domain: %lu MiB, %u vCPU%s, kernel entered at %lx", l->nr_pages >> 8,
              b->d->domain.max_vcpus, b->d->domain.max_vcpus == 1 ? "" : "s", l->elf.entry);
     return &b->d->domain;

@@ -81,7 +81,7 @@ static INIT const void *map_low(paddr_t start, size_t size)
 static INIT void start_console(void)
 {
     if (options.has_console)
-        uart_init(&options.com1.line);
+        uart_init(&options.com1);
     log_info("version " VERSION ", loaded by %s",
              bootinfo.loader[0] ? bootinfo.loader : "an unnamed loader");
     if (bootinfo.cmdline[0])

@@ -17,10 +17,8 @@
 
 struct options options = {
     .has_console = true,
-    .com1 = {
-        .line = { .io_base = COM1_IO_BASE, .baud = UART_CLOCK_HZ, .data_bits = 8, .stop_bits = 1 },
-        .irq = COM1_IRQ,
-    },
+    .com1 = { .io_base = COM1_IO_BASE, .baud = UART_CLOCK_HZ, .data_bits = 8, .stop_bits = 1,
+              .irq = COM1_IRQ },
 };
 
 /* One row: `parse` reads `value` into `target` and answers whether the value was good. */
@@ -168,7 +166,7 @@ static bool INIT parse_frame(const char *item, struct uart_config *line)
     return true;
 }
 
-static bool INIT parse_uart_field(unsigned int field, const char *item, struct option_uart *uart)
+static bool INIT parse_uart_field(unsigned int field, const char *item, struct uart_config *uart)
 {
     uint64_t number = 0;
     bool is_good = true;
@@ -177,13 +175,13 @@ static bool INIT parse_uart_field(unsigned int field, const char *item, struct o
     case 0:   /* a rate that divides the UART's clock */
         if (strcmp(item, "auto"))
             is_good = parse_number(item, 1, UART_CLOCK_HZ, &number) && !(UART_CLOCK_HZ % number);
-        uart->line.baud = (uint32_t)number;
+        uart->baud = (uint32_t)number;
         return is_good;
     case 1:
-        return parse_frame(item, &uart->line);
+        return parse_frame(item, uart);
     case 2:
         is_good = parse_number(item, 1, 0xfff8, &number);
-        uart->line.io_base = (uint16_t)number;
+        uart->io_base = (uint16_t)number;
         return is_good;
     case 3:
         is_good = parse_number(item, 0, 15, &number);
@@ -197,7 +195,7 @@ static bool INIT parse_uart_field(unsigned int field, const char *item, struct o
 /* BAUD[,DPS[,IO-BASE[,IRQ]]], each of which may be left empty. */
 static bool INIT parse_uart(const char *value, void *target)
 {
-    struct option_uart result = *(struct option_uart *)target;
+    struct uart_config result = *(struct uart_config *)target;
     char item[MAX_WORD];
 
     if (!*value)
@@ -207,7 +205,7 @@ static bool INIT parse_uart(const char *value, void *target)
             (*item && !parse_uart_field(field, item, &result)))
             return false;
     }
-    *(struct option_uart *)target = result;
+    *(struct uart_config *)target = result;
     return true;
 }
 

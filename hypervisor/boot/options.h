@@ -35,11 +35,6 @@ struct option_vcpus {
     unsigned int max;
 };
 
-struct option_uart {
-    struct uart_config line;   /* baud 0 is "auto" */
-    uint8_t irq;               /* 0: poll */
-};
-
 /* The largest number that options count CPUs with. */
 #define OPTION_MAX_CPUS 1024u
 
@@ -47,7 +42,7 @@ struct options {
     struct option_dom0_mem dom0_mem;
     struct option_vcpus dom0_max_vcpus;
     bool has_console;   /* com1 is the console; else there is none */
-    struct option_uart com1;
+    struct uart_config com1;   /* baud 0 is "auto" */
     bool noreboot;   /* after a crash: halt, do not reset */
     unsigned int maxcpus;   /* 0: all */
 };

@@ -14,6 +14,7 @@ struct uart_config {
     uint8_t data_bits;          /* 5 .. 8 */
     uint8_t stop_bits;          /* 1 or 2 */
     uint8_t parity;             /* 0 none, 1 odd, 2 even */
+    uint8_t irq;                /* ISA; 0: poll */
 };
 
 /*

@@ -98,18 +98,12 @@ static void leave_line(unsigned source, char last)
     console.open_line = last == '\n' ? SOURCE_NONE : source;
 }
 
-// Each line of the text with the prefix, and a newline at its end.
-static void emit_lines(const char *prefix, const char *text)
+static void emit_line(const char *prefix, const char *text)
 {
     claim_line(SOURCE_NONE);
-    do {
-        const char *end = strchr(text, '\n');
-        size_t length = end != NULL ? (size_t)(end - text) : strlen(text);
-        emit(prefix, strlen(prefix));
-        emit(text, length);
-        emit("\n", 1);
-        text += length + (end != NULL ? 1 : 0);
-    } while (*text != '\0');
+    emit(prefix, strlen(prefix));
+    emit(text, strlen(text));
+    emit("\n", 1);
 }
 
 // ---- Levels and rates
@@ -128,7 +122,7 @@ static bool rate_allows(struct console_threshold *threshold)
             scnprintf(text, sizeof(text), "%u messages dropped by the rate limit",
                       threshold->dropped);
             threshold->dropped = 0;
-            emit_lines(PREFIX, text);
+            emit_line(PREFIX, text);
         }
     }
     if (threshold->passed >= RATE_BURST) {
@@ -203,7 +197,7 @@ static void print(struct console_threshold *threshold, unsigned level, const cha
 
     struct hold hold = console_lock();
     if (may_print(threshold, level))
-        emit_lines(prefix, text);
+        emit_line(prefix, text);
     console_unlock(hold);
 }
 
@@ -229,19 +223,6 @@ void printk_guest(unsigned domid, enum log_level level, const char *format, ...)
 
 // ---- Guests' consoles
 
-static void guest_write_raw(unsigned domid, const char *text, size_t length)
-{
-    claim_line(domid);
-    device_write(text, length);
-    leave_line(domid, text[length - 1]);
-}
-
-// What must not reach a terminal: escape sequences, in 7 or 8 bits.
-static bool is_printable(char c)
-{
-    return c == '\t' || (c >= ' ' && c < 0x7f);
-}
-
 static void guest_write_lines(unsigned domid, const char *text, size_t length)
 {
     char prefix[16];
@@ -253,7 +234,9 @@ static void guest_write_lines(unsigned domid, const char *text, size_t length)
             continue;
         if (console.open_line == SOURCE_NONE)
             emit(prefix, (size_t)prefix_length);
-        char c = text[i] == '\n' || is_printable(text[i]) ? text[i] : '?';
+        // What must not reach a terminal: escape sequences, in 7 or 8 bits.
+        bool is_text = text[i] == '\n' || text[i] == '\t' || (text[i] >= ' ' && text[i] < 0x7f);
+        char c = is_text ? text[i] : '?';
         emit(&c, 1);
         leave_line(domid, c);
     }
@@ -265,10 +248,13 @@ void console_guest_write(unsigned domid, const char *text, size_t length)
         return;
 
     struct hold hold = console_lock();
-    if (domid == 0)
-        guest_write_raw(domid, text, length);
-    else if (may_print(&console_guest_threshold, LOG_WARN))
+    if (domid == 0) {
+        claim_line(domid);
+        device_write(text, length);
+        leave_line(domid, text[length - 1]);
+    } else if (may_print(&console_guest_threshold, LOG_WARN)) {
         guest_write_lines(domid, text, length);
+    }
     console_unlock(hold);
 }
 

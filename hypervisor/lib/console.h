@@ -15,8 +15,8 @@ enum log_level { LOG_ERR, LOG_WARN, LOG_INFO, LOG_DEBUG, NR_LOG_LEVELS };
 
 #define CONSOLE_RING_SIZE 16384u
 
-// One call is one line (or several, with \n inside); a missing final newline is added. Texts longer
-// than a line buffer of some 300 bytes are cut.
+// One call is one line; its newline is added. Texts longer than a line buffer of some 300 bytes are
+// cut.
 void printk(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
 // For what a guest causes: its own thresholds, rate limited between them; the line names the

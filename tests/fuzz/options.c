@@ -28,8 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options_parse(line);
     if (fake_log_lines() > words)
         abort();
-    if (options.com1.line.io_base == 0 || options.com1.line.stop_bits < 1 ||
-        options.com1.line.stop_bits > 2 ||
+    if (options.com1.io_base == 0 || options.com1.stop_bits < 1 ||
+        options.com1.stop_bits > 2 ||
         options.dom0_max_vcpus.min > options.dom0_max_vcpus.max)
         abort();
     free(line);

@@ -54,7 +54,8 @@ static const char *seen(void)
 static void replays(void)
 {
     log_info("early %d", 1);
-    log_err("two\nlines\n");
+    log_err("two");
+    log_err("lines");
     console_set_device(sink);
     CU_ASSERT_STRING_EQUAL(seen(), "Paravane: early 1\nParavane: two\nParavane: lines\n");
     log_warn("now");

@@ -32,8 +32,8 @@ static void defaults_are_sane(void)
     parse("");
     CU_ASSERT_EQUAL(fake_log_lines(), 0);
     CU_ASSERT(options.has_console);
-    CU_ASSERT_EQUAL(options.com1.line.baud, 115200);
-    CU_ASSERT_EQUAL(options.com1.line.io_base, 0x3f8);
+    CU_ASSERT_EQUAL(options.com1.baud, 115200);
+    CU_ASSERT_EQUAL(options.com1.io_base, 0x3f8);
     CU_ASSERT(!options.noreboot);
 }
 
@@ -111,21 +111,21 @@ static void console(void)
     parse("console=none");
     CU_ASSERT(!options.has_console);
     parse("com1=38400,7e2,0x2f8,3");
-    CU_ASSERT_EQUAL(options.com1.line.baud, 38400);
-    CU_ASSERT_EQUAL(options.com1.line.data_bits, 7);
-    CU_ASSERT_EQUAL(options.com1.line.parity, 2);
-    CU_ASSERT_EQUAL(options.com1.line.stop_bits, 2);
-    CU_ASSERT_EQUAL(options.com1.line.io_base, 0x2f8);
+    CU_ASSERT_EQUAL(options.com1.baud, 38400);
+    CU_ASSERT_EQUAL(options.com1.data_bits, 7);
+    CU_ASSERT_EQUAL(options.com1.parity, 2);
+    CU_ASSERT_EQUAL(options.com1.stop_bits, 2);
+    CU_ASSERT_EQUAL(options.com1.io_base, 0x2f8);
     CU_ASSERT_EQUAL(options.com1.irq, 3);
     parse("com1=auto");
-    CU_ASSERT_EQUAL(options.com1.line.baud, 0);
+    CU_ASSERT_EQUAL(options.com1.baud, 0);
     parse("com1=9600,,0x3e8");
-    CU_ASSERT_EQUAL(options.com1.line.baud, 9600);
-    CU_ASSERT_EQUAL(options.com1.line.data_bits, 8);
-    CU_ASSERT_EQUAL(options.com1.line.io_base, 0x3e8);
+    CU_ASSERT_EQUAL(options.com1.baud, 9600);
+    CU_ASSERT_EQUAL(options.com1.data_bits, 8);
+    CU_ASSERT_EQUAL(options.com1.io_base, 0x3e8);
     parse("com1=,8o1,,0");
-    CU_ASSERT_EQUAL(options.com1.line.baud, 115200);
-    CU_ASSERT_EQUAL(options.com1.line.parity, 1);
+    CU_ASSERT_EQUAL(options.com1.baud, 115200);
+    CU_ASSERT_EQUAL(options.com1.parity, 1);
     CU_ASSERT_EQUAL(options.com1.irq, 0);
     CU_ASSERT_EQUAL(fake_log_lines(), 0);
     refuses("console=vga", "allowed: com1 or none");
