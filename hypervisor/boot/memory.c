@@ -20,13 +20,14 @@
 #define LOW_MEMORY   0x100000
 #define BOOT_MAPPED  0x100000000           /* head.S's direct map */
 #define CHUNK        0x200000
-#define MAX_FREE     (BOOT_MAX_RANGES + BOOT_MAX_MODULES + 4)
+#define MAX_PARTS    (BOOT_MAX_RANGES + 64)   /* after some were cut */
 
 extern char _image_start[], _rodata_start[], _data_start[], _init_start[],
     _init_data_start[], _init_end[], _image_end[];
 
-static INITDATA struct { paddr_t start, end; } free_ranges[MAX_FREE];
-static INITDATA unsigned nr_free;
+/* In whole pages: E820_RAM is free, what is taken is E820_UNUSABLE. */
+static INITDATA struct boot_range parts[MAX_PARTS];
+static INITDATA unsigned nr_parts;
 static INITDATA uint64_t total_bytes;
 uint64_t max_mfn;
 
@@ -35,56 +36,31 @@ static INIT paddr_t image_paddr(const char *va)
     return (uintptr_t)va - IMAGE_VIRT_START + IMAGE_PHYS_START;
 }
 
-static INIT void add_free(paddr_t start, paddr_t end)
+static INIT void add_part(paddr_t start, paddr_t end, uint32_t type)
 {
-    start = ALIGN_UP(start, PAGE_SIZE);
-    end = ALIGN_DOWN(end, PAGE_SIZE);
-    if (start < end && nr_free < MAX_FREE) {
-        free_ranges[nr_free].start = start;
-        free_ranges[nr_free++].end = end;
-    }
-}
-
-/* Take [start, end) out of the free ranges. */
-static INIT void remove_free(paddr_t start, paddr_t end)
-{
-    unsigned nr = nr_free;
-
-    start = ALIGN_DOWN(start, PAGE_SIZE);
-    end = ALIGN_UP(end, PAGE_SIZE);
-    for (unsigned i = 0; i < nr; i++) {
-        paddr_t from = free_ranges[i].start, to = free_ranges[i].end;
-
-        if (end <= from || start >= to)
-            continue;
-        free_ranges[i].end = MAX(from, MIN(start, to));
-        if (end < to)
-            add_free(end, to);
-    }
+    if (start < end && nr_parts < MAX_PARTS)
+        parts[nr_parts++] = (struct boot_range){ start, end - start, type };
 }
 
 /* From the top of the highest range that has room below `limit`. */
 static INIT paddr_t take_free(uint64_t size, paddr_t limit)
 {
-    paddr_t best = 0;
-    unsigned at = 0;
+    struct boot_range *from = NULL;
+    paddr_t best = 0, end;
 
-    for (unsigned i = 0; i < nr_free; i++) {
-        paddr_t end = MIN(free_ranges[i].end, limit), start;
+    for (struct boot_range *r = parts; r < parts + nr_parts; r++) {
+        paddr_t top = MIN(r->start + r->size, limit);
+        paddr_t start = top < size ? 0 : ALIGN_DOWN(top - size, size);
 
-        if (end < free_ranges[i].start + size)
-            continue;
-        start = ALIGN_DOWN(end - size, size);
-        if (start >= free_ranges[i].start && start > best) {
+        if (r->type == E820_RAM && start >= r->start && start > best) {
             best = start;
-            at = i;
+            from = r;
         }
     }
-    if (best) {
-        paddr_t end = free_ranges[at].end;
-
-        free_ranges[at].end = best;
-        add_free(best + size, end);
+    if (from) {
+        end = from->start + from->size;
+        from->size = best - from->start;
+        add_part(best + size, end, E820_RAM);
     }
     return best;
 }
@@ -130,12 +106,19 @@ static INIT void collect_free(const struct bootinfo *info)
             continue;
         total_bytes += r->size;
         max_mfn = MAX(max_mfn, (r->start + r->size) >> PAGE_SHIFT);
-        add_free(r->start, r->start + r->size);
+        add_part(ALIGN_UP(r->start, PAGE_SIZE), ALIGN_DOWN(r->start + r->size, PAGE_SIZE),
+                 E820_RAM);
     }
-    remove_free(0, LOW_MEMORY);
-    remove_free(IMAGE_PHYS_START, image_paddr(_image_end));
-    for (unsigned i = 0; i < info->nr_modules; i++)
-        remove_free(info->modules[i].start, info->modules[i].start + info->modules[i].size);
+    add_part(0, LOW_MEMORY, E820_UNUSABLE);
+    add_part(IMAGE_PHYS_START, image_paddr(_image_end), E820_UNUSABLE);
+    for (unsigned i = 0; i < info->nr_modules; i++) {
+        const struct boot_module *m = &info->modules[i];
+
+        add_part(ALIGN_DOWN(m->start, PAGE_SIZE), ALIGN_UP(m->start + m->size, PAGE_SIZE),
+                 E820_UNUSABLE);
+    }
+    if (!boot_ranges_sanitize(parts, &nr_parts))
+        panic("cannot start: memory is in more than 512 parts: update the firmware");
 }
 
 /* head.S mapped the first 4 GiB without regard to rights; above that only RAM is mapped. */
@@ -165,7 +148,7 @@ static INIT void extend_direct_map(const struct bootinfo *info)
  */
 static INIT void protect_image(void)
 {
-    const struct { const char *start, *end; uint64_t flags; } parts[] = {
+    const struct { const char *start, *end; uint64_t flags; } rows[] = {
         { _image_start, _rodata_start, MAP_RX },
         { _rodata_start, _data_start, MAP_RO },
         { _data_start, _init_start, MAP_RW },
@@ -175,9 +158,9 @@ static INIT void protect_image(void)
     pte_t *l3 = mfn_to_virt(pte_mfn(hyp_l4[pt_index(IMAGE_VIRT_START, 4)]));
     unsigned at = pt_index(IMAGE_VIRT_START, 3);
 
-    for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
-        for (const char *va = parts[i].start; va < parts[i].end; va += PAGE_SIZE)
-            map_or_panic((uintptr_t)va + 0x40000000, image_paddr(va), PAGE_SIZE, parts[i].flags);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        for (const char *va = rows[i].start; va < rows[i].end; va += PAGE_SIZE)
+            map_or_panic((uintptr_t)va + 0x40000000, image_paddr(va), PAGE_SIZE, rows[i].flags);
     l3[at] = l3[at + 1];
     l3[at + 1] = pte(0);
 }
@@ -216,11 +199,9 @@ static INIT void init_frames(const struct bootinfo *info)
         hole = end;
     }
     own_frames(mfn(0), paddr_to_mfn(LOW_MEMORY), FRAME_OWNER_IO);
-    for (unsigned i = 0; i < nr_free; i++) {
-        mfn_t start = paddr_to_mfn(free_ranges[i].start);
-
-        page_alloc_init_range(start, paddr_to_mfn(free_ranges[i].end).n - start.n);
-    }
+    for (unsigned i = 0; i < nr_parts; i++)
+        if (parts[i].type == E820_RAM)
+            page_alloc_init_range(paddr_to_mfn(parts[i].start), parts[i].size >> PAGE_SHIFT);
 }
 
 /*
