@@ -71,7 +71,7 @@ static INIT void *pfn_virt(const struct builder *b, uint64_t pfn)
 
 static INIT uint64_t size_option(const struct option_size *o, uint64_t all, uint64_t otherwise)
 {
-    if (!o->is_set)
+    if (!o->bytes)
         return otherwise;
     if (!o->is_negative)
         return o->bytes;
@@ -368,10 +368,8 @@ static INIT void check_features(const struct elf_plan *plan)
 
 static INIT unsigned dom0_vcpus(void)
 {
-    unsigned nr = nr_cpus;
+    unsigned nr = MAX(MIN(nr_cpus, options.dom0_max_vcpus.max), options.dom0_max_vcpus.min);
 
-    if (options.dom0_max_vcpus.max)
-        nr = MAX(MIN(nr, options.dom0_max_vcpus.max), options.dom0_max_vcpus.min);
     return MIN(nr, (unsigned)MAX_VCPUS);
 }
 

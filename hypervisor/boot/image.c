@@ -20,8 +20,7 @@
 #define SECTOR 512u
 #define PAYLOAD_SINCE 0x208   /* protocol version */
 #define SIZE_FIELD 4
-
-#define OUTPUT_ALIGN 4096
+#define GZIP_MAGIC "\x1f\x8b"
 
 static bool INIT is_elf(struct bytes b)
 {
@@ -44,27 +43,9 @@ static struct bytes INIT payload_of(struct bytes image)
                       bytes_u32(image, PAYLOAD_LENGTH));
 }
 
-/* Decompresses `in` to at most `room` bytes; `u->elf` becomes what there is. */
-static const char *INIT decode(struct unpack *u, const struct codec *codec, struct bytes in,
-                               size_t room)
-{
-    struct codec_job job = { in.at, in.size, NULL, room, &u->scratch };
-    const char *why;
-
-    if (in.size > CODEC_MAX_SIZE || room > CODEC_MAX_SIZE)
-        return codec_too_large;
-    job.out = arena_alloc(&u->scratch, room, OUTPUT_ALIGN);
-    if (!job.out)
-        return codec_no_memory;
-    why = codec->decode(&job);
-    u->elf = (struct bytes){ job.out, job.out_size };
-    return why;
-}
-
 static const char *INIT unpack_bzimage(struct unpack *u)
 {
     struct bytes payload = payload_of(u->module);
-    const struct codec *codec = codec_find(payload.at, payload.size);
     uint32_t size = bytes_u32(payload, payload.size - SIZE_FIELD);
     const char *why;
 
@@ -76,11 +57,9 @@ static const char *INIT unpack_bzimage(struct unpack *u)
     u->elf = payload;
     if (is_elf(payload))
         return NULL;
-    if (!codec)
-        return "the kernel is not compressed in a form known here: use xz, zstd, gzip or lz4";
-    if (!codec->ends_in_size && payload.size > SIZE_FIELD)
+    if (!bytes_match(payload, 0, GZIP_MAGIC) && payload.size > SIZE_FIELD)
         payload.size -= SIZE_FIELD;
-    why = decode(u, codec, payload, size);
+    why = codec_decode(payload, size, &u->scratch, &u->elf);
     if (!why && u->elf.size != size)
         return "the kernel unpacks to less than its header says: it is damaged, copy it again";
     return why;
@@ -88,15 +67,13 @@ static const char *INIT unpack_bzimage(struct unpack *u)
 
 const char *INIT image_unpack(struct unpack *u)
 {
-    const struct codec *codec = codec_find(u->module.at, u->module.size);
     const char *why = NULL;
 
     u->elf = u->module;
     if (is_bzimage(u->module))
         why = unpack_bzimage(u);
-    else if (codec)
-        why = decode(u, codec, u->module,
-                     MIN(arena_left(&u->scratch) / 2, (size_t)CODEC_MAX_SIZE));
+    else if (codec_knows(u->module))
+        why = codec_decode(u->module, arena_left(&u->scratch) / 2, &u->scratch, &u->elf);
     if (!why && !is_elf(u->elf))
         why = "module 1 is no kernel that is known here: give a Linux vmlinuz or an ELF kernel";
     return why;

@@ -16,6 +16,7 @@
 #define UART_CLOCK_HZ 115200u
 
 struct options options = {
+    .dom0_max_vcpus = { 1, OPTION_MAX_CPUS },
     .has_console = true,
     .com1 = { .io_base = COM1_IO_BASE, .baud = UART_CLOCK_HZ, .data_bits = 8, .stop_bits = 1,
               .irq = COM1_IRQ },
@@ -83,7 +84,7 @@ static bool INIT parse_mem_size(const char *value, struct option_size *size)
     const char *suffix = suffixes + 1;
     unsigned int shift;
 
-    *size = (struct option_size){ .is_set = true, .is_negative = *value == '-' };
+    *size = (struct option_size){ .is_negative = *value == '-' };
     value += size->is_negative;
     if (!parse_u64(&value, &size->bytes) || !size->bytes)
         return false;

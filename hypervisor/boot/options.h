@@ -18,9 +18,8 @@
 
 /* One size of dom0_mem=. A negative size is "all memory but that much". */
 struct option_size {
-    bool is_set;
     bool is_negative;
-    uint64_t bytes;
+    uint64_t bytes;   /* 0: not given */
 };
 
 struct option_dom0_mem {
@@ -29,7 +28,7 @@ struct option_dom0_mem {
     struct option_size max;
 };
 
-/* dom0_max_vcpus=N is the range N to N. max == 0: not given. */
+/* dom0_max_vcpus=N is the range N to N; unless given it is any number. */
 struct option_vcpus {
     unsigned int min;
     unsigned int max;

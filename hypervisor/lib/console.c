@@ -140,25 +140,19 @@ static bool may_print(struct console_threshold *threshold, unsigned level)
     return level < threshold->limited && rate_allows(threshold);
 }
 
-static const struct {
-    const char *name;
-    unsigned below;
-} level_names[] = {
-    { "none", 0 },
-    { "error", LOG_ERR + 1 },
-    { "warning", LOG_WARN + 1 },
-    { "info", LOG_INFO + 1 },
-    { "debug", LOG_DEBUG + 1 },
-    { "all", NR_LOG_LEVELS },
-};
+// The place of a name is the level that it lets everything below pass.
+static const char *const level_names[] = { "none", "error", "warning", "info", "debug", "all" };
+
+_Static_assert(LOG_ERR == 0 && LOG_DEBUG == 3, "the names are in the levels' order");
 
 // Read a level's name; returns what follows it, or NULL.
 static const char *parse_level(const char *s, unsigned *below)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(level_names); i++) {
-        size_t length = strlen(level_names[i].name);
-        if (strncmp(s, level_names[i].name, length) == 0) {
-            *below = level_names[i].below;
+    for (unsigned i = 0; i < ARRAY_SIZE(level_names); i++) {
+        size_t length = strlen(level_names[i]);
+
+        if (strncmp(s, level_names[i], length) == 0) {
+            *below = i;
             return s + length;
         }
     }

@@ -9,23 +9,17 @@ void spin_lock_wait(struct spinlock *lock, uint16_t ticket)
         cpu_relax();
 }
 
-// As spin_lock, for the second lock of a pair: the address order of the pair replaces the class
-// order.
-static void spin_lock_second(struct spinlock *lock)
-{
-    uint16_t ticket = (uint16_t)(fetch_add32(&lock->word, SPINLOCK_TICKET) >> 16);
-    spin_lock_wait(lock, ticket);
-    spin_debug_locked(lock);
-}
-
 void spin_lock_pair(struct spinlock *a, struct spinlock *b)
 {
     struct spinlock *low = (uintptr_t)a < (uintptr_t)b ? a : b;
     struct spinlock *high = low == a ? b : a;
 
     spin_lock(low);
-    if (high != low)
-        spin_lock_second(high);
+    if (high != low) {
+        // As spin_lock, but the order of addresses replaces that of classes.
+        spin_lock_wait(high, (uint16_t)(fetch_add32(&high->word, SPINLOCK_TICKET) >> 16));
+        spin_debug_locked(high);
+    }
 }
 
 void spin_unlock_pair(struct spinlock *a, struct spinlock *b)

@@ -40,9 +40,9 @@ static void defaults_are_sane(void)
 static void dom0_mem(void)
 {
     parse("dom0_mem=512M");
-    CU_ASSERT(options.dom0_mem.size.is_set && !options.dom0_mem.size.is_negative);
+    CU_ASSERT(options.dom0_mem.size.bytes && !options.dom0_mem.size.is_negative);
     CU_ASSERT_EQUAL(options.dom0_mem.size.bytes, 512ull << 20);
-    CU_ASSERT(!options.dom0_mem.min.is_set && !options.dom0_mem.max.is_set);
+    CU_ASSERT(!options.dom0_mem.min.bytes && !options.dom0_mem.max.bytes);
     parse("dom0_mem=min:64M,max:4G,-128M");
     CU_ASSERT(options.dom0_mem.size.is_negative);
     CU_ASSERT_EQUAL(options.dom0_mem.size.bytes, 128ull << 20);
