@@ -61,10 +61,14 @@ static void put_number(struct output *out, const struct conversion *conversion, 
 
 static void put_string(struct output *out, struct conversion *conversion, const char *text)
 {
+    size_t length = 0;
+
     if (text == NULL)
         text = "(null)";
+    while (length < conversion->precision && text[length] != '\0')
+        length++;
     conversion->zero = false;
-    put_field(out, conversion, "", text, strnlen(text, conversion->precision));
+    put_field(out, conversion, "", text, length);
 }
 
 // At most MAX_FIELD: what is larger than any sensible field is cut.
