@@ -45,11 +45,10 @@ static ALWAYS_INLINE bool guest_load_mmuext(struct mmuext_op *op, uint64_t from)
 
     _Static_assert(sizeof(*op) == 24, "three words");
     __asm__ goto(ALLOW_GUEST_ACCESS
-                 "1: movq (%[from]), %[cmd]\n"
-                 "2: movq 8(%[from]), %[arg1]\n"
-                 "3: movq 16(%[from]), %[arg2]\n"
+                 MAY_FAULT("movq (%[from]), %[cmd]")
+                 MAY_FAULT("movq 8(%[from]), %[arg1]")
+                 MAY_FAULT("movq 16(%[from]), %[arg2]")
                  FORBID_GUEST_ACCESS
-                 EXTABLE("1b", "%l[fault]") EXTABLE("2b", "%l[fault]") EXTABLE("3b", "%l[fault]")
                  : [cmd] "=&r"(cmd), [arg1] "=&r"(arg1), [arg2] "=&r"(arg2)
                  : [from] "r"(from) : "memory" : fault);
     op->cmd = (unsigned)cmd;
