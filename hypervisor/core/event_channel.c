@@ -553,15 +553,20 @@ static NOINLINE long do_row(const struct evtchn_op_row *row, uint64_t cmd, uint6
         rc = domain_target((domid_t)words[0], &r.d);
     if (rc)
         return rc;
-    r.vcpu = vcpu_of(r.d, row->vcpu ? words[row->vcpu - 1] : 0);
+    r.vcpu = row->vcpu ? vcpu_of(r.d, words[row->vcpu - 1]) : r.d->vcpu[0];
     if (!r.vcpu)                         /* one of the caller's own: another domain's first is always there */
         return -XEN_ENOENT;
     r.far = row->opens == EVTCHNSTAT_interdomain ? domain_get_by_id((domid_t)words[0]) : r.d;
     if (!r.far)
         return -XEN_ESRCH;
-    spin_lock_pair(&r.d->evtchn.lock, &r.far->evtchn.lock);
+    if (r.far == r.d)
+        spin_lock(&r.d->evtchn.lock);
+    else
+        spin_lock_pair(&r.d->evtchn.lock, &r.far->evtchn.lock);
     rc = run_row(row, &r, words, arg);
-    spin_unlock_pair(&r.d->evtchn.lock, &r.far->evtchn.lock);
+    spin_unlock(&r.d->evtchn.lock);
+    if (r.far != r.d)
+        spin_unlock(&r.far->evtchn.lock);
     if (row->opens == EVTCHNSTAT_interdomain)
         domain_put(r.far);
     domain_untarget(r.d);
