@@ -34,3 +34,15 @@ xenstore_like_vane_stored_CPPFLAGS = $(USER_CPPFLAGS)
 xenstore_like_vane_stored_CFLAGS = $(USER_CFLAGS)
 xenstore_like_vane_stored_LDFLAGS =
 xenstore_like_vane_stored_LDADD =
+
+noinst_LIBRARIES += xenstore-like/libvanestore.a
+xenstore_like_libvanestore_a_SOURCES = xenstore-like/client/xs.c xenstore-like/client/xs.h
+xenstore_like_libvanestore_a_CPPFLAGS = $(USER_CPPFLAGS)
+xenstore_like_libvanestore_a_CFLAGS = $(USER_CFLAGS)
+
+noinst_PROGRAMS += xenstore-like/vane-store
+xenstore_like_vane_store_SOURCES = xenstore-like/cli/main.c
+xenstore_like_vane_store_CPPFLAGS = $(USER_CPPFLAGS)
+xenstore_like_vane_store_CFLAGS = $(USER_CFLAGS)
+xenstore_like_vane_store_LDFLAGS =
+xenstore_like_vane_store_LDADD = xenstore-like/libvanestore.a

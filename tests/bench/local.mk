@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Measurements against Debian's Xen: the target `bench'. BENCH="--update" also writes docs/figures.md.
+# Measurements against Debian's Xen: the targets `bench' (needs QEMU) and `bench-store' (native).
+# BENCH="--update" also writes docs/figures.md.
 BENCH_IMAGES = tests/bench/pvbench.elf tests/bench/stamp.elf
 CLEANFILES += $(BENCH_IMAGES)
 
@@ -13,3 +14,6 @@ tests/bench/stamp.elf: $(srcdir)/tests/bench/stamp.S
 
 bench: all $(BENCH_IMAGES)
 	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' $(srcdir)/tests/bench/run $(BENCH)
+
+bench-store: $(UNIT_BUILD)
+	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' $(srcdir)/tests/bench/store $(BENCH)

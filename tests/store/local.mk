@@ -12,6 +12,10 @@ UNIT_TESTS += tests/unit/test_xs_model
 tests_unit_test_xs_model_SOURCES = tests/unit/test_xs_model.c $(STORE_PURE)
 tests_unit_test_xs_model_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
 
+UNIT_TESTS += tests/unit/test_xs_fuzz
+tests_unit_test_xs_fuzz_SOURCES = tests/unit/test_xs_fuzz.c tests/fuzz/store.c $(FUZZ_MINI) $(STORE_DAEMON)
+tests_unit_test_xs_fuzz_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
+
 # The daemon with a folder of files in place of the hypervisor: sanitized, and as fast as it is.
 STORE_SIMULATED = $(STORE_DAEMON) xenstore-like/daemon/main.c tests/store/host_sim.c
 check_PROGRAMS += tests/store/stored tests/store/stored_fast tests/store/storebench
@@ -36,5 +40,5 @@ tests/store/xenstub.so: $(srcdir)/tests/store/xenstub.c
 	@mkdir -p tests/store
 	$(AM_V_CCLD)$(CC) -std=gnu11 -O2 $(WARNINGS) -shared -fPIC -o $@ $<
 
-UNIT_RUN += tests/store/test_daemon tests/store/test_crash
+UNIT_RUN += tests/store/test_daemon tests/store/test_crash tests/store/test_client
 UNIT_BUILD += tests/store/stored tests/store/stored_fast tests/store/storebench $(STORE_STUB)

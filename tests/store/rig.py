@@ -121,7 +121,9 @@ def debian(program='xenstored'):
         config = d.path('oxenstored.conf')
         with open(config, 'w') as file:
             file.write('persistent = false\nquota-activate = false\naccess-log-nb-files = 0\n'
-                       'access-log-file = /dev/null\nxenstored-log-file = /dev/null\n')
+                       'access-log-file = /dev/null\nxenstored-log-file = /dev/null\n'
+                       f'pid-file = {d.path("pid")}\nxenstored-kva = {d.path("sim/ring.0")}\n'
+                       f'xenstored-port = {d.path("sim/xsd_port")}\n')
         return [binary, '--no-fork', '--config-file', config]
 
     return Daemon(command, lambda d: {'LD_PRELOAD': stub, 'XENSTUB_DIR': d.path('sim'),

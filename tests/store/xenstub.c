@@ -11,7 +11,6 @@
 //
 // A port of domain N is the number N. Nothing here may allocate per event.
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -21,7 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <xenctrl.h>
@@ -63,24 +66,48 @@ static const char *path_of(const char *kind, int domid)
     return path;
 }
 
-// dom0's ring, which the kernel's xenbus offers in these two files, is ring.0 and port 0.
+// dom0's ring, which the kernel's xenbus offers in these files, is ring.0 and port 0.
+static const char *replaced(const char *name)
+{
+    static const char *const rings[] = { "/dev/xen/xsd_kva", "/proc/xen/xsd_kva", "/dev/xen/xenbus_backend" };
+
+    for (unsigned i = 0; i < sizeof(rings) / sizeof(rings[0]); i++)
+        if (strcmp(name, rings[i]) == 0)
+            return path_of("ring", 0);
+    if (strcmp(name, "/proc/xen/xsd_port") == 0 || strcmp(name, "/dev/xen/xsd_port") == 0)
+        return path_of("xsd_port", -1);
+    return name;
+}
+
 int open(const char *name, int flags, ...)
 {
-    static int (*real)(const char *, int, ...);
     va_list args;
     mode_t mode;
 
     va_start(args, flags);
     mode = va_arg(args, mode_t);
     va_end(args);
-    if (!real)
-        *(void **)&real = dlsym(RTLD_NEXT, "open");
-    if (strcmp(name, "/dev/xen/xsd_kva") == 0 || strcmp(name, "/proc/xen/xsd_kva") == 0 ||
-        strcmp(name, "/dev/xen/xenbus_backend") == 0)
-        return real(path_of("ring", 0), flags);
-    if (strcmp(name, "/proc/xen/xsd_port") == 0 || strcmp(name, "/dev/xen/xsd_port") == 0)
-        return real(path_of("xsd_port", -1), flags);
-    return real(name, flags, mode);
+    return openat(AT_FDCWD, replaced(name), flags, mode);
+}
+
+// oxenstored has one place for its socket; it goes where xenstored can be told to have it.
+int bind(int fd, const struct sockaddr *address, socklen_t size)
+{
+    struct sockaddr_un where = { .sun_family = AF_UNIX };
+    const char *folder = getenv("XENSTORED_RUNDIR");
+
+    if (address->sa_family != AF_UNIX || !folder)
+        return (int)syscall(SYS_bind, fd, address, size);
+    snprintf(where.sun_path, sizeof(where.sun_path), "%s/socket", folder);
+    return (int)syscall(SYS_bind, fd, &where, sizeof(where));
+}
+
+// oxenstored wants more open files than this machine may allow, and ends if it cannot have them.
+int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit)
+{
+    (void)resource;
+    (void)limit;
+    return 0;
 }
 
 static bool domain_lives(uint32_t domid)

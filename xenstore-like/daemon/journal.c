@@ -159,6 +159,8 @@ static int open_existing(struct journal *j, const char *path, bool *usable)
         log_line("%s is of another boot of this machine, or no journal: it is put aside", path);
         return 0;
     }
+    // It is read at once: better than a fault for every few pages.
+    (void)madvise(j->map, j->allocated, MADV_POPULATE_READ);
     j->path = strcpy(mem_alloc(strlen(path) + 1), path);
     j->compact_at = COMPACT_MIN;
     *usable = true;

@@ -186,6 +186,9 @@ static unsigned rank(const struct kids *k, const struct name *name, bool with)
 {
     unsigned low = 0, high = k->count;
 
+    // Names that come in order, as when all are read again, go to the end.
+    if (high && compare(name, k, high - 1) > 0)
+        return high;
     while (low < high) {
         unsigned middle = (low + high) / 2;
         int order = compare(name, k, middle);
@@ -243,6 +246,13 @@ struct node *node_child_at(const struct node *n, size_t index)
         k = k->slots[i].kids;
     }
     return k->slots[index].node;
+}
+
+int node_compare(const struct node *n, const char *text, size_t length)
+{
+    int order = memcmp(n->bytes, text, n->name_length < length ? n->name_length : length);
+
+    return order ? order : (n->name_length > length) - (n->name_length < length);
 }
 
 bool node_lists_are_equal(const struct node *a, const struct node *b)

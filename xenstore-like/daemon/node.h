@@ -64,6 +64,8 @@ size_t node_nr_children(const struct node *n);
 struct node *node_child(const struct node *n, const char *name, size_t length);
 // The child at a place in the order of names; there must be that many.
 struct node *node_child_at(const struct node *n, size_t index);
+// <0, 0, >0: how a node's name stands to another in the order of children.
+int node_compare(const struct node *n, const char *name, size_t length);
 // Whether both have children of the same names.
 bool node_lists_are_equal(const struct node *a, const struct node *b);
 

@@ -497,13 +497,15 @@ static int read_node(struct loader *l, const struct rec *rec)
     struct node *parent, *n;
     uint32_t depth = rec->n[0];
     struct perms *perms;
+    size_t count;
 
     if (depth == 0)
         return load_root(l, rec);
     if (depth > l->stack.length / sizeof(n) || !rec->text || (!rec->perms && !rec->n[1]))
         return -EINVAL;
     parent = ((struct node **)(void *)l->stack.bytes)[depth - 1];
-    if (node_child(parent, rec->text, rec->text_length))
+    count = node_nr_children(parent);
+    if (count && node_compare(node_child_at(parent, count - 1), rec->text, rec->text_length) >= 0)
         return -EINVAL;
     perms = perms_get(rec->perms ? rec->perms : parent->perms);
     n = node_new(rec->text, rec->text_length, rec->bytes, rec->bytes_size, perms, l->s->store.generation);

@@ -27,7 +27,6 @@ static const struct {
 
 void quota_init(struct quotas *q)
 {
-    memset(q, 0, sizeof(*q));
     for (int i = 0; i < NR_QUOTAS; i++)
         q->limit[i] = rows[i].limit;
 }

@@ -39,6 +39,7 @@ struct quotas {
     struct account *accounts[MAX_DOMID + 1];
 };
 
+// `q` is all zero before, but for limits.
 void quota_init(struct quotas *q);
 const char *quota_name(enum quota kind);
 const char *quota_meaning(enum quota kind);

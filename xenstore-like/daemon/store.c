@@ -9,7 +9,6 @@ void store_init(struct store *store)
 {
     static const struct perm dom0_only = { 0, 0 };
 
-    memset(&store->ends, 0, sizeof(store->ends));
     quota_init(&store->quotas);
     store->generation = 1;
     store->root = node_new("", 0, NULL, 0, perms_new(&dom0_only, 1, 0), 1);

@@ -43,6 +43,7 @@ struct view {
     struct buf tallies;
 };
 
+// `store` is all zero before.
 void store_init(struct store *store);
 void store_fini(struct store *store);
 
