@@ -41,4 +41,4 @@ tests/store/xenstub.so: $(srcdir)/tests/store/xenstub.c
 	$(AM_V_CCLD)$(CC) -std=gnu11 -O2 $(WARNINGS) -shared -fPIC -o $@ $<
 
 UNIT_RUN += tests/store/test_daemon tests/store/test_crash tests/store/test_client
-UNIT_BUILD += tests/store/stored tests/store/stored_fast tests/store/storebench $(STORE_STUB)
+UNIT_BUILD += xenstore-like/vane-store tests/store/stored tests/store/stored_fast tests/store/storebench $(STORE_STUB)

@@ -185,10 +185,6 @@ static int compare(const struct name *name, const struct kids *k, unsigned i)
 static unsigned rank(const struct kids *k, const struct name *name, bool with)
 {
     unsigned low = 0, high = k->count;
-
-    // Names that come in order, as when all are read again, go to the end.
-    if (high && compare(name, k, high - 1) > 0)
-        return high;
     while (low < high) {
         unsigned middle = (low + high) / 2;
         int order = compare(name, k, middle);
@@ -329,7 +325,8 @@ static struct kids *insert(struct kids **at, const struct name *name, struct nod
     unsigned i;
 
     if (k->is_leaf) {
-        i = rank(k, name, false);
+        // Names mostly come in order, as when all are read again.
+        i = k->count && compare(name, k, k->count - 1u) > 0 ? k->count : rank(k, name, false);
     } else {
         i = branch(k, name);
         slot.kids = insert(&k->slots[i].kids, name, child);

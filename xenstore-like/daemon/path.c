@@ -57,7 +57,9 @@ bool path_next(const char **at, struct component *c)
     if (*start == '\0')
         return false;
     c->name = start;
-    c->length = strcspn(start, "/");
+    c->length = 0;
+    while (start[c->length] && start[c->length] != '/')
+        c->length++;
     *at = start + c->length;
     return true;
 }

@@ -22,7 +22,6 @@ struct request {
     const char *strings[MAX_STRINGS];
     size_t lengths[MAX_STRINGS];
     struct path path;                   // the first string, for those who name a node
-    char room[PATH_ROOM];
     struct buf *reply;                  // empty: OK
 };
 
@@ -137,7 +136,9 @@ static int special_of(const struct request *r)
 
 static int resolve(struct request *r)
 {
-    return path_resolve(&r->path, r->room, r->c->who.domid, r->strings[0], r->lengths[0]);
+    static char room[PATH_ROOM];
+
+    return path_resolve(&r->path, room, r->c->who.domid, r->strings[0], r->lengths[0]);
 }
 
 static int do_get_perms(struct request *r)
