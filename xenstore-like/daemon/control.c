@@ -97,13 +97,6 @@ static int run_log(struct server *s, const char *words[], size_t count, struct b
     return 0;
 }
 
-static int run_logfile(struct server *s, const char *words[], size_t count, struct buf *reply)
-{
-    (void)s;
-    (void)reply;
-    return count == 1 && words[0][0] == '/' ? log_open(words[0]) : -EINVAL;
-}
-
 static int run_print(struct server *s, const char *words[], size_t count, struct buf *reply)
 {
     (void)s;
@@ -197,7 +190,6 @@ static int run_help(struct server *s, const char *words[], size_t count, struct 
 static const struct command commands[] = {
     { "check", run_check, "" },
     { "log", run_log, "on|off" },
-    { "logfile", run_logfile, "<file>" },
     { "memreport", run_memreport, "" },
     { "print", run_print, "<string>" },
     { "quota", run_quota, "[<domid>|set <name> <limit>|set-domain <domid> <name> <limit>]" },

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,22 +8,6 @@
 #include <unistd.h>
 
 bool log_requests;
-static int log_file = -1;
-
-int log_open(const char *path)
-{
-    int fd = -1;
-
-    if (path) {
-        fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-            return -errno;
-    }
-    if (log_file >= 0)
-        close(log_file);
-    log_file = fd;
-    return 0;
-}
 
 static void put(const char *format, va_list args)
 {
@@ -43,7 +25,7 @@ static void put(const char *format, va_list args)
         length += (size_t)size < sizeof(line) - length - 1 ? (size_t)size : sizeof(line) - length - 2;
     line[length++] = '\n';
     // A log that cannot be written must not stop the store.
-    if (write(STDERR_FILENO, line, length) < 0 || (log_file >= 0 && write(log_file, line, length) < 0))
+    if (write(STDERR_FILENO, line, length) < 0)
         return;
 }
 

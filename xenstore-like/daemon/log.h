@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The daemon's words: one sentence a line on standard error (and in a file, where one is named), with
-// the time in front unless the service manager adds its own.
+// The daemon's words: one sentence a line on standard error, with the time in front.
 #pragma once
 
 #include <stdbool.h>
 
-// Where lines go besides standard error; NULL closes it. Returns 0 or a negative errno.
-int log_open(const char *path);
 // Whether each request is told.
 extern bool log_requests;
 

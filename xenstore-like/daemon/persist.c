@@ -88,14 +88,14 @@ static uint8_t *copy(uint8_t *to, const void *from, size_t size)
     return to + size;
 }
 
-static void put(struct journal *j, enum record type, const struct rec *rec)
+static void put(struct server *s, enum record type, const struct rec *rec)
 {
     struct fixed fixed = { rec->clock, { rec->n[0], rec->n[1], rec->n[2] }, 0, (uint32_t)rec->bytes_size,
                            rec->domid, 0 };
     size_t perms_size = 0;
     uint8_t *to;
 
-    if (j->fd < 0)
+    if (s->journal.fd < 0)
         return;
     if (rec->text)
         fixed.text_size = (uint32_t)(rec->text_length ? rec->text_length : strlen(rec->text)) + 1;
@@ -104,7 +104,7 @@ static void put(struct journal *j, enum record type, const struct rec *rec)
         fixed.clock = rec->perms->clock;
         perms_size = fixed.nr_perms * sizeof(rec->perms->entries[0]);
     }
-    to = journal_record(j, type, sizeof(fixed) + perms_size + fixed.text_size + fixed.bytes_size);
+    to = journal_record(&s->journal, type, sizeof(fixed) + perms_size + fixed.text_size + fixed.bytes_size);
     to = copy(to, &fixed, sizeof(fixed));
     to = copy(to, rec->perms ? rec->perms->entries : NULL, perms_size);
     if (fixed.text_size) {
@@ -114,7 +114,7 @@ static void put(struct journal *j, enum record type, const struct rec *rec)
     copy(to, rec->bytes, rec->bytes_size);
 }
 
-#define PUT(j, type, ...) put(j, type, &(struct rec){ __VA_ARGS__ })
+#define PUT(s, type, ...) put(s, type, &(struct rec){ __VA_ARGS__ })
 
 static void put_change(struct view *view, enum change change, const char *path, size_t length,
                        const struct node *n)
@@ -124,70 +124,11 @@ static void put_change(struct view *view, enum change change, const char *path, 
     bool value = change == CHANGE_NEW || change == CHANGE_VALUE;
 
     (void)view;
-    PUT(&server->journal, types[change], .text = path, .text_length = length, .bytes = node_value(n),
+    PUT(server, types[change], .text = path, .text_length = length, .bytes = node_value(n),
         .bytes_size = value ? n->value_length : 0, .perms = perms ? n->perms : NULL);
 }
 
 const struct view_hooks persist_hooks = { .changed = put_change };
-
-static void put_special(struct journal *j, const struct server *s, int which)
-{
-    PUT(j, R_SPECIAL, .n = { (uint32_t)which }, .perms = s->special[which]);
-}
-
-static void put_domain(struct journal *j, const struct domain *d)
-{
-    const struct conn *c = d->conn;
-    struct domain_bytes bytes = { d->gfn, { 0 } };
-
-    memcpy(bytes.handle, d->handle, HANDLE_SIZE);
-    PUT(j, R_DOMAIN, .domid = d->domid, .bytes = &bytes, .bytes_size = sizeof(bytes),
-        .n = { d->remote_port, c->in_pos - (uint32_t)c->in.length, c->out_pos - (uint32_t)c->out.length });
-}
-
-static void put_state(struct journal *j, const struct domain *d)
-{
-    PUT(j, R_STATE, .domid = d->domid, .n = { d->conn->who.target, d->told_shutdown });
-}
-
-static void put_ended(struct journal *j, const struct server *s, uint16_t domid)
-{
-    PUT(j, R_ENDED, .domid = domid, .clock = s->store.ends.ended[domid]);
-}
-
-static void put_quota(struct journal *j, const struct server *s, uint16_t domid, enum quota kind)
-{
-    const struct account *account = domid == NO_DOMID ? NULL : s->store.quotas.accounts[domid];
-
-    PUT(j, R_QUOTA, .domid = domid, .n = { kind, !account || account->has_limit[kind],
-        account ? account->limit[kind] : s->store.quotas.limit[kind] });
-}
-
-static void put_watch(struct journal *j, enum record type, const struct conn *c, const struct watch *watch)
-{
-    if (c->is_ring)
-        PUT(j, type, .domid = c->who.domid, .n = { (uint32_t)watch->depth, watch->relative, watch->missed },
-            .text = watch->path, .bytes = watch->token, .bytes_size = strlen(watch->token) + 1);
-}
-
-static void put_txn_op(struct journal *j, const struct conn *c, uint32_t id, const struct txn_op *op)
-{
-    PUT(j, R_TXN_OP, .domid = c->who.domid, .n = { id, op->kind }, .text = txn_op_path(op).text,
-        .bytes = txn_op_value(op), .bytes_size = op->size);
-}
-
-static void put_bytes(struct journal *j, enum record type, const struct conn *c, const void *bytes,
-                      size_t size)
-{
-    if (size)
-        PUT(j, type, .domid = c->who.domid, .bytes = bytes, .bytes_size = size);
-}
-
-static void put_if_ring(struct server *s, enum record type, const struct conn *c, uint32_t n0, uint32_t n1)
-{
-    if (c->is_ring)
-        PUT(&s->journal, type, .domid = c->who.domid, .n = { n0, n1 });
-}
 
 void persist_attach(struct server *s)
 {
@@ -196,87 +137,116 @@ void persist_attach(struct server *s)
 
 void persist_special(struct server *s, int which)
 {
-    put_special(&s->journal, s, which);
+    PUT(s, R_SPECIAL, .n = { (uint32_t)which }, .perms = s->special[which]);
 }
 
 void persist_domain(struct server *s, const struct domain *d)
 {
-    put_domain(&s->journal, d);
+    const struct conn *c = d->conn;
+    struct domain_bytes bytes = { d->gfn, { 0 } };
+
+    memcpy(bytes.handle, d->handle, HANDLE_SIZE);
+    PUT(s, R_DOMAIN, .domid = d->domid, .bytes = &bytes, .bytes_size = sizeof(bytes),
+        .n = { d->remote_port, c->in_pos - (uint32_t)c->in.length, c->out_pos - (uint32_t)c->out.length });
 }
 
 void persist_state(struct server *s, const struct domain *d)
 {
-    put_state(&s->journal, d);
+    PUT(s, R_STATE, .domid = d->domid, .n = { d->conn->who.target, d->told_shutdown });
 }
 
 void persist_release(struct server *s, uint16_t domid)
 {
-    PUT(&s->journal, R_RELEASE, .domid = domid);
+    PUT(s, R_RELEASE, .domid = domid);
 }
 
 void persist_ended(struct server *s, uint16_t domid)
 {
-    put_ended(&s->journal, s, domid);
+    PUT(s, R_ENDED, .domid = domid, .clock = s->store.ends.ended[domid]);
 }
 
 void persist_quota(struct server *s, uint16_t domid, enum quota kind)
 {
-    put_quota(&s->journal, s, domid, kind);
+    const struct account *account = domid == NO_DOMID ? NULL : s->store.quotas.accounts[domid];
+
+    PUT(s, R_QUOTA, .domid = domid, .n = { kind, !account || account->has_limit[kind],
+        account ? account->limit[kind] : s->store.quotas.limit[kind] });
+}
+
+static void put_watch(struct server *s, enum record type, const struct conn *c, const struct watch *watch)
+{
+    if (c->is_ring)
+        PUT(s, type, .domid = c->who.domid, .n = { (uint32_t)watch->depth, watch->relative, watch->missed },
+            .text = watch->path, .bytes = watch->token, .bytes_size = strlen(watch->token) + 1);
 }
 
 void persist_watch(struct server *s, const struct conn *c, const struct watch *watch)
 {
-    put_watch(&s->journal, R_WATCH, c, watch);
+    put_watch(s, R_WATCH, c, watch);
 }
 
 void persist_unwatch(struct server *s, const struct conn *c, const struct watch *watch)
 {
-    put_watch(&s->journal, R_UNWATCH, c, watch);
+    put_watch(s, R_UNWATCH, c, watch);
+}
+
+static void put_numbers(struct server *s, enum record type, const struct conn *c, uint32_t n0, uint32_t n1)
+{
+    if (c->is_ring)
+        PUT(s, type, .domid = c->who.domid, .n = { n0, n1 });
 }
 
 void persist_reset(struct server *s, const struct conn *c)
 {
-    put_if_ring(s, R_RESET, c, 0, 0);
+    put_numbers(s, R_RESET, c, 0, 0);
 }
 
 void persist_txn(struct server *s, const struct conn *c, uint32_t id)
 {
-    put_if_ring(s, R_TXN, c, id, 0);
+    put_numbers(s, R_TXN, c, id, 0);
 }
 
 void persist_txn_op(struct server *s, const struct conn *c, uint32_t id, const struct txn_op *op)
 {
     if (c->is_ring)
-        put_txn_op(&s->journal, c, id, op);
+        PUT(s, R_TXN_OP, .domid = c->who.domid, .n = { id, op->kind }, .text = txn_op_path(op).text,
+            .bytes = txn_op_value(op), .bytes_size = op->size);
 }
 
 void persist_txn_end(struct server *s, const struct conn *c, uint32_t id)
 {
-    put_if_ring(s, R_TXN_END, c, id, 0);
+    put_numbers(s, R_TXN_END, c, id, 0);
+}
+
+static void put_bytes(struct server *s, enum record type, const struct conn *c, const void *bytes,
+                      size_t size)
+{
+    if (size)
+        PUT(s, type, .domid = c->who.domid, .bytes = bytes, .bytes_size = size);
 }
 
 void persist_in(struct server *s, const struct conn *c)
 {
-    put_if_ring(s, R_IN, c, c->in_pos, 0);
+    put_numbers(s, R_IN, c, c->in_pos, 0);
 }
 
 void persist_part(struct server *s, const struct conn *c, size_t size)
 {
-    put_bytes(&s->journal, R_PART, c, c->in.bytes + c->in.length - size, size);
+    put_bytes(s, R_PART, c, c->in.bytes + c->in.length - size, size);
 }
 
 void persist_out(struct server *s, struct conn *c)
 {
     size_t size = c->out.length - c->out_told;
 
-    put_bytes(&s->journal, R_OUT, c, c->out.bytes + c->out_told, size);
+    put_bytes(s, R_OUT, c, c->out.bytes + c->out_told, size);
     c->out_told = c->out.length;
     c->out_pos += (uint32_t)size;
 }
 
 void persist_restart(struct server *s, const struct conn *c)
 {
-    put_if_ring(s, R_RESTART, c, c->in_pos, c->out_pos);
+    put_numbers(s, R_RESTART, c, c->in_pos, c->out_pos);
 }
 
 int persist_room(struct server *s)
@@ -298,82 +268,89 @@ void persist_commit(struct server *s)
 
 // --- the log anew
 
-static void put_all_of_domid(struct journal *j, const struct server *s, uint16_t domid)
+// What is written from here on goes into the new log; called again, into the old one.
+static void switch_logs(struct server *s)
+{
+    struct journal other = s->compaction->to;
+
+    s->compaction->to = s->journal;
+    s->journal = other;
+}
+
+static void put_all_of_domid(struct server *s, uint16_t domid)
 {
     const struct account *account = s->store.quotas.accounts[domid];
+    const struct domain *d = s->domains[domid];
 
     if (s->store.ends.ended[domid])
-        put_ended(j, s, domid);
+        persist_ended(s, domid);
     for (int kind = 0; account && kind < NR_QUOTAS; kind++)
         if (account->has_limit[kind])
-            put_quota(j, s, domid, (enum quota)kind);
+            persist_quota(s, domid, (enum quota)kind);
+    if (!d)
+        return;
+    persist_domain(s, d);
+    persist_state(s, d);
+    put_bytes(s, R_PART, d->conn, d->conn->in.bytes, d->conn->in.length);
+    put_bytes(s, R_OUT, d->conn, d->conn->out.bytes, d->conn->out.length);
+    for (const struct watch *watch = d->conn->watches; watch; watch = watch->next)
+        persist_watch(s, d->conn, watch);
 }
 
-static void put_ring(struct journal *j, const struct domain *d)
+static void put_all_but_nodes(struct server *s)
 {
-    const struct conn *c = d->conn;
-
-    put_domain(j, d);
-    put_state(j, d);
-    put_bytes(j, R_PART, c, c->in.bytes, c->in.length);
-    put_bytes(j, R_OUT, c, c->out.bytes, c->out.length);
-    for (const struct watch *watch = c->watches; watch; watch = watch->next)
-        put_watch(j, R_WATCH, c, watch);
-}
-
-static void put_all_but_nodes(struct journal *j, const struct server *s)
-{
-    PUT(j, R_START, .n = { (uint32_t)(s->store.generation >> 32) });
+    PUT(s, R_START, .n = { (uint32_t)(s->store.generation >> 32) });
     for (int kind = 0; kind < NR_QUOTAS; kind++)
-        put_quota(j, s, NO_DOMID, (enum quota)kind);
-    put_special(j, s, SPECIAL_INTRODUCE);
-    put_special(j, s, SPECIAL_RELEASE);
-    for (unsigned domid = 0; domid < NO_DOMID; domid++) {
-        put_all_of_domid(j, s, (uint16_t)domid);
-        if (s->domains[domid])
-            put_ring(j, s->domains[domid]);
-    }
-    journal_commit(j);
+        persist_quota(s, NO_DOMID, (enum quota)kind);
+    persist_special(s, SPECIAL_INTRODUCE);
+    persist_special(s, SPECIAL_RELEASE);
+    for (unsigned domid = 0; domid < NO_DOMID; domid++)
+        put_all_of_domid(s, (uint16_t)domid);
+    persist_commit(s);
 }
 
 // After the nodes, for a transaction starts from the tree that is there then: what transactions had done
 // when the new log was begun.
-static void put_txns(struct journal *j, const struct conn *c)
+static void put_txns(struct server *s, const struct conn *c)
 {
     for (struct txn *txn = c->txns; txn; txn = txn->next) {
         if (!txn->old_ops)
             continue;
-        PUT(j, R_TXN, .domid = c->who.domid, .n = { txn->id });
+        persist_txn(s, c, txn->id);
         for (const struct txn_op *op = txn->ops; --txn->old_ops; op = op->next)
-            put_txn_op(j, c, txn->id, op);
+            persist_txn_op(s, c, txn->id, op);
     }
-    journal_commit(j);
+    persist_commit(s);
 }
 
-static void put_node(struct compaction *c, const struct node *n, const struct node *parent)
+static void put_node(struct server *s, const struct node *n, const struct node *parent)
 {
-    uint32_t depth = (uint32_t)(c->stack.length / sizeof(struct frame));
+    struct buf *stack = &s->compaction->stack;
+    uint32_t depth = (uint32_t)(stack->length / sizeof(struct frame));
     bool inherits = parent && parent->perms == n->perms;
     struct frame frame = { n, 0 };
 
-    PUT(&c->to, R_NODE, .n = { depth, inherits }, .text = parent ? node_name(n) : "", .text_length = n->name_length,
-        .bytes = node_value(n), .bytes_size = n->value_length, .perms = inherits ? NULL : n->perms);
-    buf_append(&c->stack, &frame, sizeof(frame));
+    PUT(s, R_NODE, .n = { depth, inherits }, .text = parent ? node_name(n) : "",
+        .text_length = n->name_length, .bytes = node_value(n), .bytes_size = n->value_length,
+        .perms = inherits ? NULL : n->perms);
+    buf_append(stack, &frame, sizeof(frame));
 }
 
-static void put_slice(struct compaction *c)
+static void put_slice(struct server *s)
 {
-    for (unsigned i = 0; i < SLICE_NODES && c->stack.length; i++) {
-        struct frame *frame = (struct frame *)(void *)(c->stack.bytes + c->stack.length) - 1;
+    struct buf *stack = &s->compaction->stack;
+
+    for (unsigned i = 0; i < SLICE_NODES && stack->length; i++) {
+        struct frame *frame = (struct frame *)(void *)(stack->bytes + stack->length) - 1;
 
         if (frame->next_child == node_nr_children(frame->node))
-            c->stack.length -= sizeof(*frame);
+            stack->length -= sizeof(*frame);
         else
-            put_node(c, node_child_at(frame->node, frame->next_child++), frame->node);
-        if (c->to.staged - c->to.end > SLICE_BYTES)
+            put_node(s, node_child_at(frame->node, frame->next_child++), frame->node);
+        if (s->journal.staged - s->journal.end > SLICE_BYTES)
             break;
     }
-    journal_commit(&c->to);
+    persist_commit(s);
 }
 
 static void mark_txns(const struct server *s, bool marked)
@@ -383,7 +360,7 @@ static void mark_txns(const struct server *s, bool marked)
             txn->old_ops = marked ? txn->nr_ops + 1 : 0;
 }
 
-static void end_compaction(struct server *s, int rc)
+static bool end_compaction(struct server *s, int rc)
 {
     struct compaction *c = s->compaction;
 
@@ -399,10 +376,11 @@ static void end_compaction(struct server *s, int rc)
     buf_free(&c->stack);
     free(c);
     s->compaction = NULL;
+    return false;
 }
 
-// How much all but the nodes may take: rings with their queues, watches and transactions.
-static size_t size_of_rest(const struct server *s)
+// How much a slice, or all but the nodes, may take: rings with their queues, watches and transactions.
+static size_t size_of_slice(const struct server *s)
 {
     size_t size = 8 << 20;
 
@@ -416,45 +394,43 @@ static size_t size_of_rest(const struct server *s)
     return size;
 }
 
-static void begin_compaction(struct server *s)
+static bool begin_compaction(struct server *s)
 {
     struct compaction *c = s->compaction = mem_zalloc(sizeof(*c));
     int rc = journal_create(&c->to, s->journal.path);
 
     if (rc == 0)
-        rc = journal_room(&c->to, size_of_rest(s));
-    if (rc) {
-        end_compaction(s, rc);
-        return;
-    }
+        rc = journal_room(&c->to, size_of_slice(s));
+    if (rc)
+        return end_compaction(s, rc);
     c->since = s->journal.end;
-    mark_txns(s, true);
-    put_all_but_nodes(&c->to, s);
     c->root = node_get(s->store.root);
-    put_node(c, c->root, NULL);
+    mark_txns(s, true);
+    switch_logs(s);
+    put_all_but_nodes(s);
+    put_node(s, c->root, NULL);
+    switch_logs(s);
+    return true;
 }
 
 bool persist_compact(struct server *s)
 {
     struct compaction *c = s->compaction;
 
-    if (!c) {
-        if (s->journal.fd >= 0 && s->journal.end >= s->journal.compact_at)
-            begin_compaction(s);
-        return s->compaction != NULL;
-    }
-    if (journal_room(&c->to, size_of_rest(s))) {
-        end_compaction(s, -ENOSPC);
-        return false;
-    }
+    if (!c)
+        return s->journal.fd >= 0 && s->journal.end >= s->journal.compact_at && begin_compaction(s);
+    if (journal_room(&c->to, size_of_slice(s)))
+        return end_compaction(s, -ENOSPC);
+    switch_logs(s);
     if (c->stack.length) {
-        put_slice(c);
+        put_slice(s);
+        switch_logs(s);
         return true;
     }
     for (const struct conn *ring = s->rings; ring; ring = ring->next)
-        put_txns(&c->to, ring);
-    end_compaction(s, journal_replace(&s->journal, c->since, &c->to));
-    return false;
+        put_txns(s, ring);
+    switch_logs(s);
+    return end_compaction(s, journal_replace(&s->journal, c->since, &c->to));
 }
 
 // --- reading
@@ -812,7 +788,7 @@ int persist_open(struct server *s, const char *path, bool *fresh)
     }
     // Generations seen by clients must not come back for other contents.
     s->store.generation = (l.epoch + 1) << 32;
-    PUT(&s->journal, R_START, .n = { (uint32_t)(l.epoch + 1) });
+    PUT(s, R_START, .n = { (uint32_t)(l.epoch + 1) });
     persist_commit(s);
     return 0;
 }
