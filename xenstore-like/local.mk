@@ -24,12 +24,12 @@ STORE_DAEMON = $(STORE_PURE) \
     xenstore-like/daemon/socket.c
 
 # Programs for dom0: neither ring 0 nor tests.
-USER_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir)/include
+USER_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir) -I$(srcdir)/include
 USER_CFLAGS = -std=c11 -O2 -g $(WARNINGS) -fstack-protector-strong -D_FORTIFY_SOURCE=2
 
 noinst_PROGRAMS += xenstore-like/vane-stored
 xenstore_like_vane_stored_SOURCES = $(STORE_DAEMON) xenstore-like/daemon/main.c \
-    xenstore-like/daemon/host_xen.c
+    xenstore-like/daemon/host_xen.c dom0-tools/lib/xen_linux.c dom0-tools/lib/xen_linux.h
 xenstore_like_vane_stored_CPPFLAGS = $(USER_CPPFLAGS)
 xenstore_like_vane_stored_CFLAGS = $(USER_CFLAGS)
 xenstore_like_vane_stored_LDFLAGS =

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The store's wire and all its operations: the input is what three connections send, the control domain's
-// and two guests', in chunks: connection (1 byte), length (2 bytes), bytes. Every reply must be a message
-// that the protocol allows, and at the end every account must be right.
+// and two guests', in pieces of: connection (1 byte), type (1), transaction (1), length (2), bytes. They
+// are payloads of requests, or, where bit 7 of the first byte says so, bytes as they are. Every reply must
+// be a message that the protocol allows, and at the end every account must be right.
 #include <stdlib.h>
 #include <string.h>
 
 #include "mini.h"
 #include "xenstore-like/daemon/persist.h"
 
-enum { NR_CONNS = 3 };
+enum { NR_CONNS = 3, PIECE = 5 };
 
 static int turn(struct server *s, struct conn *c)
 {
@@ -93,17 +94,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     persist_attach(&s);
     for (uint16_t i = 0; i < NR_CONNS; i++)
         conns[i] = conn_new(&s, &transport, &s.sockets, (uint16_t)(i ? 4 + i : 0));
-    while (size > 3) {
-        struct conn *c = conns[data[0] % NR_CONNS];
-        size_t length = data[1] | (size_t)data[2] << 8;
+    while (size > PIECE) {
+        struct conn *c = conns[(data[0] & 0x7f) % NR_CONNS];
+        size_t length = data[3] | (size_t)data[4] << 8;
+        struct xsd_sockmsg header = { data[1], 9, data[2], 0 };
 
-        data += 3;
-        size -= 3;
-        if (length > size)
-            length = size;
-        feed(&s, c, data, length);
-        data += length;
-        size -= length;
+        length = length > size - PIECE ? size - PIECE : length;
+        header.len = (uint32_t)length;
+        if (!(data[0] & 0x80))
+            feed(&s, c, (const uint8_t *)&header, sizeof(header));
+        feed(&s, c, data + PIECE, length);
+        data += PIECE + length;
+        size -= PIECE + length;
     }
     finish(&s);
     return 0;

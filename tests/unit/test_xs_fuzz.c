@@ -12,13 +12,11 @@ static size_t seed_size;
 // Payloads are written with '|' for the zero byte.
 static void add(uint8_t conn, uint32_t type, uint32_t tx, const char *payload)
 {
-    size_t length = strlen(payload);
-    struct xsd_sockmsg header = { type, 7, tx, (uint32_t)length };
-
     seed[seed_size] = conn;
-    fuzz_put(seed + seed_size + 1, sizeof(header) + length, 2);
-    memcpy(seed + seed_size + 3, &header, sizeof(header));
-    seed_size += 3 + sizeof(header);
+    seed[seed_size + 1] = (uint8_t)type;
+    seed[seed_size + 2] = (uint8_t)tx;
+    fuzz_put(seed + seed_size + 3, strlen(payload), 2);
+    seed_size += 5;
     for (; *payload; payload++)
         seed[seed_size++] = *payload == '|' ? 0 : (uint8_t)*payload;
 }

@@ -40,10 +40,9 @@ uint8_t *buf_reserve(struct buf *b, size_t size)
 
 void buf_append(struct buf *b, const void *bytes, size_t size)
 {
-    uint8_t *to = buf_reserve(b, size);
-
-    if (size)
-        memcpy(to, bytes, size);
+    if (size == 0)
+        return;
+    memcpy(buf_reserve(b, size), bytes, size);
     b->length += size;
 }
 

@@ -72,12 +72,13 @@ static int run_check(struct server *s, const char *words[], size_t count, struct
 
     (void)words;
     (void)count;
-    memset(&recount, 0, sizeof(recount));
+    recount.faults = 0;
     recount_below(&recount, s->store.root);
-    for (unsigned domid = 0; domid <= MAX_DOMID; domid++) {
+    for (unsigned domid = 0; domid < s->store.quotas.nr_domids; domid++) {
         const struct account *account = s->store.quotas.accounts[domid];
 
         recount.faults += (account ? account->nodes : 0) != recount.owned[domid];
+        recount.owned[domid] = 0;
     }
     if (recount.faults) {
         log_line("check: %zu faults in the tree or its accounts", recount.faults);
@@ -123,7 +124,7 @@ static int run_memreport(struct server *s, const char *words[], size_t count, st
     (void)words;
     if (count)
         return -EINVAL;
-    for (unsigned domid = 0; domid <= MAX_DOMID; domid++)
+    for (unsigned domid = 0; domid < s->store.quotas.nr_domids; domid++)
         nodes += s->store.quotas.accounts[domid] ? s->store.quotas.accounts[domid]->nodes : 0;
     print(reply, "nodes %" PRIu64 "\nwatches %zu\nrings %zu\nsockets %zu\n", nodes, s->watches.nr_watches,
           count_list(s->rings), count_list(s->sockets));

@@ -53,6 +53,8 @@ struct account *quota_account(struct quotas *q, uint16_t domid)
 {
     if (!q->accounts[domid])
         q->accounts[domid] = mem_zalloc(sizeof(struct account));
+    if (domid >= q->nr_domids)
+        q->nr_domids = domid + 1u;
     return q->accounts[domid];
 }
 

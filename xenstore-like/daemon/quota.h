@@ -36,6 +36,7 @@ struct account {
 struct quotas {
     uint32_t limit[NR_QUOTAS];
     uint64_t refused[NR_QUOTAS];
+    unsigned nr_domids;         // none at or beyond this has an account
     struct account *accounts[MAX_DOMID + 1];
 };
 

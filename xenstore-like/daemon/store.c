@@ -18,8 +18,9 @@ void store_init(struct store *store)
 void store_fini(struct store *store)
 {
     node_put(store->root);
-    for (unsigned domid = 0; domid <= MAX_DOMID; domid++)
+    for (unsigned domid = 0; domid < store->quotas.nr_domids; domid++)
         quota_forget(&store->quotas, (uint16_t)domid);
+    store->quotas.nr_domids = 0;
 }
 
 void view_open(struct view *view, struct store *store, const struct view_hooks *hooks)
