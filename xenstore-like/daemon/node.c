@@ -276,11 +276,10 @@ struct node **node_own_child(struct node *n, const char *text, size_t length)
     unsigned i;
 
     assert(n->references == 1);
-    if (!node_child(n, text, length))
-        return NULL;
     for (*at = kids_own(*at); !(*at)->is_leaf; *at = kids_own(*at))
         at = &(*at)->slots[branch(*at, &name)].kids;
-    (void)leaf_find(*at, &name, &i);
+    i = rank(*at, &name, false);
+    assert(i < (*at)->count);
     return &(*at)->slots[i].node;
 }
 

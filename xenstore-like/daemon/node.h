@@ -69,7 +69,7 @@ int node_compare(const struct node *n, const char *name, size_t length);
 // Whether both have children of the same names.
 bool node_lists_are_equal(const struct node *a, const struct node *b);
 
-// Where an own node refers to a child, for changing that reference; NULL if there is no such child.
+// Where an own node refers to a child, which must exist, for changing that reference.
 struct node **node_own_child(struct node *n, const char *name, size_t length);
 // Adds a child whose name is new here, and takes over its reference.
 void node_insert_child(struct node *n, struct node *child);

@@ -2,13 +2,16 @@
 #include "path.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 static bool is_component_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '@';
+    // Letters, digits, - _ @: one bit for each of the 128 characters of ASCII.
+    static const uint64_t allowed[2] = { 0x03ff200000000000, 0x07fffffe87ffffff };
+
+    return c >= 0 && (allowed[c >> 6] >> (c & 63) & 1);
 }
 
 bool path_is_valid(const char *text, size_t length)

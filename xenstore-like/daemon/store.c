@@ -201,19 +201,17 @@ static void create(struct view *view, struct subject who, const struct path *pat
 
     *at = node_own(*at);
     while (path_next(&rest, &c)) {
-        struct node **next = node_own_child(*at, c.name, c.length);
+        struct node *child = node_child(*at, c.name, c.length);
         bool last = *rest == '\0';
-        struct node *child;
 
-        if (!next) {
+        if (!child) {
             child = node_new(c.name, c.length, value, last ? length : 0, inherit(*at, who), generation);
             node_insert_child(*at, child);
             (*at)->generation = generation;
             tally_of(view, perms_owner(child->perms))->nodes++;
             changed(view, CHANGE_NEW, path->text, (size_t)(rest - path->text), child);
-            next = node_own_child(*at, c.name, c.length);
         }
-        at = next;
+        at = node_own_child(*at, c.name, c.length);
         *at = node_own(*at);
     }
 }
