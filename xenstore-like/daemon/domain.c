@@ -105,6 +105,8 @@ int domain_introduce(struct server *s, uint16_t domid, uint64_t gfn, uint32_t po
     persist_domain(s, d);
     ring_offer(d->conn);
     conn_ready(s, d->conn);
+    // dom0's kernel waits for this before it uses its ring.
+    s->host->notify(s->host, d->conn->port);
     fire_special(&fire, SPECIAL_INTRODUCE, domid);
     return 0;
 }

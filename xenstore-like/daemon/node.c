@@ -283,6 +283,21 @@ struct node **node_own_child(struct node *n, const char *text, size_t length)
     return &(*at)->slots[i].node;
 }
 
+struct node **node_own_path(struct node **at, const char *path, size_t length, struct perms *perms)
+{
+    const char *end = path + length;
+    struct component c;
+
+    *at = node_own(*at);
+    while (length && path < end && path_next(&path, &c)) {
+        if (perms && !node_child(*at, c.name, c.length))
+            node_insert_child(*at, node_new(c.name, c.length, NULL, 0, perms_get(perms), 0));
+        at = node_own_child(*at, c.name, c.length);
+        *at = node_own(*at);
+    }
+    return at;
+}
+
 static struct kids *slot_insert(struct kids *k, unsigned i, struct slot slot)
 {
     if (k->count == k->room) {

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "path.h"
 #include "perms.h"
 
 enum { KIDS_MAX = 32 };
@@ -71,6 +72,9 @@ bool node_lists_are_equal(const struct node *a, const struct node *b);
 
 // Where an own node refers to a child, which must exist, for changing that reference.
 struct node **node_own_child(struct node *n, const char *name, size_t length);
+// Where a path's node is referred to, with everything on the way to it made own. What is missing is made,
+// empty and with `perms`; with NULL for them the node must exist.
+struct node **node_own_path(struct node **root, const char *path, size_t length, struct perms *perms);
 // Adds a child whose name is new here, and takes over its reference.
 void node_insert_child(struct node *n, struct node *child);
 // Gives the reference to a child, which must exist, to the caller.

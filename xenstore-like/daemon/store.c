@@ -160,19 +160,10 @@ int view_find(struct view *view, struct subject who, const struct path *path, un
     return place.node ? 0 : -ENOENT;
 }
 
-// The reference to a node that exists, with everything on the way to it the view's own.
+// The root's path has no components, and a part of another path as long as it none that count.
 static struct node **own_path(struct view *view, const char *path, size_t length)
 {
-    const char *end = path + length;
-    struct node **at = &view->root;
-    struct component c;
-
-    *at = node_own(*at);
-    while (length > 1 && path < end && path_next(&path, &c)) {
-        at = node_own_child(*at, c.name, c.length);
-        *at = node_own(*at);
-    }
-    return at;
+    return node_own_path(&view->root, path, length > 1 ? length : 0, NULL);
 }
 
 static int check_nodes(struct view *view, struct subject who, size_t more)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_CHAINS 16
+enum { TOLD = 0x80 };       // beside the parts seen: committing, an event for the path has been made
 
 struct path txn_op_path(const struct txn_op *op)
 {
@@ -17,60 +17,26 @@ const char *txn_op_value(const struct txn_op *op)
     return op->bytes;
 }
 
-static uint32_t hash_of(const char *text, size_t length)
+static uint8_t parts_of(const struct node *seen)
 {
-    uint32_t hash = 2166136261u;
-
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)text[i]) * 16777619u;
-    return hash;
+    return seen->value_length ? (uint8_t)node_value(seen)[0] : 0;
 }
 
-static struct txn_seen *seen_find(const struct txn *txn, const char *path, size_t length)
+// Adds to the parts seen of a path, and returns those before.
+static uint8_t see(struct txn *txn, const char *path, size_t length, unsigned parts)
 {
-    struct txn_seen *seen = txn->chains[hash_of(path, length) & (txn->nr_chains - 1)];
+    struct node **at = node_own_path(&txn->seen, path, length > 1 ? length : 0, txn->base->perms);
+    uint8_t before = parts_of(*at), now = (uint8_t)(before | parts);
 
-    while (seen && (seen->length != length || memcmp(seen->path, path, length) != 0))
-        seen = seen->next;
-    return seen;
-}
-
-static void grow_chains(struct txn *txn)
-{
-    size_t nr_chains = txn->nr_chains * 4;
-    struct txn_seen **chains = mem_zalloc(nr_chains * sizeof(chains[0]));
-
-    for (size_t i = 0; i < txn->nr_chains; i++)
-        for (struct txn_seen *seen = txn->chains[i], *next; seen; seen = next) {
-            struct txn_seen **at = &chains[hash_of(seen->path, seen->length) & (nr_chains - 1)];
-
-            next = seen->next;
-            seen->next = *at;
-            *at = seen;
-        }
-    free(txn->chains);
-    txn->chains = chains;
-    txn->nr_chains = nr_chains;
+    if (!before)
+        txn->size += sizeof(**at) + length;
+    *at = node_set_value(*at, &now, sizeof(now), 0);
+    return before;
 }
 
 static void remember_seen(struct view *view, const char *path, size_t length, unsigned parts)
 {
-    struct txn *txn = (struct txn *)((char *)view - offsetof(struct txn, view));
-    struct txn_seen *seen = seen_find(txn, path, length), **at;
-
-    if (!seen) {
-        if (txn->nr_seen >= txn->nr_chains)
-            grow_chains(txn);
-        at = &txn->chains[hash_of(path, length) & (txn->nr_chains - 1)];
-        seen = mem_zalloc(sizeof(*seen) + length + 1);
-        memcpy(seen->path, path, length);
-        seen->length = (uint16_t)length;
-        seen->next = *at;
-        *at = seen;
-        txn->nr_seen++;
-        txn->size += sizeof(*seen) + length + 1;
-    }
-    seen->parts |= parts;
+    see((struct txn *)((char *)view - offsetof(struct txn, view)), path, length, parts);
 }
 
 static const struct view_hooks hooks = { .saw = remember_seen };
@@ -83,8 +49,7 @@ struct txn *txn_start(struct store *store, uint32_t id)
     txn->base = node_get(store->root);
     view_open(&txn->view, store, &hooks);
     txn->last_op = &txn->ops;
-    txn->nr_chains = FIRST_CHAINS;
-    txn->chains = mem_zalloc(txn->nr_chains * sizeof(txn->chains[0]));
+    txn->seen = node_new("", 0, NULL, 0, perms_get(txn->base->perms), 0);
     return txn;
 }
 
@@ -94,12 +59,7 @@ void txn_drop(struct txn *txn)
         next = op->next;
         free(op);
     }
-    for (size_t i = 0; i < txn->nr_chains; i++)
-        for (struct txn_seen *seen = txn->chains[i], *next; seen; seen = next) {
-            next = seen->next;
-            free(seen);
-        }
-    free(txn->chains);
+    node_put(txn->seen);
     view_drop(&txn->view);
     node_put(txn->base);
     free(txn);
@@ -148,31 +108,33 @@ int txn_apply(struct txn *txn, struct subject who, enum txn_kind kind, const str
     return 0;
 }
 
-static bool is_as_seen(const struct txn *txn, struct node *root, const struct txn_seen *seen)
+static bool parts_are_equal(unsigned parts, const struct node *then, const struct node *now)
 {
-    const struct node *then = tree_find(txn->base, seen->path), *now = tree_find(root, seen->path);
-
-    if (then == now)
-        return true;
-    if (!then || !now || (seen->parts & SAW_TREE))
+    if (!then || !now || (parts & SAW_TREE))
         return false;
-    if ((seen->parts & SAW_PERMS) && !perms_are_equal(then->perms, now->perms))
+    if ((parts & SAW_PERMS) && !perms_are_equal(then->perms, now->perms))
         return false;
-    if ((seen->parts & SAW_LIST) && !node_lists_are_equal(then, now))
+    if ((parts & SAW_LIST) && !node_lists_are_equal(then, now))
         return false;
-    return !(seen->parts & SAW_VALUE) ||
+    return !(parts & SAW_VALUE) ||
            (then->value_length == now->value_length &&
             memcmp(node_value(then), node_value(now), then->value_length) == 0);
 }
 
-static bool all_is_as_seen(const struct txn *txn, struct node *root)
+// Whether all that was seen in a tree is now as it was then; either may be missing.
+static bool is_as_seen(const struct node *seen, const struct node *then, const struct node *now)
 {
-    if (root == txn->base)
+    if (then == now)
         return true;
-    for (size_t i = 0; i < txn->nr_chains; i++)
-        for (const struct txn_seen *seen = txn->chains[i]; seen; seen = seen->next)
-            if (!is_as_seen(txn, root, seen))
-                return false;
+    if (parts_of(seen) && !parts_are_equal(parts_of(seen), then, now))
+        return false;
+    for (size_t i = 0; i < node_nr_children(seen); i++) {
+        const struct node *child = node_child_at(seen, i);
+
+        if (!is_as_seen(child, then ? node_child(then, node_name(child), child->name_length) : NULL,
+                        now ? node_child(now, node_name(child), child->name_length) : NULL))
+            return false;
+    }
     return true;
 }
 
@@ -181,17 +143,15 @@ int txn_commit(struct txn *txn, struct subject who, struct view *view,
 {
     struct node *removed;
 
-    if (txn->must_fail || !all_is_as_seen(txn, view->root))
+    if (txn->must_fail || !is_as_seen(txn->seen, txn->base, view->root))
         return -EAGAIN;
     for (const struct txn_op *op = txn->ops; op; op = op->next) {
         struct path path = txn_op_path(op);
-        struct txn_seen *seen = seen_find(txn, path.text, path.length);
 
         if (view_apply(view, who, op->kind, &path, txn_op_value(op), op->size, &removed))
             return -EAGAIN;
-        if (!seen->told || removed)
+        if (!(see(txn, path.text, path.length, TOLD) & TOLD) || removed)
             told(arg, path.text, removed);
-        seen->told = true;
         if (removed)
             node_put(removed);
     }

@@ -18,15 +18,6 @@ struct txn_op {
     char bytes[];           // the value, which is aligned so, and the path, closed by a zero byte
 };
 
-// The parts seen of one path, in a chain of those with the same hash.
-struct txn_seen {
-    struct txn_seen *next;
-    unsigned parts;
-    uint16_t length;
-    bool told;              // committing: an event for this path has been made
-    char path[];
-};
-
 struct txn {
     struct txn *next;       // of its connection
     uint32_t id;
@@ -37,8 +28,7 @@ struct txn {
     struct txn_op *ops, **last_op;
     size_t nr_ops;
     size_t old_ops;         // 1 and how many it had when the journal began to be written anew, or 0
-    size_t nr_seen, nr_chains;
-    struct txn_seen **chains;
+    struct node *seen;      // a tree of the paths seen, whose values are the parts, one byte
 };
 
 struct path txn_op_path(const struct txn_op *op);

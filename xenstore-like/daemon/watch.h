@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Watches in a tree of the paths they watch, so that an event meets those on its way from the root and
-// no others. The steps of the tree are found by one hash table, so a level may have any number. Pure.
+// no others. Pure.
 #pragma once
 
 #include "store.h"
 
-struct watch_step;
-
 struct watch {
     struct watch *next_here;        // those with the same path
     struct watch *next, **link;     // those of the same owner
-    struct watch_step *step;
     void *owner;
     int32_t depth;                  // how many levels below the path count; -1: all
     uint16_t relative;              // how many first bytes of the path its owner does not see
@@ -19,11 +16,11 @@ struct watch {
     char path[];                    // absolute, or special; the token behind it
 };
 
+// Trees of nodes, whose values point to the first watch of a path.
 struct watch_tree {
-    struct watch_step *root;        // of paths
-    struct watch_step *special;     // of words with @
-    struct watch_step **chains;
-    size_t nr_chains, nr_steps, nr_watches;
+    struct node *paths, *special;       // special: of words with @
+    struct perms *perms;                // that nodes have, and nobody asks for
+    size_t nr_watches;
 };
 
 void watch_tree_init(struct watch_tree *tree);
@@ -33,8 +30,7 @@ void watch_tree_fini(struct watch_tree *tree);      // no watches may be left
 struct watch *watch_add(struct watch_tree *tree, struct watch **list, void *owner, const char *path,
                         size_t relative, const char *token, int32_t depth);
 // An owner has one watch of a path with a token, whether he named it by its whole path or not.
-struct watch *watch_find(const struct watch_tree *tree, const void *owner, const char *path,
-                         const char *token);
+struct watch *watch_find(struct watch_tree *tree, const void *owner, const char *path, const char *token);
 void watch_remove(struct watch_tree *tree, struct watch *watch);
 
 typedef void watch_fn(void *arg, struct watch *watch, const char *path);
