@@ -10,6 +10,9 @@ PUBLIC_ABI_FILES = \
     include/public/event_channel.h \
     include/public/features.h \
     include/public/grant_table.h \
+    include/public/io/blkif.h \
+    include/public/io/ring.h \
+    include/public/io/xenbus.h \
     include/public/io/xs_wire.h \
     include/public/memory.h \
     include/public/nmi.h \
