@@ -155,3 +155,10 @@ tests_unit_test_ports_SOURCES = tests/unit/test_ports.c tests/unit/fake_regs/cpu
 tests_unit_test_ports_CPPFLAGS = -I$(srcdir)/tests/unit/fake_regs $(AM_CPPFLAGS)
 tests_unit_test_hypercall_SOURCES = tests/unit/test_hypercall.c hypervisor/core/hypercall.c \
     hypervisor/lib/spinlock.c $(FAKE_PANIC)
+
+# The drivers. They run on Linux, so nothing is faked but the guest.
+UNIT_TESTS += tests/unit/test_ring tests/unit/test_xenbus
+tests_unit_test_ring_SOURCES = tests/unit/test_ring.c $(DRIVER_RING)
+tests_unit_test_ring_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_unit_test_xenbus_SOURCES = tests/unit/test_xenbus.c $(DRIVER_BUS)
+tests_unit_test_xenbus_CPPFLAGS = $(DRIVER_CPPFLAGS)

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+//
+// The state machine of split devices, as tables and the loop that walks them.
+#include "bus/xenbus.h"
+
+#include "bus/text.h"
+
+#define MAX_STEPS 8u       // of one run; a peer that goes on changing is met again at its next event
+#define EINVAL_ 22
+
+#define S(name) XenbusState##name
+#define DO(action, state) { XENBUS_##action, S(state) }
+
+// Back end. It serves requests from CONNECT to DISCONNECT, also while Closing: a front end that is
+// asked to go (the toolstack writes our state, Closing) first writes what it still has. One that
+// starts over without good-bye, its kernel having crashed, is met like a new one.
+const struct xenbus_table xenbus_back_table = { .step = {
+    [S(Initialising)] = {
+        [S(Unknown)] = DO(PREPARE, InitWait),
+        [S(Initialising)] = DO(PREPARE, InitWait),
+        [S(InitWait)] = DO(PREPARE, InitWait),
+        [S(Initialised)] = DO(PREPARE, InitWait),
+        [S(Connected)] = DO(PREPARE, InitWait),
+        [S(Closed)] = DO(PREPARE, InitWait),
+    },
+    [S(InitWait)] = {
+        [S(Initialised)] = DO(CONNECT, Connected),
+        [S(Connected)] = DO(CONNECT, Connected),
+    },
+    [S(Initialised)] = {
+        [S(Initialised)] = DO(CONNECT, Connected),
+        [S(Connected)] = DO(CONNECT, Connected),
+    },
+    [S(Connected)] = {
+        [S(Unknown)] = DO(DISCONNECT, Closed),
+        [S(Initialising)] = DO(DISCONNECT, Initialising),
+        [S(InitWait)] = DO(DISCONNECT, Initialising),
+        [S(Closing)] = DO(NOTHING, Closing),
+        [S(Closed)] = DO(DISCONNECT, Closed),
+    },
+    [S(Closing)] = {
+        [S(Unknown)] = DO(DISCONNECT, Closed),
+        [S(Initialising)] = DO(DISCONNECT, Initialising),
+        [S(Closed)] = DO(DISCONNECT, Closed),
+    },
+    [S(Closed)] = {
+        [S(Initialising)] = DO(NOTHING, Initialising),
+        [S(Initialised)] = DO(NOTHING, Initialising),
+    },
+} };
+
+// Front end. A back end seen Connected before we published anything still means our predecessor.
+const struct xenbus_table xenbus_front_table = { .step = {
+    [S(Initialising)] = {
+        [S(InitWait)] = DO(PREPARE, Initialised),
+        [S(Initialised)] = DO(PREPARE, Initialised),
+    },
+    [S(Initialised)] = {
+        [S(Connected)] = DO(CONNECT, Connected),
+        [S(Closing)] = DO(DISCONNECT, Closed),
+        [S(Closed)] = DO(DISCONNECT, Closed),
+    },
+    [S(Connected)] = {
+        [S(Unknown)] = DO(DISCONNECT, Closed),
+        [S(InitWait)] = DO(DISCONNECT, Initialising),
+        [S(Connected)] = DO(UPDATE, Connected),
+        [S(Closing)] = DO(DISCONNECT, Closed),
+        [S(Closed)] = DO(DISCONNECT, Closed),
+    },
+    [S(Closing)] = {
+        [S(Unknown)] = DO(DISCONNECT, Closed),
+        [S(Closing)] = DO(DISCONNECT, Closed),
+        [S(Closed)] = DO(DISCONNECT, Closed),
+    },
+} };
+
+static void make_path(char path[STORE_MAX_PATH], const char *folder, const char *leaf)
+{
+    path[0] = '\0';
+    text_add(path, STORE_MAX_PATH, folder);
+    text_add(path, STORE_MAX_PATH, "/");
+    text_add(path, STORE_MAX_PATH, leaf);
+}
+
+int xenbus_write(struct xenbus_device *dev, const char *leaf, const char *value)
+{
+    char path[STORE_MAX_PATH];
+
+    make_path(path, dev->own, leaf);
+    return dev->store->ops->write(dev->store, path, value);
+}
+
+int xenbus_write_u64(struct xenbus_device *dev, const char *leaf, uint64_t value)
+{
+    char text[TEXT_DECIMAL] = "";
+
+    text_add_u64(text, sizeof(text), value);
+    return xenbus_write(dev, leaf, text);
+}
+
+static int read_node(struct xenbus_device *dev, const char *folder, const char *leaf, char *value,
+                     size_t size)
+{
+    char path[STORE_MAX_PATH];
+
+    make_path(path, folder, leaf);
+    return dev->store->ops->read(dev->store, path, value, size);
+}
+
+int xenbus_read_peer(struct xenbus_device *dev, const char *leaf, char *value, size_t size)
+{
+    return read_node(dev, dev->peer, leaf, value, size);
+}
+
+int xenbus_read_peer_u64(struct xenbus_device *dev, const char *leaf, uint64_t limit,
+                         uint64_t *value)
+{
+    char text[STORE_MAX_VALUE];
+    int rc = xenbus_read_peer(dev, leaf, text, sizeof(text));
+
+    if (rc == 0 && !text_parse_u64(text, limit, value)) {
+        dev->why[0] = '\0';
+        text_add(dev->why, sizeof(dev->why), leaf);
+        text_add(dev->why, sizeof(dev->why), " of the other end must be a number up to ");
+        text_add_u64(dev->why, sizeof(dev->why), limit);
+        rc = -EINVAL_;
+    }
+    return rc;
+}
+
+static enum xenbus_state read_state(struct xenbus_device *dev, const char *folder)
+{
+    char text[STORE_MAX_VALUE];
+    uint64_t state;
+
+    if (read_node(dev, folder, "state", text, sizeof(text)) != 0 ||
+        !text_parse_u64(text, XENBUS_NR_STATES - 1, &state)) {
+        return XenbusStateUnknown;
+    }
+    return (enum xenbus_state)state;
+}
+
+enum xenbus_state xenbus_own_state(struct xenbus_device *dev)
+{
+    return read_state(dev, dev->own);
+}
+
+enum xenbus_state xenbus_peer_state(struct xenbus_device *dev)
+{
+    return read_state(dev, dev->peer);
+}
+
+int xenbus_set_state(struct xenbus_device *dev, enum xenbus_state state)
+{
+    return xenbus_write_u64(dev, "state", state);
+}
+
+static int act(struct xenbus_device *dev, enum xenbus_action action)
+{
+    return dev->actions[action] ? dev->actions[action](dev) : 0;
+}
+
+// Nobody could be told that these writes fail, and the next run tries again.
+static void fail(struct xenbus_device *dev)
+{
+    (void)act(dev, XENBUS_DISCONNECT);
+    (void)xenbus_write(dev, "error", dev->why);
+    (void)xenbus_set_state(dev, XenbusStateClosing);
+}
+
+int xenbus_run(struct xenbus_device *dev)
+{
+    for (unsigned i = 0; i < MAX_STEPS; i++) {
+        enum xenbus_state own = xenbus_own_state(dev);
+        const struct xenbus_step *step = &dev->table->step[own][xenbus_peer_state(dev)];
+
+        if (step->action == XENBUS_WAIT) {
+            return 0;
+        }
+        int rc = act(dev, (enum xenbus_action)step->action);
+        if (rc < 0) {
+            fail(dev);
+            return rc;
+        }
+        if (step->next == own) {
+            return 0;
+        }
+        rc = xenbus_set_state(dev, (enum xenbus_state)step->next);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+//
+// How a back end reaches a guest's memory and exchanges events with it: one transport is one event
+// channel and any number of grants of one domain. Implementations: transport_xen.c over Linux'
+// /dev/xen/gntdev and /dev/xen/evtchn, transport_shm.c over shared memory and eventfds.
+//
+// A transport belongs to one thread at a time. All functions return 0 or a negative errno.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TRANSPORT_MAX_COPIES 64u    // in one call of copy
+
+struct transport_copy {
+    uint32_t ref;
+    uint16_t offset;                // within the granted page; offset + size <= 4096
+    uint16_t size;
+    void *local;
+};
+
+enum transport_direction { TRANSPORT_FROM_GUEST, TRANSPORT_TO_GUEST };
+
+struct transport;
+
+struct transport_ops {
+    // Maps the pages, readable and writable, one after the other.
+    int (*map)(struct transport *t, const uint32_t *refs, unsigned nr, void **va);
+    void (*unmap)(struct transport *t, void *va, unsigned nr);
+    // Copies all, or fails as soon as one cannot be copied.
+    int (*copy)(struct transport *t, enum transport_direction direction,
+                const struct transport_copy *list, unsigned nr);
+    // Connects to the guest's unbound port.
+    int (*bind)(struct transport *t, uint32_t port);
+    void (*unbind)(struct transport *t);
+    void (*notify)(struct transport *t);
+    // Takes what made event_fd readable.
+    void (*ack)(struct transport *t);
+    void (*close)(struct transport *t);
+};
+
+struct transport {
+    const struct transport_ops *ops;
+    int event_fd;                   // becomes readable when the guest sends an event
+};
+
+// Over Linux' devices. `why` gets a sentence when they are not there.
+int transport_xen_open(struct transport **t, unsigned domid, char *why, size_t why_size);
