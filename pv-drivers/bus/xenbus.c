@@ -13,7 +13,8 @@
 
 // Back end. It serves requests from CONNECT to DISCONNECT, also while Closing: a front end that is
 // asked to go (the toolstack writes our state, Closing) first writes what it still has. One that
-// starts over without good-bye, its kernel having crashed, is met like a new one.
+// starts over without good-bye, its kernel having crashed, is met like a new one. One that says
+// Connected before we do means our predecessor: its rings are stale until it publishes new ones.
 const struct xenbus_table xenbus_back_table = { .step = {
     [S(Initialising)] = {
         [S(Unknown)] = DO(PREPARE, InitWait),
@@ -25,11 +26,9 @@ const struct xenbus_table xenbus_back_table = { .step = {
     },
     [S(InitWait)] = {
         [S(Initialised)] = DO(CONNECT, Connected),
-        [S(Connected)] = DO(CONNECT, Connected),
     },
     [S(Initialised)] = {
         [S(Initialised)] = DO(CONNECT, Connected),
-        [S(Connected)] = DO(CONNECT, Connected),
     },
     [S(Connected)] = {
         [S(Unknown)] = DO(DISCONNECT, Closed),

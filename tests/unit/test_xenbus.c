@@ -171,6 +171,20 @@ static void test_back_restarts(void)
     store_shm_destroy(&front_store);
 }
 
+// The front end's Connected is older than the back end's InitWait: its rings are not to be opened.
+static void test_stale_front(void)
+{
+    set_up();
+    settle();
+    back.is_attached = false;
+    back.log[0] = '\0';
+    xenbus_set_state(&back.dev, XenbusStateInitialising);
+    CU_ASSERT_EQUAL(xenbus_run(&back.dev), 0);
+    CU_ASSERT_STRING_EQUAL(back.log, "p");
+    expect(XenbusStateInitWait, XenbusStateConnected);
+    store_shm_destroy(&front_store);
+}
+
 static void test_connect_fails(void)
 {
     char text[STORE_MAX_VALUE];
@@ -245,6 +259,7 @@ int main(void)
         { "unplug", test_unplug },
         { "front_crashes", test_front_crashes },
         { "back_restarts", test_back_restarts },
+        { "stale_front", test_stale_front },
         { "connect_fails", test_connect_fails },
         { "any_sequence", test_any_sequence },
         { "numbers", test_numbers },

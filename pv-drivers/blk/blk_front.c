@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: MIT
+//
+// The front end of a disk; blk_front.h says what it promises.
+#include "blk/blk_front.h"
+
+#include "bus/text.h"
+
+#define EAGAIN_ 11
+#define EINVAL_ 22
+#define ENOMEM_ 12
+#define SECTOR 512u
+#define SECTORS_PER_PAGE (RING_PAGE_SIZE / SECTOR)
+#define ENTRY_SIZE ((uint32_t)sizeof(union blkif_sring_entry))
+
+void *memcpy(void *to, const void *from, size_t size);    // a compiler needs it anyway
+
+static struct blk_front *front_of(struct xenbus_device *dev)
+{
+    return (struct blk_front *)(void *)((char *)dev - offsetof(struct blk_front, bus));
+}
+
+static void *slot_page(const struct blk_front_slot *slot, uint32_t i)
+{
+    return slot->pages + (size_t)i * RING_PAGE_SIZE;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Grants.
+
+static void revoke_slot(struct blk_front *f, struct blk_front_slot *slot)
+{
+    while (slot->nr_granted) {
+        // A back end that keeps a page mapped costs us the reference, no more.
+        (void)os_revoke(f->os, slot->refs[--slot->nr_granted]);
+    }
+}
+
+static int grant_slot(struct blk_front *f, struct blk_front_slot *slot, uint32_t nr)
+{
+    int rc = 0;
+
+    while (slot->nr_granted < nr && rc == 0) {
+        rc = os_grant(f->os, slot_page(slot, slot->nr_granted), false, &slot->refs[slot->nr_granted]);
+        slot->nr_granted += rc == 0;
+    }
+    return rc;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Requests.
+
+static uint32_t pages_of(const struct blk_front_io *io)
+{
+    bool has_data = io->operation != BLKIF_OP_DISCARD;
+
+    return has_data ? (uint32_t)((io->nr_sectors + SECTORS_PER_PAGE - 1) / SECTORS_PER_PAGE) : 0;
+}
+
+static struct blkif_request_segment segment(const struct blk_front_slot *slot,
+                                            const struct blk_front_io *io, uint32_t i)
+{
+    uint64_t left = io->nr_sectors - (uint64_t)i * SECTORS_PER_PAGE;
+
+    return (struct blkif_request_segment){ .gref = slot->refs[i], .first_sect = 0,
+        .last_sect = (uint8_t)((left < SECTORS_PER_PAGE ? left : SECTORS_PER_PAGE) - 1) };
+}
+
+static void put(struct blk_front_queue *q, struct blk_front_slot *slot, uint32_t max_segments)
+{
+    const struct blk_front_io *io = slot->io;
+    uint32_t nr = pages_of(io);
+    uint64_t id = (uint64_t)(slot - q->slots);
+    union {
+        struct blkif_request rw;
+        struct blkif_request_discard discard;
+        struct blkif_request_indirect indirect;
+    } r = { .rw = { .operation = io->operation, .id = id, .sector_number = io->sector } };
+
+    if (io->operation == BLKIF_OP_DISCARD) {
+        r.discard.flag = io->is_secure ? BLKIF_DISCARD_SECURE : 0;
+        r.discard.nr_sectors = io->nr_sectors;
+    } else if (nr <= BLKIF_MAX_SEGMENTS_PER_REQUEST) {
+        r.rw.nr_segments = (uint8_t)nr;
+        for (uint32_t i = 0; i < nr; i++) {
+            r.rw.seg[i] = segment(slot, io, i);
+        }
+    } else {
+        struct blkif_request_segment *list = slot_page(slot, max_segments);
+        r.indirect = (struct blkif_request_indirect){ .operation = BLKIF_OP_INDIRECT,
+            .indirect_op = io->operation, .nr_segments = (uint16_t)nr, .id = id,
+            .sector_number = io->sector };
+        r.indirect.indirect_grefs[0] = slot->refs[max_segments];
+        for (uint32_t i = 0; i < nr; i++) {
+            list[i] = segment(slot, io, i);
+        }
+    }
+    ring_front_put(&q->ring, &r.rw, sizeof(r.rw));
+}
+
+static bool is_possible(const struct blk_front *f, const struct blk_front_io *io)
+{
+    if (io->operation == BLKIF_OP_DISCARD) {
+        return true;
+    }
+    if (io->nr_sectors > (uint64_t)f->max_segments * SECTORS_PER_PAGE) {
+        return false;
+    }
+    return pages_of(io) <= BLKIF_MAX_SEGMENTS_PER_REQUEST || io->operation == BLKIF_OP_READ ||
+           io->operation == BLKIF_OP_WRITE;
+}
+
+static struct blk_front_slot *free_slot(struct blk_front *f, struct blk_front_queue *q)
+{
+    for (unsigned i = 0; i < f->want.nr_requests && ring_front_free(&q->ring); i++) {
+        if (!q->slots[i].io) {
+            return &q->slots[i];
+        }
+    }
+    return NULL;
+}
+
+int blk_front_submit(struct blk_front *f, unsigned queue, struct blk_front_io *io)
+{
+    struct blk_front_queue *q = &f->queues[queue];
+    struct blk_front_slot *slot = free_slot(f, q);
+
+    if (!is_possible(f, io)) {
+        return -EINVAL_;
+    }
+    if (!slot || q->is_broken) {
+        return -EAGAIN_;
+    }
+    // Also the page of the indirect list, which comes last.
+    int rc = grant_slot(f, slot, f->want.max_segments + 1);
+    if (rc < 0) {
+        return rc;
+    }
+    slot->io = io;
+    if (io->operation != BLKIF_OP_READ && pages_of(io)) {
+        memcpy(slot->pages, io->data, (size_t)io->nr_sectors * SECTOR);
+    }
+    put(q, slot, f->want.max_segments);
+    return 0;
+}
+
+void blk_front_kick(struct blk_front *f, unsigned queue)
+{
+    struct blk_front_queue *q = &f->queues[queue];
+
+    if (ring_front_publish(&q->ring)) {
+        os_event_send(f->os, q->port);
+    }
+}
+
+static bool complete(struct blk_front *f, struct blk_front_queue *q,
+                     const struct blkif_response *response)
+{
+    struct blk_front_slot *slot = &q->slots[response->id % BLK_FRONT_MAX_REQUESTS];
+    struct blk_front_io *io = slot->io;
+
+    if (response->id >= BLK_FRONT_MAX_REQUESTS || !io) {
+        q->is_broken = true;
+        return false;
+    }
+    slot->io = NULL;
+    if (!f->is_persistent) {
+        revoke_slot(f, slot);
+    }
+    if (response->status == BLKIF_RSP_OKAY && io->operation == BLKIF_OP_READ) {
+        memcpy(io->data, slot->pages, (size_t)io->nr_sectors * SECTOR);
+    }
+    io->done(io, response->status > 0 ? BLKIF_RSP_ERROR : response->status);
+    return true;
+}
+
+int blk_front_poll(struct blk_front *f, unsigned queue)
+{
+    struct blk_front_queue *q = &f->queues[queue];
+    struct blkif_response response;
+    int nr = 0;
+
+    while (!q->is_broken) {
+        int seen = ring_front_sleep(&q->ring);
+        q->is_broken = seen < 0;
+        if (seen <= 0) {
+            break;
+        }
+        while (ring_front_take(&q->ring, &response, sizeof(response)) && complete(f, q, &response)) {
+            nr++;
+        }
+    }
+    return q->is_broken ? RING_EPROTO : nr;
+}
+
+// ------------------------------------------------------------------------------------------------
+// The handshake.
+
+static uint64_t peer_value(struct blk_front *f, const char *leaf, uint64_t otherwise)
+{
+    uint64_t value = otherwise;
+
+    // What cannot be read is as good as absent.
+    (void)xenbus_read_peer_u64(&f->bus, leaf, UINT64_MAX, &value);
+    return value;
+}
+
+static unsigned at_most(unsigned wanted, uint64_t limit)
+{
+    return wanted < limit ? wanted : (unsigned)limit;
+}
+
+static void agree(struct blk_front *f)
+{
+    uint64_t indirect = peer_value(f, "feature-max-indirect-segments", 0);
+    uint64_t segments = indirect > BLKIF_MAX_SEGMENTS_PER_REQUEST ? indirect :
+                        BLKIF_MAX_SEGMENTS_PER_REQUEST;
+
+    f->nr_queues = at_most(f->want.nr_queues, peer_value(f, "multi-queue-max-queues", 1));
+    f->ring_order = at_most(f->want.ring_order, peer_value(f, "max-ring-page-order", 0));
+    f->max_segments = at_most(f->want.max_segments, segments);
+    f->is_persistent = f->want.is_persistent && peer_value(f, "feature-persistent", 0) == 1;
+}
+
+static int publish(struct blk_front *f, unsigned queue, const char *name, int number, uint64_t value)
+{
+    char leaf[64] = "";
+
+    if (f->nr_queues > 1) {
+        text_add(leaf, sizeof(leaf), "queue-");
+        text_add_u64(leaf, sizeof(leaf), queue);
+        text_add(leaf, sizeof(leaf), "/");
+    }
+    text_add(leaf, sizeof(leaf), name);
+    if (number >= 0) {
+        text_add_u64(leaf, sizeof(leaf), (uint64_t)number);
+    }
+    return xenbus_write_u64(&f->bus, leaf, value);
+}
+
+static int make_queue(struct blk_front *f, unsigned i)
+{
+    struct blk_front_queue *q = &f->queues[i];
+    unsigned nr_pages = 1u << f->ring_order;
+    int rc = q->has_port ? 0 : os_event_open(f->os, &q->port);
+
+    q->ring_pages = rc == 0 ? os_pages_alloc(f->os, nr_pages) : NULL;
+    if (!q->ring_pages) {
+        return rc < 0 ? rc : -ENOMEM_;
+    }
+    q->has_port = true;
+    q->is_broken = false;
+    ring_front_init(&q->ring, q->ring_pages, (size_t)nr_pages * RING_PAGE_SIZE, ENTRY_SIZE);
+    for (unsigned page = 0; page < nr_pages && rc == 0; page++) {
+        rc = os_grant(f->os, (uint8_t *)q->ring_pages + (size_t)page * RING_PAGE_SIZE, false,
+                      &q->ring_refs[page]);
+        if (rc == 0) {
+            rc = publish(f, i, "ring-ref", nr_pages > 1 ? (int)page : -1, q->ring_refs[page]);
+        }
+    }
+    return rc < 0 ? rc : publish(f, i, "event-channel", -1, q->port);
+}
+
+static int on_prepare(struct xenbus_device *dev)
+{
+    struct blk_front *f = front_of(dev);
+    int rc = xenbus_write(dev, "protocol", "x86_64-abi");
+
+    agree(f);
+    if (rc == 0) {
+        rc = xenbus_write_u64(dev, "feature-persistent", f->is_persistent);
+    }
+    if (rc == 0) {
+        rc = xenbus_write_u64(dev, "ring-page-order", f->ring_order);
+    }
+    if (rc == 0) {
+        rc = xenbus_write_u64(dev, "multi-queue-num-queues", f->nr_queues);
+    }
+    for (unsigned i = 0; i < f->nr_queues && rc == 0; i++) {
+        rc = make_queue(f, i);
+    }
+    return rc;
+}
+
+static int on_update(struct xenbus_device *dev)
+{
+    struct blk_front *f = front_of(dev);
+
+    f->nr_sectors = peer_value(f, "sectors", 0);
+    f->is_read_only = (peer_value(f, "info", 0) & VDISK_READONLY) != 0;
+    f->can_flush = peer_value(f, "feature-flush-cache", 0) == 1;
+    f->can_barrier = peer_value(f, "feature-barrier", 0) == 1;
+    f->can_discard = peer_value(f, "feature-discard", 0) == 1;
+    f->can_discard_securely = peer_value(f, "discard-secure", 0) == 1;
+    return 0;
+}
+
+// What a back end before this one was asked is asked again.
+static int on_connect(struct xenbus_device *dev)
+{
+    struct blk_front *f = front_of(dev);
+
+    for (unsigned i = 0; i < f->nr_queues; i++) {
+        struct blk_front_queue *q = &f->queues[i];
+        for (unsigned slot = 0; slot < f->want.nr_requests; slot++) {
+            if (q->slots[slot].io) {
+                put(q, &q->slots[slot], f->want.max_segments);
+            }
+        }
+        blk_front_kick(f, i);
+    }
+    return on_update(dev);
+}
+
+static int on_disconnect(struct xenbus_device *dev)
+{
+    struct blk_front *f = front_of(dev);
+    unsigned nr_pages = 1u << f->ring_order;
+
+    for (unsigned i = 0; i < f->nr_queues; i++) {
+        struct blk_front_queue *q = &f->queues[i];
+        int busy = 0;
+        for (unsigned page = 0; page < nr_pages && q->ring_pages; page++) {
+            busy |= os_revoke(f->os, q->ring_refs[page]);
+        }
+        // Pages that the back end still has mapped must never be used for anything else.
+        if (!busy && q->ring_pages) {
+            os_pages_free(f->os, q->ring_pages, nr_pages);
+        }
+        q->ring_pages = NULL;
+    }
+    return 0;
+}
+
+static xenbus_action_fn *const actions[XENBUS_NR_ACTIONS] = {
+    [XENBUS_PREPARE] = on_prepare,
+    [XENBUS_CONNECT] = on_connect,
+    [XENBUS_UPDATE] = on_update,
+    [XENBUS_DISCONNECT] = on_disconnect,
+};
+
+int blk_front_run(struct blk_front *f)
+{
+    return xenbus_run(&f->bus);
+}
+
+int blk_front_init(struct blk_front *f, struct os *os, struct store *store, const char *own,
+                   const char *peer, const struct blk_front_config *want)
+{
+    *f = (struct blk_front){
+        .bus = { .table = &xenbus_front_table, .actions = actions, .store = store },
+        .os = os, .want = *want,
+    };
+    if (want->nr_queues == 0 || want->nr_queues > BLK_FRONT_MAX_QUEUES ||
+        want->ring_order > RING_MAX_PAGE_ORDER || want->nr_requests > BLK_FRONT_MAX_REQUESTS ||
+        want->max_segments > BLK_FRONT_MAX_SEGMENTS) {
+        return -EINVAL_;
+    }
+    text_add(f->bus.own, sizeof(f->bus.own), own);
+    text_add(f->bus.peer, sizeof(f->bus.peer), peer);
+    for (unsigned i = 0; i < want->nr_queues * want->nr_requests; i++) {
+        struct blk_front_slot *slot = &f->queues[i / want->nr_requests].slots[i % want->nr_requests];
+        slot->pages = os_pages_alloc(os, want->max_segments + 1);
+        if (!slot->pages) {
+            blk_front_fini(f);
+            return -ENOMEM_;
+        }
+    }
+    return 0;
+}
+
+void blk_front_fini(struct blk_front *f)
+{
+    for (unsigned i = 0; i < f->want.nr_queues * f->want.nr_requests; i++) {
+        struct blk_front_slot *slot =
+            &f->queues[i / f->want.nr_requests].slots[i % f->want.nr_requests];
+        revoke_slot(f, slot);
+        if (slot->pages) {
+            os_pages_free(f->os, slot->pages, f->want.max_segments + 1);
+        }
+        slot->pages = NULL;
+    }
+}

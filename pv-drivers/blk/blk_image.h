@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+//
+// Where a disk's bytes are. A queue hands an image one struct blk_io at a time and is called back
+// when it is done, possibly before submit returns.
+//
+// Threads: an image is shared by all queues of a disk; each queue has a lane of its own, used by its
+// thread alone. Lanes are opened before the process is sandboxed.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define BLK_SECTOR 512u
+#define BLK_MAX_IN_FLIGHT 256u   // operations of one lane
+#define BLK_MAX_RETRIES 16u      // of one operation that was interrupted
+
+enum blk_io_op { BLK_IO_READ, BLK_IO_WRITE, BLK_IO_SYNC, BLK_IO_DISCARD };
+
+struct blk_io {
+    enum blk_io_op op;
+    uint64_t offset;             // bytes; these four change while a short transfer goes on
+    uint64_t size;
+    struct iovec *iov;
+    unsigned nr_iov;
+    unsigned nr_retries;
+    void (*done)(struct blk_io *io, int rc);    // 0 or a negative errno
+};
+
+// What a wait found readable.
+#define BLK_WAKE_EVENT 1u
+#define BLK_WAKE_STOP 2u
+
+struct blk_image;
+struct blk_lane;
+
+struct blk_image_ops {
+    // Two files end a wait: event_fd and stop_fd.
+    int (*lane_open)(struct blk_image *image, int event_fd, int stop_fd, struct blk_lane **lane);
+    void (*lane_close)(struct blk_lane *lane);
+    void (*submit)(struct blk_lane *lane, struct blk_io *io);
+    // Completes what is ready. If nothing is, waits at most timeout_ns, for ever if that is
+    // negative. Returns BLK_WAKE_*.
+    unsigned (*wait)(struct blk_lane *lane, int64_t timeout_ns);
+    // The size in bytes as it is now; 0 if it cannot be told.
+    uint64_t (*size)(struct blk_image *image);
+    void (*close)(struct blk_image *image);
+};
+
+struct blk_image {
+    const struct blk_image_ops *ops;
+    bool is_read_only;
+    bool can_discard;
+    uint32_t physical_sector;
+};
+
+// What came back for an operation: 0 it is complete, -EAGAIN the rest is to be submitted, or an error.
+int blk_io_advance(struct blk_io *io, int result);
+
+struct blk_raw_options {
+    bool is_read_only;
+    bool is_buffered;            // never past the page cache
+    unsigned lock_seconds;       // how long to wait for a predecessor to let go of the image
+};
+// A file or block device. An error leaves a sentence in `why`.
+int blk_raw_open(struct blk_image **image, const char *path, const struct blk_raw_options *options,
+                 char *why, size_t why_size);

@@ -1,0 +1,656 @@
+// SPDX-License-Identifier: MIT
+// vane-blk as a process: negotiation, features, resize, limits, its sandbox, errors of the image,
+// and kill -9 under a load whose every block is checked.
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "blk/blk_back.h"
+#include "blk/blk_front.h"
+#include "drivers/process.h"
+#include "unit_main.h"
+
+#define BLOCK 4096u
+#define NR_BLOCKS 4096u              // 16 MiB
+#define PATIENCE_MS 10000
+
+static struct os os;
+static struct store_shm store;
+static struct blk_front front;
+static char image[64], state_file[64], stats_file[64], log_file[64];
+static char *arguments[32];
+static pid_t pid;
+
+static uint64_t now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+// ------------------------------------------------------------------------------------------------
+
+static void make_image(uint32_t nr_blocks)
+{
+    int fd = open(image, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+    CU_ASSERT_FATAL(fd >= 0 && ftruncate(fd, (off_t)nr_blocks * BLOCK) == 0);
+    close(fd);
+}
+
+static void start(void)
+{
+    pid = process_start(&os, &store, arguments, log_file);
+}
+
+static void write_state(const char *folder, unsigned state)
+{
+    char path[STORE_MAX_PATH];
+    char value[16];
+
+    snprintf(path, sizeof(path), "%s/state", folder);
+    snprintf(value, sizeof(value), "%u", state);
+    store.store.ops->write(&store.store, path, value);
+}
+
+// A guest and a folder of files; further arguments for the program, NULL at the end.
+static void set_up(char *const *more)
+{
+    unsigned nr = 0;
+
+    snprintf(image, sizeof(image), "vane-blk-%d.img", (int)getpid());
+    snprintf(state_file, sizeof(state_file), "/dev/shm/vane-blk-%d.state", (int)getpid());
+    snprintf(stats_file, sizeof(stats_file), "/dev/shm/vane-blk-%d.stats", (int)getpid());
+    snprintf(log_file, sizeof(log_file), "vane-blk-%d.log", (int)getpid());
+    char *const usual[] = { "--back", BACK_DIR, "--front", FRONT_DIR, "--image", image,
+                            "--state", state_file, "--stats", stats_file };
+    for (; nr < sizeof(usual) / sizeof(usual[0]); nr++) {
+        arguments[nr] = usual[nr];
+    }
+    while (*more) {
+        arguments[nr++] = *more++;
+    }
+    arguments[nr] = NULL;
+    make_image(NR_BLOCKS);
+    front = (struct blk_front){ 0 };
+    guest_create(&os, 16384, 2);
+    CU_ASSERT_EQUAL_FATAL(store_shm_create(&store), 0);
+    write_state(FRONT_DIR, XenbusStateInitialising);
+    write_state(BACK_DIR, XenbusStateInitialising);
+    store.store.ops->write(&store.store, BACK_DIR "/online", "1");
+}
+
+static void connect_front(const struct blk_front_config *config)
+{
+    CU_ASSERT_EQUAL_FATAL(blk_front_init(&front, &os, &store.store, FRONT_DIR, BACK_DIR, config), 0);
+    for (uint64_t end = now_ms() + PATIENCE_MS; now_ms() < end;) {
+        CU_ASSERT_EQUAL_FATAL(blk_front_run(&front), 0);
+        if (xenbus_own_state(&front.bus) == XenbusStateConnected) {
+            return;
+        }
+        struct pollfd p = { .fd = store.store.watch_fd, .events = POLLIN };
+        poll(&p, 1, 100);
+        store.store.ops->ack(&store.store);
+    }
+    CU_FAIL_FATAL("the back end does not connect");
+}
+
+// The toolstack takes the disk away: the front end closes, the back end ends by itself.
+static void unplug(void)
+{
+    int status = -1;
+
+    store.store.ops->write(&store.store, BACK_DIR "/online", "0");
+    write_state(BACK_DIR, XenbusStateClosing);
+    blk_front_run(&front);
+    CU_ASSERT_EQUAL(xenbus_own_state(&front.bus), XenbusStateClosed);
+    for (unsigned i = 0; i < 100 && waitpid(pid, &status, WNOHANG) == 0; i++) {
+        usleep(50000);
+    }
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CU_ASSERT_EQUAL(xenbus_peer_state(&front.bus), XenbusStateClosed);
+    CU_ASSERT_EQUAL(guest_nr_mapped(&os), 0);
+}
+
+static void tear_down(void)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    blk_front_fini(&front);
+    guest_destroy(&os);
+    store_shm_destroy(&store);
+    unlink(image);
+    unlink(state_file);
+    unlink(stats_file);
+    unlink(log_file);
+}
+
+static uint64_t back_value(const char *leaf)
+{
+    uint64_t value = UINT64_MAX;
+
+    xenbus_read_peer_u64(&front.bus, leaf, UINT64_MAX, &value);
+    return value;
+}
+
+// ------------------------------------------------------------------------------------------------
+// One request at a time.
+
+static int last_status;
+static bool is_done;
+
+static void on_done(struct blk_front_io *io, int status)
+{
+    (void)io;
+    last_status = status;
+    is_done = true;
+}
+
+static int perform(uint8_t operation, uint64_t sector, uint64_t nr_sectors, void *data)
+{
+    struct blk_front_io io = { .operation = operation, .sector = sector, .nr_sectors = nr_sectors,
+                               .data = data, .done = on_done };
+
+    is_done = false;
+    CU_ASSERT_EQUAL_FATAL(blk_front_submit(&front, 0, &io), 0);
+    blk_front_kick(&front, 0);
+    for (uint64_t end = now_ms() + PATIENCE_MS; !is_done && now_ms() < end;) {
+        CU_ASSERT_FATAL(blk_front_poll(&front, 0) >= 0);
+        if (!is_done) {
+            struct pollfd p = { .fd = os.area.to_front[front.queues[0].port], .events = POLLIN };
+            poll(&p, 1, 100);
+        }
+    }
+    CU_ASSERT_FATAL(is_done);
+    return last_status;
+}
+
+static void test_features(void)
+{
+    static const struct {
+        const char *leaf;
+        uint64_t value;
+    } expected[] = {
+        { "feature-barrier", 1 }, { "feature-flush-cache", 1 }, { "feature-discard", 1 },
+        { "feature-persistent", 1 }, { "feature-max-indirect-segments", 256 },
+        { "max-ring-page-order", 4 }, { "max-ring-pages", 16 }, { "multi-queue-max-queues", 2 },
+        { "discard-secure", 1 }, { "sector-size", 512 }, { "info", 0 }, { "sectors", NR_BLOCKS * 8 },
+    };
+    static const struct blk_front_config configs[] = {
+        { 1, 0, 8, 11, false },      // an old front end
+        { 1, 2, 16, 32, true },
+        { 2, 4, 16, 64, true },      // all there is
+        { 2, 0, 16, 256, false },
+    };
+    static uint8_t data[1 << 20], back[1 << 20];
+
+    for (unsigned i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
+        set_up((char *const[]){ "--queues", "2", "--secure-discard", NULL });
+        start();
+        connect_front(&configs[i]);
+        CU_ASSERT_EQUAL(front.nr_queues, configs[i].nr_queues);
+        for (unsigned n = 0; n < sizeof(expected) / sizeof(expected[0]); n++) {
+            CU_ASSERT_EQUAL(back_value(expected[n].leaf), expected[n].value);
+        }
+        uint64_t nr = configs[i].max_segments * 8;
+        for (size_t n = 0; n < sizeof(data); n++) {
+            data[n] = (uint8_t)(n * 7 + n / 4096 + i);
+        }
+        CU_ASSERT_EQUAL(perform(BLKIF_OP_WRITE, 3, nr, data), BLKIF_RSP_OKAY);
+        CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, 3, nr, back), BLKIF_RSP_OKAY);
+        CU_ASSERT_EQUAL(memcmp(data, back, nr * 512), 0);
+        CU_ASSERT_EQUAL(perform(BLKIF_OP_WRITE_BARRIER, 1, 8, data), BLKIF_RSP_OKAY);
+        CU_ASSERT_EQUAL(perform(BLKIF_OP_FLUSH_DISKCACHE, 0, 0, NULL), BLKIF_RSP_OKAY);
+        CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, 1, 8, back), BLKIF_RSP_OKAY);
+        CU_ASSERT_EQUAL(memcmp(data, back, 8 * 512), 0);
+        CU_ASSERT_EQUAL(perform(BLKIF_OP_DISCARD, 0, 64, NULL), BLKIF_RSP_OKAY);
+        CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, 0, 64, back), BLKIF_RSP_OKAY);
+        CU_ASSERT(back[0] == 0 && memcmp(back, back + 1, 64 * 512 - 1) == 0);
+        unplug();
+        tear_down();
+    }
+}
+
+static void test_read_only_and_refusals(void)
+{
+    static uint8_t data[BLOCK];
+    const struct blk_front_config config = { 1, 0, 8, 11, false };
+
+    set_up((char *const[]){ "--read-only", NULL });
+    start();
+    connect_front(&config);
+    CU_ASSERT(front.is_read_only);
+    CU_ASSERT(!front.can_discard);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, 0, 8, data), BLKIF_RSP_OKAY);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_WRITE, 0, 8, data), BLKIF_RSP_ERROR);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, NR_BLOCKS * 8 - 7, 8, data), BLKIF_RSP_ERROR);
+    unplug();
+    tear_down();
+}
+
+// Nodes that no front end should write end in Closing with a sentence, not in a crash.
+static void test_bad_nodes(void)
+{
+    static const struct {
+        const char *leaf, *value, *why;
+    } rows[] = {
+        { "ring-page-order", "5", "ring-page-order of the other end must be a number up to 4" },
+        { "ring-ref", "x", "ring-ref of the other end must be a number" },
+        { "ring-ref", "77", "cannot be opened" },
+        { "event-channel", "9", "cannot be opened" },
+        { "multi-queue-num-queues", "0", "must be at least 1" },
+        { "multi-queue-num-queues", "3", "must be a number up to 2" },
+        { "protocol", "x86_32-abi", "start a 64-bit kernel" },
+        { "num-ring-pages", "3", "must be a power of two" },
+        { "feature-persistent", "2", "must be a number up to 1" },
+    };
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char why[STORE_MAX_VALUE] = "";
+        char path[STORE_MAX_PATH];
+
+        set_up((char *const[]){ "--queues", "2", NULL });
+        uint32_t ref = 0;
+        os_grant(&os, os_pages_alloc(&os, 1), false, &ref);
+        char text[16];
+        snprintf(text, sizeof(text), "%u", ref);
+        store.store.ops->write(&store.store, FRONT_DIR "/ring-ref", text);
+        store.store.ops->write(&store.store, FRONT_DIR "/event-channel", "0");
+        snprintf(path, sizeof(path), FRONT_DIR "/%s", rows[i].leaf);
+        store.store.ops->write(&store.store, path, rows[i].value);
+        write_state(FRONT_DIR, XenbusStateInitialised);
+        start();
+        for (unsigned n = 0; n < 100 && !why[0]; n++) {
+            usleep(20000);
+            store.store.ops->read(&store.store, BACK_DIR "/error", why, sizeof(why));
+        }
+        if (!strstr(why, rows[i].why)) {
+            printf("%s = %s: %s\n", rows[i].leaf, rows[i].value, why);
+        }
+        CU_ASSERT_PTR_NOT_NULL(strstr(why, rows[i].why));
+        CU_ASSERT_EQUAL(kill(pid, 0), 0);
+        tear_down();
+    }
+}
+
+static void test_resize(void)
+{
+    static uint8_t data[BLOCK];
+    const struct blk_front_config config = { 1, 0, 8, 11, false };
+
+    set_up((char *const[]){ NULL });
+    start();
+    connect_front(&config);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_WRITE, NR_BLOCKS * 8, 8, data), BLKIF_RSP_ERROR);
+    CU_ASSERT_EQUAL(truncate(image, 2 * NR_BLOCKS * BLOCK), 0);
+    for (unsigned i = 0; i < 100 && front.nr_sectors == NR_BLOCKS * 8; i++) {
+        usleep(50000);
+        blk_front_run(&front);
+    }
+    CU_ASSERT_EQUAL(front.nr_sectors, 2 * NR_BLOCKS * 8);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_WRITE, NR_BLOCKS * 8, 8, data), BLKIF_RSP_OKAY);
+    // Cut behind its back: an error, until it is noticed.
+    CU_ASSERT_EQUAL(truncate(image, BLOCK), 0);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, NR_BLOCKS * 8, 8, data), BLKIF_RSP_ERROR);
+    unplug();
+    tear_down();
+}
+
+static void test_sandbox(void)
+{
+    const struct blk_front_config config = { 2, 0, 8, 11, false };
+
+    set_up((char *const[]){ "--queues", "2", NULL });
+    start();
+    connect_front(&config);
+    CU_ASSERT_EQUAL(process_status(pid, "CapEff:", 16), 0);
+    CU_ASSERT_EQUAL(process_status(pid, "CapPrm:", 16), 0);
+    CU_ASSERT_EQUAL(process_status(pid, "NoNewPrivs:", 10), 1);
+    CU_ASSERT_EQUAL(process_status(pid, "Seccomp:", 10), 2);
+    CU_ASSERT(process_status(pid, "RssAnon:", 10) < (16 + 2 * 8) * 1024);
+    unplug();
+    tear_down();
+}
+
+static void test_limit(void)
+{
+    static uint8_t data[BLOCK];
+    const struct blk_front_config config = { 1, 0, 8, 11, false };
+
+    set_up((char *const[]){ "--iops", "200", NULL });
+    start();
+    connect_front(&config);
+    uint64_t begin = now_ms();
+    for (unsigned i = 0; i < 120; i++) {
+        CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, i, 1, data), BLKIF_RSP_OKAY);
+    }
+    // 120 at 200 a second, of which 20 may come at once.
+    CU_ASSERT(now_ms() - begin >= 480);
+    unplug();
+    tear_down();
+}
+
+#define FULL_AT 256u    // beyond the files of state
+
+// A full disk, as far as anyone can have one: the largest size a file may grow to.
+static void test_disk_full(void)
+{
+    static uint8_t data[64 * BLOCK];
+    const struct blk_front_config config = { 1, 0, 8, 64, false };
+    struct rlimit limit = { FULL_AT * BLOCK, RLIM_INFINITY };
+    struct rlimit before;
+
+    getrlimit(RLIMIT_FSIZE, &before);
+    set_up((char *const[]){ NULL });
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    start();
+    setrlimit(RLIMIT_FSIZE, &before);
+    connect_front(&config);
+    memset(data, 0x5a, sizeof(data));
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_WRITE, 0, 64, data), BLKIF_RSP_OKAY);
+    // This one is cut short by the kernel, and the rest of it fails.
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_WRITE, (FULL_AT - 4) * 8, 64 * 8, data), BLKIF_RSP_ERROR);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, 0, 64, data), BLKIF_RSP_OKAY);
+    CU_ASSERT_EQUAL(data[63 * 512], 0x5a);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_FLUSH_DISKCACHE, 0, 0, NULL), BLKIF_RSP_OKAY);
+    unplug();
+    tear_down();
+}
+
+static void test_image_is_locked(void)
+{
+    const struct blk_front_config config = { 1, 0, 8, 11, false };
+    struct blk_raw_options options = { .lock_seconds = 0 };
+    struct blk_image *second;
+    char why[256] = "";
+
+    set_up((char *const[]){ NULL });
+    start();
+    connect_front(&config);
+    CU_ASSERT_EQUAL(blk_raw_open(&second, image, &options, why, sizeof(why)), -EWOULDBLOCK);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why, "in use by another process"));
+    unplug();
+    options.lock_seconds = 5;    // the kernel lets go of a dead process' file in its own time
+    CU_ASSERT_EQUAL_FATAL(blk_raw_open(&second, image, &options, why, sizeof(why)), 0);
+    second->ops->close(second);
+    CU_ASSERT_EQUAL(blk_raw_open(&second, "/dev/null", &options, why, sizeof(why)), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why, "neither a file nor a block device"));
+    CU_ASSERT_EQUAL(blk_raw_open(&second, "/nonexistent", &options, why, sizeof(why)), -ENOENT);
+    tear_down();
+}
+
+// ------------------------------------------------------------------------------------------------
+// kill -9 under load. Every block holds its number, a version and a checksum; each is touched by one
+// request at a time, so what must be read is known exactly.
+
+#define SOAK_SLOTS 24u
+#define SOAK_MAX_BLOCKS 32u
+
+struct stamp {
+    uint64_t block, version, sum;
+};
+
+struct job {
+    struct blk_front_io io;
+    bool is_busy;
+    uint32_t block, nr;
+    uint64_t version;
+    uint8_t data[SOAK_MAX_BLOCKS * BLOCK];
+};
+
+static struct job jobs[2][SOAK_SLOTS];
+static uint64_t acknowledged[NR_BLOCKS];
+static bool is_taken[NR_BLOCKS];
+static uint64_t nr_done, nr_wrong, nr_failed;
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 31) * 0x9e3779b97f4a7c15u;
+    return x ^ x >> 29;
+}
+
+static void stamp_block(uint8_t *at, uint64_t block, uint64_t version)
+{
+    struct stamp s = { block, version, mix(block * 1000003 + version) };
+
+    for (size_t i = 0; i < BLOCK; i += 512) {
+        memcpy(at + i, &s, sizeof(s));
+        memset(at + i + sizeof(s), (int)(version + i / 512), 512 - sizeof(s));
+    }
+}
+
+static bool block_is(const uint8_t *at, uint64_t block, uint64_t version)
+{
+    static uint8_t expected[BLOCK];
+
+    if (version == 0) {
+        memset(expected, 0, BLOCK);
+    } else {
+        stamp_block(expected, block, version);
+    }
+    return memcmp(at, expected, BLOCK) == 0;
+}
+
+static void on_job_done(struct blk_front_io *io, int status)
+{
+    struct job *j = (struct job *)(void *)io;
+
+    nr_failed += status != BLKIF_RSP_OKAY;
+    for (uint32_t i = 0; i < j->nr; i++) {
+        uint32_t block = j->block + i;
+        if (io->operation == BLKIF_OP_READ && !block_is(j->data + i * BLOCK, block, acknowledged[block])) {
+            nr_wrong++;
+        } else if (io->operation == BLKIF_OP_WRITE) {
+            acknowledged[block] = j->version;
+        }
+        is_taken[block] = false;
+    }
+    j->is_busy = false;
+    nr_done++;
+}
+
+static bool take_blocks(uint32_t first, uint32_t nr)
+{
+    for (uint32_t i = 0; i < nr; i++) {
+        if (is_taken[first + i]) {
+            return false;
+        }
+    }
+    memset(is_taken + first, 1, nr);
+    return true;
+}
+
+static void start_job(unsigned queue, struct job *j)
+{
+    static uint64_t version;
+    unsigned kind = (unsigned)rand() % 100;
+
+    j->nr = kind < 5 ? 0 : 1 + (unsigned)rand() % SOAK_MAX_BLOCKS;
+    j->block = (uint32_t)rand() % (NR_BLOCKS - SOAK_MAX_BLOCKS);
+    if (!take_blocks(j->block, j->nr)) {
+        return;
+    }
+    j->version = ++version;
+    j->io = (struct blk_front_io){ .sector = j->block * 8ull, .nr_sectors = j->nr * 8ull,
+        .data = j->data, .done = on_job_done,
+        .operation = kind < 5 ? BLKIF_OP_FLUSH_DISKCACHE : kind < 50 ? BLKIF_OP_READ : BLKIF_OP_WRITE };
+    for (uint32_t i = 0; i < j->nr; i++) {
+        stamp_block(j->data + i * BLOCK, j->block + i, j->version);
+    }
+    j->is_busy = blk_front_submit(&front, queue, &j->io) == 0;
+    if (!j->is_busy) {
+        memset(is_taken + j->block, 0, j->nr);
+    }
+}
+
+static void pump(bool start_more)
+{
+    struct pollfd p[2];
+    eventfd_t nr;
+
+    for (unsigned queue = 0; queue < 2; queue++) {
+        CU_ASSERT_FATAL(blk_front_poll(&front, queue) >= 0);
+        for (unsigned i = 0; i < SOAK_SLOTS && start_more; i++) {
+            if (!jobs[queue][i].is_busy) {
+                start_job(queue, &jobs[queue][i]);
+            }
+        }
+        blk_front_kick(&front, queue);
+        p[queue] = (struct pollfd){ .fd = os.area.to_front[front.queues[queue].port], .events = POLLIN };
+    }
+    poll(p, 2, 5);
+    for (unsigned queue = 0; queue < 2; queue++) {
+        if (read(p[queue].fd, &nr, sizeof(nr)) < 0) {
+            continue;    // nothing came
+        }
+    }
+}
+
+static unsigned nr_busy(void)
+{
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < 2 * SOAK_SLOTS; i++) {
+        nr += jobs[i / SOAK_SLOTS][i % SOAK_SLOTS].is_busy;
+    }
+    return nr;
+}
+
+// Goes on until this many more are done.
+static void pump_until(uint64_t more, bool start_more)
+{
+    uint64_t goal = nr_done + more;
+
+    for (uint64_t end = now_ms() + PATIENCE_MS; nr_done < goal && now_ms() < end;) {
+        pump(start_more);
+    }
+    CU_ASSERT_FATAL(nr_done >= goal);
+}
+
+static void check_image(void)
+{
+    static uint8_t block[BLOCK];
+    int fd = open(image, O_RDONLY);
+    unsigned nr_lost = 0;
+
+    for (uint32_t i = 0; i < NR_BLOCKS; i++) {
+        CU_ASSERT_EQUAL_FATAL(pread(fd, block, BLOCK, (off_t)i * BLOCK), BLOCK);
+        nr_lost += !block_is(block, i, acknowledged[i]);
+    }
+    close(fd);
+    CU_ASSERT_EQUAL(nr_lost, 0);
+}
+
+static void soak(bool is_persistent, unsigned nr_kills)
+{
+    const struct blk_front_config config = { 2, 1, SOAK_SLOTS, SOAK_MAX_BLOCKS, is_persistent };
+    uint64_t longest = 0;
+
+    set_up((char *const[]){ "--queues", "2", NULL });
+    memset(acknowledged, 0, sizeof(acknowledged));
+    nr_done = nr_wrong = nr_failed = 0;
+    start();
+    connect_front(&config);
+    for (unsigned i = 0; i < nr_kills; i++) {
+        pump_until(1 + (unsigned)rand() % 100, true);
+        CU_ASSERT(nr_busy() > 0);
+        uint64_t begin = now_ms();
+        process_kill(pid);
+        start();
+        pump_until(1, true);
+        uint64_t pause = now_ms() - begin;
+        longest = pause > longest ? pause : longest;
+    }
+    while (nr_busy()) {
+        pump_until(1, false);
+    }
+    printf("%u kills, %llu requests, the longest pause %llu ms\n", nr_kills,
+           (unsigned long long)nr_done, (unsigned long long)longest);
+    CU_ASSERT_EQUAL(nr_wrong, 0);
+    CU_ASSERT_EQUAL(nr_failed, 0);
+    CU_ASSERT(longest < 5000);    // a second on a machine that is not busy
+    unplug();
+    check_image();
+    tear_down();
+}
+
+static void test_kill_copied(void)
+{
+    soak(false, 50);
+}
+
+static void test_kill_persistent(void)
+{
+    soak(true, 50);
+}
+
+// Without its journal a back end starts over, and the front end sends again.
+static void test_kill_without_state(void)
+{
+    const struct blk_front_config config = { 2, 1, SOAK_SLOTS, SOAK_MAX_BLOCKS, false };
+
+    set_up((char *const[]){ "--queues", "2", NULL });
+    memset(acknowledged, 0, sizeof(acknowledged));
+    nr_done = nr_wrong = nr_failed = 0;
+    start();
+    connect_front(&config);
+    for (unsigned i = 0; i < 5; i++) {
+        pump_until(50, true);
+        process_kill(pid);
+        unlink(state_file);
+        start();
+        // The old state stands until the new process writes its own.
+        bool was_let_go = false;
+        for (unsigned n = 0; n < 1000; n++) {
+            CU_ASSERT_EQUAL_FATAL(blk_front_run(&front), 0);
+            bool is_connected = xenbus_own_state(&front.bus) == XenbusStateConnected;
+            if (was_let_go && is_connected) {
+                break;
+            }
+            was_let_go |= !is_connected;
+            usleep(5000);
+        }
+        pump_until(20, true);
+    }
+    while (nr_busy()) {
+        pump_until(1, false);
+    }
+    CU_ASSERT_EQUAL(nr_wrong, 0);
+    CU_ASSERT_EQUAL(nr_failed, 0);
+    unplug();
+    check_image();
+    tear_down();
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        { "features", test_features },
+        { "read_only_and_refusals", test_read_only_and_refusals },
+        { "bad_nodes", test_bad_nodes },
+        { "resize", test_resize },
+        { "sandbox", test_sandbox },
+        { "limit", test_limit },
+        { "disk_full", test_disk_full },
+        { "image_is_locked", test_image_is_locked },
+        { "kill_copied", test_kill_copied },
+        { "kill_persistent", test_kill_persistent },
+        { "kill_without_state", test_kill_without_state },
+        { 0 },
+    };
+
+    return unit_main("vane_blk", tests);
+}
