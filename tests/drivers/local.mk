@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# Unit tests of pv-drivers/. They run on Linux, so nothing is faked but the guest.
+UNIT_TESTS += tests/unit/test_ring tests/unit/test_xenbus
+tests_unit_test_ring_SOURCES = tests/unit/test_ring.c $(DRIVER_RING)
+tests_unit_test_ring_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_unit_test_xenbus_SOURCES = tests/unit/test_xenbus.c $(DRIVER_BUS)
+tests_unit_test_xenbus_CPPFLAGS = $(DRIVER_CPPFLAGS)
+UNIT_TESTS += tests/unit/test_blk tests/unit/test_vane_blk
+DRIVER_GUEST = tests/drivers/guest.c tests/drivers/guest.h
+tests_unit_test_blk_SOURCES = tests/unit/test_blk.c $(DRIVER_GUEST) tests/drivers/image_mem.c \
+    tests/drivers/image_mem.h $(DRIVER_BLK) $(DRIVER_BLK_RAW) $(DRIVER_RING)
+tests_unit_test_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_unit_test_blk_LDADD = $(LDADD) -luring
+tests_unit_test_vane_blk_SOURCES = tests/unit/test_vane_blk.c $(DRIVER_GUEST) \
+    tests/drivers/process.c tests/drivers/process.h $(DRIVER_BLK_FRONT) $(DRIVER_BLK_RAW) \
+    $(DRIVER_RING) $(DRIVER_BUS)
+tests_unit_test_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_unit_test_vane_blk_LDADD = $(LDADD) -luring
