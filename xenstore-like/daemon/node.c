@@ -385,6 +385,16 @@ void node_insert_child(struct node *n, struct node *child)
     n->kids = top;
 }
 
+void node_expect_children(struct node *n, size_t count)
+{
+    unsigned room = 1;
+
+    while (room < count && room < KIDS_MAX)
+        room *= 2;
+    if (count && !n->kids)
+        n->kids = kids_new(true, room);
+}
+
 static void slot_remove(struct kids *k, unsigned i)
 {
     k->count--;

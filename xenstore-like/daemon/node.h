@@ -77,5 +77,7 @@ struct node **node_own_child(struct node *n, const char *name, size_t length);
 struct node **node_own_path(struct node **root, const char *path, size_t length, struct perms *perms);
 // Adds a child whose name is new here, and takes over its reference.
 void node_insert_child(struct node *n, struct node *child);
+// Makes room for so many children of a node that has none.
+void node_expect_children(struct node *n, size_t count);
 // Gives the reference to a child, which must exist, to the caller.
 struct node *node_remove_child(struct node *n, const char *name, size_t length);

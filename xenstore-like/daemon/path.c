@@ -83,12 +83,3 @@ size_t path_parent_length(const char *text, size_t length)
         length--;
     return length > 1 ? length - 1 : 1;
 }
-
-bool path_is_below(const char *text, const char *top)
-{
-    size_t length = strlen(top);
-
-    if (length == 1 && top[0] == '/')
-        return text[0] == '/';
-    return strncmp(text, top, length) == 0 && (text[length] == '\0' || text[length] == '/');
-}

@@ -38,5 +38,3 @@ bool path_next(const char **at, struct component *c);
 size_t path_depth(const char *text);
 // The length of the parent's path; 1 for children of the root. Not for the root itself.
 size_t path_parent_length(const char *text, size_t length);
-// Whether a path is another one or lies below it.
-bool path_is_below(const char *text, const char *top);

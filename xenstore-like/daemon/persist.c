@@ -13,7 +13,7 @@
 enum record {
     //                  domid    n[0]      n[1]      n[2]     text          bytes    permissions
     R_START = 1,    //          epoch
-    R_NODE,         //          depth     inherits           name          value    unless it inherits
+    R_NODE,         //          depth     inherits  children name          value    unless it inherits
     R_NEW,          //                                       path          value    yes
     R_VALUE,        //                                       path          value
     R_PERMS,        //                                       path                   yes
@@ -330,7 +330,7 @@ static void put_node(struct server *s, const struct node *n, const struct node *
     bool inherits = parent && parent->perms == n->perms;
     struct frame frame = { n, 0 };
 
-    PUT(s, R_NODE, .n = { depth, inherits }, .text = parent ? node_name(n) : "",
+    PUT(s, R_NODE, .n = { depth, inherits, (uint32_t)node_nr_children(n) }, .text = parent ? node_name(n) : "",
         .text_length = n->name_length, .bytes = node_value(n), .bytes_size = n->value_length,
         .perms = inherits ? NULL : n->perms);
     buf_append(stack, &frame, sizeof(frame));
@@ -485,6 +485,7 @@ static int read_node(struct loader *l, const struct rec *rec)
         return -EINVAL;
     perms = perms_get(rec->perms ? rec->perms : parent->perms);
     n = node_new(rec->text, rec->text_length, rec->bytes, rec->bytes_size, perms, l->s->store.generation);
+    node_expect_children(n, rec->n[2]);
     node_insert_child(parent, n);
     quota_account(&l->s->store.quotas, perms_owner(perms))->nodes++;
     l->stack.length = depth * sizeof(n);

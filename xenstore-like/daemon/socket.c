@@ -2,6 +2,7 @@
 // The transport over a Unix socket, for programs in the control domain. The socket's mode says who may
 // connect; whoever may is the control domain.
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -120,6 +121,8 @@ static void socket_close(struct server *s, struct conn *c)
 
 static const struct transport socket_transport = { "socket", turn, socket_close };
 
+static int spare;
+
 int socket_listen(struct server *s, const char *path)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -131,6 +134,7 @@ int socket_listen(struct server *s, const char *path)
         return -ENAMETOOLONG;
     strcpy(address.sun_path, path);
     s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     unlink(path);
     if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&address, sizeof(address)) ||
         listen(s->listener, BACKLOG) || epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->listener, &event))
@@ -139,14 +143,28 @@ int socket_listen(struct server *s, const char *path)
     return rc;
 }
 
+// Out of descriptors, a client that waits would wake the loop for ever: one that is kept for this takes
+// him in and sends him away.
+static void refuse_one(struct server *s)
+{
+    if (errno != EMFILE && errno != ENFILE)
+        return;
+    close(spare);
+    close(accept4(s->listener, NULL, NULL, SOCK_CLOEXEC));
+    spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    log_line("a client is refused: there are no more file descriptors");
+}
+
 void socket_accept(struct server *s)
 {
     struct epoll_event event = { .events = EPOLLIN };
     int fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     struct conn *c;
 
-    if (fd < 0)
+    if (fd < 0) {
+        refuse_one(s);
         return;
+    }
     c = conn_new(s, &socket_transport, &s->sockets, 0);
     c->fd = fd;
     c->is_heard = true;
