@@ -81,9 +81,8 @@ static int introduce_again(struct server *s, struct domain *d, uint64_t gfn, uin
     return 0;
 }
 
-int domain_introduce(struct server *s, uint16_t domid, uint64_t gfn, uint32_t port)
+int domain_introduce(struct server *s, const struct fire *fire, uint16_t domid, uint64_t gfn, uint32_t port)
 {
-    struct fire fire = { .s = s };
     uint8_t handle[HANDLE_SIZE];
     struct domain *d = s->domains[domid];
     int rc;
@@ -107,7 +106,7 @@ int domain_introduce(struct server *s, uint16_t domid, uint64_t gfn, uint32_t po
     conn_ready(s, d->conn);
     // dom0's kernel waits for this before it uses its ring.
     s->host->notify(s->host, d->conn->port);
-    fire_special(&fire, SPECIAL_INTRODUCE, domid);
+    fire_special(fire, SPECIAL_INTRODUCE, domid);
     return 0;
 }
 

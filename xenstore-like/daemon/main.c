@@ -130,12 +130,13 @@ static void open_state(struct server *s, const struct options *o)
 // The kernel's own connection is there from the start, and is not introduced by anybody.
 static void connect_dom0(struct server *s)
 {
+    struct fire fire = { .s = s };
     int64_t port = s->host->dom0_port(s->host);
     int rc;
 
     if (port < 0 || s->domains[0])
         return;
-    rc = domain_introduce(s, 0, 0, (uint32_t)port);
+    rc = domain_introduce(s, &fire, 0, 0, (uint32_t)port);
     if (rc)
         log_line("the kernel's own connection cannot be set up: %s", strerror(-rc));
     server_commit(s);

@@ -391,7 +391,7 @@ static int do_introduce(struct request *r)
     if (domid_of(r, 0, &domid) || wire_number(r->strings[2], UINT32_MAX, &port) || domid == 0 ||
         sscanf(r->strings[1], "%" SCNu64, &gfn) != 1)
         return -EINVAL;
-    return domain_introduce(r->s, (uint16_t)domid, gfn, port);
+    return domain_introduce(r->s, &r->fire, (uint16_t)domid, gfn, port);
 }
 
 // The domain that the first string names, if it has been introduced and is not the control domain.

@@ -125,7 +125,7 @@ int control_command(struct server *s, const char *payload, size_t length, struct
 // domain.c
 // A domain's record and its connection, without a ring yet.
 struct domain *domain_new(struct server *s, uint16_t domid, uint64_t gfn, uint32_t port);
-int domain_introduce(struct server *s, uint16_t domid, uint64_t gfn, uint32_t port);
+int domain_introduce(struct server *s, const struct fire *fire, uint16_t domid, uint64_t gfn, uint32_t port);
 // Sets up a domain's ring again after a restart. Returns whether it is still there.
 bool domain_adopt(struct server *s, struct domain *d);
 void domain_release(struct server *s, const struct fire *fire, uint16_t domid);
