@@ -196,9 +196,7 @@ int journal_room(struct journal *j, size_t bytes)
 
     if (need + AHEAD <= j->allocated)
         return 0;
-    if (grow(j, (need + AHEAD + STEP) & ~(size_t)(STEP - 1)) == 0 || need <= j->allocated)
-        return 0;
-    return -ENOSPC;
+    return grow(j, (need + AHEAD + STEP) & ~(size_t)(STEP - 1)) == 0 || need <= j->allocated ? 0 : -ENOSPC;
 }
 
 uint8_t *journal_record(struct journal *j, uint16_t type, size_t size)

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -75,7 +77,7 @@ struct frame {
     size_t next_child;
 };
 
-enum { SLICE_NODES = 512, SLICE_BYTES = 512 << 10 };
+enum { SLICE_NODES = 512, SLICE_BYTES = 512 << 10, RETRY_SECONDS = 5 };
 
 static struct server *server;       // that persist_hooks write for
 
@@ -249,9 +251,14 @@ void persist_restart(struct server *s, const struct conn *c)
     put_numbers(s, R_RESTART, c, c->in_pos, c->out_pos);
 }
 
-int persist_room(struct server *s)
+int persist_room(struct server *s, size_t bytes)
 {
-    return s->journal.fd < 0 ? 0 : journal_room(&s->journal, 64 << 10);
+    int rc = s->journal.fd < 0 ? 0 : journal_room(&s->journal, bytes);
+
+    // A log written anew may be shorter.
+    if (rc)
+        s->journal.compact_at = 0;
+    return rc;
 }
 
 void persist_forget(struct server *s)
@@ -367,8 +374,9 @@ static bool end_compaction(struct server *s, int rc)
     if (rc) {
         log_line("the journal could not be written anew (%s): it goes on as it is; free space in its folder",
                  strerror(-rc));
-        s->journal.compact_at = s->journal.end + (4u << 20);
+        unlink(c->to.path);
         journal_close(&c->to);
+        s->next_compaction = time(NULL) + RETRY_SECONDS;
     }
     mark_txns(s, false);
     if (c->root)
@@ -382,7 +390,7 @@ static bool end_compaction(struct server *s, int rc)
 // How much a slice, or all but the nodes, may take: rings with their queues, watches and transactions.
 static size_t size_of_slice(const struct server *s)
 {
-    size_t size = 8 << 20;
+    size_t size = (1 << 20) + 64 * (size_t)(s->store.ends.clock < MAX_DOMID ? s->store.ends.clock : MAX_DOMID);
 
     for (const struct conn *c = s->rings; c; c = c->next) {
         size += 1024 + c->in.length + c->out.length;
@@ -399,6 +407,7 @@ static bool begin_compaction(struct server *s)
     struct compaction *c = s->compaction = mem_zalloc(sizeof(*c));
     int rc = journal_create(&c->to, s->journal.path);
 
+    s->next_compaction = 0;
     if (rc == 0)
         rc = journal_room(&c->to, size_of_slice(s));
     if (rc)
@@ -418,7 +427,8 @@ bool persist_compact(struct server *s)
     struct compaction *c = s->compaction;
 
     if (!c)
-        return s->journal.fd >= 0 && s->journal.end >= s->journal.compact_at && begin_compaction(s);
+        return s->journal.fd >= 0 && s->journal.end >= s->journal.compact_at &&
+               (!s->next_compaction || time(NULL) >= s->next_compaction) && begin_compaction(s);
     if (journal_room(&c->to, size_of_slice(s)))
         return end_compaction(s, -ENOSPC);
     switch_logs(s);

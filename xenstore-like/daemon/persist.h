@@ -35,7 +35,8 @@ void persist_out(struct server *s, struct conn *c);
 // A ring starts anew at its in_pos and out_pos.
 void persist_restart(struct server *s, const struct conn *c);
 
-int persist_room(struct server *s);
+// Whether so many bytes more can be written, beside what is always kept for replies.
+int persist_room(struct server *s, size_t bytes);
 // What has been written of the group so far is forgotten.
 void persist_forget(struct server *s);
 // The group is complete and counts.

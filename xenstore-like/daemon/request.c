@@ -9,7 +9,7 @@
 #include "log.h"
 #include "persist.h"
 
-enum { MAX_TOKEN = 1000, MAX_STRINGS = 4 };
+enum { MAX_TOKEN = 1000, MAX_STRINGS = 4, ROOM_FOR_CHANGES = 64 << 10 };
 
 struct request {
     struct server *s;
@@ -507,7 +507,7 @@ static int do_control(struct request *r)
 }
 
 static const struct operation operations[] = {
-    [XS_CONTROL] = { "CONTROL", do_control, FOR_DOM0 | OUTSIDE | CHANGES, 1, 1 },
+    [XS_CONTROL] = { "CONTROL", do_control, FOR_DOM0 | OUTSIDE, 1, 1 },
     [XS_DIRECTORY] = { "DIRECTORY", do_directory, ON_PATH, 1, 1 },
     [XS_READ] = { "READ", do_read, ON_PATH, 1, 1 },
     [XS_GET_PERMS] = { "GET_PERMS", do_get_perms, 0, 1, 1 },
@@ -556,7 +556,7 @@ static int prepare(struct request *r, const struct operation *op)
         rc = r->txn ? 0 : -ENOENT;
     }
     if (rc == 0 && (op->flags & CHANGES))
-        rc = persist_room(r->s);
+        rc = persist_room(r->s, ROOM_FOR_CHANGES + (r->txn ? 4 * r->txn->size : 0));
     return rc;
 }
 

@@ -14,6 +14,8 @@
 #define FEATURES (XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR | FEATURE_WATCH_DEPTH)
 #define FEATURE_WATCH_DEPTH 4
 
+enum { ROOM_FOR_REPLY = 16 << 10 };
+
 static uint32_t load(const uint32_t *field)
 {
     return __atomic_load_n(field, __ATOMIC_ACQUIRE);
@@ -166,6 +168,11 @@ static int take(struct server *s, struct conn *c)
             return 0;
         take_part(s, c, there);
         return 1;
+    }
+    // Its reply must go into the journal: without room there it stays where it is.
+    if (persist_room(s, ROOM_FOR_REPLY)) {
+        s->is_starved = true;
+        return 0;
     }
     memcpy(&m.header, bytes, sizeof(m.header));
     bytes[size] = '\0';

@@ -3,6 +3,8 @@
 // that what concerns rings goes into the journal: guests do not connect again.
 #pragma once
 
+#include <time.h>
+
 #include "host.h"
 #include "journal.h"
 #include "txn.h"
@@ -76,6 +78,8 @@ struct server {
     struct compaction *compaction;      // a new journal being written, or NULL
     int epoll;
     int listener;
+    time_t next_compaction;             // 0: at any time
+    bool is_starved;                    // rings wait for room in the journal
     bool stop;
     uint64_t nr_requests, nr_events, nr_merged, nr_commits, nr_conflicts;
 };
