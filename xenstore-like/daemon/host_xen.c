@@ -81,9 +81,10 @@ static void host_unmask(struct host *host, uint32_t port)
 
 static enum domain_life host_life(struct host *host, uint16_t domid, uint8_t handle[HANDLE_SIZE])
 {
-    struct xen_domain_info info;
+    struct xen_domain_info info = { 0 };
 
-    if (xen_domain_info(xen_of(host), domid, &info) || (info.flags & XEN_DOMAIN_DYING))
+    // The control domain is the one that asks: it lives.
+    if (domid && (xen_domain_info(xen_of(host), domid, &info) || (info.flags & XEN_DOMAIN_DYING)))
         return DOMAIN_GONE;
     memcpy(handle, info.handle, HANDLE_SIZE);
     return info.flags & XEN_DOMAIN_SHUT_DOWN ? DOMAIN_IS_SHUT_DOWN : DOMAIN_RUNS;
