@@ -24,6 +24,7 @@ grub               6.1         qemu64 2    1024  boot               poweroff gru
 dev-virtio         6.1         qemu64 2    1024  boot,disk,net,msix poweroff virtio_disk,virtio_net
 dev-intx           6.12        qemu64 1    1024  boot,disk,net,intx poweroff virtio_disk_intx,virtio_net_intx
 dev-ahci           6.12        max    2    1024  boot,disk,net,intx poweroff ahci_disk,e1000_net
+store              6.1         qemu64 1    1024  store              poweroff store
 stress             6.1         qemu64 2    2048  boot,stress        poweroff stress_ng
 selftests          6.1         qemu64 2    1024  selftests          poweroff selftests_bar
 selftests-max      6.12        max    1    1024  selftests          poweroff selftests_bar

@@ -63,6 +63,17 @@ random_data() {
     ) 9> "$1.lock"
 }
 
+# The store and its command line, with the C library.
+with_store() {
+    local file
+    for file in vane-stored vane-store; do
+        files+=("$PV_BUILD/xenstore-like/$file=bin/$file")
+    done
+    for file in $(ldd "$PV_BUILD/xenstore-like/vane-stored" | grep -o '/[^ ]*'); do
+        files+=("$(realpath "$file")=${file#/}")
+    done
+}
+
 with_stress_ng() {
     stress_ng_fetch "$PV_CACHE/stress-ng" || return 1
     files+=("$PV_CACHE/stress-ng/image/usr=usr" "$PV_CACHE/stress-ng/image/lib64=lib64")
