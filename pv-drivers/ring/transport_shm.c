@@ -216,7 +216,8 @@ static void uncount_page(struct shm_area *a, const uint8_t *va)
     uint64_t page = (uint64_t)(va - a->pages) / RING_PAGE_SIZE;
 
     for (uint32_t ref = 0; ref < a->nr_grants; ref++) {
-        if ((uint32_t)a->grants[ref].entry == page && a->grants[ref].nr_mapped) {
+        uint64_t entry = __atomic_load_n(&a->grants[ref].entry, __ATOMIC_RELAXED);
+        if ((uint32_t)entry == page && __atomic_load_n(&a->grants[ref].nr_mapped, __ATOMIC_RELAXED)) {
             count(a, &ref, 1, UINT32_MAX);
             return;
         }
@@ -237,11 +238,15 @@ static void shm_unmap(struct transport *t, void *va, unsigned nr)
     m->va = NULL;
 }
 
-// As the hypervisor copies: no sanitizer watches it.
+#ifdef __SANITIZE_THREAD__
+// As the hypervisor copies: a guest that writes meanwhile is no race of ours.
 static void copy_bytes(void *to, const void *from, size_t size)
 {
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
 }
+#else
+#define copy_bytes memcpy
+#endif
 
 static int shm_copy(struct transport *t, enum transport_direction direction,
                     const struct transport_copy *list, unsigned nr)

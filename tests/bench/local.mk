@@ -17,3 +17,16 @@ bench: all $(BENCH_IMAGES)
 
 bench-store: $(UNIT_BUILD)
 	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' $(srcdir)/tests/bench/store $(BENCH)
+
+# The block back end's engine, natively: the target `bench-blk', with the same argument.
+EXTRA_PROGRAMS = tests/bench/blkbench
+tests_bench_blkbench_SOURCES = tests/bench/blkbench.c $(DRIVER_GUEST) tests/drivers/image_mem.c \
+    tests/drivers/image_mem.h $(DRIVER_BLK) $(DRIVER_RING)
+tests_bench_blkbench_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_bench_blkbench_CFLAGS = $(USER_CFLAGS)
+tests_bench_blkbench_LDFLAGS =
+tests_bench_blkbench_LDADD = -lpthread
+CLEANFILES += tests/bench/blkbench
+
+bench-blk: tests/bench/blkbench
+	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' $(srcdir)/tests/bench/blk $(BENCH)

@@ -35,11 +35,15 @@ static void lane_close(struct blk_lane *lane)
     free(lane);
 }
 
-// The guest's pages may be written by a mutator meanwhile, so this is no memcpy that TSan watches.
+#ifdef __SANITIZE_THREAD__
+// Data that a guest changes while it is written is the guest's affair, so TSan is not to watch.
 static void copy_bytes(void *to, const void *from, size_t size)
 {
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
 }
+#else
+#define copy_bytes memcpy
+#endif
 
 static void transfer(struct image_mem *m, const struct blk_io *io)
 {
@@ -59,6 +63,9 @@ static void perform(struct image_mem *m, struct blk_io *io)
 {
     if (io->op != BLK_IO_SYNC && (io->offset > m->size || io->size > m->size - io->offset)) {
         abort();                 // the back end let a request past the end of the disk
+    }
+    if (m->is_write_forbidden && (io->op == BLK_IO_WRITE || io->op == BLK_IO_DISCARD)) {
+        abort();
     }
     if (m->fail_rc && m->nr_ops++ >= m->fail_after) {
         io->done(io, m->fail_rc);

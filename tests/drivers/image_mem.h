@@ -11,6 +11,7 @@ struct image_mem {
     uint8_t *bytes;              // NULL: transfers do nothing
     uint64_t size;
     unsigned nr_syncs;
+    bool is_write_forbidden;     // a write is the back end's mistake
     // Operations that fail: from the fail_after'th on, with this error; 0 never.
     int fail_rc;
     unsigned fail_after;

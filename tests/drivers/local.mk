@@ -16,3 +16,16 @@ tests_unit_test_vane_blk_SOURCES = tests/unit/test_vane_blk.c $(DRIVER_GUEST) \
     $(DRIVER_RING) $(DRIVER_BUS)
 tests_unit_test_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_vane_blk_LDADD = $(LDADD) -luring
+
+# The hostile front end, once for each set of sanitizers. TSan knows no fences, and needs none: what is
+# shared is only ever read and written atomically.
+UNIT_TESTS += tests/unit/test_blk_hostile tests/unit/test_blk_hostile_tsan
+HOSTILE = tests/unit/test_blk_hostile.c $(DRIVER_GUEST) tests/drivers/image_mem.c \
+    tests/drivers/image_mem.h $(DRIVER_BLK) $(DRIVER_RING)
+tests_unit_test_blk_hostile_SOURCES = $(HOSTILE)
+tests_unit_test_blk_hostile_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_unit_test_blk_hostile_tsan_SOURCES = $(HOSTILE) tests/lib/unit_main.c
+tests_unit_test_blk_hostile_tsan_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_unit_test_blk_hostile_tsan_CFLAGS = -std=c11 -O1 -g $(WARNINGS) -Wno-tsan -fsanitize=thread
+tests_unit_test_blk_hostile_tsan_LDFLAGS = -fsanitize=thread
+tests_unit_test_blk_hostile_tsan_LDADD = -lcunit
