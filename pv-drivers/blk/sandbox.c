@@ -33,11 +33,6 @@ static const int allowed[] = {
 #define NR_ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
 _Static_assert(NR_ALLOWED <= MAX_ALLOWED, "goal: at most 40 system calls");
 
-unsigned sandbox_nr_allowed(void)
-{
-    return NR_ALLOWED;
-}
-
 int sandbox_drop_capabilities(void)
 {
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };

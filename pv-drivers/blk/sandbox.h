@@ -10,5 +10,3 @@ int sandbox_drop_capabilities(void);
 // Memory of its own beyond `bytes`, and all system calls but those that serving needs, for all
 // threads. What is not allowed kills the process.
 int sandbox_enter(size_t bytes);
-// How many system calls that leaves.
-unsigned sandbox_nr_allowed(void);

@@ -8,7 +8,7 @@ tests_unit_test_xenbus_CPPFLAGS = $(DRIVER_CPPFLAGS)
 UNIT_TESTS += tests/unit/test_blk tests/unit/test_vane_blk
 DRIVER_GUEST = tests/drivers/guest.c tests/drivers/guest.h
 tests_unit_test_blk_SOURCES = tests/unit/test_blk.c $(DRIVER_GUEST) tests/drivers/image_mem.c \
-    tests/drivers/image_mem.h $(DRIVER_BLK) $(DRIVER_BLK_RAW) $(DRIVER_RING)
+    tests/drivers/image_mem.h tests/fuzz/blk.c $(FUZZ_MINI) $(DRIVER_BLK) $(DRIVER_BLK_RAW) $(DRIVER_RING)
 tests_unit_test_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_blk_LDADD = $(LDADD) -luring
 tests_unit_test_vane_blk_SOURCES = tests/unit/test_vane_blk.c $(DRIVER_GUEST) \

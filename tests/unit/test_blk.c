@@ -13,6 +13,7 @@
 #include "blk/blk_queue.h"
 #include "drivers/guest.h"
 #include "drivers/image_mem.h"
+#include "fuzz/mini.h"
 #include "unit_main.h"
 
 #define NR_SECTORS 4096u
@@ -710,6 +711,37 @@ static void test_short_transfers(void)
     CU_ASSERT_EQUAL(blk_io_advance(&io, -EINTR), -EIO);
 }
 
+// ------------------------------------------------------------------------------------------------
+
+// One request of each kind, then a list of segments (grants 9 and up are tests/fuzz/blk.c's pages).
+static void test_fuzz(void)
+{
+    static uint8_t seed[1 + 7 * sizeof(struct blkif_request) + 256 * 8];
+    struct blkif_request_segment segment = { .gref = 10, .last_sect = 7 };
+
+    for (uint8_t operation = 0; operation < 7; operation++) {
+        struct blkif_request r = { .operation = operation, .nr_segments = 2, .sector_number = 64,
+                                   .seg = { segment, segment } };
+        struct blkif_request_discard d = { .operation = operation, .nr_sectors = 16 };
+        struct blkif_request_indirect i = { .operation = operation, .indirect_op = BLKIF_OP_WRITE,
+            .nr_segments = 40, .sector_number = 8, .indirect_grefs = { 9 } };
+        uint8_t *at = seed + 1 + operation * sizeof(r);
+        memcpy(at, &r, sizeof(r));
+        if (operation == BLKIF_OP_DISCARD) {
+            memcpy(at, &d, sizeof(d));
+        } else if (operation == BLKIF_OP_INDIRECT) {
+            memcpy(at, &i, sizeof(i));
+        }
+    }
+    for (unsigned i = 0; i < 256; i++) {
+        memcpy(seed + 1 + 7 * sizeof(struct blkif_request) + i * 8, &segment, sizeof(segment));
+    }
+    for (unsigned circumstances = 0; circumstances < 32; circumstances++) {
+        seed[0] = (uint8_t)circumstances;
+        CU_ASSERT(fuzz_mini(seed, sizeof(seed), 500) > 500);
+    }
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -730,6 +762,7 @@ int main(void)
         { "resume_between_stores", test_resume_between_stores },
         { "resume_is_refused", test_resume_is_refused },
         { "short_transfers", test_short_transfers },
+        { "fuzz", test_fuzz },
         { 0 },
     };
 
