@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 # The drivers, as lists of what each program is made of. tests/ links the same lists.
-DRIVER_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir)/pv-drivers -I$(srcdir)/include -I$(srcdir)/tests/lib \
+DRIVER_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir) -I$(srcdir)/pv-drivers -I$(srcdir)/include -I$(srcdir)/tests/lib \
     -I$(srcdir)/tests
 
 DRIVER_RING = pv-drivers/ring/ring.c pv-drivers/ring/ring.h pv-drivers/ring/transport.h \
     pv-drivers/ring/transport_shm.c pv-drivers/ring/transport_shm.h pv-drivers/ring/transport_xen.c
 DRIVER_BUS = pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/text.h \
-    pv-drivers/bus/store.h pv-drivers/bus/store_shm.c pv-drivers/bus/store_shm.h
+    pv-drivers/bus/store.h pv-drivers/bus/store_shm.c pv-drivers/bus/store_shm.h \
+    pv-drivers/bus/store_xs.c pv-drivers/bus/store_xs.h xenstore-like/client/xs.c \
+    xenstore-like/client/xs.h
 DRIVER_BLK = pv-drivers/blk/blk_queue.c pv-drivers/blk/blk_queue.h pv-drivers/blk/blk_limit.c \
     pv-drivers/blk/blk_limit.h pv-drivers/blk/blk_journal.h pv-drivers/blk/blk_image.h
 DRIVER_BLK_RAW = pv-drivers/blk/image_raw.c
@@ -20,4 +22,4 @@ pv_drivers_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 pv_drivers_vane_blk_CFLAGS = $(USER_CFLAGS) -fPIE
 pv_drivers_vane_blk_LDFLAGS = -pie -Wl,-z,relro,-z,now
 pv_drivers_vane_blk_LDADD = -luring -lpthread
-build-unit: pv-drivers/vane-blk
+UNIT_BUILD += pv-drivers/vane-blk xenstore-like/vane-stored

@@ -8,17 +8,24 @@
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "public/grant_table.h"
+
+#include <xen/evtchn.h>
+#include <xen/gntdev.h>
+
 #define MAX_ALLOWED 40
 
 static const int allowed[] = {
     // data: rings, events, the store
-    SYS_io_uring_enter, SYS_read, SYS_write, SYS_ioctl, SYS_ppoll, SYS_poll,
+    SYS_io_uring_enter, SYS_read, SYS_write, SYS_sendmsg, SYS_recvfrom, SYS_ppoll, SYS_poll,
     // grants and memory
     SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_brk,
     // threads and time
@@ -31,7 +38,15 @@ static const int allowed[] = {
     SYS_getpid, SYS_tgkill,
 };
 #define NR_ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
-_Static_assert(NR_ALLOWED <= MAX_ALLOWED, "goal: at most 40 system calls");
+_Static_assert(NR_ALLOWED + 1 <= MAX_ALLOWED, "goal: at most 40 system calls");
+
+// And ioctl, for these alone: grants, events, the size of a block device.
+static const unsigned long controls[] = {
+    IOCTL_GNTDEV_MAP_GRANT_REF, IOCTL_GNTDEV_UNMAP_GRANT_REF, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR,
+    IOCTL_GNTDEV_GRANT_COPY, IOCTL_EVTCHN_BIND_INTERDOMAIN, IOCTL_EVTCHN_UNBIND, IOCTL_EVTCHN_NOTIFY,
+    BLKGETSIZE64,
+};
+#define NR_CONTROLS (sizeof(controls) / sizeof(controls[0]))
 
 int sandbox_drop_capabilities(void)
 {
@@ -49,21 +64,32 @@ int sandbox_drop_capabilities(void)
     return 0;
 }
 
-// load the architecture; foreign: kill. load the number; for each allowed one: allow. kill.
+#define LOAD(field) \
+    (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define RETURN(what) (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_##what)
+// Goes on with the next instruction if the loaded word is this, else passes over so many.
+#define UNLESS(value, skip) \
+    (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)(value), 0, (skip))
+
 static int install_filter(void)
 {
-    struct sock_filter code[5 + 2 * NR_ALLOWED];
+    struct sock_filter code[6 + 2 * NR_ALLOWED + 2 * NR_CONTROLS];
     unsigned short n = 0;
 
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-    code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    code[n++] = LOAD(arch);
+    code[n++] = UNLESS(AUDIT_ARCH_X86_64, 1 + 2 * NR_ALLOWED + 2 + 2 * NR_CONTROLS);
+    code[n++] = LOAD(nr);
     for (unsigned i = 0; i < NR_ALLOWED; i++) {
-        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i], 0, 1);
-        code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+        code[n++] = UNLESS(allowed[i], 1);
+        code[n++] = RETURN(ALLOW);
     }
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    code[n++] = UNLESS(SYS_ioctl, 1 + 2 * NR_CONTROLS);
+    code[n++] = LOAD(args[1]);
+    for (unsigned i = 0; i < NR_CONTROLS; i++) {
+        code[n++] = UNLESS(controls[i], 1);
+        code[n++] = RETURN(ALLOW);
+    }
+    code[n++] = RETURN(KILL_PROCESS);
     struct sock_fprog program = { .len = n, .filter = code };
     long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +16,13 @@
 #include "blk/blk_back.h"
 #include "blk/sandbox.h"
 #include "bus/store_shm.h"
+#include "bus/store_xs.h"
 #include "bus/text.h"
 #include "ring/transport_shm.h"
 
 #define MAX_DISKS 8u
 #define MAX_WHY 300u
+#define NO_DOMAIN 0x7ff0u                     // as DOMID_FIRST_RESERVED
 #define TICK_MS 1000                          // how soon a new size of an image is noticed
 #define MEMORY_BASE ((size_t)16 << 20)
 #define MEMORY_PER_QUEUE ((size_t)8 << 20)    // requests, buffers, table of grants, stack
@@ -34,13 +35,17 @@ struct disk {
 };
 
 static struct {
-    uint64_t shm_fd;
+    uint64_t shm_fd;                          // or else
+    uint64_t domid;
+    const char *store_path;
     struct disk disks[MAX_DISKS];
     unsigned nr_disks;
     unsigned nr_queues;                       // of all disks
     struct shm_area area;
-    struct store_shm store;
-} us;
+    struct store *store;
+    struct store_shm store_shm;
+    struct store_xs store_xs;
+} us = { .domid = NO_DOMAIN };
 
 struct option {
     const char *name;
@@ -74,8 +79,12 @@ _Noreturn static void stop(const char *what, const char *why)
 
 _Noreturn static void usage(void)
 {
-    fprintf(stderr, "usage: vane-blk --shm FD {--back DIR --front DIR --image FILE [OPTION...]}...\n"
-            "  --shm FD      the guest's memory file, then its events and its store, inherited\n");
+    fprintf(stderr, "usage: vane-blk GUEST {--back DIR --front DIR --image FILE [OPTION...]}...\n"
+            "GUEST is one of\n"
+            "  --domid N     a domain, through /dev/xen/gntdev, /dev/xen/evtchn and the store\n"
+            "  --shm FD      for tests: a memory file, followed by its events and its store, inherited\n"
+            "  --store PATH  the store's socket; else as any client finds it\n"
+            "and of each disk\n");
     for (unsigned i = 0; i < NR_OPTIONS; i++) {
         fprintf(stderr, "  --%s %s\n", options[i].name, options[i].help);
     }
@@ -116,6 +125,16 @@ static void parse_arguments(int argc, char **argv)
             }
             continue;
         }
+        if (strcmp(argv[i], "--domid") == 0 && i + 1 < argc) {
+            if (!text_parse_u64(argv[++i], NO_DOMAIN - 1, &us.domid)) {
+                usage();
+            }
+            continue;
+        }
+        if (strcmp(argv[i], "--store") == 0 && i + 1 < argc) {
+            us.store_path = argv[++i];
+            continue;
+        }
         const struct option *o = find_option(argv[i]);
         if (o->offset == OF(back)) {
             if (us.nr_disks == MAX_DISKS) {
@@ -133,7 +152,7 @@ static void parse_arguments(int argc, char **argv)
             usage();
         }
     }
-    if (us.nr_disks == 0 || us.shm_fd == 0) {
+    if (us.nr_disks == 0 || (us.shm_fd == 0) == (us.domid == NO_DOMAIN)) {
         usage();
     }
 }
@@ -165,7 +184,7 @@ static void open_disk(struct disk *disk, struct blk_back_config *config, uint32_
                                    .is_buffered = disk->is_buffered, .lock_seconds = 30 };
     char why[MAX_WHY];
 
-    *config = (struct blk_back_config){ .store = &us.store.store, .own = disk->back,
+    *config = (struct blk_back_config){ .store = us.store, .own = disk->back,
         .peer = disk->front, .limit_operations = disk->iops, .limit_bytes = disk->bytes_per_second,
         .can_discard_securely = disk->can_discard_securely && !disk->is_read_only,
         .nr_queues = (unsigned)disk->nr_queues,
@@ -175,29 +194,48 @@ static void open_disk(struct disk *disk, struct blk_back_config *config, uint32_
         stop("--image", why);
     }
     for (unsigned i = 0; i < disk->nr_queues; i++) {
-        int rc = transport_shm_open(&config->transports[i], &us.area, first_port + i);
-        if (rc < 0) {
+        if (us.shm_fd && transport_shm_open(&config->transports[i], &us.area, first_port + i) < 0) {
             stop("--queues", "the guest's memory file has too few ports");
         }
+        if (!us.shm_fd && transport_xen_open(&config->transports[i], (unsigned)us.domid, why,
+                                             sizeof(why)) < 0) {
+            stop("--domid", why);
+        }
+    }
+}
+
+static void open_guest(void)
+{
+    int rc = us.shm_fd ? shm_area_attach(&us.area, (int)us.shm_fd) : 0;
+
+    if (rc == 0 && us.shm_fd && !us.store_path) {
+        rc = store_shm_attach(&us.store_shm, (int)us.shm_fd + 1 + 2 * (int)us.area.nr_ports);
+        us.store = &us.store_shm.store;
+    }
+    if (rc < 0) {
+        stop("--shm", strerror(-rc));
+    }
+    if (!us.store) {
+        rc = store_xs_open(&us.store_xs, us.store_path);
+        us.store = &us.store_xs.store;
+    }
+    if (rc < 0) {
+        fprintf(stderr, "vane-blk: the store cannot be reached (%s): start it, or name its socket with "
+                "--store\n", strerror(-rc));
+        exit(1);
     }
 }
 
 static void start(void)
 {
     struct blk_back_config configs[MAX_DISKS];
-    int rc = shm_area_attach(&us.area, (int)us.shm_fd);
 
-    if (rc == 0) {
-        rc = store_shm_attach(&us.store, (int)us.shm_fd + 1 + 2 * (int)us.area.nr_ports);
-    }
-    if (rc < 0) {
-        stop("--shm", strerror(-rc));
-    }
+    open_guest();
     for (unsigned i = 0; i < us.nr_disks; i++) {
         open_disk(&us.disks[i], &configs[i], us.nr_queues);
         us.nr_queues += (unsigned)us.disks[i].nr_queues;
     }
-    rc = sandbox_drop_capabilities();
+    int rc = sandbox_drop_capabilities();
     for (unsigned i = 0; i < us.nr_disks && rc == 0; i++) {
         rc = blk_back_init(&us.disks[i].driver, &configs[i]);
     }
@@ -238,9 +276,10 @@ int main(int argc, char **argv)
         report(&us.disks[i], blk_back_start(&us.disks[i].driver));
     }
     while (!update_all()) {
-        struct pollfd p = { .fd = us.store.store.watch_fd, .events = POLLIN };
-        poll(&p, 1, TICK_MS);
-        us.store.store.ops->ack(&us.store.store);
+        int rc = us.store->ops->wait(us.store, TICK_MS);
+        if (rc < 0) {
+            stop("the store is gone, start me again when it is back", strerror(-rc));
+        }
     }
     return 0;
 }

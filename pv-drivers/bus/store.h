@@ -17,11 +17,10 @@ struct store_ops {
     int (*read)(struct store *s, const char *path, char *value, size_t size);
     int (*write)(struct store *s, const char *path, const char *value);
     int (*watch)(struct store *s, const char *path);
-    // Takes what made watch_fd readable.
-    void (*ack)(struct store *s);
+    // Until something changed that is watched, or for so long. An error means that the store is gone.
+    int (*wait)(struct store *s, int timeout_ms);
 };
 
 struct store {
     const struct store_ops *ops;
-    int watch_fd;
 };

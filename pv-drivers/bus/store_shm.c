@@ -4,6 +4,7 @@
 #include "bus/store_shm.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -98,18 +99,22 @@ static int shm_watch(struct store *s, const char *path)
     return 0;
 }
 
-static void shm_ack(struct store *s)
+static int shm_wait(struct store *s, int timeout_ms)
 {
+    struct pollfd p = { .fd = shm_of(s)->watch_fd, .events = POLLIN };
     eventfd_t nr;
 
-    eventfd_read(s->watch_fd, &nr);
+    if (poll(&p, 1, timeout_ms) == 1) {
+        eventfd_read(p.fd, &nr);
+    }
+    return 0;
 }
 
 static const struct store_ops shm_ops = {
     .read = shm_read,
     .write = shm_write,
     .watch = shm_watch,
-    .ack = shm_ack,
+    .wait = shm_wait,
 };
 
 static int table_map(struct store_shm *s)
@@ -128,7 +133,8 @@ int store_shm_create(struct store_shm *s)
     }
     s->watch_fds[0] = eventfd(0, EFD_NONBLOCK);
     s->watch_fds[1] = eventfd(0, EFD_NONBLOCK);
-    s->store = (struct store){ .ops = &shm_ops, .watch_fd = s->watch_fds[1] };
+    s->watch_fd = s->watch_fds[1];
+    s->store = (struct store){ .ops = &shm_ops };
     int rc = table_map(s);
     if (rc == 0) {
         pthread_mutexattr_init(&shared);
@@ -142,7 +148,8 @@ int store_shm_create(struct store_shm *s)
 int store_shm_attach(struct store_shm *s, int fd)
 {
     *s = (struct store_shm){ .fd = fd, .watch_fds = { fd + 1, fd + 2 } };
-    s->store = (struct store){ .ops = &shm_ops, .watch_fd = s->watch_fds[0] };
+    s->watch_fd = fd + 1;
+    s->store = (struct store){ .ops = &shm_ops };
     if (lseek(fd, 0, SEEK_END) != (off_t)sizeof(*s->table)) {
         return -EINVAL;
     }
@@ -152,7 +159,7 @@ int store_shm_attach(struct store_shm *s, int fd)
 void store_shm_back(struct store_shm *back, const struct store_shm *front)
 {
     *back = *front;
-    back->store.watch_fd = back->watch_fds[0];
+    back->watch_fd = back->watch_fds[0];
 }
 
 void store_shm_destroy(struct store_shm *s)

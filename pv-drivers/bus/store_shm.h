@@ -25,6 +25,7 @@ struct store_shm {
     struct store store;
     struct store_shm_table *table;
     int fd;
+    int watch_fd;                     // of the two, ours
     int watch_fds[2];                 // the back end's, the front end's
 };
 

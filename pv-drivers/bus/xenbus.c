@@ -6,6 +6,8 @@
 #include "bus/text.h"
 
 #define MAX_STEPS 8u       // of one run; a peer that goes on changing is met again at its next event
+#define ENOENT_ 2
+#define E2BIG_ 7
 #define EINVAL_ 22
 
 #define S(name) XenbusState##name
@@ -127,26 +129,33 @@ int xenbus_read_peer_u64(struct xenbus_device *dev, const char *leaf, uint64_t l
     return rc;
 }
 
-static enum xenbus_state read_state(struct xenbus_device *dev, const char *folder)
+// A node that is missing or makes no sense is Unknown; a store that does not answer is an error, and
+// no reason to let go of anything.
+static int read_state(struct xenbus_device *dev, const char *folder, enum xenbus_state *state)
 {
     char text[STORE_MAX_VALUE];
-    uint64_t state;
+    uint64_t number = XenbusStateUnknown;
+    int rc = read_node(dev, folder, "state", text, sizeof(text));
 
-    if (read_node(dev, folder, "state", text, sizeof(text)) != 0 ||
-        !text_parse_u64(text, XENBUS_NR_STATES - 1, &state)) {
-        return XenbusStateUnknown;
+    if (rc == 0) {
+        (void)text_parse_u64(text, XENBUS_NR_STATES - 1, &number);
     }
-    return (enum xenbus_state)state;
+    *state = (enum xenbus_state)number;
+    return rc == -ENOENT_ || rc == -E2BIG_ ? 0 : rc;
 }
 
 enum xenbus_state xenbus_own_state(struct xenbus_device *dev)
 {
-    return read_state(dev, dev->own);
+    enum xenbus_state state;
+
+    return read_state(dev, dev->own, &state) < 0 ? XenbusStateUnknown : state;
 }
 
 enum xenbus_state xenbus_peer_state(struct xenbus_device *dev)
 {
-    return read_state(dev, dev->peer);
+    enum xenbus_state state;
+
+    return read_state(dev, dev->peer, &state) < 0 ? XenbusStateUnknown : state;
 }
 
 int xenbus_set_state(struct xenbus_device *dev, enum xenbus_state state)
@@ -170,13 +179,21 @@ static void fail(struct xenbus_device *dev)
 int xenbus_run(struct xenbus_device *dev)
 {
     for (unsigned i = 0; i < MAX_STEPS; i++) {
-        enum xenbus_state own = xenbus_own_state(dev);
-        const struct xenbus_step *step = &dev->table->step[own][xenbus_peer_state(dev)];
+        enum xenbus_state own;
+        enum xenbus_state peer;
+        int rc = read_state(dev, dev->own, &own);
 
+        if (rc == 0) {
+            rc = read_state(dev, dev->peer, &peer);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+        const struct xenbus_step *step = &dev->table->step[own][peer];
         if (step->action == XENBUS_WAIT) {
             return 0;
         }
-        int rc = act(dev, (enum xenbus_action)step->action);
+        rc = act(dev, (enum xenbus_action)step->action);
         if (rc < 0) {
             fail(dev);
             return rc;

@@ -4,20 +4,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "blk/blk_back.h"
 #include "blk/blk_front.h"
+#include "blk/sandbox.h"
+#include "bus/store_xs.h"
 #include "drivers/process.h"
 #include "unit_main.h"
 
@@ -27,10 +33,13 @@
 
 static struct os os;
 static struct store_shm store;
+static struct store_xs real;
+static struct store *the_store;      // one of the two
 static struct blk_front front;
 static char image[64], state_file[64], stats_file[64], log_file[64];
 static char *arguments[32];
 static pid_t pid;
+static pid_t stored_pid;             // the store's daemon, when it runs
 
 static uint64_t now_ms(void)
 {
@@ -62,7 +71,7 @@ static void write_state(const char *folder, unsigned state)
 
     snprintf(path, sizeof(path), "%s/state", folder);
     snprintf(value, sizeof(value), "%u", state);
-    store.store.ops->write(&store.store, path, value);
+    the_store->ops->write(the_store, path, value);
 }
 
 // A guest and a folder of files; further arguments for the program, NULL at the end.
@@ -87,22 +96,21 @@ static void set_up(char *const *more)
     front = (struct blk_front){ 0 };
     guest_create(&os, 16384, 2);
     CU_ASSERT_EQUAL_FATAL(store_shm_create(&store), 0);
+    the_store = stored_pid ? &real.store : &store.store;
     write_state(FRONT_DIR, XenbusStateInitialising);
     write_state(BACK_DIR, XenbusStateInitialising);
-    store.store.ops->write(&store.store, BACK_DIR "/online", "1");
+    the_store->ops->write(the_store, BACK_DIR "/online", "1");
 }
 
 static void connect_front(const struct blk_front_config *config)
 {
-    CU_ASSERT_EQUAL_FATAL(blk_front_init(&front, &os, &store.store, FRONT_DIR, BACK_DIR, config), 0);
+    CU_ASSERT_EQUAL_FATAL(blk_front_init(&front, &os, the_store, FRONT_DIR, BACK_DIR, config), 0);
     for (uint64_t end = now_ms() + PATIENCE_MS; now_ms() < end;) {
         CU_ASSERT_EQUAL_FATAL(blk_front_run(&front), 0);
         if (xenbus_own_state(&front.bus) == XenbusStateConnected) {
             return;
         }
-        struct pollfd p = { .fd = store.store.watch_fd, .events = POLLIN };
-        poll(&p, 1, 100);
-        store.store.ops->ack(&store.store);
+        the_store->ops->wait(the_store, 100);
     }
     CU_FAIL_FATAL("the back end does not connect");
 }
@@ -112,7 +120,7 @@ static void unplug(void)
 {
     int status = -1;
 
-    store.store.ops->write(&store.store, BACK_DIR "/online", "0");
+    the_store->ops->write(the_store, BACK_DIR "/online", "0");
     write_state(BACK_DIR, XenbusStateClosing);
     blk_front_run(&front);
     CU_ASSERT_EQUAL(xenbus_own_state(&front.bus), XenbusStateClosed);
@@ -266,15 +274,15 @@ static void test_bad_nodes(void)
         os_grant(&os, os_pages_alloc(&os, 1), false, &ref);
         char text[16];
         snprintf(text, sizeof(text), "%u", ref);
-        store.store.ops->write(&store.store, FRONT_DIR "/ring-ref", text);
-        store.store.ops->write(&store.store, FRONT_DIR "/event-channel", "0");
+        the_store->ops->write(the_store, FRONT_DIR "/ring-ref", text);
+        the_store->ops->write(the_store, FRONT_DIR "/event-channel", "0");
         snprintf(path, sizeof(path), FRONT_DIR "/%s", rows[i].leaf);
-        store.store.ops->write(&store.store, path, rows[i].value);
+        the_store->ops->write(the_store, path, rows[i].value);
         write_state(FRONT_DIR, XenbusStateInitialised);
         start();
         for (unsigned n = 0; n < 100 && !why[0]; n++) {
             usleep(20000);
-            store.store.ops->read(&store.store, BACK_DIR "/error", why, sizeof(why));
+            the_store->ops->read(the_store, BACK_DIR "/error", why, sizeof(why));
         }
         if (!strstr(why, rows[i].why)) {
             printf("%s = %s: %s\n", rows[i].leaf, rows[i].value, why);
@@ -322,6 +330,40 @@ static void test_sandbox(void)
     CU_ASSERT(process_status(pid, "RssAnon:", 10) < (16 + 2 * 8) * 1024);
     unplug();
     tear_down();
+}
+
+// How a child ends that enters the sandbox and makes a system call.
+static int status_after(long number, long first, long second)
+{
+    int status = -1;
+    pid_t child = fork();
+
+    if (child == 0) {
+        if (sandbox_drop_capabilities() < 0 || sandbox_enter((size_t)1 << 60) < 0) {
+            syscall(SYS_exit_group, 1);
+        }
+        syscall(number, first, second, 0, 0, 0, 0);
+        syscall(SYS_exit_group, 0);
+    }
+    waitpid(child, &status, 0);
+    return status;
+}
+
+static void test_sandbox_kills(void)
+{
+    static const long forbidden[] = {
+        SYS_openat, SYS_open, SYS_socket, SYS_connect, SYS_execve, SYS_clone, SYS_ptrace, SYS_kill,
+        SYS_io_uring_setup, SYS_io_uring_register, SYS_prctl, SYS_setrlimit, SYS_unlink,
+    };
+
+    CU_ASSERT_EQUAL(status_after(SYS_getpid, 0, 0), 0);
+    CU_ASSERT_EQUAL(status_after(SYS_ioctl, 0, BLKGETSIZE64), 0);
+    for (unsigned i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
+        int status = status_after(forbidden[i], -1, 0);
+        CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+    }
+    int status = status_after(SYS_ioctl, 0, TIOCSTI);
+    CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
 
 static void test_limit(void)
@@ -635,6 +677,107 @@ static void test_kill_without_state(void)
     tear_down();
 }
 
+// A block device: a loop device, where this machine lets us make one.
+static void test_block_device(void)
+{
+    static uint8_t data[BLOCK], back[BLOCK];
+    const struct blk_front_config config = { 1, 1, 8, 11, true };
+    char device[64] = "";
+    char command[256];
+
+    set_up((char *const[]){ NULL });
+    snprintf(command, sizeof(command), "losetup -f --show %s 2>/dev/null", image);
+    FILE *f = popen(command, "r");
+    if (f && fgets(device, sizeof(device), f)) {
+        device[strcspn(device, "\n")] = '\0';
+    }
+    if (f) {
+        pclose(f);
+    }
+    if (!device[0]) {
+        printf("no loop device can be made here\n");
+        CU_PASS("without one");
+        tear_down();
+        return;
+    }
+    for (unsigned i = 0; arguments[i]; i++) {
+        arguments[i] = arguments[i] == image ? device : arguments[i];
+    }
+    start();
+    connect_front(&config);
+    CU_ASSERT_EQUAL(front.nr_sectors, NR_BLOCKS * 8);
+    memset(data, 0xc3, sizeof(data));
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_WRITE, 16, 8, data), BLKIF_RSP_OKAY);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_FLUSH_DISKCACHE, 0, 0, NULL), BLKIF_RSP_OKAY);
+    int fd = open(image, O_RDONLY);
+    CU_ASSERT_EQUAL(pread(fd, back, BLOCK, 16 * 512), BLOCK);
+    CU_ASSERT_EQUAL(memcmp(data, back, BLOCK), 0);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_DISCARD, 16, 8, NULL), BLKIF_RSP_OKAY);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, 16, 8, back), BLKIF_RSP_OKAY);
+    CU_ASSERT_EQUAL(back[0], 0);
+    close(fd);
+    CU_ASSERT_EQUAL(truncate(image, 2 * NR_BLOCKS * BLOCK), 0);
+    snprintf(command, sizeof(command), "losetup -c %s", device);
+    CU_ASSERT_EQUAL(system(command), 0);
+    for (unsigned i = 0; i < 100 && front.nr_sectors == NR_BLOCKS * 8; i++) {
+        usleep(50000);
+        blk_front_run(&front);
+    }
+    CU_ASSERT_EQUAL(front.nr_sectors, 2 * NR_BLOCKS * 8);
+    unplug();
+    snprintf(command, sizeof(command), "losetup -d %s", device);
+    CU_ASSERT_EQUAL(system(command), 0);
+    tear_down();
+}
+
+// The same over the real store: vane-stored, through its socket.
+static void test_real_store(void)
+{
+    static uint8_t data[BLOCK];
+    const struct blk_front_config config = { 1, 1, 8, 11, true };
+    char socket_path[64];
+    char program[4096];
+    char value[STORE_MAX_VALUE];
+    int rc = -ENOENT;
+
+    snprintf(socket_path, sizeof(socket_path), "/tmp/vane-blk-%d.socket", (int)getpid());
+    snprintf(program, sizeof(program), "%s/xenstore-like/vane-stored",
+             getenv("PV_BUILD") ? getenv("PV_BUILD") : ".");
+    stored_pid = fork();
+    if (stored_pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execl(program, program, "--socket", socket_path, "--no-state", "--no-dom0", "--devices",
+              "/nonexistent", (char *)NULL);
+        _exit(127);
+    }
+    for (uint64_t end = now_ms() + PATIENCE_MS; rc < 0 && now_ms() < end;) {
+        usleep(10000);
+        rc = store_xs_open(&real, socket_path);
+    }
+    CU_ASSERT_EQUAL_FATAL(rc, 0);
+    set_up((char *const[]){ "--store", socket_path, NULL });
+    start();
+    connect_front(&config);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_WRITE, 0, 8, data), BLKIF_RSP_OKAY);
+    CU_ASSERT_EQUAL(back_value("sectors"), NR_BLOCKS * 8);
+    CU_ASSERT_EQUAL(the_store->ops->read(the_store, FRONT_DIR "/none", value, sizeof(value)), -ENOENT);
+    CU_ASSERT_EQUAL(the_store->ops->read(the_store, BACK_DIR "/sectors", value, 3), -E2BIG);
+    // Killed, it goes on here too; and when it is told to go, it is told by a watch.
+    process_kill(pid);
+    start();
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, 0, 8, data), BLKIF_RSP_OKAY);
+    unplug();
+    // A store that is gone is an error, not a device without a state.
+    process_kill(stored_pid);
+    CU_ASSERT(the_store->ops->wait(the_store, 1000) < 0);
+    CU_ASSERT(the_store->ops->read(the_store, BACK_DIR "/state", value, sizeof(value)) < 0);
+    CU_ASSERT(xenbus_run(&front.bus) < 0);
+    tear_down();
+    store_xs_close(&real);
+    unlink(socket_path);
+    stored_pid = 0;
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -643,14 +786,18 @@ int main(void)
         { "bad_nodes", test_bad_nodes },
         { "resize", test_resize },
         { "sandbox", test_sandbox },
+        { "sandbox_kills", test_sandbox_kills },
         { "limit", test_limit },
         { "disk_full", test_disk_full },
         { "image_is_locked", test_image_is_locked },
+        { "block_device", test_block_device },
+        { "real_store", test_real_store },
         { "kill_copied", test_kill_copied },
         { "kill_persistent", test_kill_persistent },
         { "kill_without_state", test_kill_without_state },
         { 0 },
     };
 
+    signal(SIGPIPE, SIG_IGN);
     return unit_main("vane_blk", tests);
 }
