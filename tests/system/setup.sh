@@ -83,8 +83,8 @@ with_stress_ng() {
 # Debian's toolstack, and a guest for it to run: dom0's own kernel with an initramfs that answers on its console.
 with_xen_tools() {
     local bin=usr/lib/xen-4.17/bin root=$work/guest
-    (flock 9 && programs_fetch "$PV_CACHE/xen-tools" xen-utils-4.17 $bin/xl $bin/xenstored $bin/xenconsoled \
-        $bin/xen-init-dom0 usr/bin/xenstore-read) 9> "$PV_CACHE/xen-tools.lock" >&2 || return 1
+    (flock 9 && programs_fetch "$PV_CACHE/xen-tools" xen-utils-4.17 $bin/xl $bin/libxl-save-helper $bin/xenstored \
+        $bin/xenconsoled $bin/xen-init-dom0 usr/bin/xenstore-read) 9> "$PV_CACHE/xen-tools.lock" >&2 || return 1
     busybox_copy "$root"
     mkdir -p "$root/dev" "$root/proc"
     install -m 755 "$PV_SYSTEM/dom0/guest-init" "$root/init"
