@@ -155,7 +155,10 @@ int cpu_policy_put(const struct pv_domain *d, uint64_t leaves, uint32_t *nr_leav
     return rc ? rc : put_msrs(msrs, nr_msrs);
 }
 
-/* What the machine has may be asked for, also where a PV guest is never shown it: toolstacks do so with bits of topology. */
+/*
+ * What the machine has may be asked for, also where a PV guest is never shown it: toolstacks do so with bits of topology. The
+ * leaf of how instructions behave is not checked: Debian's Xen says there what it has arranged, that LFENCE serialises.
+ */
 static int take_leaf(const struct xen_cpuid_leaf *leaf, uint32_t *features)
 {
     struct cpuid r = {leaf->a, leaf->b, leaf->c, leaf->d};
@@ -164,7 +167,7 @@ static int take_leaf(const struct xen_cpuid_leaf *leaf, uint32_t *features)
         if (!word_is_of(i, leaf->leaf, leaf->subleaf))
             continue;
         features[i] = *reg_of(&r, words[i].reg);
-        if (features[i] & ~(feature_word(NULL, i) | feature_word(&pv_any_domain, i)))
+        if (leaf->leaf != LAST_EXT_LEAF && features[i] & ~(feature_word(NULL, i) | feature_word(&pv_any_domain, i)))
             return -XEN_EINVAL;
     }
     return 0;
