@@ -128,10 +128,11 @@ iso_image() {
 
 # --- programs for dom0 ------------------------------------------------------------------------------
 
-# Every package that PKG needs, by name, itself first.
+# Every package that PKG (or each of several) needs, by name, itself first.
+# shellcheck disable=SC2086 # one name or several
 package_closure() {
     apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
-        --no-enhances "$1" | grep '^[a-z]'
+        --no-enhances $1 | grep '^[a-z]'
 }
 
 # DIR/image: programs FILE... of PACKAGE and what it needs, their libraries and the dynamic linker, no more. It is there
@@ -198,11 +199,12 @@ bzimage_payload_at() {
     echo $((($(bzimage_field "$1" $((0x1f1)) 1) + 1) * 512 + $(bzimage_field "$1" $((0x248)) 4)))
 }
 
-# The four bytes after the compressed data are its size unpacked, which xz takes for rubbish.
-bzimage_unpack() {
-    tail -c "+$(($(bzimage_payload_at "$1") + 1))" "$1" | head -c "$(bzimage_field "$1" $((0x24c)) 4)" |
-        { xz -dc --single-stream 2>/dev/null || true; }
+bzimage_payload() {
+    tail -c "+$(($(bzimage_payload_at "$1") + 1))" "$1" | head -c "$(bzimage_field "$1" $((0x24c)) 4)"
 }
+
+# The four bytes after the compressed data are its size unpacked, which xz takes for rubbish.
+bzimage_unpack() { bzimage_payload "$1" | { xz -dc --single-stream 2>/dev/null || true; }; }
 
 u32() { printf '%b' "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) \
     $(($1 >> 16 & 255)) $(($1 >> 24 & 255)))"; }
