@@ -224,26 +224,6 @@ static const char *INIT parse_hpet(struct parser *p, struct bytes t)
     return p->out->hpet_address ? NULL : "HPET table names no memory address";
 }
 
-static const char *INIT parse_mcfg(struct parser *p, struct bytes t)
-{
-    struct acpi_info *out = p->out;
-
-    for (uint64_t offset = 44; bytes_have(t, offset, 16); offset += 16) {
-        struct acpi_mcfg m = {
-            .address = bytes_u64(t, offset),
-            .segment = bytes_u16(t, offset + 8),
-            .first_bus = bytes_u8(t, offset + 10),
-            .last_bus = bytes_u8(t, offset + 11),
-        };
-
-        if (m.first_bus > m.last_bus)
-            return "MCFG has an empty bus range";
-        if (have_room(p, out->nr_mcfgs, ACPI_MAX_MCFG))
-            out->mcfgs[out->nr_mcfgs++] = m;
-    }
-    return NULL;
-}
-
 struct table_parser {
     const char *signature;
     const char *bad;   /* what to say if length or checksum are wrong */
@@ -254,7 +234,6 @@ static const struct table_parser table_parsers[] INITCONST = {
     { "APIC", "MADT has a wrong length or checksum", parse_madt },
     { "FACP", "FADT has a wrong length or checksum", parse_fadt },
     { "HPET", "HPET table has a wrong length or checksum", parse_hpet },
-    { "MCFG", "MCFG has a wrong length or checksum", parse_mcfg },
 };
 
 /*

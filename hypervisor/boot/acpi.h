@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The few ACPI tables that ring 0 reads: MADT, FADT, HPET, MCFG. Parsing only: no policy, no AML,
+ * The few ACPI tables that ring 0 reads: MADT, FADT, HPET. Parsing only: no policy, no AML,
  * no writes.
  *
  * Tables come from firmware and are checked all the same: signature, length, checksum, every
@@ -20,7 +20,6 @@
 #define ACPI_MAX_CPUS 256
 #define ACPI_MAX_IOAPICS 16
 #define ACPI_MAX_OVERRIDES 32
-#define ACPI_MAX_MCFG 8
 #define ACPI_MAX_TABLES 64
 
 struct acpi_ioapic {
@@ -36,13 +35,6 @@ struct acpi_override {
     uint32_t gsi;
 };
 
-struct acpi_mcfg {
-    paddr_t address;
-    uint16_t segment;
-    uint8_t first_bus;
-    uint8_t last_bus;
-};
-
 struct acpi_info {
     paddr_t lapic_address;
     unsigned int nr_cpus;   /* enabled ones, in the MADT's order, each APIC ID once */
@@ -56,8 +48,6 @@ struct acpi_info {
     uint16_t pm_timer_port;   /* 0: none */
     bool pm_timer_is_32bit;
     paddr_t hpet_address;     /* 0: none */
-    unsigned int nr_mcfgs;
-    struct acpi_mcfg mcfgs[ACPI_MAX_MCFG];
 };
 
 /*

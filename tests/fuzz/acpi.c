@@ -31,7 +31,7 @@ static void fix_sum(uint8_t *at, size_t size, size_t sum_at)
 
 static void fix_sums(void)
 {
-    static const char names[][5] = { "RSDT", "XSDT", "APIC", "FACP", "HPET", "MCFG" };
+    static const char names[][5] = { "RSDT", "XSDT", "APIC", "FACP", "HPET" };
 
     for (size_t at = 0; at + 36 <= memory_size; at += 4) {
         uint32_t length;
@@ -66,9 +66,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)acpi_parse(pass ? BASE : 0, map, &info);
         require(info.nr_cpus <= ACPI_MAX_CPUS && info.nr_ioapics <= ACPI_MAX_IOAPICS);
         require(info.nr_overrides <= ACPI_MAX_OVERRIDES);
-        require(info.nr_mcfgs <= ACPI_MAX_MCFG);
-        for (unsigned i = 0; i < info.nr_mcfgs; i++)
-            require(info.mcfgs[i].first_bus <= info.mcfgs[i].last_bus);
     }
     free(memory);
     return 0;
