@@ -23,6 +23,8 @@ hypervisor_sources = \
     hypervisor/boot/options.c \
     hypervisor/core/console_io.c \
     hypervisor/core/domain.c \
+    hypervisor/core/domctl.c \
+    hypervisor/core/domain_end.c \
     hypervisor/core/event_channel.c \
     hypervisor/core/event_fifo.c \
     hypervisor/core/fpu.c \
@@ -31,12 +33,14 @@ hypervisor_sources = \
     hypervisor/core/grant_table.c \
     hypervisor/core/hypercall.c \
     hypervisor/core/memory_op.c \
+    hypervisor/core/memory_toolstack.c \
     hypervisor/core/physdev_op.c \
     hypervisor/core/platform_op.c \
     hypervisor/core/sched.c \
     hypervisor/core/sched_credit.c \
     hypervisor/core/sched_op.c \
     hypervisor/core/softirq.c \
+    hypervisor/core/sysctl.c \
     hypervisor/core/timer.c \
     hypervisor/core/vcpu_op.c \
     hypervisor/core/version.c \
@@ -74,6 +78,7 @@ hypervisor_sources = \
     hypervisor/pv/callbacks.c \
     hypervisor/pv/context.c \
     hypervisor/pv/cpuid.c \
+    hypervisor/pv/cpu_policy.c \
     hypervisor/pv/emulate.c \
     hypervisor/pv/foreign.c \
     hypervisor/pv/grant_pv.c \
@@ -90,6 +95,7 @@ hypervisor_sources = \
     hypervisor/pv/ports.c \
     hypervisor/pv/pt_write_fault.c \
     hypervisor/pv/pv_domain.c \
+    hypervisor/pv/pv_domctl.c \
     hypervisor/pv/pv_time.c \
     hypervisor/pv/trap_bounce.c
 

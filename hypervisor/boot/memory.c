@@ -204,6 +204,20 @@ static INIT void init_frames(const struct bootinfo *info)
             page_alloc_init_range(paddr_to_mfn(parts[i].start), parts[i].size >> PAGE_SHIFT);
 }
 
+/* A toolstack maps the machine-to-phys table too, by its frames: never writable, as if they held descriptors. */
+static INIT void share_m2p(void)
+{
+    mfn_t m;
+
+    for (uint64_t chunk = 0; mfn_valid(m = m2p_chunk_mfn(chunk)); chunk++) {
+        own_frames(m, mfn_add(m, PT_ENTRIES), FRAME_OWNER_XEN);
+        for (unsigned i = 0; i < PT_ENTRIES; i++) {
+            frame_of(mfn_add(m, i))->ref++;
+            frame_of(mfn_add(m, i))->type = (uint64_t)TYPE_DESC << TYPE_SHIFT | 1;
+        }
+    }
+}
+
 /*
  * A page below 1 MiB for the start of other CPUs. The control domain may read it, since Linux looks
  * for tables of firmware everywhere between 512 KiB and 1 MiB.
@@ -237,6 +251,7 @@ INIT void memory_init(const struct bootinfo *info)
     tlb_flush_mask(&online_cpus, FLUSH_TLB_GLOBAL);
     reserve_trampoline(info);
     init_frames(info);
+    share_m2p();
     log_info("memory: %lu MiB, %lu MiB free after tables", total_bytes >> 20,
              page_alloc_free_pages() >> (20 - PAGE_SHIFT));
 }

@@ -46,6 +46,19 @@ static struct domain **domain_slot(unsigned id)
     return page ? &page[id % IDS_PER_PAGE] : NULL;
 }
 
+bool domain_id_is_taken(unsigned id)
+{
+    struct domain **slot = id < DOMID_FIRST_RESERVED ? domain_slot(id) : NULL;
+
+    return id >= DOMID_FIRST_RESERVED || (slot && READ_ONCE(*slot));
+}
+
+void domains_changed(void)
+{
+    if (control_domain)
+        evtchn_send_virq(control_domain->vcpu[0], VIRQ_DOM_EXC);
+}
+
 /* All that domain_create built, from whatever it reached: each part accepts that it was never made. */
 static void domain_destroy(void *arg)
 {
@@ -69,7 +82,9 @@ static void domain_destroy(void *arg)
         sched_sleep_sync(v);
         ops->vcpu_free(v);
     }
+    heap_free(d->memory_map);
     ops->domain_free(d);
+    domains_changed();
 }
 
 static void watchdog_expired(void *arg)
@@ -150,6 +165,7 @@ struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest
     d->refs = 1;
     d->max_vcpus = max_vcpus;
     d->page_list = FRAME_NONE;
+    d->taken_list = FRAME_NONE;
     d->destroy = (struct timer){.fn = domain_destroy, .arg = d};
     spin_lock_init(&d->lock, LOCK_DOMAIN_CONTROL);
     spin_lock_init(&d->page_list_lock, LOCK_DOMAIN_PAGES);
@@ -260,6 +276,24 @@ NORETURN static void machine_follow(unsigned code)
     machine_reboot();
 }
 
+bool domain_has_stopped(struct domain *d)
+{
+    bool stopped = READ_ONCE(d->is_shutting_down);
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        stopped = stopped && !load_acquire(&v->sched.running);
+    return stopped;
+}
+
+/* Of two that stop at the same time at least one sees the other stopped. */
+void domain_note_stopped(struct domain *d)
+{
+    smp_mb();
+    if (domain_has_stopped(d))
+        domains_changed();
+}
+
 void domain_shutdown(struct domain *d, unsigned code)
 {
     if (xchg8(&d->is_shutting_down, 1))
@@ -268,8 +302,7 @@ void domain_shutdown(struct domain *d, unsigned code)
     domain_stop(d, VPF_SHUTDOWN);
     if (d->is_control)
         machine_follow(code);
-    else if (control_domain)
-        evtchn_send_virq(control_domain->vcpu[0], VIRQ_DOM_EXC);
+    domain_note_stopped(d);
 }
 
 void domain_crash(struct domain *d, const char *why, ...)
@@ -301,29 +334,120 @@ void domain_pause(struct domain *d)
     }
 }
 
-void domain_unpause(struct domain *d)
+static void domain_start(struct domain *d, uint32_t flag)
 {
     struct vcpu *v;
 
+    for_each_vcpu(d, v) {
+        (void)fetch_and32(&v->pause_flags, ~flag);
+        sched_wake(v);
+    }
+}
+
+void domain_unpause(struct domain *d)
+{
     spin_lock(&d->lock);
     BUG_ON(!d->pause_count);
-    if (!--d->pause_count) {
-        for_each_vcpu(d, v) {
-            (void)fetch_and32(&v->pause_flags, ~VPF_PAUSED);
-            sched_wake(v);
-        }
-    }
+    if (!--d->pause_count)
+        domain_start(d, VPF_PAUSED);
     spin_unlock(&d->lock);
+}
+
+void domain_resume(struct domain *d)
+{
+    if (xchg8(&d->is_shutting_down, 0))
+        domain_start(d, VPF_SHUTDOWN);
 }
 
 /* False for a frame that is on no list: domain_share_frame() leaves both links empty. */
 static bool page_list_remove(struct domain *d, struct frame *f)
 {
+    uint32_t number = (uint32_t)frame_mfn(f).n;
+    uint32_t *first = d->taken_list == number ? &d->taken_list : &d->page_list;
+
     ASSERT_LOCKED(&d->page_list_lock);
-    if (f->prev == FRAME_NONE && d->page_list != (uint32_t)frame_mfn(f).n)
+    if (f->prev == FRAME_NONE && *first != number)
         return false;
-    frame_list_remove(&d->page_list, f);
+    frame_list_remove(first, f);
     return true;
+}
+
+struct frame *domain_take_frame(struct domain *d)
+{
+    struct frame *f = NULL;
+
+    spin_lock(&d->page_list_lock);
+    while (d->page_list != FRAME_NONE && !f) {
+        f = &frame_table[d->page_list];
+        frame_list_remove(&d->page_list, f);
+        frame_list_add(&d->taken_list, f);
+        if (!frame_get(f, d->id))
+            f = NULL;                    /* on its way to be freed */
+    }
+    spin_unlock(&d->page_list_lock);
+    return f;
+}
+
+/* ---- claims: memory that is free but promised. A frame counts as claimed until it is allocated. ---- */
+
+static struct spinlock claims_lock = SPINLOCK_INIT(LOCK_CLAIMS);
+static uint64_t nr_claimed;
+
+uint64_t domains_claimed_pages(void)
+{
+    return READ_ONCE(nr_claimed);
+}
+
+/* Frames that are free and that nobody else has claimed. */
+static uint64_t pages_to_be_had(const struct domain *d)
+{
+    uint64_t by_others = nr_claimed - d->claimed_pages, nr_free = page_alloc_free_pages();
+
+    ASSERT_LOCKED(&claims_lock);
+    return nr_free > by_others ? nr_free - by_others : 0;
+}
+
+int domain_claim_pages(struct domain *d, uint64_t nr_pages)
+{
+    int rc = 0;
+
+    spin_lock(&d->page_list_lock);
+    spin_lock(&claims_lock);
+    if (nr_pages && (d->claimed_pages || nr_pages <= d->tot_pages || nr_pages > d->max_pages || d->is_dying))
+        rc = -XEN_EINVAL;
+    else if (nr_pages && nr_pages - d->tot_pages > pages_to_be_had(d))
+        rc = -XEN_ENOMEM;
+    if (!rc) {
+        nr_claimed -= d->claimed_pages;
+        d->claimed_pages = nr_pages ? nr_pages - d->tot_pages : 0;
+        nr_claimed += d->claimed_pages;
+    }
+    spin_unlock(&claims_lock);
+    spin_unlock(&d->page_list_lock);
+    return rc;
+}
+
+static bool claim_frames(struct domain *d, uint64_t nr)
+{
+    uint64_t own;
+    bool ok;
+
+    spin_lock(&claims_lock);
+    own = MIN(nr, d->claimed_pages);
+    ok = nr <= pages_to_be_had(d);
+    if (ok) {
+        d->claimed_pages -= own;
+        nr_claimed += nr - own;
+    }
+    spin_unlock(&claims_lock);
+    return ok;
+}
+
+static void unclaim_frames(uint64_t nr)
+{
+    spin_lock(&claims_lock);
+    nr_claimed -= nr;
+    spin_unlock(&claims_lock);
 }
 
 /* Count `nr` frames before they are there, so that the limit holds. */
@@ -332,7 +456,7 @@ static int domain_reserve_frames(struct domain *d, uint64_t nr)
     int rc = -XEN_ENOMEM;
 
     spin_lock(&d->page_list_lock);
-    if (!d->is_dying && d->tot_pages <= d->max_pages && nr <= d->max_pages - d->tot_pages) {
+    if (!d->is_dying && d->tot_pages <= d->max_pages && nr <= d->max_pages - d->tot_pages && claim_frames(d, nr)) {
         d->tot_pages += nr;
         rc = 0;
     }
@@ -348,6 +472,7 @@ int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, 
     if (order > MAX_PAGE_ORDER || domain_reserve_frames(d, nr))
         return -XEN_ENOMEM;
     m = page_alloc(order, d->is_control ? alloc_flags : alloc_flags | ALLOC_ZERO);
+    unclaim_frames(nr);
     spin_lock(&d->page_list_lock);
     if (!mfn_is_valid_number(m))
         d->tot_pages -= nr;
@@ -453,6 +578,9 @@ void domains_update_wallclock(void)
 {
     struct domain *d;
 
-    for (unsigned id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d))
+    for (unsigned id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d)) {
+        spin_lock(&d->lock);            /* against domain_kill(), which takes shared_info away */
         d->ops->update_wallclock(d);
+        spin_unlock(&d->lock);
+    }
 }

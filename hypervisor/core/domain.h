@@ -30,6 +30,11 @@
 #define VPF_PAUSED    (1u << 3)          /* the domain's pause_count > 0 */
 #define VPF_SHUTDOWN  (1u << 4)          /* the domain has shut down or crashed */
 
+/* What VM_ASSIST may switch on. */
+#define VM_ASSISTS (1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_4gb_segments_notify |      \
+                    1u << VMASST_TYPE_writable_pagetables | 1u << VMASST_TYPE_pae_extended_cr3 |  \
+                    1u << VMASST_TYPE_architectural_iopl | 1u << VMASST_TYPE_runstate_update_flag)
+
 #define MAX_WATCHDOGS        2
 #define MAX_GRANT_FRAMES     64
 #define MAX_MAPTRACK_FRAMES  1024
@@ -66,16 +71,19 @@ struct domain {
     bool is_built;                       /* set once: domain_get_by_id() finds it */
     bool is_dying;
     unsigned pause_count;                /* under lock */
+    uint8_t nr_control_pauses;           /* how many of them the toolstack asked for; under domctl_lock */
     unsigned max_vcpus;
     struct vcpu *vcpu[MAX_VCPUS];        /* set once, before the domain runs */
     struct shared_info *shared_info;     /* a page of ours that the guest maps */
     struct frame *shared_info_frame;
     struct spinlock lock;                /* life-cycle changes of the domain and its vCPUs */
 
-    struct spinlock page_list_lock;      /* guards: page_list, tot_pages, max_pages */
+    struct spinlock page_list_lock;      /* guards: the lists, tot_pages, max_pages */
     uint32_t page_list;                  /* first owned frame, FRAME_NONE if none */
+    uint32_t taken_list;                 /* those that domain_take_frame() has given out */
     uint64_t tot_pages;
     uint64_t max_pages;
+    uint64_t claimed_pages;              /* kept free for this domain; under claims_lock */
 
     struct evtchn_domain evtchn;         /* event_channel.c */
     struct grant_table *grant_table;     /* grant_table.c */
@@ -85,6 +93,8 @@ struct domain {
     struct cpumask dirty_cpus;           /* CPUs that may hold TLB entries or state of this domain; atomic */
     uint32_t vm_assist;                  /* bits VMASST_TYPE_*; atomic */
     int64_t time_offset_s;
+    uint32_t tsc_mode, tsc_incarnation;  /* as the toolstack set them */
+    struct memory_map *memory_map;       /* XENMEM_set_memory_map; NULL: none. Under lock */
     uint8_t handle[16];
     struct timer watchdog[MAX_WATCHDOGS];   /* SCHEDOP_watchdog; under lock */
     struct timer destroy;                /* runs when the last reference has gone */
@@ -104,6 +114,7 @@ struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest
 struct domain *domain_get_by_id(unsigned id);
 /* The same of the first domain from `id` on. */
 struct domain *domain_get_from(unsigned id);
+bool domain_id_is_taken(unsigned id);
 void domain_put(struct domain *d);
 static inline void domain_get(struct domain *d)     /* one more; the caller has one */
 {
@@ -130,6 +141,11 @@ static inline void domain_untarget(struct domain *d)
 void domain_crash(struct domain *d, const char *why, ...) PRINTF_LIKE(2, 3);
 /* SCHEDOP_shutdown: for dom0 the machine goes down or reboots by `code`. Any context; only the first call counts. */
 void domain_shutdown(struct domain *d, unsigned code);
+/* A vCPU of one that is shutting down has stopped: the last one's tells the toolstack. Any context. */
+void domain_note_stopped(struct domain *d);
+bool domain_has_stopped(struct domain *d);   /* has shut down, and none of its vCPUs runs any more */
+/* Undo domain_shutdown(): its vCPUs go on. */
+void domain_resume(struct domain *d);
 /* Nestable. After domain_pause none of its vCPUs runs, but the current one, which stops on its way out. */
 void domain_pause(struct domain *d);
 void domain_unpause(struct domain *d);
@@ -138,6 +154,14 @@ void domain_unpause(struct domain *d);
  * come cleared; for the control domain `alloc_flags` decides.
  */
 int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, mfn_t *out);
+/*
+ * Keep memory free for `d` until it has `nr_pages`; 0 ends that. -XEN_EINVAL for less than it has, more than it may have or a
+ * second claim, -XEN_ENOMEM.
+ */
+int domain_claim_pages(struct domain *d, uint64_t nr_pages);
+uint64_t domains_claimed_pages(void);
+/* For a domain's end: the next frame of its list that is still allocated, referenced; each comes once. NULL: none is left. */
+struct frame *domain_take_frame(struct domain *d);
 /* Make a page of ours owned by `d` without counting it (shared_info, grant status): one reference for us. */
 void domain_share_frame(struct domain *d, mfn_t m);
 
@@ -151,6 +175,8 @@ static inline void domain_drop_page(struct domain *d, const void *anywhere_in_it
     d->ops->put_data(virt_to_mfn(anywhere_in_it), true);
 }
 
+/* One has shut down, is dead or gone: the toolstack should look. */
+void domains_changed(void);
 /* The wall clock was set: tell every domain. */
 void domains_update_wallclock(void);
 

@@ -215,6 +215,8 @@ static int find_port(struct domain *d, struct evtchn **out)
     uint64_t limit = d->evtchn.fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS;
 
     ASSERT_LOCKED(&d->evtchn.lock);
+    if (d->is_dying)
+        return -XEN_EINVAL;
     limit = MIN(limit, d->evtchn.max_port + UINT64_C(1));
     for (uint32_t port = d->evtchn.first_free; port < limit; port++) {
         if (port >= d->evtchn.nr_ports && add_bucket(d))
@@ -322,12 +324,15 @@ int evtchn_domain_init(struct domain *d)
     return 0;
 }
 
+/* No port of a dying domain is bound anew. The pages of a FIFO are the guest's, and would keep the domain. */
 int evtchn_domain_relinquish(struct domain *d)
 {
     int rc;
 
     spin_lock(&d->evtchn.lock);
     rc = close_all(d);
+    if (!rc)
+        evtchn_fifo_destroy(d);
     spin_unlock(&d->evtchn.lock);
     return rc;
 }

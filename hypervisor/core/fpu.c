@@ -110,3 +110,34 @@ int fpu_set_xcr0(struct fpu_state *f, uint64_t xcr0)
     load_xcr0(xcr0);
     return 0;
 }
+
+void fpu_store_fxsave(const struct fpu_state *f, void *image)
+{
+    memcpy(image, &f->fx, sizeof(f->fx));
+}
+
+const void *fpu_xstate(const struct fpu_state *f, uint64_t *xcr0, size_t *size)
+{
+    *xcr0 = f->xcr0;
+    *size = cpu_features.xsave_size;
+    return cpu_features.xsave ? &f->fx : NULL;
+}
+
+/* SDM vol. 1, 13.4.2 and 13.8: the header names components that are there, in standard format; the rest of it is 0. */
+int fpu_load_xstate(struct fpu_state *f, uint64_t xcr0, const void *area, size_t size)
+{
+    static const uint8_t zero[HEADER_SIZE];
+    const uint8_t *header = (const uint8_t *)area + sizeof(f->fx);
+    uint64_t present;
+
+    if (!cpu_features.xsave || !xcr0_is_valid(xcr0) || size < sizeof(f->fx) + HEADER_SIZE)
+        return -XEN_EINVAL;
+    memcpy(&present, header, sizeof(present));
+    if (present & ~xcr0 || size > cpu_features.xsave_size || memcmp(header + 8, zero, HEADER_SIZE - 8))
+        return -XEN_EINVAL;
+    f->xcr0 = xcr0;
+    memset(&f->fx, 0, cpu_features.xsave_size);
+    memcpy(&f->fx, area, size);
+    fpu_load_fxsave(f, area);
+    return 0;
+}

@@ -37,6 +37,24 @@ int grant_table_create(struct domain *d, unsigned max_frames, unsigned max_maptr
     return grant_maps_create(gt, max_maptrack_frames);
 }
 
+int grant_table_limit(struct domain *d, int32_t max_frames, int32_t max_maptrack_frames)
+{
+    struct grant_table *gt = d->grant_table;
+
+    if (max_frames > MAX_GRANT_FRAMES || max_maptrack_frames > MAX_MAPTRACK_FRAMES)
+        return -XEN_EINVAL;
+    if (max_frames >= 0)
+        gt->max_frames = (uint32_t)max_frames;
+    if (max_maptrack_frames >= 0)
+        gt->max_maps = (uint32_t)max_maptrack_frames * MAPS_PER_FRAME;
+    return 0;
+}
+
+unsigned grant_table_max_frames(const struct domain *d)
+{
+    return d->grant_table->max_frames;
+}
+
 static int add_frame(struct domain *d, struct grant_table *gt)
 {
     struct grant_active *active;

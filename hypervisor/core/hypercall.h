@@ -45,4 +45,5 @@ struct subop {
 long subop_dispatch(const struct subop *table, unsigned rows, struct vcpu *v, uint64_t cmd, uint64_t arg);
 
 hypercall_fn do_multicall, do_memory_op, do_xen_version, do_console_io, do_vm_assist, do_platform_op,
-    do_physdev_op, do_sched_op, do_set_timer_op, do_vcpu_op, do_event_channel_op, do_grant_table_op;
+    do_physdev_op, do_sched_op, do_set_timer_op, do_vcpu_op, do_event_channel_op, do_grant_table_op,
+    do_domctl, do_sysctl;

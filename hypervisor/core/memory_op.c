@@ -7,6 +7,7 @@
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/machine.h"
+#include "core/memory_toolstack.h"
 #include "core/preempt.h"
 #include "lib/console.h"
 #include "lib/string.h"
@@ -295,10 +296,6 @@ static long machine_memory_map(uint64_t arg)
     return copy_to_guest(arg, &req, sizeof(req));
 }
 
-/*
- * XENMEM_memory_map is not among them: only a toolstack gives a domain a map of its own; without one the ABI's answer is
- * -ENOSYS, and guests assume one range.
- */
 static long (*const other_ops[])(uint64_t arg) = {
     [XENMEM_maximum_ram_page] = maximum_ram_page,
     [XENMEM_current_reservation] = current_reservation,
@@ -306,6 +303,12 @@ static long (*const other_ops[])(uint64_t arg) = {
     [XENMEM_machphys_mfn_list] = machphys_mfn_list,
     [XENMEM_machphys_mapping] = machphys_mapping,
     [XENMEM_machine_memory_map] = machine_memory_map,
+    [XENMEM_memory_map] = memory_map_of_caller,
+    [XENMEM_set_memory_map] = memory_set_map,
+    [XENMEM_maximum_gpfn] = memory_maximum_gpfn,
+    [XENMEM_claim_pages] = memory_claim_pages,
+    [XENMEM_get_vnumainfo] = memory_vnuma,
+    [XENMEM_acquire_resource] = memory_acquire_resource,
 };
 
 long do_memory_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)

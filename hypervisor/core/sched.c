@@ -315,6 +315,8 @@ void sched_switched(struct vcpu *prev)
 {
     /* A full barrier: either we see the affinity that drives it from here, or who set that sees it not running. */
     (void)xchg8(&prev->sched.running, 0);
+    if (unlikely(READ_ONCE(prev->domain->is_shutting_down)))
+        domain_note_stopped(prev->domain);
     if (unlikely(!cpumask_test(&prev->sched.hard_affinity, prev->sched.cpu)) && !prev->is_idle)
         sched_wake(prev);
 }

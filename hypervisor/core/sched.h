@@ -41,6 +41,8 @@ struct sched_domain {
     struct timer budget_timer;    /* set while vCPUs are parked */
 };
 
+#define SCHED_MIN_SLICE_US    1000u
+
 /* On each CPU, before it is online or takes interrupts: its timers and queue; its idle vCPU becomes current. */
 void sched_cpu_init(unsigned cpu);
 void sched_domain_init(struct domain *d);         /* default weight, no cap */

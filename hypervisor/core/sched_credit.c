@@ -17,7 +17,7 @@
 #define MS(n)             (UINT64_C(1000000) * (n))
 #define LATENCY_NS        MS(20)          /* all who wait get a turn in about this time, while they are few */
 #define MAX_SLICE_NS      MS(10)
-#define MIN_SLICE_NS      MS(1)
+#define MIN_SLICE_NS      (UINT64_C(1000) * SCHED_MIN_SLICE_US)
 #define SLEEPER_BONUS     MS(5)           /* virtual */
 #define PREEMPT_MARGIN    (MS(1) / 2)     /* virtual: less is not worth a switch */
 #define NEWCOMER_LAG_NS   MS(30)          /* how far behind a newcomer may be put, in its own CPU time */

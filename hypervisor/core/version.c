@@ -72,15 +72,11 @@ long do_xen_version(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 
     return (uint32_t)cmd == XENVER_version ? ABI_MAJOR << 16 | ABI_MINOR : tell((uint32_t)cmd, arg);
 }
 
-#define ASSISTS (1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_4gb_segments_notify |                          \
-                 1u << VMASST_TYPE_writable_pagetables | 1u << VMASST_TYPE_pae_extended_cr3 |                       \
-                 1u << VMASST_TYPE_architectural_iopl | 1u << VMASST_TYPE_runstate_update_flag)
-
 long do_vm_assist(uint64_t cmd, uint64_t type, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
     struct domain *d = current_domain();
 
-    if (type >= 32 || !(ASSISTS >> type & 1))
+    if (type >= 32 || !(VM_ASSISTS >> type & 1))
         return -XEN_EINVAL;
     switch ((uint32_t)cmd) {
     case VMASST_CMD_enable:

@@ -30,6 +30,7 @@ static struct {
     struct spinlock lock;
     // Guarded by lock.
     uint32_t written; // all bytes ever written to the ring, modulo 2^32
+    uint32_t first;   // the first of them that readers get, if it is still there
     void (*device)(const char *text, size_t length);
     unsigned open_line; // the domain of the unfinished line
     uint32_t panics; // atomic
@@ -249,6 +250,30 @@ void console_guest_write(unsigned domid, const char *text, size_t length)
     } else if (may_print(&console_guest_threshold, LOG_WARN)) {
         guest_write_lines(domid, text, length);
     }
+    console_unlock(hold);
+}
+
+size_t console_read(uint32_t *at, char *to, size_t size)
+{
+    struct hold hold = console_lock();
+    size_t n = 0;
+
+    if (console.written - console.first > CONSOLE_RING_SIZE)
+        console.first = console.written - CONSOLE_RING_SIZE;
+    if (console.written - *at > console.written - console.first)
+        *at = console.first;
+    while (n < size && *at != console.written)
+        to[n++] = ring[(*at)++ % CONSOLE_RING_SIZE];
+    console_unlock(hold);
+    return n;
+}
+
+void console_forget(uint32_t at)
+{
+    struct hold hold = console_lock();
+
+    if (console.written - at < console.written - console.first)
+        console.first = at;
     console_unlock(hold);
 }
 

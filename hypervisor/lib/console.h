@@ -52,6 +52,12 @@ extern struct console_threshold console_threshold, console_guest_threshold;
 // all: below lower always printed, below upper rate limited, the rest dropped. False if malformed.
 bool console_parse_threshold(const char *value, void *threshold);
 
+// Copy up to size bytes of the ring from position *at on, or from the oldest byte that is still there;
+// *at is moved to where to go on.
+size_t console_read(uint32_t *at, char *to, size_t size);
+// Whoever reads from position 0 gets nothing before `at` from now on.
+void console_forget(uint32_t at);
+
 // Replay the ring into the device, and send it everything from now on. write is called with
 // interrupts off and the console's lock held.
 void console_set_device(void (*write)(const char *text, size_t length));

@@ -5,6 +5,7 @@
 #pragma once
 
 enum lock_class {
+    LOCK_DOMCTL,        // the toolstack's operations on domains, one at a time
     LOCK_DOMAIN_LIST,   // creation, destruction and look-up of domains
     LOCK_DOMAIN_CONTROL, // one domain: serialises control operations
     LOCK_PAGE_TABLES,   // one domain: its page-table updates
@@ -14,6 +15,7 @@ enum lock_class {
     LOCK_PIRQ,          // one domain: its physical interrupts
     LOCK_VCPU,          // one vCPU: its state of life, timers of its own
     LOCK_DOMAIN_PAGES,  // one domain: list of its frames and their number
+    LOCK_CLAIMS,        // free memory that is promised to domains
     LOCK_HYPERVISOR_MAP, // the hypervisor's own page tables
     LOCK_PAGE_ALLOC,    // free frames
     LOCK_EVENT_PORT,    // one port: its binding, as senders in any context see it

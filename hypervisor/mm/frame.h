@@ -26,6 +26,7 @@
 #define FRAME_OWNER_NONE    0xffffu          /* free */
 #define FRAME_OWNER_HYP     0xfffeu          /* ours: never reachable by a guest's reference */
 #define FRAME_OWNER_IO      0x7ff1u          /* DOMID_IO: RAM-like holes that dom0 may map */
+#define FRAME_OWNER_XEN     0x7ff2u          /* DOMID_XEN: ours, for dom0 to read */
 #define FRAME_FIRST_SPECIAL_OWNER 0x7ff0u    /* owners below are domains */
 
 struct frame {

@@ -8,7 +8,7 @@
 #include "cpu/smp.h"
 #include "lib/compiler.h"
 #include "public/arch-x86/cpuid.h"
-#include "pv/pv_domain.h"
+#include "pv/cpu_policy.h"
 
 #define ABI_VERSION   (4u << 16 | 17u)
 #define BIT(n)        (1u << (n))
@@ -112,23 +112,34 @@ static struct cpuid xen_leaf(uint32_t number, uint32_t subleaf)
     }
 }
 
+const struct pv_domain pv_any_domain = { .cpu_features = { [0 ... CPU_FEATURE_WORDS - 1] = UINT32_MAX } };
+
+struct cpuid pv_cpuid_of_domain(const struct pv_domain *d, uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid r;
+
+    if (leaf > (leaf >= 0x80000000 ? cpu_features.max_ext_leaf : cpu_features.max_leaf))
+        return (struct cpuid){ 0, 0, 0, 0 };
+    r = cpuid_read(leaf, subleaf);
+    hide(leaf, subleaf, &r);
+    if (leaf == 1)
+        r.ecx |= BIT(31);
+    else if (leaf == 0xd)
+        xstate_leaf(subleaf, &r);
+    cpu_policy_limit(d, leaf, subleaf, &r);
+    return r;
+}
+
 struct cpuid pv_cpuid(const struct pv_vcpu *v, uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid r;
 
     if (leaf - XEN_CPUID_FIRST_LEAF < 0x10000)
         return xen_leaf(leaf - XEN_CPUID_FIRST_LEAF, subleaf);
-    if (leaf > (leaf >= 0x80000000 ? cpu_features.max_ext_leaf : cpu_features.max_leaf))
-        return (struct cpuid){ 0, 0, 0, 0 };
-    r = cpuid_read(leaf, subleaf);
-    hide(leaf, subleaf, &r);
-    if (leaf == 1) {
+    r = pv_cpuid_of_domain(pv_domain(v->vcpu.domain), leaf, subleaf);
+    if (leaf == 1)
         r.ebx |= (apic_id(v) & 0xff) << 24;
-        r.ecx |= BIT(31);
-    } else if (leaf == 0xb || leaf == 0x1f) {
+    else if (leaf == 0xb || leaf == 0x1f)
         r.edx = apic_id(v);
-    } else if (leaf == 0xd) {
-        xstate_leaf(subleaf, &r);
-    }
     return r;
 }

@@ -11,7 +11,9 @@ static long do_nothing(uint64_t a1 UNUSED, uint64_t a2 UNUSED, uint64_t a3 UNUSE
 
 hypercall_fn *const hypercall_table[NR_HYPERCALLS] = {
     [6] = do_nothing, [11] = do_nothing, [16] = do_nothing, [19] = do_nothing,
-    [27 ... 28] = do_nothing, [31] = do_nothing, [34 ... NR_HYPERCALLS - 1] = do_nothing,
+    [27 ... 28] = do_nothing, [31] = do_nothing, [34] = do_nothing, [37 ... NR_HYPERCALLS - 1] = do_nothing,
+    [__HYPERVISOR_sysctl] = do_sysctl,
+    [__HYPERVISOR_domctl] = do_domctl,
     [__HYPERVISOR_set_trap_table] = do_set_trap_table,
     [__HYPERVISOR_mmu_update] = do_mmu_update,
     [__HYPERVISOR_set_gdt] = do_set_gdt,

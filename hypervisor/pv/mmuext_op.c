@@ -22,6 +22,8 @@ static int ext_pin(struct ext_call *c)
 {
     enum frame_type type = (enum frame_type)(TYPE_L1 + (c->op.cmd - MMUEXT_PIN_L1_TABLE));
 
+    if (c->d->domain.is_dying)
+        return -XEN_EINVAL;
     return table_pin(c->d, mfn(c->op.arg1.mfn), type);
 }
 

@@ -12,6 +12,8 @@
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "public/physdev.h"
+#include "pv/cpu_policy.h"
+#include "pv/pv_control.h"
 #include "pv/pv_mmu.h"
 
 #define MAX_IOPORTS     65536u
@@ -26,6 +28,7 @@ static struct domain *pv_domain_alloc(void)
         return NULL;
     pv_context_init();
     spin_lock_init(&d->page_lock, LOCK_PAGE_TABLES);
+    cpu_policy_init(d);
     return &d->domain;
 }
 
@@ -185,6 +188,29 @@ static void set_entries(struct pv_vcpu *v, const struct vcpu_guest_context *c)
     v->in_kernel = (c->flags & VGCF_in_kernel) != 0;
 }
 
+/* A vCPU that has its tables keeps them. */
+static int context_take(struct pv_vcpu *v, const struct vcpu_guest_context *c)
+{
+    if (!v->vcpu.initialised)
+        return context_get(v, c);
+    return xen_cr3_to_pfn(c->ctrlreg[3]) == paddr_to_mfn(v->cr3_kernel).n &&
+           xen_cr3_to_pfn(c->ctrlreg[1]) == paddr_to_mfn(v->cr3_user).n ? 0 : -XEN_EINVAL;
+}
+
+static void context_apply(struct pv_vcpu *v, const struct vcpu_guest_context *c)
+{
+    set_registers(v, c);
+    set_entries(v, c);
+    if (!v->vcpu.id) {
+        v->vcpu.domain->vm_assist = (uint32_t)c->vm_assist & VM_ASSISTS;
+        pv_update_wallclock(v->vcpu.domain);    /* a domain's builder has cleared shared_info */
+    }
+    if (c->flags & VGCF_online) {
+        (void)fetch_and32(&v->vcpu.pause_flags, ~VPF_DOWN);
+        sched_wake(&v->vcpu);
+    }
+}
+
 static int pv_vcpu_initialise(struct vcpu *vcpu, uint64_t ctxt)
 {
     struct vcpu_guest_context *c = heap_new(struct vcpu_guest_context);
@@ -197,13 +223,59 @@ static int pv_vcpu_initialise(struct vcpu *vcpu, uint64_t ctxt)
     if (!rc)
         rc = context_check(c);
     if (!rc)
-        rc = context_get(v, c);
-    if (!rc) {
-        set_registers(v, c);
-        set_entries(v, c);
-    }
+        rc = context_take(v, c);
+    if (!rc)
+        context_apply(v, c);
     heap_free(c);
     return rc;
+}
+
+/* The same out again ---------------------------------------------------------------------------- */
+
+static void get_entries(const struct pv_vcpu *v, struct vcpu_guest_context *c)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(v->traps); i++) {
+        const struct pv_handler *t = &v->traps[i];
+        c->trap_ctxt[i] = (struct trap_info){ .vector = (uint8_t)i, .flags = (uint8_t)(t->dpl | t->mask_events << 2),
+                                              .cs = FLAT_KERNEL_CS, .address = t->address };
+    }
+    for (unsigned i = 0; i < GDT_FRAMES && v->gdt_frame[i]; i++)
+        c->gdt_frames[i] = frame_mfn(v->gdt_frame[i]).n;
+    c->gdt_ents = v->gdt_entries;
+    c->ldt_base = v->ldt_base;
+    c->ldt_ents = v->ldt_entries;
+    c->kernel_ss = FLAT_KERNEL_SS;
+    c->kernel_sp = v->kernel_sp;
+    c->event_callback_eip = v->event_cb.address;
+    c->failsafe_callback_eip = v->failsafe_cb.address;
+    c->syscall_callback_eip = v->syscall_cb.address;
+}
+
+static void get_registers(const struct pv_vcpu *v, struct vcpu_guest_context *c)
+{
+    fpu_store_fxsave(v->fpu, c->fpu_ctxt.x);
+    c->user_regs = v->regs;
+    c->user_regs.rflags |= (uint64_t)v->iopl << 12;
+    c->ctrlreg[0] = X86_CR0_PE | X86_CR0_PG | (v->fpu_ts ? X86_CR0_TS : 0);
+    c->ctrlreg[1] = v->cr3_user ? xen_pfn_to_cr3(paddr_to_mfn(v->cr3_user).n) : 0;
+    c->ctrlreg[3] = xen_pfn_to_cr3(paddr_to_mfn(v->cr3_kernel).n);
+    c->ctrlreg[4] = v->ctrlreg4;
+    memcpy(c->debugreg, v->debugreg, sizeof(v->debugreg));
+    c->fs_base = v->fs_base;
+    c->gs_base_kernel = v->gs_base_kernel;
+    c->gs_base_user = v->gs_base_user;
+}
+
+void pv_get_context(const struct pv_vcpu *v, struct vcpu_guest_context *c)
+{
+    bool is_up = !(READ_ONCE(v->vcpu.pause_flags) & VPF_DOWN);
+
+    c->flags = VGCF_i387_valid | (v->in_kernel ? VGCF_in_kernel : 0) | (is_up ? VGCF_online : 0) |
+               (v->failsafe_cb.mask_events ? VGCF_failsafe_disables_events : 0) |
+               (v->syscall_cb.mask_events ? VGCF_syscall_disables_events : 0);
+    c->vm_assist = v->vcpu.domain->vm_assist;
+    get_entries(v, c);
+    get_registers(v, c);
 }
 
 /* As the ABI's start of day has it (public/xen.h, struct start_info). */
@@ -245,6 +317,23 @@ static int pv_domain_relinquish(struct domain *domain)
     return rc;
 }
 
+static int pv_frame_relinquish(struct domain *domain, struct frame *f)
+{
+    struct pv_domain *d = pv_domain(domain);
+    int rc;
+
+    spin_lock(&d->page_lock);
+    if (READ_ONCE(f->type) & TYPE_PINNED) {
+        /* Nothing is left unfinished here, unless the toolstack works on the dead domain's tables at the same time. */
+        while (page_type_finish(d))
+            ;
+        (void)table_unpin(d, frame_mfn(f));
+    }
+    rc = d->unfinished ? -XEN_ERESTART : 0;
+    spin_unlock(&d->page_lock);
+    return rc;
+}
+
 /* Small operations ----------------------------------------------------------------------------- */
 
 static void pv_inject_nmi(struct vcpu *v)
@@ -279,6 +368,10 @@ const struct guest_ops pv_guest_ops = {
     .vcpu_alloc = pv_vcpu_alloc,
     .vcpu_free = pv_vcpu_free,
     .domain_relinquish = pv_domain_relinquish,
+    .frame_relinquish = pv_frame_relinquish,
+    .domctl = &pv_domctl,
+    .sysctl = cpu_policy_sysctl,
+    .cpu_features = cpu_policy_features,
     .vcpu_initialise = pv_vcpu_initialise,
     .inject_nmi = pv_inject_nmi,
     .set_iopl = pv_set_iopl,

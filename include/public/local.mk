@@ -5,6 +5,7 @@ PUBLIC_ABI_FILES = \
     include/public/arch-x86/cpuid.h \
     include/public/arch-x86/xen.h \
     include/public/callback.h \
+    include/public/domctl.h \
     include/public/elfnote.h \
     include/public/errno.h \
     include/public/event_channel.h \
@@ -19,6 +20,7 @@ PUBLIC_ABI_FILES = \
     include/public/physdev.h \
     include/public/platform.h \
     include/public/sched.h \
+    include/public/sysctl.h \
     include/public/vcpu.h \
     include/public/version.h \
     include/public/xen.h

@@ -169,6 +169,12 @@
 typedef uint16_t domid_t;
 typedef uint8_t xen_domain_handle_t[16];
 
+// A set that an operation of a toolstack names.
+struct xenctl_bitmap {
+    xen_guest_va_t bitmap;
+    uint32_t nr_bits;
+};
+
 struct mmuext_op {
     uint32_t cmd;    // MMUEXT_*
     union {

@@ -3,6 +3,8 @@
 // The table as libxen-dev's headers have it, in the view of tools built for the newest interface.
 // Two error numbers are shown to the hypervisor only.
 
+#undef __STRICT_ANSI__    // domctl.h wants GNU C's unions without a name, which C11 has too
+
 #include <stdint.h>
 
 #define __XEN__
@@ -12,6 +14,7 @@
 #define __XEN_TOOLS__
 #include <xen/arch-x86/cpuid.h>
 #include <xen/callback.h>
+#include <xen/domctl.h>
 #include <xen/elfnote.h>
 #include <xen/event_channel.h>
 #include <xen/features.h>
@@ -25,6 +28,7 @@
 #include <xen/physdev.h>
 #include <xen/platform.h>
 #include <xen/sched.h>
+#include <xen/sysctl.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
 #include <xen/xen.h>

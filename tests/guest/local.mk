@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tiny PV kernels booted in QEMU. A topic is a folder with a main.c; its kernel is that file and kit/.
 GUEST_TOPICS = version hypercall multicall fault user mmu mmuext ptwr emulate desc callback event fifo \
-    grant memory sched smp platform
+    grant memory sched smp platform domctl
 
 GUEST_KIT = $(addprefix $(srcdir)/tests/guest/kit/, start.S print.c mem.c trap.c user.c event.c grant.c smp.c \
     test.c kit.h hypercall.h asm.h kit.lds)

@@ -18,7 +18,7 @@ PACKAGES=(
     # booting: machines, disk images, initramfs
     qemu-system-x86 busybox-static cpio xz-utils kmod
     # disks and programs for dom0 in the system tests
-    e2fsprogs gcc-multilib lz4
+    e2fsprogs gcc-multilib lz4 zstd
     # the boot ISO
     grub-pc-bin grub-common xorriso mtools
     # what Debian's minimal images leave out but fetching packages and tests use

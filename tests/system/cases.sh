@@ -29,6 +29,8 @@ stress             6.1         qemu64 2    2048  boot,stress        poweroff str
 selftests          6.1         qemu64 2    1024  selftests          poweroff selftests_bar
 selftests-max      6.12        max    1    1024  selftests          poweroff selftests_bar
 selftests-aim      6.1         qemu64 1    1024  selftests          poweroff selftests_aim,complaints
+guests             6.1         qemu64 1    1536  guests             poweroff xen_tools
+guests-smp         6.12        qemu64 2    1536  guests             poweroff xen_tools
 crash              6.1         qemu64 1    1024  crash              reset    crash,complaints
 '
 

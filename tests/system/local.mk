@@ -6,6 +6,7 @@ SYSTEM_TESTS += \
     tests/system/run:kernel,grub,reboot,crash,no-initramfs \
     tests/system/run:broken,option \
     tests/system/run:dev \
+    tests/system/run:guests \
     tests/system/run:selftests \
     tests/system/run:stress
 

@@ -75,9 +75,23 @@ with_store() {
 }
 
 with_stress_ng() {
-    stress_ng_fetch "$PV_CACHE/stress-ng" || return 1
+    programs_fetch "$PV_CACHE/stress-ng" stress-ng usr/bin/stress-ng || return 1
     files+=("$PV_CACHE/stress-ng/image/usr=usr" "$PV_CACHE/stress-ng/image/lib64=lib64")
     dom0+=" pv.seconds=$([ -n "${FULL:-}" ] && echo 300 || echo 60)"
+}
+
+# Debian's toolstack, and a guest for it to run: dom0's own kernel with an initramfs that answers on its console.
+with_xen_tools() {
+    local bin=usr/lib/xen-4.17/bin root=$work/guest
+    (flock 9 && programs_fetch "$PV_CACHE/xen-tools" xen-utils-4.17 $bin/xl $bin/libxl-save-helper $bin/xenstored \
+        $bin/xenconsoled $bin/xen-init-dom0 usr/bin/xenstore-read) 9> "$PV_CACHE/xen-tools.lock" >&2 || return 1
+    busybox_copy "$root"
+    mkdir -p "$root/dev" "$root/proc"
+    install -m 755 "$PV_SYSTEM/dom0/guest-init" "$root/init"
+    cpio_pack "$root" "$work/guest.cpio"
+    files+=("$PV_CACHE/xen-tools/image/usr=usr" "$PV_CACHE/xen-tools/image/lib64=lib64"
+        "$work/guest.cpio=guest/initrd" "$(realpath "$image")=guest/vmlinuz")
+    machine+=(-a "dom0_mem=1024M,max:1024M")
 }
 
 with_selftests_bar() { selftests bar; }
@@ -114,27 +128,36 @@ iso_image() {
 
 # --- programs for dom0 ------------------------------------------------------------------------------
 
-# Every package that PKG needs, by name, itself first.
+# Every package that PKG (or each of several) needs, by name, itself first.
+# shellcheck disable=SC2086 # one name or several
 package_closure() {
     apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
-        --no-enhances "$1" | grep '^[a-z]'
+        --no-enhances $1 | grep '^[a-z]'
 }
 
-# DIR/image: stress-ng, its libraries and the dynamic linker, no more.
-stress_ng_fetch() {
-    local dir=$1 package root=$1/root file
-    [ -e "$dir/image/usr/bin/stress-ng" ] && return 0
-    for package in $(package_closure stress-ng); do
+# DIR/image: programs FILE... of PACKAGE and what it needs, their libraries and the dynamic linker, no more. It is there
+# complete or not at all.
+programs_fetch() {
+    local dir=$1 package root=$1/root image=$1/image.new program file
+    [ -e "$dir/image" ] && return 0
+    for package in $(package_closure "$2"); do
         deb_unpack "$package" "$root" || return 1
     done
+    shift 2
     local libs=$root/lib/x86_64-linux-gnu:$root/usr/lib/x86_64-linux-gnu
-    mkdir -p "$dir/image/lib64" "$dir/image/usr/lib" "$dir/image/usr/bin"
-    cp -L "$root/lib64/ld-linux-x86-64.so.2" "$dir/image/lib64/"
-    for file in $("$root/lib64/ld-linux-x86-64.so.2" --library-path "$libs" --list "$root/usr/bin/stress-ng" |
-        sed -n 's/.*=> \([^ ]*\) .*/\1/p'); do
-        [ "${file##*/}" = ld-linux-x86-64.so.2 ] || cp -L "$file" "$dir/image/usr/lib/"
+    rm -rf "$image"
+    mkdir -p "$image/lib64" "$image/usr/lib"
+    cp -L "$root/lib64/ld-linux-x86-64.so.2" "$image/lib64/"
+    for program; do
+        install -D "$root/$program" "$image/$program"
+        for file in $("$root/lib64/ld-linux-x86-64.so.2" --library-path "$libs" --list "$root/$program" |
+            sed -n 's/.*=> \([^ ]*\) .*/\1/p'); do
+            [ "${file##*/}" = ld-linux-x86-64.so.2 ] || cp -L "$file" "$image/usr/lib/"
+        done
     done
-    cp "$root/usr/bin/stress-ng" "$dir/image/usr/bin/"
+    # What glibc loads by itself when a thread is cancelled.
+    find "$root" -name libgcc_s.so.1 -exec cp -L {} "$image/usr/lib/" \;
+    mv "$image" "$dir/image"
 }
 
 # DIR: the kernel's x86 self-tests, static, 64 and 32 bit. It is there complete or not at all.
@@ -176,11 +199,12 @@ bzimage_payload_at() {
     echo $((($(bzimage_field "$1" $((0x1f1)) 1) + 1) * 512 + $(bzimage_field "$1" $((0x248)) 4)))
 }
 
-# The four bytes after the compressed data are its size unpacked, which xz takes for rubbish.
-bzimage_unpack() {
-    tail -c "+$(($(bzimage_payload_at "$1") + 1))" "$1" | head -c "$(bzimage_field "$1" $((0x24c)) 4)" |
-        { xz -dc --single-stream 2>/dev/null || true; }
+bzimage_payload() {
+    tail -c "+$(($(bzimage_payload_at "$1") + 1))" "$1" | head -c "$(bzimage_field "$1" $((0x24c)) 4)"
 }
+
+# The four bytes after the compressed data are its size unpacked, which xz takes for rubbish.
+bzimage_unpack() { bzimage_payload "$1" | { xz -dc --single-stream 2>/dev/null || true; }; }
 
 u32() { printf '%b' "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) \
     $(($1 >> 16 & 255)) $(($1 >> 24 & 255)))"; }

@@ -133,8 +133,14 @@ tests_unit_test_insn_SOURCES = tests/unit/test_insn.c tests/fuzz/insn.c $(FUZZ_M
 # CPU policy, over a CPU that has everything (fake_regs/).
 UNIT_TESTS += tests/unit/test_cpuid
 tests_unit_test_cpuid_SOURCES = tests/unit/test_cpuid.c tests/unit/fake_regs/cpu/regs.h \
-    hypervisor/pv/cpuid.c
+    hypervisor/pv/cpuid.c hypervisor/pv/cpu_policy.c
 tests_unit_test_cpuid_CPPFLAGS = -I$(srcdir)/tests/unit/fake_regs $(AM_CPPFLAGS)
+
+# The control interface.
+UNIT_TESTS += tests/unit/test_domctl
+tests_unit_test_domctl_SOURCES = tests/unit/test_domctl.c hypervisor/core/domctl.c \
+    hypervisor/core/domain_end.c $(CORE_BASE)
+tests_unit_test_domctl_CPPFLAGS = $(DEBUG_BUILD)
 
 # Operations of the control domain, and whose memory an operation names.
 UNIT_TESTS += tests/unit/test_platform_op tests/unit/test_foreign

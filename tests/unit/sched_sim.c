@@ -32,6 +32,11 @@ void domain_cpu_init(unsigned cpu)
     (void)cpu;
 }
 
+void domain_note_stopped(struct domain *d)
+{
+    (void)d;
+}
+
 static struct sim_vcpu *sim_of(struct vcpu *v)
 {
     return (struct sim_vcpu *)v;

@@ -10,7 +10,7 @@
 #include "lib/console.h"
 #include "unit_main.h"
 
-static char shown[40000];
+static char shown[80000];
 static size_t shown_length;
 static uint64_t now;
 
@@ -242,6 +242,38 @@ static void panics(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(seen(), "Paravane: panic: inside of a device: 5\n"));
 }
 
+// A reader goes on where it stood, from the oldest byte if that is gone, and forgets for those that come later.
+static void ring_is_read(void)
+{
+    uint32_t at = 0, start;
+    char text[64];
+    size_t n, all = 0;
+
+    log_info("first");
+    while ((n = console_read(&at, text, sizeof(text))) != 0)
+        all += n;
+    CU_ASSERT(all <= CONSOLE_RING_SIZE);
+    start = at;
+    log_info("second");
+    n = console_read(&at, text, sizeof(text) - 1);
+    text[n] = '\0';
+    CU_ASSERT_STRING_EQUAL(text, "Paravane: second\n");
+    CU_ASSERT_EQUAL(at - start, n);
+    CU_ASSERT_EQUAL(console_read(&at, text, sizeof(text)), 0);
+    console_forget(at);
+    at = 0;
+    CU_ASSERT_EQUAL(console_read(&at, text, sizeof(text)), 0);
+    for (unsigned i = 0; i < CONSOLE_RING_SIZE / 10; i++)
+        log_info("fill %u", i);
+    at = start;
+    CU_ASSERT_EQUAL(console_read(&at, text, sizeof(text)), sizeof(text));
+    all = sizeof(text);
+    while ((n = console_read(&at, text, sizeof(text))) != 0)
+        all += n;
+    CU_ASSERT_EQUAL(all, CONSOLE_RING_SIZE);
+    (void)seen();
+}
+
 static const struct unit_test tests[] = {
     { "replays", replays },
     { "levels", levels },
@@ -251,6 +283,7 @@ static const struct unit_test tests[] = {
     { "guest_output", guest_output },
     { "long_message", long_message },
     { "ring_wraps", ring_wraps },
+    { "ring_is_read", ring_is_read },
     { "interrupts_stay", interrupts_stay },
     { "panics", panics },
     { NULL, NULL },

@@ -3,10 +3,12 @@
 // that name the hypervisor. The CPU here has everything: each bit of each leaf is set (fake_regs/).
 #include <string.h>
 
+#include "core/guest_copy.h"
 #include "cpu/clock.h"
 #include "cpu/cpu_feature.h"
 #include "cpu/smp.h"
-#include "pv/pv_domain.h"
+#include "pv/cpu_policy.h"
+#include "public/errno.h"
 #include "unit_main.h"
 
 struct cpu_features cpu_features;
@@ -24,15 +26,25 @@ uint64_t clock_tsc_khz(void)
     return 2345678;
 }
 
+static uint32_t lacks; // what the CPU does not have, in each register of each leaf
+
 struct cpuid fake_cpuid_read(uint32_t leaf, uint32_t subleaf)
 {
     (void)leaf;
     (void)subleaf;
-    return (struct cpuid){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
+    return (struct cpuid){ ~lacks, ~lacks, ~lacks, ~lacks };
 }
 
-static struct domain domain;
-static struct pv_vcpu vcpu = { .vcpu = { .domain = &domain } };
+static struct pv_domain pv;
+
+static struct pv_vcpu vcpu = { .vcpu = { .domain = &pv.domain } };
+
+// Guest memory is the test's own.
+size_t guest_copy_raw(void *to, const void *from, size_t size)
+{
+    memcpy(to, from, size);
+    return 0;
+}
 
 static void start(void)
 {
@@ -41,8 +53,9 @@ static void start(void)
     cpu_features.max_ext_leaf = 0x80000022;
     cpu_features.phys_bits = 40;
     cpu_features.xcr0 = 7;
-    domain.is_control = true;
+    pv.domain.is_control = true;
     vcpu.vcpu.id = 0;
+    cpu_policy_init(&pv);
 }
 
 static void names_the_hypervisor(void)
@@ -134,7 +147,7 @@ static void ids_are_the_vcpus(void)
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ebx >> 24, 6);
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0xb, 0).edx, 6);
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x1f, 1).edx, 6);
-    domain.is_control = false;
+    pv.domain.is_control = false;
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ebx >> 24, 2);
 }
 
@@ -158,6 +171,79 @@ static void leaves_have_bounds(void)
     }
 }
 
+// What a toolstack is told, may set, and what its guest is shown then.
+static void policies_limit_their_guest(void)
+{
+    static struct xen_cpuid_leaf leaves[200];
+    struct xen_domctl_cpu_policy p = { .nr_leaves = 1, .leaves = (uintptr_t)leaves };
+    uint32_t nr = 0, nr_msrs = 0, most = pv_cpuid_of_domain(&pv_any_domain, 1, 0).ecx;
+    struct xen_msr_entry msr = { .idx = 0xce };
+
+    start();
+    CU_ASSERT_EQUAL(cpu_policy_put(&pv, 0, &nr, 0, &nr_msrs), 0);
+    CU_ASSERT(nr > 60 && nr <= 200);
+    CU_ASSERT_EQUAL(nr_msrs, 2);
+    nr -= 3; // two are room for the leaves of ours
+    CU_ASSERT_EQUAL(cpu_policy_put(&pv, (uintptr_t)leaves, &nr, 0, &nr_msrs), -XEN_ENOBUFS);
+    nr++;
+    CU_ASSERT_EQUAL(cpu_policy_put(&pv, (uintptr_t)leaves, &nr, 0, &nr_msrs), 0);
+    CU_ASSERT_EQUAL(leaves[1].leaf, 1);
+    CU_ASSERT_EQUAL(leaves[1].subleaf, XEN_CPUID_NO_SUBLEAF);
+    CU_ASSERT_EQUAL(leaves[1].c, most);
+    p.nr_leaves = nr;
+    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), 0); // what it was told it may say
+    leaves[0] = (struct xen_cpuid_leaf){ .leaf = 1, .subleaf = XEN_CPUID_NO_SUBLEAF, .c = most & ~1u };
+    p.nr_leaves = 1;
+    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), 0);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ecx, most & ~1u);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 7, 0).ebx, pv_cpuid_of_domain(&pv_any_domain, 7, 0).ebx);
+    leaves[0].c = ~most; // the machine has it all, but a guest is not shown it
+    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), 0);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ecx, 0);
+    leaves[0].c = most & ~1u;
+    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), 0);
+    lacks = 2;
+    leaves[0].c = most | 2;
+    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), -XEN_EINVAL);
+    lacks = 0;
+    CU_ASSERT_EQUAL(p.err_leaf, 1);
+    CU_ASSERT_EQUAL(p.err_msr, UINT32_MAX);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ecx, most & ~1u);
+    p = (struct xen_domctl_cpu_policy){ .nr_msrs = 1, .msrs = (uintptr_t)&msr };
+    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), 0);
+    msr.val = 1;
+    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(p.err_msr, 0xce);
+    p.nr_leaves = UINT32_MAX;
+    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), -XEN_E2BIG);
+}
+
+static void featuresets_are_by_index(void)
+{
+    uint32_t word[CPU_FEATURE_WORDS + 1] = { 0 };
+    struct xen_sysctl op = { .cmd = XEN_SYSCTL_get_cpu_featureset };
+
+    start();
+    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), 0);
+    CU_ASSERT_EQUAL(op.u.cpu_featureset.nr_features, CPU_FEATURE_WORDS);
+    op.u.cpu_featureset.features = (uintptr_t)word;
+    op.u.cpu_featureset.index = XEN_SYSCTL_cpu_featureset_pv;
+    op.u.cpu_featureset.nr_features = 1000;
+    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), 0);
+    CU_ASSERT_EQUAL(word[1], pv_cpuid(&vcpu, 1, 0).ecx);
+    CU_ASSERT_EQUAL(word[5], pv_cpuid(&vcpu, 7, 0).ebx);
+    CU_ASSERT_EQUAL(word[CPU_FEATURE_WORDS], 0);
+    op.u.cpu_featureset.index = XEN_SYSCTL_cpu_featureset_raw;
+    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), 0);
+    CU_ASSERT_EQUAL(word[5], UINT32_MAX);
+    op.u.cpu_featureset.index = XEN_SYSCTL_cpu_featureset_hvm;
+    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), -XEN_EOPNOTSUPP);
+    op.u.cpu_featureset.index = 6;
+    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), -XEN_EINVAL);
+    op.cmd = 2;
+    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), -XEN_ENOSYS);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -168,6 +254,8 @@ int main(void)
         { "keeps_the_rest", keeps_the_rest },
         { "ids_are_the_vcpus", ids_are_the_vcpus },
         { "leaves_have_bounds", leaves_have_bounds },
+        { "policies_limit_their_guest", policies_limit_their_guest },
+        { "featuresets_are_by_index", featuresets_are_by_index },
         { NULL, NULL },
     };
 

@@ -106,6 +106,8 @@
 #define XEN_CPUID XEN_EMULATE_PREFIX "cpuid"
 #endif
 
+#define XEN_CPUID_NO_SUBLEAF 0xffffffff
+
 #ifndef __ASSEMBLY__
 
 #include <stdint.h>
@@ -216,6 +218,28 @@ struct arch_shared_info {
     xen_ulong_t p2m_cr3;                     // 0: use the tree; else p2m_vaddr is valid in it
     xen_ulong_t p2m_vaddr;
     xen_ulong_t p2m_generation;              // odd while the guest changes the mapping
+};
+
+// Of xen_domctl_createdomain; both are 0 for a PV guest.
+struct xen_arch_domainconfig {
+    uint32_t emulation_flags;
+    uint32_t misc_flags;
+};
+
+// CPUID and MSRs as toolstacks exchange them: what a guest is to see.
+struct xen_cpuid_leaf {
+    uint32_t leaf;
+    uint32_t subleaf;                        // XEN_CPUID_NO_SUBLEAF for a leaf that has none
+    uint32_t a;
+    uint32_t b;
+    uint32_t c;
+    uint32_t d;
+};
+
+struct xen_msr_entry {
+    uint32_t idx;
+    uint32_t flags;
+    uint64_t val;
 };
 
 struct arch_vcpu_info {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/domctl.h"
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/sched.h"
@@ -96,17 +97,81 @@ static void fake_put_data(mfn_t m, bool writable)
     frame_put(frame_of(m));
 }
 
+static int relinquish(void)
+{
+    fake_guest.relinquishes++;
+    return fake_guest.restarts-- > 0 ? -XEN_ERESTART : 0;
+}
+
+static int fake_domain_relinquish(struct domain *d)
+{
+    (void)d;
+    return relinquish();
+}
+
+static int fake_frame_relinquish(struct domain *d, struct frame *f)
+{
+    (void)f;
+    return fake_domain_relinquish(d);
+}
+
+static void fake_update_wallclock(struct domain *d)
+{
+    (void)d;
+    fake_guest.time_updates++;
+}
+
+static int fake_sysctl(struct xen_sysctl *op)
+{
+    (void)op;
+    return -XEN_ENOSYS;
+}
+
+static void fake_cpu_features(uint32_t *words, unsigned nr)
+{
+    for (unsigned i = 0; i < nr; i++) {
+        words[i] = i;
+    }
+}
+
+static const struct domctl_table no_domctl;
+
 const struct guest_ops fake_guest_ops = {
     .domain_alloc = fake_domain_alloc,
     .domain_free = fake_domain_free,
     .vcpu_alloc = fake_vcpu_alloc,
     .vcpu_free = fake_vcpu_free,
     .vcpu_initialise = fake_vcpu_initialise,
+    .domain_relinquish = fake_domain_relinquish,
+    .frame_relinquish = fake_frame_relinquish,
+    .update_wallclock = fake_update_wallclock,
+    .domctl = &no_domctl,
+    .sysctl = fake_sysctl,
+    .cpu_features = fake_cpu_features,
     .inject_nmi = fake_inject_nmi,
     .update_time = fake_update_time,
     .get_data = fake_get_data,
     .put_data = fake_put_data,
 };
+
+// What XEN_DOMCTL_createdomain makes.
+extern const struct guest_ops pv_guest_ops __attribute__((alias("fake_guest_ops")));
+
+int evtchn_domain_relinquish(struct domain *d)
+{
+    return fake_domain_relinquish(d);
+}
+
+int grant_table_relinquish(struct domain *d)
+{
+    return fake_domain_relinquish(d);
+}
+
+int grant_table_limit(struct domain *d, int32_t max_frames, int32_t max_maptrack_frames)
+{
+    (void)d;
+    return max_frames > (int)MAX_GRANT_FRAMES || max_maptrack_frames > (int)MAX_MAPTRACK_FRAMES ? -XEN_EINVAL : 0;
+}
 
 int evtchn_domain_init(struct domain *d)
 {
@@ -195,6 +260,7 @@ static void drop_all_domains(void)
 {
     struct domain *d;
 
+    control_domain = NULL;
     while ((d = domain_get_from(0))) {
         domain_put(d);
         for (unsigned i = 0; i < d->max_vcpus; i++) {
@@ -207,11 +273,12 @@ static void drop_all_domains(void)
             (void)frame_clear_allocated(f);
             frame_put(f);
         }
-        frame_put(d->shared_info_frame);
-        domain_put(d);
+        if (d->shared_info_frame) {
+            frame_put(d->shared_info_frame);
+            domain_put(d);
+        }
         fake_guest_settle();
     }
-    control_domain = NULL;
 }
 
 void fake_guest_reset(unsigned cpus)

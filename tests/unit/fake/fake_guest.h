@@ -24,6 +24,8 @@ struct fake_guest {
     unsigned halts, reboots;      // of the machine; both come back by longjmp, see fake_machine_ends()
     int data_references;          // get_data minus put_data
     bool data_refused;
+    int restarts;                 // how often the next relinquish of a part asks to be called again
+    unsigned relinquishes;        // of events, grants, guest state, frames
     bool half_made_was_found;     // domain_get_by_id() gave a domain whose vCPUs were not all there
 };
 extern struct fake_guest fake_guest;

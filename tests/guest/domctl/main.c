@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The control interface as a toolstack uses it: a guest of a few instructions is created, given memory, page tables and a
+ * context, runs, ends, and is destroyed, with its frames mapped, granted and bound to events of ours.
+ * Why: teardown meets whatever others still hold of a domain (XSA-145, -182, -228, -380), and a guest that calls what only
+ * the control domain may must get nothing (XSA-77).
+ */
+#include "kit/kit.h"
+#include "public/domctl.h"
+#include "public/sysctl.h"
+
+enum { CODE, DATA, L1, L2, L3, L4, TABLES_END, SPARE = TABLES_END, NR_FRAMES = 8 };
+
+#define GUEST_CODE  0x400000ul
+#define GUEST_DATA  0x401000ul
+#define DONE        0x12345678u
+#define NOBODY      1000u
+#define MACH2PHYS   0xffff800000000000ul
+
+static xen_pfn_t frame[NR_FRAMES];      /* of the guest that lives now */
+static unsigned int guest;
+
+/* The guest: notes what a domctl says to it, and that it ran; then it shuts down. */
+__asm__(".pushsection .rodata\n"
+        "guest_code:\n"
+        "    movl $36, %eax\n"              /* domctl */
+        "    movl $0x401100, %edi\n"
+        "    syscall\n"
+        "    movq %rax, 0x401008\n"
+        "    movl $0x12345678, 0x401000\n"
+        "    movl $29, %eax\n"              /* sched_op */
+        "    movl $2, %edi\n"               /* shutdown */
+        "    movl $0x401010, %esi\n"
+        "    syscall\n"
+        "1:  jmp 1b\n"
+        "guest_code_end:\n"
+        ".popsection\n");
+extern const uint8_t guest_code[], guest_code_end[];
+
+struct guest_data {
+    uint32_t done;
+    uint32_t pad;
+    int64_t domctl_result;
+    struct sched_shutdown shutdown;
+    uint8_t unused[0x100 - 0x14];
+    struct xen_domctl domctl;
+};
+
+static struct xen_domctl request(uint32_t cmd, unsigned int domid)
+{
+    return (struct xen_domctl){
+        .cmd = cmd, .interface_version = XEN_DOMCTL_INTERFACE_VERSION, .domain = (domid_t)domid,
+    };
+}
+
+static long domctl(struct xen_domctl *op)
+{
+    return hypercall(__HYPERVISOR_domctl, U64(op), 0, 0, 0, 0);
+}
+
+static long simple(uint32_t cmd, unsigned int domid)
+{
+    struct xen_domctl op = request(cmd, domid);
+
+    return domctl(&op);
+}
+
+static long sysctl(struct xen_sysctl *op, uint32_t cmd)
+{
+    op->cmd = cmd;
+    op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    return hypercall(__HYPERVISOR_sysctl, U64(op), 0, 0, 0, 0);
+}
+
+static uint64_t free_pages(void)
+{
+    struct xen_sysctl op = { .cmd = 0 };
+
+    CHECK_EQ(sysctl(&op, XEN_SYSCTL_physinfo), 0);
+    return op.u.physinfo.free_pages;
+}
+
+static uint32_t flags_of(unsigned int domid)
+{
+    struct xen_domctl op = request(XEN_DOMCTL_getdomaininfo, domid);
+
+    return domctl(&op) || op.domain != domid ? 0 : op.u.getdomaininfo.flags;
+}
+
+static bool exists(unsigned int domid)
+{
+    struct xen_domctl op = request(XEN_DOMCTL_getdomaininfo, domid);
+
+    return !domctl(&op) && op.domain == domid;
+}
+
+/* Frames go back when no TLB has them, which may be a moment later. */
+static bool comes_back(uint64_t pages)
+{
+    for (int i = 0; i < 1000 && free_pages() != pages; i++)
+        delay_ns(100000);
+    return free_pages() == pages;
+}
+
+static int map_foreign(void *va, unsigned int domid, uint64_t pte)
+{
+    return (int)hypercall(__HYPERVISOR_update_va_mapping_otherdomain, U64(va), pte, UVMF_INVLPG, domid, 0);
+}
+
+static void *borrow(unsigned int i)
+{
+    static void *va;
+
+    if (!va)
+        va = window();
+    CHECK_EQ(map_foreign(va, guest, frame[i] << 12 | PTE_RW), 0);
+    return va;
+}
+
+static void give_back(void *va)
+{
+    CHECK_EQ(pte_set(va, 0), 0);
+}
+
+static void create(void)
+{
+    struct xen_domctl op = request(XEN_DOMCTL_createdomain, 0);
+
+    op.u.createdomain = (struct xen_domctl_createdomain){
+        .max_vcpus = 1, .max_evtchn_port = 1023, .max_grant_frames = 4, .max_maptrack_frames = 4, .grant_opts = 1,
+    };
+    CHECK_EQ(domctl(&op), 0);
+    guest = op.domain;
+    CHECK(guest != 0);
+    op = request(XEN_DOMCTL_max_vcpus, guest);
+    op.u.max_vcpus.max = 1;
+    CHECK_EQ(domctl(&op), 0);
+}
+
+static void give_memory(void)
+{
+    struct xen_domctl op = request(XEN_DOMCTL_max_mem, guest);
+    struct xen_memory_reservation r = { .extent_start = U64(frame), .nr_extents = NR_FRAMES, .domid = (domid_t)guest };
+
+    for (unsigned int i = 0; i < NR_FRAMES; i++)
+        frame[i] = i;
+    CHECK_EQ(hyp_memory_op(XENMEM_populate_physmap, &r), 0);   /* no room yet */
+    op.u.max_mem.max_memkb = NR_FRAMES * 4;
+    CHECK_EQ(domctl(&op), 0);
+    CHECK_EQ(hyp_memory_op(XENMEM_populate_physmap, &r), NR_FRAMES);
+    CHECK(frame[CODE] != 0 && frame[CODE] != frame[DATA]);
+}
+
+static void set_entry(unsigned int table, unsigned int index, unsigned int i, uint64_t flags)
+{
+    uint64_t *entries = borrow(table);
+
+    entries[index] = frame[i] << 12 | flags;
+    give_back(entries);
+}
+
+static int pin(unsigned int cmd, unsigned int i)
+{
+    struct mmuext_op op = { .cmd = cmd, .arg1.mfn = frame[i] };
+
+    return hyp_mmuext_op(&op, 1, NULL, guest);
+}
+
+static void build_tables(void)
+{
+    uint8_t *code = borrow(CODE);
+
+    memcpy(code, guest_code, (size_t)(guest_code_end - guest_code));
+    give_back(code);
+    set_entry(L1, 0, CODE, PTE_RO);
+    set_entry(L1, 1, DATA, PTE_RW);
+    set_entry(L2, 2, L1, PTE_RW);
+    set_entry(L3, 0, L2, PTE_RW);
+    set_entry(L4, 0, L3, PTE_RW);
+    CHECK_EQ(pin(MMUEXT_PIN_L4_TABLE, L4), 0);
+}
+
+static long set_context(void)
+{
+    static struct vcpu_guest_context context;
+    struct xen_domctl op = request(XEN_DOMCTL_setvcpucontext, guest);
+
+    memset(&context, 0, sizeof(context));
+    context.flags = VGCF_in_kernel | VGCF_online;
+    context.user_regs.rip = GUEST_CODE;
+    context.user_regs.cs = FLAT_KERNEL_CS;
+    context.user_regs.ss = FLAT_KERNEL_SS;
+    context.user_regs.rsp = GUEST_DATA + PAGE_SIZE;
+    context.user_regs.rflags = 0x202;
+    context.kernel_ss = FLAT_KERNEL_SS;
+    context.ctrlreg[3] = frame[L4] << 12;
+    op.u.vcpucontext.ctxt = U64(&context);
+    return domctl(&op);
+}
+
+/* A guest that is ready to run. */
+static void build(void)
+{
+    create();
+    give_memory();
+    build_tables();
+    CHECK_EQ(set_context(), 0);
+}
+
+/* As a toolstack does: again while it is told to, by the hypercall itself. */
+static void destroy(void)
+{
+    CHECK_EQ(simple(XEN_DOMCTL_destroydomain, guest), 0);
+}
+
+static void who_may_and_how(void)
+{
+    struct xen_domctl op = request(XEN_DOMCTL_pausedomain, NOBODY);
+    struct xen_sysctl s = { .cmd = XEN_SYSCTL_physinfo, .interface_version = 1 };
+
+    CHECK_EQ(domctl(&op), -XEN_ESRCH);
+    op.interface_version = 1;
+    CHECK_EQ(domctl(&op), -XEN_EACCES);
+    CHECK_EQ(domctl((struct xen_domctl *)8), -XEN_EFAULT);
+    CHECK_EQ(simple(999, 0), -XEN_ENOSYS);
+    CHECK_EQ(hypercall(__HYPERVISOR_sysctl, U64(&s), 0, 0, 0, 0), -XEN_EACCES);
+    CHECK_EQ(sysctl(&s, 999), -XEN_ENOSYS);
+    CHECK_EQ(simple(XEN_DOMCTL_destroydomain, 0), -XEN_EINVAL);
+    CHECK_EQ(simple(XEN_DOMCTL_pausedomain, 0), -XEN_EINVAL);
+}
+
+static void the_machine_is_told(void)
+{
+    static struct xen_domctl_getdomaininfo list[4];
+    static char text[512];
+    struct xen_sysctl op = { .cmd = 0 };
+
+    CHECK_EQ(sysctl(&op, XEN_SYSCTL_physinfo), 0);
+    CHECK(op.u.physinfo.nr_cpus >= 1 && op.u.physinfo.free_pages < op.u.physinfo.total_pages);
+    CHECK(op.u.physinfo.capabilities & XEN_SYSCTL_PHYSCAP_pv);
+    op.u.getdomaininfolist = (struct xen_sysctl_getdomaininfolist){ .max_domains = 4, .buffer = U64(list) };
+    CHECK_EQ(sysctl(&op, XEN_SYSCTL_getdomaininfolist), 0);
+    CHECK_EQ(op.u.getdomaininfolist.num_domains, 1);
+    CHECK_EQ(list[0].domain, 0);
+    CHECK(list[0].flags & XEN_DOMINF_running);
+    CHECK_EQ(list[0].tot_pages, start_info->nr_pages);
+    op.u.readconsole = (struct xen_sysctl_readconsole){ .buffer = U64(text), .count = sizeof(text) };
+    CHECK_EQ(sysctl(&op, XEN_SYSCTL_readconsole), 0);
+    CHECK_EQ(op.u.readconsole.count, sizeof(text));
+    CHECK(text[0] != 0);
+}
+
+static void creation_is_checked(void)
+{
+    struct xen_domctl op = request(XEN_DOMCTL_createdomain, 5), good;
+
+    op.u.createdomain = (struct xen_domctl_createdomain){ .max_vcpus = 1, .max_evtchn_port = 1023, .grant_opts = 1,
+                                                          .max_grant_frames = -1, .max_maptrack_frames = -1 };
+    good = op;
+    op.u.createdomain.max_vcpus = 100000;
+    CHECK(domctl(&op) < 0);
+    op = good;
+    op.u.createdomain.flags = ~0u;
+    CHECK(domctl(&op) < 0);
+    CHECK(!exists(5));
+    op = good;
+    CHECK_EQ(domctl(&op), 0);
+    op = good;
+    CHECK_EQ(domctl(&op), -XEN_EEXIST);
+    CHECK(flags_of(5) & XEN_DOMINF_paused);
+    CHECK_EQ(simple(XEN_DOMCTL_destroydomain, 5), 0);
+    CHECK(!exists(5));
+}
+
+static void a_guest_lives_and_dies(void)
+{
+    uint64_t before;
+    struct guest_data *data;
+
+    build();                            /* once before: what the hypervisor keeps for the next time is kept from now on */
+    destroy();
+    before = free_pages();
+    build();
+    data = borrow(DATA);
+    data->domctl = request(XEN_DOMCTL_destroydomain, 0);
+    give_back(data);
+    CHECK(flags_of(guest) & XEN_DOMINF_paused);
+    CHECK_EQ(simple(XEN_DOMCTL_unpausedomain, guest), 0);
+    for (int i = 0; i < 1000 && !(flags_of(guest) & XEN_DOMINF_shutdown); i++)
+        delay_ns(1000000);
+    CHECK(flags_of(guest) & XEN_DOMINF_shutdown);
+    CHECK_EQ(flags_of(guest) >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask, SHUTDOWN_poweroff);
+    data = borrow(DATA);
+    CHECK_EQ(data->done, DONE);
+    CHECK_EQ(data->domctl_result, -XEN_EPERM);
+    give_back(data);
+    destroy();
+    CHECK(!exists(guest));
+    CHECK(on_xen || comes_back(before));        /* Xen scrubs what boot left while we count */
+}
+
+/* What the toolstack maps of a dead domain stays, and keeps its number, until it lets go. */
+static void a_mapped_frame_keeps_the_dead(void)
+{
+    uint64_t before = free_pages();
+    uint8_t *page;
+
+    build();
+    page = borrow(DATA);
+    page[0] = 1;
+    destroy();
+    CHECK(flags_of(guest) & XEN_DOMINF_dying);
+    CHECK_EQ(page[0], 1);
+    CHECK(map_foreign(page, guest, frame[L4] << 12 | PTE_RO) < 0);
+    CHECK(exists(guest));
+    CHECK(set_context() < 0);
+    destroy();
+    give_back(page);
+    CHECK(on_xen || comes_back(before));
+    CHECK(!exists(guest));
+}
+
+static void page_tables_are_not_to_be_written(void)
+{
+    void *va = window();
+
+    build();
+    CHECK(map_foreign(va, guest, frame[L1] << 12 | PTE_RW) < 0);
+    CHECK_EQ(map_foreign(va, guest, frame[L1] << 12 | PTE_RO), 0);
+    CHECK_EQ(((uint64_t *)va)[0] >> 12 & 0xfffffffffful, frame[CODE]);
+    CHECK_EQ(pte_set(va, 0), 0);
+    CHECK(map_foreign(va, guest, va_to_machine(l4_kernel) | PTE_RO) < 0);     /* ours, not the guest's */
+    CHECK_EQ(map_foreign(va, NOBODY, frame[DATA] << 12 | PTE_RW), -XEN_ESRCH);
+    CHECK(pin(MMUEXT_PIN_L4_TABLE, L4) < 0);
+    destroy();
+}
+
+/* Ports between us go back to waiting for a domain that is no more. */
+static void events_end_with_the_domain(void)
+{
+    struct evtchn_alloc_unbound a;
+    struct evtchn_bind_interdomain b;
+    struct evtchn_status s;
+
+    build();
+    a = (struct evtchn_alloc_unbound){ .dom = (domid_t)guest, .remote_dom = 0 };
+    CHECK_EQ(event_op(EVTCHNOP_alloc_unbound, &a), 0);
+    b = (struct evtchn_bind_interdomain){ .remote_dom = (domid_t)guest, .remote_port = a.port };
+    CHECK_EQ(event_op(EVTCHNOP_bind_interdomain, &b), 0);
+    CHECK_EQ(event_send(b.local_port), 0);
+    destroy();
+    CHECK(!exists(guest));
+    s = (struct evtchn_status){ .dom = DOMID_SELF, .port = b.local_port };
+    CHECK_EQ(event_op(EVTCHNOP_status, &s), 0);
+    CHECK_EQ(s.status, EVTCHNSTAT_unbound);
+    CHECK_EQ(event_send(b.local_port), 0);
+    CHECK_EQ(event_op(EVTCHNOP_alloc_unbound, &a), -XEN_ESRCH);
+    CHECK_EQ(event_close(b.local_port), 0);
+}
+
+static void grants_end_with_the_last_mapping(void)
+{
+    xen_pfn_t table = 0;
+    struct xen_mem_acquire_resource r;
+    struct gnttab_map_grant_ref m;
+    struct gnttab_unmap_grant_ref u;
+    struct grant_entry_v1 *entries = window();
+    void *va = window();
+
+    build();
+    r = (struct xen_mem_acquire_resource){ .domid = (domid_t)guest, .type = XENMEM_resource_grant_table, .nr_frames = 1,
+                                           .frame_list = U64(&table) };
+    CHECK_EQ(hyp_memory_op(XENMEM_acquire_resource, &r), 0);
+    CHECK_EQ(map_foreign(entries, guest, table << 12 | PTE_RW), 0);
+    entries[8] = (struct grant_entry_v1){ .flags = GTF_permit_access, .domid = 0, .frame = (uint32_t)frame[DATA] };
+    CHECK_EQ(pte_set(entries, 0), 0);
+    m = (struct gnttab_map_grant_ref){ .host_addr = U64(va), .ref = 8, .flags = GNTMAP_host_map, .dom = (domid_t)guest };
+    CHECK_EQ(hyp_grant_op(GNTTABOP_map_grant_ref, &m, 1), 0);
+    CHECK_EQ(m.status, GNTST_okay);
+    *(volatile uint8_t *)va = 7;
+    destroy();
+    CHECK(exists(guest));
+    CHECK_EQ(*(volatile uint8_t *)va, 7);
+    u = (struct gnttab_unmap_grant_ref){ .host_addr = U64(va), .handle = m.handle };
+    CHECK_EQ(hyp_grant_op(GNTTABOP_unmap_grant_ref, &u, 1), 0);
+    CHECK_EQ(u.status, GNTST_okay);
+    CHECK(!exists(guest));
+}
+
+/* A toolstack reads the machine-to-phys table by its frames, and never writes it. */
+static void the_m2p_is_to_be_read(void)
+{
+    xen_pfn_t first = 0;
+    struct xen_machphys_mfn_list list = { .max_extents = 1, .extent_start = U64(&first) };
+    uint64_t *table = window();
+
+    CHECK_EQ(hyp_memory_op(XENMEM_machphys_mfn_list, &list), 0);
+    CHECK_EQ(list.nr_extents, 1);
+    CHECK(map_foreign(table, DOMID_XEN, first << 12 | PTE_RW) < 0);
+    CHECK_EQ(map_foreign(table, DOMID_XEN, (first + 1) << 12 | PTE_RO), 0);
+    CHECK_EQ(table[8], ((const uint64_t *)MACH2PHYS)[PAGE_SIZE / 8 + 8]);
+    CHECK_EQ(pte_set(table, 0), 0);
+}
+
+static void claims_are_kept(void)
+{
+    struct xen_memory_reservation r;
+    struct xen_domctl op;
+    uint64_t all = free_pages();
+
+    create();
+    op = request(XEN_DOMCTL_max_mem, guest);
+    op.u.max_mem.max_memkb = all * 8;
+    CHECK_EQ(domctl(&op), 0);
+    r = (struct xen_memory_reservation){ .nr_extents = all + 1, .domid = (domid_t)guest };
+    CHECK_EQ(hyp_memory_op(XENMEM_claim_pages, &r), -XEN_ENOMEM);
+    r.nr_extents = 100;
+    CHECK_EQ(hyp_memory_op(XENMEM_claim_pages, &r), 0);
+    op = request(XEN_DOMCTL_getdomaininfo, guest);
+    CHECK_EQ(domctl(&op), 0);
+    CHECK_EQ(op.u.getdomaininfo.outstanding_pages, 100);
+    r.nr_extents = 0;
+    CHECK_EQ(hyp_memory_op(XENMEM_claim_pages, &r), 0);
+    destroy();
+}
+
+TESTS("domctl", TEST(who_may_and_how), TEST(the_machine_is_told), TEST(creation_is_checked), TEST(a_guest_lives_and_dies),
+      TEST(a_mapped_frame_keeps_the_dead), TEST(page_tables_are_not_to_be_written), TEST(events_end_with_the_domain),
+      TEST(grants_end_with_the_last_mapping), TEST(the_m2p_is_to_be_read), TEST(claims_are_kept));

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+# Run in dom0: Debian's toolstack, unchanged, takes a PV guest through its life. Memory is as before at the end.
+
+. /test/lib.sh
+export PATH=$PATH:/usr/lib/xen-4.17/bin:/usr/bin LD_LIBRARY_PATH=/usr/lib
+LOG=/var/log/xen/guest-g1.log
+
+# await SECONDS COMMAND...: until it succeeds
+await() {
+    local tries=$(($1 * 5))
+    shift
+    until "$@" > /dev/null 2>&1; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || return 1
+        sleep 0.2
+    done
+}
+
+# The log of the guest's console has COUNT lines that match REGEXP.
+said() { [ "$(grep -aEc "$1" $LOG)" -ge "${2:-1}" ]; }
+type_in() { echo "$1" > "$(xenstore-read "/local/domain/$(xl domid g1)/console/tty")"; }
+is_gone() { ! xl domid "$1"; }
+state() { xl list "$1" | awk 'NR == 2 { print $5 }'; }
+free_pages() { xl info | sed -n 's/^free_memory *: //p'; }
+alive() {
+    type_in "$1"
+    check "$1" await 20 said "^GUEST-SAYS $1"
+}
+
+mkdir -p /var/log/xen /var/lib/xen /var/lib/xenstored /var/run /run/xen /run/xenstored /run/lock /etc/xen /proc/xen
+[ -e /var/run/xen ] || ln -s /run/xen /run/xenstored /var/run/
+ln -s /run/lock /var/lock 2> /dev/null
+echo 'autoballoon="off"' > /etc/xen/xl.conf
+ifconfig lo 127.0.0.1 up
+modprobe -a xenfs xen-privcmd xen-evtchn xen-gntdev xen-gntalloc
+mount -t xenfs xenfs /proc/xen
+check store xenstored --pid-file /run/xenstored.pid
+check store-answers await 20 test -S /run/xenstored/socket
+check init-dom0 xen-init-dom0
+check consoles xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=/var/log/xen
+
+cat > /tmp/g1.cfg << 'END'
+name = "g1"
+kernel = "/guest/vmlinuz"
+ramdisk = "/guest/initrd"
+extra = "console=hvc0 quiet"
+memory = 160
+vcpus = 2
+on_crash = "destroy"
+tsc_mode = "native"
+END
+
+check info xl info
+check create-paused xl create -q -p /tmp/g1.cfg
+expect paused --p--- "$(state g1)"
+check destroy-paused xl destroy g1
+check paused-is-gone await 20 is_gone g1
+before=$(free_pages)
+
+check create xl create -q /tmp/g1.cfg
+check guest-is-up await 90 said ^GUEST-UP
+alive after-create
+check pause xl pause g1
+expect is-paused p "$(state g1 | cut -c 3)"
+check unpause xl unpause g1
+alive after-pause
+check pin xl vcpu-pin g1 all 0
+check weight xl sched-credit2 -d g1 -w 512
+expect weight-is-kept 512 "$(xl sched-credit2 -d g1 | awk '$1 == "g1" { print $3 }')"
+check balloon xl mem-set g1 140
+check one-vcpu xl vcpu-set g1 1
+check two-vcpus xl vcpu-set --ignore-host g1 2
+alive after-changes
+check save xl save g1 /tmp/image
+check saved-is-gone await 20 is_gone g1
+expect memory-after-save "$before" "$(free_pages)"
+check restore xl restore /tmp/image
+alive after-restore
+check save-and-go-on xl save -c g1 /tmp/image
+rm /tmp/image
+alive after-checkpoint
+type_in uptime
+check uptime-is-told await 20 said ^GUEST-UPTIME
+check uptime-goes-on test "$(sed -n 's/^GUEST-UPTIME \([0-9]*\).*/\1/p' $LOG)" -lt 600
+check rename xl rename g1 g2
+check rename-back xl rename g2 g1
+type_in crash
+check crashed-is-gone await 30 is_gone g1
+check create-again xl create -q /tmp/g1.cfg
+check guest-is-up-again await 90 said ^GUEST-UP 2
+type_in end
+check ended-is-gone await 30 is_gone g1
+sleep 1
+expect memory-after-all "$before" "$(free_pages)"
+expect no-domain-left 1 "$(xl list | grep -c '^[^N]')"
+check refuses-too-much sh -c '! xl create -q /tmp/g1.cfg memory=9000'
+check refuses-no-kernel sh -c '! xl create -q /tmp/g1.cfg kernel=\"/tmp/g1.cfg\"'
+expect memory-after-refusals "$before" "$(free_pages)"
+expect guests-dmesg '' "$(complaints)"

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+# For scripts that run Debian's tools in dom0: starts the daemons, runs steps whose status and output the host
+# compares between two hypervisors. Sourced by bash.
+
+export PATH=/bin:/usr/bin:/usr/lib/xen-4.17/bin LD_LIBRARY_PATH=/lib/tools
+. /test/lib.sh
+LOGS=/var/log/xen
+
+# The hotplug scripts' locks need what udev makes elsewhere.
+start_tools() {
+    local name
+    ln -s /proc/self/fd /dev/fd
+    for name in 0:stdin 1:stdout 2:stderr; do ln -s "fd/${name%:*}" "/dev/${name#*:}"; done
+    modprobe -a xenfs xen_privcmd xen_evtchn xen_gntdev xen_gntalloc xen_blkback xen_netback bridge loop
+    mkdir -p /proc/xen && mount -t xenfs xenfs /proc/xen
+    xenstored --pid-file /run/xenstored.pid
+    until [ -S /run/xenstored/socket ]; do sleep 0.1; done
+    xen-init-dom0
+    xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=$LOGS
+    ifconfig lo 127.0.0.1 up
+    brctl addbr br0 && ip addr add 10.0.0.1/24 dev br0 && ip link set br0 up
+}
+
+# step NAME COMMAND...: its exit status is compared, and so is what it prints.
+step() {
+    local name=$1 out status
+    shift
+    out=$("$@" 2>&1)
+    status=$?
+    printf '@@ STEP %s status %s\n' "$name" "$status"
+    [ -z "$out" ] || printf '%s\n' "$out" | sed "s,^,@@ OUT $name ,"
+}
+
+# quiet COMMAND...: only its status counts; what it said helps whoever reads the log.
+quiet() {
+    local status
+    "$@" > /tmp/quiet 2>&1
+    status=$?
+    sed 's,^,   | ,' /tmp/quiet >&3
+    return $status
+}
+exec 3>&1
+
+# wait_for SECONDS COMMAND...
+wait_for() {
+    local tries=$(($1 * 5))
+    shift
+    until "$@" > /dev/null 2>&1; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || { echo "waited in vain for: $*"; return 1; }
+        sleep 0.2
+    done
+}
+
+said() { grep -aq "$2" "$LOGS/guest-$1.log"; }
+guest_ready() { wait_for "${2:-60}" said "$1" 'guest ready'; }
+# ask NAME WORDS: a line typed on its console, whose answer shows up in its log
+ask() { printf '%s\n' "$2" > "$(xenstore-read "/local/domain/$(xl domid "$1")/console/tty")"; }
+is_gone() { ! xl domid "$1"; }
+# columns NUMBERS: of a table, without its head
+columns() { awk -v list="$1" 'NR > 1 { n = split(list, c, ","); for (i = 1; i <= n; i++) printf "%s ", $c[i]; print "" }'; }
+
+# define NAME MIB VCPUS [LINE...]: a configuration file, /tmp/NAME.cfg
+define() {
+    local name=$1 mib=$2 vcpus=$3
+    shift 3
+    {
+        printf 'name="%s"\nmemory=%s\nvcpus=%s\nkernel="%s"\nramdisk="%s"\n' "$name" "$mib" "$vcpus" \
+            "/guest/vmlinuz-${SERIES:-6.1}" "/guest/initrd-${SERIES:-6.1}"
+        printf 'extra="console=hvc0 quiet %s"\ntsc_mode="native"\non_crash="destroy"\n' "${EXTRA:-}"
+        printf '%s\n' "$@"
+    } > "/tmp/$name.cfg"
+}
