@@ -7,8 +7,6 @@
 #include "boot/acpi.h"
 
 #include "boot/bytes.h"
-#include "lib/compiler.h"
-#include "lib/string.h"
 
 #define RSDP_SIGNATURE UINT64_C(0x2052545020445352)   /* "RSD PTR " */
 #define RSDP_V1_SIZE 20

@@ -10,12 +10,7 @@
 
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "cpu/power.h"
-#include "lib/types.h"
 
 #define ACPI_MAX_CPUS 256
 #define ACPI_MAX_IOAPICS 16

@@ -7,8 +7,6 @@
 #include "boot/bootinfo.h"
 
 #include "boot/bytes.h"
-#include "lib/compiler.h"
-#include "lib/string.h"
 
 #define MB1_INFO_SIZE 116
 #define MB1_HAS_CMDLINE (1u << 2)

@@ -9,11 +9,7 @@
 
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "lib/types.h"
+#include "lib/base.h"
 
 /* What the loader leaves in EAX. */
 #define MULTIBOOT1_LOADER_MAGIC 0x2badb002u

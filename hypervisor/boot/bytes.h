@@ -6,12 +6,7 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "lib/string.h"
-#include "lib/types.h"
+#include "lib/base.h"
 
 struct bytes {
     const uint8_t *at;

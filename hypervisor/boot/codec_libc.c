@@ -7,10 +7,7 @@
  * the archives but never called; it refuses rather than pretends. This file must never grow into a
  * C library.
  */
-#include "lib/compiler.h"
-#include "lib/console.h"
-
-#include <stddef.h>
+#include "lib/base.h"
 
 void *malloc(size_t size);
 void *calloc(size_t count, size_t size);

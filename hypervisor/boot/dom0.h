@@ -2,7 +2,6 @@
 /* Building the control domain from the boot modules. */
 #pragma once
 #include "boot/bootinfo.h"
-#include "lib/compiler.h"
 
 struct domain;
 

@@ -7,8 +7,6 @@
 #include "boot/elf.h"
 
 #include "boot/bytes.h"
-#include "lib/compiler.h"
-#include "lib/string.h"
 #include "public/elfnote.h"
 #include "public/features.h"
 

@@ -10,9 +10,7 @@
 
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "lib/base.h"
 
 #define ELF_MAX_SEGMENTS 16
 

@@ -8,7 +8,6 @@
 #include "boot/image.h"
 
 #include "boot/codec.h"
-#include "lib/compiler.h"
 
 #define SETUP_SECTS 0x1f1
 #define BOOT_FLAG 0x1fe

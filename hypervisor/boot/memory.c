@@ -9,10 +9,6 @@
 
 #include "cpu/regs.h"
 #include "cpu/smp.h"
-#include "lib/assert.h"
-#include "lib/console.h"
-#include "lib/string.h"
-#include "mm/frame.h"
 #include "mm/page_alloc.h"
 #include "mm/page_table.h"
 #include "pv/page_type.h"

@@ -6,10 +6,6 @@
  */
 #include "boot/options.h"
 
-#include "lib/compiler.h"
-#include "lib/console.h"
-#include "lib/string.h"
-
 #define MAX_WORD 256
 #define COM1_IO_BASE 0x3f8
 #define COM1_IRQ 4

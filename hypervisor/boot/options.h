@@ -11,9 +11,6 @@
 
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "cpu/uart.h"
 
 /* One size of dom0_mem=. A negative size is "all memory but that much". */

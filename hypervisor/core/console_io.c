@@ -2,14 +2,11 @@
 /* CONSOLE_IO: guests write lines to the machine's console; the control domain reads what is typed there. */
 #include "core/console_io.h"
 
-#include "core/domain.h"
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/preempt.h"
-#include "core/timer.h"
 #include "cpu/clock.h"
 #include "cpu/uart.h"
-#include "lib/console.h"
 
 #define CHUNK      128u
 #define POLL_NS    50000000

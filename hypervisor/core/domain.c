@@ -7,13 +7,9 @@
 #include "core/domain.h"
 
 #include "core/hypercall.h"
-#include "core/softirq.h"
 #include "cpu/power.h"
 #include "cpu/smp.h"
-#include "lib/assert.h"
-#include "lib/console.h"
 #include "lib/printf.h"
-#include "lib/string.h"
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
 #include "public/sched.h"

@@ -11,15 +11,9 @@
 #include "core/guest_ops.h"
 #include "core/sched.h"
 #include "core/softirq.h"
-#include "core/timer.h"
 #include "cpu/percpu.h"
-#include "lib/compiler.h"
-#include "lib/cpumask.h"
-#include "lib/spinlock.h"
-#include "lib/types.h"
 #include "mm/frame.h"
 #include "public/vcpu.h"
-#include "public/xen.h"
 
 #define MAX_VCPUS            128         /* per domain */
 

@@ -7,9 +7,7 @@
 
 #include "core/domain.h"
 #include "core/preempt.h"
-#include "lib/compiler.h"
 #include "mm/page_table.h"
-#include "public/errno.h"
 
 /* Where late writers of a dead domain's shared_info write: the frame itself has gone back. */
 static struct shared_info dead_shared_info;

@@ -10,8 +10,6 @@
 #include "core/hypercall.h"
 #include "cpu/clock.h"
 #include "cpu/smp.h"
-#include "lib/bitmap.h"
-#include "lib/string.h"
 
 #define TSC_MODE_ALWAYS_EMULATE 1u
 #define MAX_BITMAP_BYTES        PAGE_SIZE

@@ -5,7 +5,6 @@
  */
 #pragma once
 #include "core/domain.h"
-#include "public/domctl.h"
 #include "public/sysctl.h"
 
 #define DOMCTL_OUT      1u      /* copy the argument back when the result is >= 0, or a restart */

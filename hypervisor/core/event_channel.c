@@ -15,10 +15,6 @@
 #include "core/irq_guest.h"
 #include "core/preempt.h"
 #include "cpu/guest_word.h"
-#include "cpu/percpu.h"
-#include "lib/assert.h"
-#include "lib/bitmap.h"
-#include "lib/string.h"
 #include "mm/heap.h"
 
 #define NO_PORT         0u                  /* of virq_port: port 0 is never bound */

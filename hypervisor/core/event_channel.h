@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Event channels: ports of a domain, each unbound, bound to a peer's port, a virtual IRQ, an IPI or a physical IRQ. */
 #pragma once
-#include "lib/spinlock.h"
-#include "lib/types.h"
+#include "lib/base.h"
 #include "public/event_channel.h"
-#include "public/xen.h"
 
 struct domain;
 struct vcpu;

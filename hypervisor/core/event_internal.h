@@ -8,9 +8,6 @@
  */
 #pragma once
 #include "core/domain.h"
-#include "lib/spinlock.h"
-#include "lib/types.h"
-#include "public/event_channel.h"
 
 #define PORTS_PER_BUCKET   128u
 #define MAX_BUCKETS        (EVTCHN_FIFO_NR_CHANNELS / PORTS_PER_BUCKET)

@@ -3,14 +3,9 @@
  * Extended state (cpu/fpu.h). With XSAVE all components that we enable are saved and restored, whatever the guest's XCR0 is:
  * a component that it disabled keeps its contents. Called with CR0.TS clear, by the CPU that switches.
  */
-#include "cpu/fpu.h"
-
 #include "cpu/cpu_feature.h"
-#include "lib/assert.h"
-#include "lib/compiler.h"
-#include "lib/string.h"
+#include "cpu/fpu.h"
 #include "mm/heap.h"
-#include "public/errno.h"
 
 #define HEADER_SIZE   64u
 #define XSTATE_X87    UINT64_C(1)

@@ -6,8 +6,6 @@
  */
 #include "core/grant_internal.h"
 
-#include "lib/string.h"
-
 static void unclaim(struct grant_side *s)
 {
     if (!s->d)

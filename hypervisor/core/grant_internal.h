@@ -8,9 +8,6 @@
  */
 #pragma once
 #include "core/domain.h"
-#include "lib/spinlock.h"
-#include "lib/types.h"
-#include "public/grant_table.h"
 
 #define GRANTS_PER_FRAME    ((uint32_t)(PAGE_SIZE / sizeof(struct grant_entry_v1)))
 #define MAPS_PER_FRAME      512u         /* what one maptrack frame of the limit stands for */

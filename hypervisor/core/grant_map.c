@@ -5,11 +5,9 @@
  * after a TLB flush: until then the frame may still be written.
  */
 #include "core/grant_internal.h"
-
 #include "core/preempt.h"
 #include "cpu/smp.h"
 #include "mm/heap.h"
-#include "public/errno.h"
 
 #define MAPS_PER_PAGE   ((uint32_t)(PAGE_SIZE / sizeof(struct grant_maptrack)))
 #define PARTS           ((uint32_t)(GNTMAP_host_map | GNTMAP_device_map))

@@ -10,9 +10,6 @@
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/preempt.h"
-#include "cpu/percpu.h"
-#include "lib/assert.h"
-#include "lib/string.h"
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Grant tables, version 1: entries that a domain writes to let another map or copy its frames. */
 #pragma once
-#include "lib/spinlock.h"
-#include "lib/types.h"
+#include "lib/base.h"
 #include "public/grant_table.h"
 
 struct domain;

@@ -5,10 +5,7 @@
  * part done.
  */
 #pragma once
-#include "lib/compiler.h"
-#include "lib/types.h"
 #include "mm/layout.h"
-#include "public/errno.h"
 
 /* cpu/usercopy.S: bytes left uncopied; SMAP is opened around the copy. */
 size_t guest_copy_raw(void *to, const void *from, size_t size);

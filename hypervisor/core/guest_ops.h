@@ -3,7 +3,7 @@
  * What a type of guest supplies to core/. PV is the only one today (pv/pv_domain.c); core never asks which it is.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 struct domain;
 struct vcpu;

@@ -5,7 +5,6 @@
 #include "core/guest_copy.h"
 #include "core/preempt.h"
 #include "cpu/guest_word.h"
-#include "cpu/percpu.h"
 
 /* Arguments to be called with again: noted by a handler, used right after it returns, on the same CPU. */
 struct restart { uint64_t args[5]; };

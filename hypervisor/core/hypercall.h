@@ -9,10 +9,6 @@
  */
 #pragma once
 #include "core/domain.h"
-#include "lib/compiler.h"
-#include "lib/types.h"
-#include "public/errno.h"
-#include "public/xen.h"
 
 #define NR_HYPERCALLS       64
 #define HYPERCALL_RESTART   (-0x10000L)     /* never a guest-visible result */

@@ -4,7 +4,7 @@
  * port. core/physdev_op.c has them over cpu/irq.h; event_channel.c binds and unbinds.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 struct domain;
 struct vcpu;

@@ -4,7 +4,7 @@
  * before a guest runs, only read later.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 #define MACHINE_MAX_RANGES 640
 

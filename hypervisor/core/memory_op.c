@@ -9,11 +9,8 @@
 #include "core/machine.h"
 #include "core/memory_toolstack.h"
 #include "core/preempt.h"
-#include "lib/console.h"
-#include "lib/string.h"
-#include "mm/layout.h"
-#include "mm/page_table.h"
 #include "mm/page_alloc.h"
+#include "mm/page_table.h"
 #include "public/memory.h"
 
 #define CMD_BITS       6

@@ -5,7 +5,6 @@
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/machine.h"
-#include "lib/string.h"
 #include "mm/heap.h"
 #include "public/memory.h"
 

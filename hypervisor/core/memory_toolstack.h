@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The rows of MEMORY_OP that a toolstack prepares a domain with; see memory_op.c. */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 long memory_map_of_caller(uint64_t arg);
 long memory_set_map(uint64_t arg);

@@ -6,13 +6,10 @@
  * A table's rows are never freed while the domain lives, because an interrupt may still be on its way to one. The table's
  * lock guards all rows; an interrupt reads `port` without it.
  */
-#include "core/domain.h"
 #include "core/hypercall.h"
 #include "core/irq_guest.h"
 #include "cpu/ioapic.h"
-#include "cpu/irq.h"
 #include "cpu/msi.h"
-#include "lib/bitmap.h"
 #include "mm/heap.h"
 #include "public/physdev.h"
 

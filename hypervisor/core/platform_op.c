@@ -5,7 +5,6 @@
 #include "cpu/clock.h"
 #include "cpu/power.h"
 #include "cpu/smp.h"
-#include "lib/compiler.h"
 #include "public/platform.h"
 
 #define NS_PER_S 1000000000u

@@ -4,7 +4,7 @@
  * pending on this CPU, or an event waits for the current vCPU. `*steps` spares the look: it is taken every 64th call.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 bool preempt_wanted(void);
 

@@ -15,17 +15,9 @@
  */
 #include "core/sched.h"
 
-#include "core/domain.h"
-#include "core/event_channel.h"
 #include "core/sched_policy.h"
-#include "core/softirq.h"
 #include "cpu/clock.h"
-#include "cpu/irqflags.h"
-#include "cpu/percpu.h"
 #include "cpu/smp.h"
-#include "lib/assert.h"
-#include "lib/atomic.h"
-#include "public/errno.h"
 
 #define MAX_MOVE_LOOKS   16               /* waiting vCPUs looked at in another queue */
 

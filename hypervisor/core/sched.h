@@ -6,10 +6,6 @@
  */
 #pragma once
 #include "core/timer.h"
-#include "lib/cpumask.h"
-#include "lib/pqueue.h"
-#include "lib/spinlock.h"
-#include "lib/types.h"
 
 struct vcpu;
 struct domain;

@@ -7,12 +7,8 @@
  * Virtual times are compared by their signed difference. Decisions cost O(log n) in the vCPUs of one CPU.
  */
 #include "core/sched_policy.h"
-
 #include "cpu/clock.h"
 #include "cpu/smp.h"
-#include "lib/assert.h"
-#include "lib/math.h"
-#include "public/errno.h"
 
 #define MS(n)             (UINT64_C(1000000) * (n))
 #define LATENCY_NS        MS(20)          /* all who wait get a turn in about this time, while they are few */

@@ -3,14 +3,9 @@
  * SCHEDOP: what a vCPU says about its own running, and a domain about its end. Nothing here takes effect in the middle of
  * the hypercall: a vCPU that blocks, polls or shuts down stops on its way back to the guest.
  */
-#include "core/domain.h"
-#include "core/event_channel.h"
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
-#include "core/sched.h"
-#include "core/softirq.h"
 #include "cpu/clock.h"
-#include "lib/math.h"
 #include "public/sched.h"
 
 #define MAX_POLL_PORTS  128u

@@ -5,11 +5,6 @@
  */
 #pragma once
 #include "core/domain.h"
-#include "core/sched.h"
-#include "cpu/percpu.h"
-#include "lib/cpumask.h"
-#include "lib/pqueue.h"
-#include "lib/spinlock.h"
 
 /* The runnable vCPUs of one CPU. */
 struct run_queue {

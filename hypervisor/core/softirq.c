@@ -6,14 +6,9 @@
 #include "core/softirq.h"
 
 #include "core/domain.h"
-#include "core/event_channel.h"
 #include "core/preempt.h"
-#include "cpu/irqflags.h"
-#include "cpu/percpu.h"
 #include "cpu/smp.h"
 #include "cpu/upcall.h"
-#include "lib/assert.h"
-#include "lib/atomic.h"
 
 static void (*softirq_handler[NR_SOFTIRQS])(void);
 

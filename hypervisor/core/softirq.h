@@ -4,7 +4,7 @@
  * back to a guest and in the idle loop, with interrupts on and no lock held.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 enum softirq {
     SOFTIRQ_TIMER,        /* expired timers */

@@ -8,13 +8,9 @@
 
 #include "core/softirq.h"
 #include "cpu/clock.h"
-#include "cpu/irqflags.h"
 #include "cpu/percpu.h"
 #include "cpu/smp.h"
 #include "cpu/upcall.h"
-#include "lib/assert.h"
-#include "lib/atomic.h"
-#include "lib/spinlock.h"
 
 #define MAX_CALLBACKS  32                     /* in one pass; then other softirqs have their turn */
 #define TIMER_NEVER    (UINT64_C(1) << 62)    /* deadlines from here on are kept, but never armed */

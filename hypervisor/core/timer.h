@@ -6,7 +6,6 @@
  */
 #pragma once
 #include "lib/pqueue.h"
-#include "lib/types.h"
 
 struct timer {
     void (*fn)(void *arg);

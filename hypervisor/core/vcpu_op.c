@@ -4,16 +4,10 @@
  * Bringing vCPUs up and down and moving a vcpu_info are guarded by the domain's lock. A vCPU's own timers and areas are set
  * by itself, or, for the periodic timer, with the last one winning.
  */
-#include "core/domain.h"
-#include "core/event_channel.h"
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
-#include "core/sched.h"
 #include "cpu/clock.h"
-#include "lib/assert.h"
-#include "lib/string.h"
 #include "public/sched.h"
-#include "public/vcpu.h"
 
 #define MIN_PERIOD_NS  UINT64_C(1000000)
 #define MAX_PERIOD_NS  (UINT64_C(1) << 60)

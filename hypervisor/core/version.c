@@ -3,8 +3,6 @@
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/machine.h"
-#include "mm/layout.h"
-#include "public/features.h"
 #include "public/version.h"
 
 #define ABI_MAJOR 4

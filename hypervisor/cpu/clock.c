@@ -8,11 +8,7 @@
 
 #include "cpu/clock_math.h"
 #include "cpu/cpu_feature.h"
-#include "cpu/irqflags.h"
 #include "cpu/lapic.h"
-#include "cpu/regs.h"
-#include "lib/console.h"
-#include "lib/spinlock.h"
 #include "mm/page_table.h"
 
 enum { HPET_PERIOD = 0x004, HPET_CONFIG = 0x010, HPET_COUNTER = 0x0f0, HPET_SIZE = 0x400 };

@@ -5,7 +5,7 @@
  * a step.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 /* The pvclock relation: ns = base_ns + ((tsc - base_tsc) << shift) * mul / 2^32. */
 struct clock_params {

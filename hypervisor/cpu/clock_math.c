@@ -4,8 +4,6 @@
  */
 #include "cpu/clock_math.h"
 
-#include "lib/compiler.h"
-
 #define LINE_BACK_TICKS   (UINT64_C(1) << 20)
 
 uint64_t clock_rate(uint64_t ticks, uint64_t ref, uint64_t ref_hz)

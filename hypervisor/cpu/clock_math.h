@@ -4,8 +4,7 @@
  * no locks; built on the host too (tests/unit/test_clock_math.c).
  */
 #pragma once
-#include "lib/math.h"
-#include "lib/types.h"
+#include "lib/base.h"
 
 #define CLOCK_INVERSE_SHIFT 28      /* of the factors that turn nanoseconds into ticks */
 

@@ -4,10 +4,6 @@
  */
 #include "cpu/cpu_feature.h"
 
-#include "lib/compiler.h"
-#include "lib/console.h"
-#include "lib/string.h"
-
 #define PAT_OF_ABI  UINT64_C(0x050100070406)     /* WB WT UC- UC WC WP UC UC: the PV ABI's */
 #define XCR0_ENABLED UINT64_C(0xe7)              /* x87, SSE, AVX, AVX-512 */
 

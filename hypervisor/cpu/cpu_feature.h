@@ -5,7 +5,6 @@
  */
 #pragma once
 #include "cpu/regs.h"
-#include "lib/types.h"
 
 struct cpu_features {
     char vendor[13];

@@ -7,10 +7,7 @@
 
 #include "cpu/percpu.h"
 #include "cpu/regs.h"
-#include "lib/string.h"
-#include "mm/layout.h"
 #include "mm/page_table.h"
-#include "public/xen.h"
 
 #define DESC_PAGE_OFFSET 0x1000       /* in the CPU's area */
 #define TSS_OFFSET       0x800        /* in the descriptor page */

@@ -4,7 +4,7 @@
  * and its TSS. While a guest is loaded, GDTR points to the vCPU's window, whose page 14 is this page.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 /* Selectors; the guest's flat ones (FLAT_RING3_*) are the ABI's. */
 #define SEL_HYP_CS  0xe008

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* A vCPU's FPU and extended state: saved and restored eagerly at a switch between guests. */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 struct fpu_state;
 struct fpu_state *fpu_alloc(void);                 /* in reset state; NULL without memory */

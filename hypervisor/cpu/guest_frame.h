@@ -8,9 +8,6 @@
 #include "cpu/asm_macros.h"
 #include "cpu/percpu.h"
 #include "cpu/regs.h"
-#include "lib/compiler.h"
-#include "lib/types.h"
-#include "public/xen.h"
 
 #define FRAME_REG(reg) [reg] "i"(offsetof(struct cpu_user_regs, reg))
 

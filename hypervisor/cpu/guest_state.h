@@ -6,8 +6,6 @@
 #pragma once
 #include "cpu/asm_macros.h"
 #include "cpu/cpu_feature.h"
-#include "cpu/regs.h"
-#include "lib/types.h"
 
 /* Load a data segment register; null if the descriptor tables refuse the selector. */
 #define DEFINE_SEGMENT_LOAD(seg)                                                                  \

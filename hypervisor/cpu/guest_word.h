@@ -5,8 +5,7 @@
  */
 #pragma once
 #include "cpu/asm_macros.h"
-#include "lib/compiler.h"
-#include "lib/types.h"
+#include "lib/base.h"
 #include "public/xen.h"
 
 /* False if the guest's page is not there, or not writable. */

@@ -5,10 +5,7 @@
  */
 #include "cpu/ioapic.h"
 
-#include "lib/console.h"
-#include "lib/spinlock.h"
 #include "mm/page_table.h"
-#include "public/errno.h"
 
 #define MAX_IOAPICS         16u
 #define MAX_PINS            240u

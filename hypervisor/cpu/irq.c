@@ -17,8 +17,6 @@
 #include "cpu/percpu.h"
 #include "cpu/smp.h"
 #include "cpu/upcall.h"
-#include "lib/spinlock.h"
-#include "public/errno.h"
 
 #define NR_VECTORS         256u
 #define NR_ISA_IRQS        16u

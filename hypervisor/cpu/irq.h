@@ -5,8 +5,7 @@
  * handler.
  */
 #pragma once
-#include "lib/cpumask.h"
-#include "lib/types.h"
+#include "lib/base.h"
 
 #define NR_IRQS            1024
 #define FIRST_DYNAMIC_VECTOR 0x30

@@ -7,10 +7,7 @@
 
 #include "cpu/cpu_feature.h"
 #include "cpu/irq.h"
-#include "cpu/irqflags.h"
-#include "cpu/regs.h"
 #include "cpu/smp.h"
-#include "lib/console.h"
 #include "mm/page_table.h"
 
 /*

@@ -4,7 +4,7 @@
  * where the CPU has it, else memory-mapped. Every function acts on the CPU that calls it.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 /*
  * Boot CPU: silence the 8259s, choose the mode and map the registers at `address` (0: the

@@ -5,8 +5,6 @@
  * (SDM vol. 4).
  */
 #include "cpu/cpu_feature.h"
-#include "lib/compiler.h"
-#include "lib/console.h"
 
 #define ARCH_CAPS_RDCL_NO       (UINT64_C(1) << 0)
 #define ARCH_CAPS_SKIP_L1DFL    (UINT64_C(1) << 3)

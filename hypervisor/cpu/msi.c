@@ -7,7 +7,6 @@
 
 #include "cpu/irq.h"
 #include "mm/page_table.h"
-#include "public/errno.h"
 
 enum {
     PCI_COMMAND = 0x04,

@@ -6,7 +6,6 @@
  */
 #pragma once
 #include "cpu/pci_config.h"
-#include "lib/types.h"
 
 struct msi {
     struct pci_address device;

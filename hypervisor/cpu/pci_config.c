@@ -5,7 +5,6 @@
 #include "cpu/pci_config.h"
 
 #include "cpu/regs.h"
-#include "lib/spinlock.h"
 
 #define ADDRESS_ENABLE  0x80000000u
 

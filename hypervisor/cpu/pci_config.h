@@ -5,7 +5,7 @@
  * neither disturbs the other.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 #define PCI_PORT_ADDRESS  0xcf8
 #define PCI_PORT_DATA     0xcfc     /* .. 0xcff */

@@ -5,9 +5,6 @@
  * percpu_offset from it. The boot CPU uses the template itself until percpu_init().
  */
 #pragma once
-#include "lib/compiler.h"
-#include "lib/cpumask.h"
-#include "lib/types.h"
 #include "mm/layout.h"
 #include "public/xen.h"
 

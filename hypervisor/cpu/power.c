@@ -5,13 +5,9 @@
 #include "cpu/power.h"
 
 #include "cpu/clock.h"
-#include "cpu/irqflags.h"
 #include "cpu/regs.h"
 #include "cpu/smp.h"
-#include "lib/compiler.h"
-#include "lib/console.h"
 #include "mm/page_table.h"
-#include "public/errno.h"
 
 #define PM1_SLEEP_ENABLE   0x2000u
 #define STATE_SOFT_OFF     5u

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Switching the machine off and starting it anew. */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 /* What the FADT says; ports 0: not there. */
 struct power_registers {

@@ -2,7 +2,7 @@
 /* Names of control-register, RFLAGS and MSR bits (Intel SDM vol. 3, 2.5; vol. 4), and the instructions that touch them. */
 #pragma once
 #ifndef __ASSEMBLY__
-#include "lib/types.h"
+#include "lib/base.h"
 #endif
 
 #define X86_CR0_PE (1 << 0)

@@ -4,9 +4,7 @@
  * as every PC's firmware and systems set it.
  */
 #include "cpu/clock.h"
-#include "cpu/irqflags.h"
 #include "cpu/regs.h"
-#include "lib/string.h"
 
 #define RTC_INDEX_PORT     0x70
 #define RTC_DATA_PORT      0x71

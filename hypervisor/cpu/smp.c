@@ -9,11 +9,9 @@
 #include "cpu/smp.h"
 
 #include "cpu/irq.h"
-#include "cpu/irqflags.h"
 #include "cpu/lapic.h"
 #include "cpu/percpu.h"
 #include "cpu/regs.h"
-#include "lib/spinlock.h"
 
 #define TLB_CLOCK_MAX  UINT32_C(0x1ffffff)      /* 25 bits, as frames keep it (pv/page_type.h) */
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Other CPUs: bringing them up, calling functions on them, flushing their TLBs. */
 #pragma once
-#include "lib/cpumask.h"
-#include "lib/types.h"
+#include "lib/base.h"
 
 extern struct cpumask online_cpus;
 extern unsigned nr_cpus;                      /* present; ids 0 .. nr_cpus - 1 */

@@ -6,13 +6,9 @@
  */
 #include "cpu/clock.h"
 #include "cpu/cpu_feature.h"
-#include "cpu/irqflags.h"
 #include "cpu/lapic.h"
 #include "cpu/percpu.h"
-#include "cpu/regs.h"
 #include "cpu/smp.h"
-#include "lib/console.h"
-#include "lib/string.h"
 #include "mm/page_table.h"
 
 #define START_TIMEOUT_US    10000000u       /* an emulated CPU may get no turn for seconds */

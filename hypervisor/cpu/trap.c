@@ -5,14 +5,10 @@
  */
 #include "cpu/trap.h"
 
-#include "cpu/irqflags.h"
 #include "cpu/percpu.h"
 #include "cpu/regs.h"
 #include "cpu/smp.h"
 #include "cpu/upcall.h"
-#include "lib/console.h"
-#include "lib/string.h"
-#include "mm/layout.h"
 
 struct extable_row { int32_t from, to; };
 struct smap_row { int32_t at; uint32_t kind; };

@@ -7,9 +7,6 @@
 
 #include "cpu/irq.h"
 #include "cpu/regs.h"
-#include "lib/console.h"
-#include "lib/spinlock.h"
-#include "public/errno.h"
 
 enum {
     UART_DATA = 0,              /* DLAB clear: receive and transmit; set: divisor, low byte */

@@ -6,7 +6,7 @@
  * the console's lock, input under the port's own.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 struct uart_config {
     uint16_t io_base;

@@ -4,7 +4,7 @@
  * and pv/. Nothing else in cpu/ may call upward.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 #include "public/xen.h"
 
 /*

@@ -2,7 +2,7 @@
 // The standard C functions that ring 0 needs; the compiler too may call the memory ones. On the
 // host the C library has them: only test_mem.c compiles this file there, under other names. String
 // instructions count upwards: the direction flag is clear, the ABI and the entry code see to it.
-#include "lib/string.h"
+#include "lib/base.h"
 
 // Names in brackets: lib/string.h may have made macros of them. Words first: without fast string
 // microcode, and in an emulator, a byte costs as much as a word.

@@ -4,8 +4,6 @@
 // average. So there is no balance to keep, and any node is removed by merging its two children.
 #include "lib/pqueue.h"
 
-#include <stddef.h>
-
 static unsigned toss(struct pqueue *queue)
 {
     queue->random = queue->random * 1664525 + 1013904223;

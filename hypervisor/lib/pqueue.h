@@ -4,10 +4,7 @@
 // lock guards the queue.
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "lib/compiler.h"
+#include "lib/base.h"
 
 struct pq_node {
     struct pq_node *parent;

@@ -3,10 +3,6 @@
 // placed: so widths and flags exist once. Pure, takes no lock; a bad format only yields bad text.
 #include "lib/printf.h"
 
-#include <stdbool.h>
-
-#include "lib/string.h"
-
 // Where the text goes. length counts on beyond the end of the buffer.
 struct output {
     char *buffer;

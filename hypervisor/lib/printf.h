@@ -5,9 +5,8 @@
 #pragma once
 
 #include <stdarg.h>
-#include <stddef.h>
 
-#include "lib/compiler.h"
+#include "lib/base.h"
 
 // Write at most size bytes, the last of them zero (nothing if size is 0), and return the length
 // that was really written, without the zero: the sum of such calls stays in bounds.

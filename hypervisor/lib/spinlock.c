@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The parts of the ticket lock that are not inlined: waiting, pairs, and the checks of debug
 // builds. Nothing here prints except to report a bug of ours.
-#include "lib/spinlock.h"
+#include "lib/base.h"
 
 void spin_lock_wait(struct spinlock *lock, uint16_t ticket)
 {

@@ -2,8 +2,6 @@
 // What debug builds add to locks: the holder of each lock, and the check of the order of classes.
 // Compiled in every build, so that it can not rot, but empty in a release build. Each CPU touches
 // only its own list of held classes; an interrupt on top of it leaves the list as it found it.
-#include "lib/spinlock.h"
-
 #include "cpu/percpu.h"
 
 #ifdef PARAVANE_DEBUG

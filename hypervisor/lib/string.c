@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // String functions that the C standard does not have. Pure, host-tested.
-#include "lib/string.h"
+#include "lib/base.h"
 
 size_t strlcpy(char *to, const char *from, size_t size)
 {

@@ -13,9 +13,6 @@
  * page_list_lock).
  */
 #pragma once
-#include "lib/atomic.h"
-#include "lib/compiler.h"
-#include "lib/types.h"
 #include "mm/layout.h"
 
 #define FRAME_NONE          UINT32_MAX

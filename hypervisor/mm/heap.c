@@ -4,9 +4,6 @@
 // looks at their type words. No lock: an object has one owner.
 #include "mm/heap.h"
 
-#include "lib/assert.h"
-#include "lib/math.h"
-#include "lib/string.h"
 #include "mm/frame.h"
 #include "mm/page_alloc.h"
 

@@ -2,9 +2,7 @@
 // Objects of the hypervisor: whole pages, since there are a dozen for a domain and few are small.
 // They may come from anywhere in memory and lie in the direct map. Not for interrupt handlers.
 #pragma once
-#include <stddef.h>
-
-#include "lib/compiler.h"
+#include "lib/base.h"
 
 // size bytes of zeros at the beginning of a page, or NULL. What a guest can make us allocate, its
 // domain's limits must bound.

@@ -47,7 +47,7 @@
 #define IST_STACK_SIZE         0x1000
 
 #ifndef __ASSEMBLY__
-#include "lib/types.h"
+#include "lib/base.h"
 
 _Static_assert(HYP_VIRT_START + HYP_L4_SLOTS * L4_SLOT_SIZE == HYP_VIRT_END, "slots fill the hole");
 _Static_assert(DIRECT_MAP_START == HYP_VIRT_START + 6 * L4_SLOT_SIZE, "direct map at slot 262");

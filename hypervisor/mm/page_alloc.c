@@ -8,12 +8,7 @@
 // block is taken or merged, so no other frame can look like a free block.
 #include "mm/page_alloc.h"
 
-#include "lib/assert.h"
-#include "lib/math.h"
-#include "lib/spinlock.h"
-#include "lib/string.h"
 #include "mm/frame.h"
-#include "mm/layout.h"
 
 #define NR_ORDERS (MAX_PAGE_ORDER + 1)
 #define ZONE_0_BITS 24u

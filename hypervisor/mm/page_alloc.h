@@ -4,8 +4,7 @@
 // somebody uses mm/frame.h afterwards. One lock (LOCK_PAGE_ALLOC); not for interrupt handlers.
 #pragma once
 
-#include "lib/compiler.h"
-#include "lib/types.h"
+#include "lib/base.h"
 
 #define MAX_PAGE_ORDER 18u // 1 GiB
 

@@ -6,11 +6,8 @@
 #include "mm/page_table.h"
 
 #include "cpu/cpu_feature.h"
-#include "lib/spinlock.h"
-#include "lib/string.h"
 #include "mm/frame.h"
 #include "mm/page_alloc.h"
-#include "public/errno.h"
 
 static struct spinlock map_lock = SPINLOCK_INIT(LOCK_HYPERVISOR_MAP);
 static uint64_t ioremap_next = IOREMAP_START;

@@ -4,12 +4,9 @@
  * .percpu.
  */
 #include "cpu/percpu.h"
-
-#include "lib/string.h"
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
 #include "mm/page_table.h"
-#include "public/errno.h"
 
 uint64_t percpu_offsets[MAX_CPUS];
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Page-table entries: flag names (Intel SDM vol. 3, 4.5), constructors and accessors. */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 typedef struct { uint64_t v; } pte_t;
 

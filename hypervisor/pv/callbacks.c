@@ -6,10 +6,7 @@
  * handler can fault on its first step for ever.
  */
 #include "core/guest_copy.h"
-#include "core/hypercall.h"
 #include "cpu/guest_state.h"
-#include "cpu/regs.h"
-#include "lib/string.h"
 #include "public/callback.h"
 #include "pv/pv_domain.h"
 

@@ -8,21 +8,12 @@
  * freed from then on: the newcomer lets go of its own, asks, and waits. No two CPUs wait for each
  * other, since neither holds anything then. No locks.
  */
-#include "pv/pv_domain.h"
-
-#include "core/sched.h"
-#include "core/softirq.h"
-#include "cpu/cpu_feature.h"
 #include "cpu/descriptor.h"
-#include "cpu/fpu.h"
-#include "cpu/percpu.h"
 #include "cpu/guest_frame.h"
 #include "cpu/guest_state.h"
-#include "cpu/irqflags.h"
 #include "cpu/smp.h"
-#include "lib/assert.h"
-#include "lib/string.h"
 #include "mm/page_table.h"
+#include "pv/pv_domain.h"
 
 #define DR7_ENABLED   0xffu
 #define DR7_NONE      0x400u

@@ -4,9 +4,6 @@
 
 #include "core/guest_copy.h"
 #include "cpu/cpu_feature.h"
-#include "cpu/regs.h"
-#include "lib/compiler.h"
-#include "lib/string.h"
 
 #define FIRST_EXT_LEAF     0x80000000u
 #define LAST_BASIC_LEAF    0xdu          /* what toolstacks know of */

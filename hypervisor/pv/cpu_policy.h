@@ -4,7 +4,6 @@
  * policies, lists of leaves. A guest is shown the machine less what PV hides, less what its own policy lacks.
  */
 #pragma once
-#include "public/domctl.h"
 #include "public/sysctl.h"
 #include "pv/pv_domain.h"
 

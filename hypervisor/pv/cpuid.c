@@ -6,7 +6,6 @@
 #include "cpu/clock.h"
 #include "cpu/cpu_feature.h"
 #include "cpu/smp.h"
-#include "lib/compiler.h"
 #include "public/arch-x86/cpuid.h"
 #include "pv/cpu_policy.h"
 

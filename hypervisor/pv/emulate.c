@@ -5,12 +5,8 @@
  * on the vCPU's own registers; no locks but those of what it calls.
  */
 #include "core/guest_copy.h"
-#include "core/hypercall.h"
 #include "cpu/guest_frame.h"
-#include "cpu/irqflags.h"
 #include "cpu/guest_state.h"
-#include "lib/compiler.h"
-#include "lib/string.h"
 #include "pv/insn.h"
 #include "pv/pv_mmu.h"
 

@@ -2,9 +2,6 @@
 /* Resolving the domains that an MMU operation names: permission first, then references. */
 #include "pv/pv_mmu.h"
 
-#include "mm/frame.h"
-#include "public/errno.h"
-
 static bool is_self(unsigned domid)
 {
     return domid == DOMID_SELF || domid == current_domain()->id;

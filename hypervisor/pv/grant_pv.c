@@ -3,9 +3,6 @@
  * Grant mappings in a PV guest's page tables, and data references for copies. A mapping is an ordinary leaf; that it came
  * from a grant is known only to core/grant_map.c, which owns the references' life by calling these in pairs.
  */
-#include "cpu/regs.h"
-#include "lib/assert.h"
-#include "public/grant_table.h"
 #include "pv/pv_mmu.h"
 
 static uint64_t leaf_flags(uint32_t flags)

@@ -9,15 +9,9 @@
  * that the guest named. What a window maps is under the domain's page_lock.
  */
 #include "core/guest_copy.h"
-#include "core/hypercall.h"
 #include "cpu/descriptor.h"
 #include "cpu/guest_state.h"
-#include "cpu/irqflags.h"
-#include "cpu/regs.h"
-#include "cpu/smp.h"
 #include "cpu/upcall.h"
-#include "lib/bitmap.h"
-#include "lib/string.h"
 #include "mm/page_table.h"
 #include "pv/pv_mmu.h"
 

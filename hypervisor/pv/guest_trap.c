@@ -4,12 +4,7 @@
  * page tables, LDT pages not mapped yet), and hand the guest the rest. Also the last look before a CPU returns to a guest.
  * Runs on the vCPU's own CPU; nothing of its state is locked.
  */
-#include "core/domain.h"
-#include "core/softirq.h"
-#include "cpu/irqflags.h"
-#include "cpu/regs.h"
 #include "cpu/upcall.h"
-#include "mm/layout.h"
 #include "public/nmi.h"
 #include "pv/pv_domain.h"
 

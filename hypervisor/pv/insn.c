@@ -3,9 +3,6 @@
 #include "pv/insn.h"
 
 #include "cpu/regs.h"
-#include "lib/compiler.h"
-#include "lib/string.h"
-#include "public/errno.h"
 
 #define KNOWN     0x01u
 #define MODRM     0x02u

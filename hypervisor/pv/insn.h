@@ -5,7 +5,7 @@
  * address. Intel SDM vol. 2, chapter 2 and appendix A.
  */
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 #include "public/xen.h"
 
 #define INSN_MAX    15u

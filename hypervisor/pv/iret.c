@@ -6,7 +6,6 @@
  * upcall_bad_iret(). No locks.
  */
 #include "core/guest_copy.h"
-#include "core/hypercall.h"
 #include "cpu/guest_frame.h"
 #include "pv/pv_domain.h"
 

@@ -4,8 +4,6 @@
  * The list is filled at boot, before a guest runs, and only read later.
  */
 #include "cpu/cpu_feature.h"
-#include "lib/assert.h"
-#include "lib/compiler.h"
 #include "pv/page_type.h"
 #include "pv/pv_domain.h"
 

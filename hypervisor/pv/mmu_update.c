@@ -7,9 +7,7 @@
  * the count says that it has a value already.
  */
 #include "core/guest_copy.h"
-#include "core/hypercall.h"
 #include "core/preempt.h"
-#include "lib/assert.h"
 #include "mm/page_table.h"
 #include "pv/pv_mmu.h"
 

@@ -4,11 +4,8 @@
  * under page_lock. A list stops between operations when preemption is wanted, and in one when its tree work is preempted.
  */
 #include "core/guest_copy.h"
-#include "core/hypercall.h"
 #include "core/preempt.h"
 #include "cpu/guest_word.h"
-#include "cpu/irqflags.h"
-#include "lib/string.h"
 #include "pv/pv_mmu.h"
 
 struct ext_call {

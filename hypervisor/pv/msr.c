@@ -3,11 +3,7 @@
  * What a guest sees of MSRs. Rows say how it may be read and written; a number without a row is #GP, which kernels expect of
  * registers that they probe. Runs on the vCPU's own CPU, with its state loaded.
  */
-#include "core/hypercall.h"
-#include "cpu/cpu_feature.h"
 #include "cpu/guest_state.h"
-#include "lib/compiler.h"
-#include "lib/string.h"
 #include "pv/page_type.h"
 #include "pv/pv_domain.h"
 

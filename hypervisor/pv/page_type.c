@@ -8,10 +8,7 @@
 
 #include "core/preempt.h"
 #include "cpu/smp.h"
-#include "lib/assert.h"
-#include "lib/string.h"
 #include "mm/page_table.h"
-#include "public/errno.h"
 #include "pv/pv_domain.h"
 
 /*

@@ -27,7 +27,6 @@
  * lock-free: compare-and-exchange on the type word decides between them and a promotion.
  */
 #pragma once
-#include "lib/types.h"
 #include "mm/frame.h"
 #include "mm/pte.h"
 

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* I/O ports as the control domain sees them. PCI's configuration ports are shared with cpu/msi.c: the address that dom0 wrote is kept per domain. */
-#include "pv/pv_domain.h"
-
 #include "core/guest_copy.h"
 #include "cpu/pci_config.h"
-#include "cpu/regs.h"
 #include "cpu/uart.h"
-#include "lib/compiler.h"
+#include "pv/pv_domain.h"
 
 #define PCI_ADDRESS 0xcf8u
 #define PCI_DATA    0xcfcu

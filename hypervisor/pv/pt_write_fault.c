@@ -5,7 +5,6 @@
  * is dropped. Anything else is the guest's own fault, in the other sense of the word.
  */
 #include "core/guest_copy.h"
-#include "lib/string.h"
 #include "pv/insn.h"
 #include "pv/pv_mmu.h"
 

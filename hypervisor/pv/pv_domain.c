@@ -7,9 +7,6 @@
  */
 #include "core/guest_copy.h"
 #include "cpu/guest_state.h"
-#include "cpu/regs.h"
-#include "lib/assert.h"
-#include "lib/string.h"
 #include "mm/heap.h"
 #include "public/physdev.h"
 #include "pv/cpu_policy.h"

@@ -8,13 +8,10 @@
  * always has IF set and IOPL 0; its virtual IF is vcpu_info.evtchn_upcall_mask, its virtual IOPL `iopl`.
  */
 #pragma once
-#include "core/domain.h"
 #include "core/hypercall.h"
 #include "cpu/fpu.h"
 #include "cpu/regs.h"
-#include "mm/layout.h"
 #include "mm/pte.h"
-#include "public/xen.h"
 
 #define GDT_FRAMES     14                 /* guest's descriptor frames below ours: FIRST_RESERVED_GDT_PAGE */
 #define LDT_FRAMES     16

@@ -5,10 +5,7 @@
  */
 #include "core/guest_copy.h"
 #include "core/preempt.h"
-#include "cpu/cpu_feature.h"
 #include "cpu/guest_state.h"
-#include "cpu/regs.h"
-#include "lib/string.h"
 #include "mm/heap.h"
 #include "pv/cpu_policy.h"
 #include "pv/page_type.h"

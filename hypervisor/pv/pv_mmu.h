@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What the files about a PV guest's page tables share. */
 #pragma once
-#include "cpu/regs.h"
 #include "cpu/smp.h"
-#include "mm/layout.h"
-#include "mm/pte.h"
 #include "pv/page_type.h"
 #include "pv/pv_domain.h"
 

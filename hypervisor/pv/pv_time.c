@@ -5,13 +5,10 @@
  * write. Only the CPU that runs the vCPU writes its parameters; the version counts here, since the
  * guest may write its copy. No locks.
  */
-#include "pv/pv_domain.h"
-
 #include "core/guest_copy.h"
 #include "cpu/clock.h"
 #include "cpu/guest_frame.h"
-#include "lib/math.h"
-#include "lib/string.h"
+#include "pv/pv_domain.h"
 
 #define VERSION_SIZE   sizeof(uint32_t)
 

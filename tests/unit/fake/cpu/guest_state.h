@@ -2,10 +2,7 @@
 // Host stand-in for registers that belong to a guest: what was loaded is written down.
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "cpu/regs.h"
+#include "cpu/cpu_feature.h"
 
 struct fake_guest_state {
     bool ts;

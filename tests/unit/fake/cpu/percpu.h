@@ -4,8 +4,7 @@
 #pragma once
 
 #include "fake_machine.h"
-#include "lib/cpumask.h"
-#include "lib/types.h"
+#include "lib/base.h"
 
 struct cpu_user_regs;
 struct vcpu;

@@ -2,7 +2,7 @@
 // Host stand-in for core/preempt.h that looks at each step, so that the small trees of a test can be
 // preempted everywhere.
 #pragma once
-#include "lib/types.h"
+#include "lib/base.h"
 
 bool preempt_wanted(void);
 
