@@ -15,7 +15,6 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include "lib/compiler.h"
 
 #define WORK_ALIGN 64
 #define OUTPUT_ALIGN 4096

@@ -2,7 +2,6 @@
 /* Offsets and sizes that assembly needs, generated from the structs themselves; never linked. */
 #include <stddef.h>
 
-#include "cpu/percpu.h"
 #include "pv/pv_domain.h"
 
 #define OFFSET(name, value) __asm__ volatile("# OFFSET " #name " %0" : : "i"(value))
