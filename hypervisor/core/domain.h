@@ -16,6 +16,7 @@
 #include "public/vcpu.h"
 
 #define MAX_VCPUS            128         /* per domain */
+#define NR_HYPERCALLS         64
 
 /* Reasons why a vCPU does not run, as bits of vcpu.pause_flags; runnable when all are clear. */
 #define VPF_BLOCKED   (1u << 0)          /* SCHEDOP_block: until an event */
@@ -41,6 +42,7 @@ struct vcpu {
     bool initialised;                    /* VCPUOP_initialise done; under domain lock */
     bool is_idle;
 
+    uint32_t calls[NR_HYPERCALLS];       /* made of each hypercall, in lists too; they wrap */
     struct sched_vcpu sched;             /* sched.c */
     struct evtchn_vcpu evtchn;           /* event_channel.c */
 

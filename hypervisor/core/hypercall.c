@@ -82,6 +82,8 @@ static NOINLINE long restart_list(uint64_t at, uint64_t nr)
 
 long do_multicall(uint64_t at, uint64_t nr, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
 {
+    struct vcpu *v = current_vcpu();
+
     for (; nr; at += sizeof(struct multicall_entry)) {
         struct multicall_entry call;
         long rc;
@@ -89,8 +91,10 @@ long do_multicall(uint64_t at, uint64_t nr, uint64_t a3 UNUSED, uint64_t a4 UNUS
         if (!guest_range_ok(at, sizeof(call)) || !guest_load_call(&call, at))
             return -XEN_EFAULT;
         rc = -XEN_ENOSYS;
-        if (multicall_allows(call.op))
+        if (multicall_allows(call.op)) {
+            v->calls[call.op]++;
             rc = hypercall_table[call.op](call.args[0], call.args[1], call.args[2], call.args[3], call.args[4]);
+        }
         if (unlikely(rc == HYPERCALL_RESTART))
             return restart_list(at, nr);
         if (!guest_store_word(at + offsetof(struct multicall_entry, result), (uint64_t)rc))

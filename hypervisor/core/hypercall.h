@@ -10,7 +10,6 @@
 #pragma once
 #include "core/domain.h"
 
-#define NR_HYPERCALLS       64
 #define HYPERCALL_RESTART   (-0x10000L)     /* never a guest-visible result */
 
 typedef long hypercall_fn(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);

@@ -8,6 +8,7 @@
 #include "core/machine.h"
 #include "cpu/clock.h"
 #include "cpu/smp.h"
+#include "lib/printf.h"
 #include "mm/page_alloc.h"
 
 #define RAM                1u            /* machine_range.type */
@@ -245,12 +246,55 @@ static int op_scheduler_op(struct xen_sysctl *op)
     return 0;
 }
 
+/* ---- hypercalls made ---- */
+
+/* One counter for each domain, with a value for each hypercall. */
+static int put_counter(const struct xen_sysctl_perfc_op *p, uint32_t row, const struct domain *d)
+{
+    struct xen_sysctl_perfc_desc desc = {.nr_vals = NR_HYPERCALLS};
+    uint32_t calls[NR_HYPERCALLS] = {0};
+
+    for (unsigned i = 0; d && i < d->max_vcpus; i++)
+        for (unsigned call = 0; call < NR_HYPERCALLS; call++)
+            calls[call] += READ_ONCE(d->vcpu[i]->calls[call]);
+    if (d)
+        scnprintf(desc.name, sizeof(desc.name), "hypercalls of domain %u", d->id);
+    return copy_to_guest(p->desc + row * sizeof(desc), &desc, sizeof(desc)) ||
+           copy_to_guest(p->val + row * sizeof(calls), calls, sizeof(calls)) ? -XEN_EFAULT : 0;
+}
+
+/* Arrays have no length of their own: they are as long as was last told, whatever has come or gone since. */
+static int op_perfc(struct xen_sysctl *op)
+{
+    static uint32_t told;
+    struct xen_sysctl_perfc_op *p = &op->u.perfc_op;
+    unsigned id = 0;
+    int rc = 0;
+
+    if (p->cmd != XEN_SYSCTL_PERFCOP_query)
+        return -XEN_EOPNOTSUPP;
+    if (!p->desc)
+        told = count_domains();
+    for (uint32_t row = 0; p->desc && row < told && !rc; row++) {
+        struct domain *d = domain_get_from(id);
+        rc = put_counter(p, row, d);
+        if (!d)
+            continue;
+        id = d->id + 1;
+        domain_put(d);
+    }
+    p->nr_counters = told;
+    p->nr_vals = told * NR_HYPERCALLS;
+    return rc;
+}
+
 /* ---- the call ---- */
 
 static int (*const ops[])(struct xen_sysctl *op) = {
     [XEN_SYSCTL_readconsole] = op_readconsole,
     [XEN_SYSCTL_physinfo] = op_physinfo,
     [XEN_SYSCTL_sched_id] = op_sched_id,
+    [XEN_SYSCTL_perfc_op] = op_perfc,
     [XEN_SYSCTL_getdomaininfolist] = op_getdomaininfolist,
     [XEN_SYSCTL_debug_keys] = op_debug_keys,
     [XEN_SYSCTL_getcpuinfo] = op_getcpuinfo,

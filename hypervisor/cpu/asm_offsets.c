@@ -25,6 +25,7 @@ void asm_offsets(void)
     OFFSET(INFO_current, offsetof(struct cpu_info, current));
     OFFSET(INFO_softirq, offsetof(struct cpu_info, softirq_pending));
     OFFSET(INFO_SIZE, sizeof(struct cpu_info));
+    OFFSET(VCPU_calls, offsetof(struct vcpu, calls));
     OFFSET(VCPU_info, offsetof(struct vcpu, vcpu_info));
     OFFSET(VCPU_in_kernel, offsetof(struct pv_vcpu, in_kernel));
     OFFSET(VINFO_pending, offsetof(struct vcpu_info, evtchn_upcall_pending));

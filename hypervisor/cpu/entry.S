@@ -84,6 +84,7 @@ entry_syscall:
         jae     bad_hypercall
         sbbq    %r10, %r10                  /* all ones in range; 0 if the branch is mispredicted */
         andq    %r10, %rax
+        incl    VCPU_calls(%r11, %rax, 4)
         leaq    hypercall_table(%rip), %r11
         movq    (%r11, %rax, 8), %r11
         call    __x86_indirect_thunk_r11

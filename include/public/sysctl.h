@@ -13,6 +13,7 @@
 #define XEN_SYSCTL_readconsole            1
 #define XEN_SYSCTL_physinfo               3
 #define XEN_SYSCTL_sched_id               4
+#define XEN_SYSCTL_perfc_op               5
 #define XEN_SYSCTL_getdomaininfolist      6
 #define XEN_SYSCTL_debug_keys             7
 #define XEN_SYSCTL_getcpuinfo             8
@@ -36,6 +37,9 @@
 #define XEN_SYSCTL_PHYSCAP_shadow    0x010
 #define XEN_SYSCTL_PHYSCAP_gnttab_v1 0x100
 #define XEN_SYSCTL_PHYSCAP_gnttab_v2 0x200
+
+#define XEN_SYSCTL_PERFCOP_reset 1
+#define XEN_SYSCTL_PERFCOP_query 2
 
 #define XEN_SYSCTL_CPUPOOL_OP_CREATE     1
 #define XEN_SYSCTL_CPUPOOL_OP_DESTROY    2
@@ -157,6 +161,20 @@ struct xen_sysctl_pcitopoinfo {
     xen_guest_va_t nodes;           // of uint32_t
 };
 
+struct xen_sysctl_perfc_desc {
+    char name[80];                  // of a counter, with its zero byte
+    uint32_t nr_vals;               // values that the counter has
+};
+
+// Without arrays a query tells how long they must be, and a query with arrays writes just as much.
+struct xen_sysctl_perfc_op {
+    uint32_t cmd;                   // XEN_SYSCTL_PERFCOP_*
+    uint32_t nr_counters;           // out
+    uint32_t nr_vals;               // out: of all counters
+    xen_guest_va_t desc;            // of struct xen_sysctl_perfc_desc
+    xen_guest_va_t val;             // of uint32_t
+};
+
 struct xen_sysctl_cpupool_op {
     uint32_t op;                    // XEN_SYSCTL_CPUPOOL_OP_*
     uint32_t cpupool_id;
@@ -219,6 +237,7 @@ struct xen_sysctl {
         struct xen_sysctl_pcitopoinfo pcitopoinfo;
         struct xen_sysctl_numainfo numainfo;
         struct xen_sysctl_sched_id sched_id;
+        struct xen_sysctl_perfc_op perfc_op;
         struct xen_sysctl_getdomaininfolist getdomaininfolist;
         struct xen_sysctl_debug_keys debug_keys;
         struct xen_sysctl_getcpuinfo getcpuinfo;

@@ -250,6 +250,35 @@ static void the_machine_is_told(void)
     CHECK(text[0] != 0);
 }
 
+/* Calls are counted for each domain, those in lists too. Debian's Xen is built without counters. */
+static void hypercalls_are_counted(void)
+{
+    static struct xen_sysctl_perfc_desc desc[4];
+    static uint32_t val[2][4 * 64];
+    struct xen_sysctl op = { .u.perfc_op.cmd = XEN_SYSCTL_PERFCOP_query };
+    struct multicall_entry list = { .op = __HYPERVISOR_xen_version };
+
+    if (on_xen)
+        return;
+    CHECK_EQ(sysctl(&op, XEN_SYSCTL_perfc_op), 0);
+    CHECK_EQ(op.u.perfc_op.nr_counters, 1);
+    CHECK_EQ(op.u.perfc_op.nr_vals, 64);
+    for (unsigned int i = 0; i < 2; i++) {
+        op.u.perfc_op.desc = U64(desc);
+        op.u.perfc_op.val = U64(val[i]);
+        CHECK_EQ(sysctl(&op, XEN_SYSCTL_perfc_op), 0);
+        CHECK_EQ(hypercall(__HYPERVISOR_multicall, U64(&list), 1, 0, 0, 0), 0);
+        CHECK_EQ(hypercall(__HYPERVISOR_xen_version, 0, 0, 0, 0, 0), list.result);
+    }
+    CHECK_EQ(desc[0].nr_vals, 64);
+    CHECK_EQ(desc[0].name[sizeof("hypercalls of domain 0") - 2], '0');
+    CHECK_EQ(val[1][__HYPERVISOR_xen_version] - val[0][__HYPERVISOR_xen_version], 2);
+    CHECK_EQ(val[1][__HYPERVISOR_multicall] - val[0][__HYPERVISOR_multicall], 1);
+    CHECK_EQ(val[1][__HYPERVISOR_sysctl] - val[0][__HYPERVISOR_sysctl], 1);
+    op.u.perfc_op.cmd = XEN_SYSCTL_PERFCOP_reset;
+    CHECK_EQ(sysctl(&op, XEN_SYSCTL_perfc_op), -XEN_EOPNOTSUPP);
+}
+
 static void creation_is_checked(void)
 {
     struct xen_domctl op = request(XEN_DOMCTL_createdomain, 5), good;
@@ -424,6 +453,7 @@ static void claims_are_kept(void)
     destroy();
 }
 
-TESTS("domctl", TEST(who_may_and_how), TEST(the_machine_is_told), TEST(creation_is_checked), TEST(a_guest_lives_and_dies),
+TESTS("domctl", TEST(who_may_and_how), TEST(the_machine_is_told), TEST(hypercalls_are_counted),
+      TEST(creation_is_checked), TEST(a_guest_lives_and_dies),
       TEST(a_mapped_frame_keeps_the_dead), TEST(page_tables_are_not_to_be_written), TEST(events_end_with_the_domain),
       TEST(grants_end_with_the_last_mapping), TEST(the_m2p_is_to_be_read), TEST(claims_are_kept));
