@@ -5,9 +5,6 @@
 // from after.
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "lib/compiler.h"
 
 #define DEFINE_ATOMIC_OP(bits, name, builtin)                                                     \

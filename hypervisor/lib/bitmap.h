@@ -3,12 +3,7 @@
 // and are full barriers. Bit numbers are not checked here: the caller knows its size.
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "lib/atomic.h"
-#include "lib/compiler.h"
 
 #define BITMAP_WORD_BITS 64u
 #define BITMAP_WORDS(bits) (((bits) + BITMAP_WORD_BITS - 1) / BITMAP_WORD_BITS)
@@ -55,30 +50,18 @@ static inline void bitmap_clear_atomic(uint64_t *map, size_t bit)
     (void)fetch_and64(&map[bit / BITMAP_WORD_BITS], ~bitmap_bit(bit));
 }
 
-// The first bit at or behind start that differs from the pattern (0: looks for ones, ~0: for
-// zeros); bits if there is none.
-static inline size_t bitmap_find(const uint64_t *map, size_t bits, size_t start, uint64_t pattern)
+// The first set bit at or behind start; bits if there is none.
+static inline size_t bitmap_find_next(const uint64_t *map, size_t bits, size_t start)
 {
     if (start >= bits)
         return bits;
     size_t i = start / BITMAP_WORD_BITS;
-    uint64_t word = (READ_ONCE(map[i]) ^ pattern) & (~UINT64_C(0) << (start % BITMAP_WORD_BITS));
+    uint64_t word = READ_ONCE(map[i]) & (~UINT64_C(0) << (start % BITMAP_WORD_BITS));
     while (word == 0) {
         if (++i >= BITMAP_WORDS(bits))
             return bits;
-        word = READ_ONCE(map[i]) ^ pattern;
+        word = READ_ONCE(map[i]);
     }
     size_t found = i * BITMAP_WORD_BITS + (size_t)__builtin_ctzll(word);
     return found < bits ? found : bits;
-}
-
-// The first set bit at or behind start, or bits.
-static inline size_t bitmap_find_next(const uint64_t *map, size_t bits, size_t start)
-{
-    return bitmap_find(map, bits, start, 0);
-}
-
-static inline size_t bitmap_find_next_zero(const uint64_t *map, size_t bits, size_t start)
-{
-    return bitmap_find(map, bits, start, ~UINT64_C(0));
 }

@@ -3,6 +3,7 @@
 // It must never depend on another header of ours. Every macro evaluates its arguments once.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,9 +31,6 @@
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
-
-// Stops the compiler, and only the compiler, from moving memory accesses across this point.
-#define barrier() __asm__ volatile("" : : : "memory")
 
 // One access, of the full width, that the compiler neither repeats nor invents.
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))

@@ -3,9 +3,6 @@
 // atomic do not. CPU numbers are below MAX_CPUS; nothing here checks a guest's number.
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "lib/bitmap.h"
 
 #define MAX_CPUS 256u

@@ -3,8 +3,7 @@
 // Pure. No function here divides a 128-bit number: that would need the compiler's run-time library.
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "lib/compiler.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -18,11 +17,6 @@ static inline unsigned log2_floor(uint64_t x)
 static inline unsigned log2_ceil(uint64_t x)
 {
     return x <= 1 ? 0 : log2_floor(x - 1) + 1;
-}
-
-static inline bool is_power_of_2(uint64_t x)
-{
-    return x != 0 && (x & (x - 1)) == 0;
 }
 
 // (a * b) >> shift without losing the upper half; shift is below 64, the result taken modulo 2^64.

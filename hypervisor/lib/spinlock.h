@@ -5,13 +5,9 @@
 // unlock.
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "cpu/irqflags.h"
 #include "lib/assert.h"
 #include "lib/atomic.h"
-#include "lib/compiler.h"
 #include "lib/lock_order.h"
 
 // The upper half of the word counts tickets given out, the lower half is the ticket being served.

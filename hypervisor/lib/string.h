@@ -4,10 +4,6 @@
 // core/guest_copy.h's.
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "lib/compiler.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n);

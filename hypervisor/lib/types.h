@@ -3,14 +3,11 @@
 // A frame number is a struct, so that it can not be taken for an address or for a guest's number.
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "lib/compiler.h"
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE (UINT64_C(1) << PAGE_SHIFT)
 #define PAGE_OFFSET_MASK (PAGE_SIZE - 1)
-#define PAGE_MASK (~PAGE_OFFSET_MASK)
 
 // A physical address: of the machine, never of a guest's own numbering.
 typedef uint64_t paddr_t;

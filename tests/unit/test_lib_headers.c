@@ -45,7 +45,6 @@ static void frames(void)
     CU_ASSERT_FALSE(mfn_is_valid_number(INVALID_MFN));
     CU_ASSERT_EQUAL(pages_of_bytes(0), 0);
     CU_ASSERT_EQUAL(pages_of_bytes(4097), 2);
-    CU_ASSERT_EQUAL(PAGE_MASK, UINT64_C(0xfffffffffffff000));
 }
 
 // Against an array of bool, at sizes that do and do not fill words.
@@ -68,13 +67,10 @@ static void bitmaps(void)
                                            : bitmap_test_and_clear_atomic(map, bit), was);
             model[bit] ? bitmap_set(map, bit) : bitmap_clear(map, bit);
             size_t start = (size_t)rand() % (bits + 2);
-            size_t one = start, zero = start;
+            size_t one = start;
             while (one < bits && !model[one])
                 one++;
-            while (zero < bits && model[zero])
-                zero++;
             CU_ASSERT_EQUAL(bitmap_find_next(map, bits, start), MIN(one, bits));
-            CU_ASSERT_EQUAL(bitmap_find_next_zero(map, bits, start), MIN(zero, bits));
             CU_ASSERT_EQUAL(bitmap_test(map, bit), model[bit]);
         }
     }
@@ -85,8 +81,7 @@ static void bits_beyond_the_end(void)
     uint64_t map[1] = { ~UINT64_C(0) << 10 };
 
     CU_ASSERT_EQUAL(bitmap_find_next(map, 10, 0), 10);
-    map[0] = (UINT64_C(1) << 10) - 1;
-    CU_ASSERT_EQUAL(bitmap_find_next_zero(map, 10, 0), 10);
+    CU_ASSERT_EQUAL(bitmap_find_next(map, 10, 11), 10);
 }
 
 static void cpumasks(void)
@@ -149,7 +144,6 @@ static void logarithms(void)
     CU_ASSERT_EQUAL(log2_ceil(1), 0);
     CU_ASSERT_EQUAL(log2_ceil(8), 3);
     CU_ASSERT_EQUAL(log2_ceil(9), 4);
-    CU_ASSERT(is_power_of_2(UINT64_C(1) << 40) && !is_power_of_2(0) && !is_power_of_2(6));
 }
 
 static uint64_t random_u64(void)
