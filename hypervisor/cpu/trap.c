@@ -85,11 +85,8 @@ static NORETURN void fatal_trap(const struct cpu_user_regs *regs)
 
 void hyp_trap(struct cpu_user_regs *regs)
 {
-    uint64_t fixup = extable_find(regs->rip), cr2 = read_cr2();
+    uint64_t fixup = extable_find(regs->rip);
 
-    if (regs->entry_vector == TRAP_PF && cr2 - DESC_WINDOW_START < DESC_WINDOW_SIZE * (uint64_t)DESC_WINDOW_SLOTS &&
-        upcall_window_fault(cr2 - DESC_WINDOW_START))
-        return;
     if (!fixup)
         fatal_trap(regs);
     regs->rip = fixup;

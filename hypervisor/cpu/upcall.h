@@ -12,8 +12,6 @@
  * the guest runnable or crashed.
  */
 void upcall_guest_trap(struct cpu_user_regs *regs, uint64_t detail);
-/* A #PF that our own access to a vCPU's LDT window took at `offset` into the windows: true if it is mapped now. */
-bool upcall_window_fault(uint64_t offset);
 /* A SYSCALL from guest user mode; interrupts off. Bounces it to the guest kernel. */
 void upcall_guest_syscall(struct cpu_user_regs *regs);
 /* Before returning to a guest, while work is pending: softirqs, events, NMI. Called with interrupts off, returns so. */

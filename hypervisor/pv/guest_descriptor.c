@@ -5,13 +5,13 @@
  * The CPU itself sets accessed bits in them.
  *
  * GDT pages that the guest did not give show a page of zeros, so that a bad selector faults with
- * its own number. LDT pages are mapped when the first fault asks for them, by the linear address
- * that the guest named. What a window maps is under the domain's page_lock.
+ * its own number. An LDT is what the guest has mapped at its linear address when it sets it; a page
+ * that is not there, or not fit, stays a hole at which its selectors fault. What a window maps is
+ * under the domain's page_lock.
  */
 #include "core/guest_copy.h"
 #include "cpu/descriptor.h"
 #include "cpu/guest_state.h"
-#include "cpu/upcall.h"
 #include "mm/page_table.h"
 #include "pv/pv_mmu.h"
 
@@ -22,7 +22,6 @@
 #define MAX_GDT_ENTRIES   (GDT_FRAMES * DESCS_PER_PAGE)
 #define MAX_LDT_ENTRIES   8192u
 #define LDT_SLOT          16u             /* first LDT entry in window_l1 */
-#define LOCK_TRIES        10000u
 
 /*
  * Not global: another CPU that ran the vCPU before keeps what it cached of the window, until its next
@@ -201,6 +200,19 @@ long do_set_gdt(uint64_t list, uint64_t entries, uint64_t a3 UNUSED, uint64_t a4
 void pv_ldt_drop(struct pv_vcpu *v)
 {
     frames_drop(v, v->ldt_frame, LDT_FRAMES, LDT_SLOT, pte(0));
+    v->ldt_entries = 0;
+}
+
+static void ldt_map(struct pv_vcpu *v)
+{
+    for (unsigned page = 0; page * DESCS_PER_PAGE < v->ldt_entries; page++) {
+        const pte_t *e = pv_find_leaf(v, v->ldt_base + page * PAGE_SIZE);
+        pte_t leaf = pte(e ? READ_ONCE(e->v) : 0);
+
+        v->ldt_frame[page] = pte_present(leaf) ? descriptor_frame_get(v, pte_mfn(leaf)) : NULL;
+        if (v->ldt_frame[page])
+            window_put(v, LDT_SLOT + page, pte_make(pte_mfn(leaf), WINDOW_RW));
+    }
 }
 
 int pv_set_ldt(struct pv_vcpu *v, uint64_t base, uint32_t entries)
@@ -211,75 +223,14 @@ int pv_set_ldt(struct pv_vcpu *v, uint64_t base, uint32_t entries)
         (entries && !guest_range_ok(base, (uint64_t)entries * sizeof(uint64_t))))
         return -XEN_EINVAL;
     spin_lock(lock);
-    if (v->ldt_entries)
-        pv_ldt_drop(v);
+    pv_ldt_drop(v);
     v->ldt_base = entries ? base : 0;
     v->ldt_entries = entries;
+    ldt_map(v);
     spin_unlock(lock);
     if (&v->vcpu == current_vcpu())
         descriptor_load_ldt(pv_window_address(v) + DESC_WINDOW_LDT, entries);
     return 0;
-}
-
-/* page_lock held. The leaf that the guest has at the LDT's linear address names the frame. */
-static bool ldt_map(struct pv_vcpu *v, unsigned page)
-{
-    uint64_t va = v->ldt_base + page * PAGE_SIZE;
-    struct frame *f;
-    pte_t *e, leaf;
-
-    if ((uint64_t)page * DESCS_PER_PAGE >= v->ldt_entries)
-        return false;
-    if (v->ldt_frame[page])
-        return true;
-    e = pv_find_leaf(v, va);
-    if (!e)
-        return false;
-    leaf = pte(READ_ONCE(e->v));
-    f = pte_present(leaf) ? descriptor_frame_get(v, pte_mfn(leaf)) : NULL;
-    if (!f)
-        return false;
-    v->ldt_frame[page] = f;
-    v->window_l1[LDT_SLOT + page] = pte_make(frame_mfn(f), WINDOW_RW);
-    return true;
-}
-
-bool pv_ldt_fault(struct pv_vcpu *v, uint32_t offset)
-{
-    struct spinlock *lock = &pv_domain(v->vcpu.domain)->page_lock;
-    bool is_mapped;
-
-    if (offset >= LDT_FRAMES * PAGE_SIZE)
-        return false;
-    spin_lock(lock);
-    is_mapped = ldt_map(v, (unsigned)(offset >> PAGE_SHIFT));
-    spin_unlock(lock);
-    return is_mapped;
-}
-
-/*
- * Our own load of a selector, at a context switch with interrupts off. The lock's holder may be
- * waiting for this very CPU to flush, so it is only tried for a while; then the selector is lost
- * (null), as if the guest had shrunk its LDT.
- */
-bool upcall_window_fault(uint64_t offset)
-{
-    struct pv_vcpu *v = pv_vcpu(current_vcpu());
-    struct spinlock *lock;
-    bool is_mapped;
-
-    if (v->vcpu.is_idle || offset / DESC_WINDOW_SIZE != v->window ||
-        offset % DESC_WINDOW_SIZE < DESC_WINDOW_LDT)
-        return false;
-    lock = &pv_domain(v->vcpu.domain)->page_lock;
-    for (unsigned i = 0; !spin_trylock(lock); i++) {
-        if (i == LOCK_TRIES)
-            return false;
-        cpu_relax();
-    }
-    is_mapped = ldt_map(v, (unsigned)(offset % DESC_WINDOW_SIZE - DESC_WINDOW_LDT) >> PAGE_SHIFT);
-    spin_unlock(lock);
-    return is_mapped;
 }
 
 /* Updates -------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * What a guest's own instructions raise: put right here what only we can put right (privileged instructions, writes to
- * page tables, LDT pages not mapped yet), and hand the guest the rest. Also the last look before a CPU returns to a guest.
+ * page tables), and hand the guest the rest. Also the last look before a CPU returns to a guest.
  * Runs on the vCPU's own CPU; nothing of its state is locked.
  */
 #include "cpu/upcall.h"
@@ -14,7 +14,6 @@
 #define PORT_B           0x61
 #define PORT_B_SERR      0x80
 #define PORT_B_IOCHK     0x40
-#define WINDOWS_SIZE     ((uint64_t)DESC_WINDOW_SIZE * DESC_WINDOW_SLOTS)
 
 /* Exceptions that are the guest's own, by vector: those with an error code, and the others. */
 #define WITH_ERROR       (1u << TRAP_TS | 1u << TRAP_NP | 1u << TRAP_SS | 1u << TRAP_GP |          \
@@ -34,29 +33,12 @@ void pv_software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, unsign
     pv_inject_trap(regs, TRAP_GP, vector << 3 | 2, BOUNCE_ERROR_CODE);
 }
 
-/*
- * The CPU read a descriptor of the guest's: its LDT starts at ldt_base as far as the guest can see.
- */
-static NOINLINE void window_fault(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t offset)
-{
-    uint64_t in_ldt = offset % DESC_WINDOW_SIZE - DESC_WINDOW_LDT;
-
-    if (offset / DESC_WINDOW_SIZE != v->window || offset % DESC_WINDOW_SIZE < DESC_WINDOW_LDT) {
-        pv_inject_page_fault(regs, DESC_WINDOW_START + offset, regs->error_code);
-        return;
-    }
-    if (!pv_ldt_fault(v, (uint32_t)in_ldt))
-        pv_inject_page_fault(regs, v->ldt_base + in_ldt, regs->error_code & ~(uint32_t)PFEC_USER);
-}
-
 static ALWAYS_INLINE void page_fault(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t va)
 {
     const uint32_t kinds = PFEC_PRESENT | PFEC_WRITE | PFEC_RSVD | PFEC_FETCH;
 
-    if (unlikely(va - DESC_WINDOW_START < WINDOWS_SIZE) && !(regs->error_code & PFEC_USER))
-        window_fault(v, regs, va - DESC_WINDOW_START);
-    else if (!v->in_kernel || (regs->error_code & kinds) != (PFEC_PRESENT | PFEC_WRITE) ||
-             !pv_pt_write_fault(v, regs, va))
+    if (!v->in_kernel || (regs->error_code & kinds) != (PFEC_PRESENT | PFEC_WRITE) ||
+        !pv_pt_write_fault(v, regs, va))
         pv_inject_page_fault(regs, va, regs->error_code);
 }
 

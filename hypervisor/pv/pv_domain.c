@@ -123,7 +123,6 @@ static void references_drop(struct pv_vcpu *v)
     spin_lock(&d->page_lock);
     pv_gdt_drop(v);
     pv_ldt_drop(v);
-    v->ldt_entries = 0;
     table_put(d, &v->cr3_kernel);
     table_put(d, &v->cr3_user);
     spin_unlock(&d->page_lock);

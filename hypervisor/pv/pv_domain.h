@@ -64,7 +64,7 @@ struct pv_vcpu {
     struct frame *gdt_frame[GDT_FRAMES];
     uint64_t ldt_base;
     uint32_t ldt_entries;
-    struct frame *ldt_frame[LDT_FRAMES];  /* mapped on demand by the first fault on each page */
+    struct frame *ldt_frame[LDT_FRAMES];  /* NULL: a hole */
 
     /* I/O permission bitmap of user mode: PHYSDEVOP_set_iobitmap. Guest address of it; 0: none. */
     uint64_t iobmp;
@@ -119,9 +119,8 @@ bool pv_emulate_ud(struct pv_vcpu *v, struct cpu_user_regs *regs);
 unsigned pv_fetch(uint8_t *bytes, uint64_t va);
 /* pt_write_fault.c: a write fault by the guest kernel on a read-only page: emulate if the page is an L1 table. */
 bool pv_pt_write_fault(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t va);
-/* guest_descriptor.c: a fault in the LDT window: map the page that it needs. */
-bool pv_ldt_fault(struct pv_vcpu *v, uint32_t offset);
-void pv_ldt_drop(struct pv_vcpu *v);         /* unmap all LDT pages; page_lock held */
+/* guest_descriptor.c: unmap all pages of a table; page_lock held. */
+void pv_ldt_drop(struct pv_vcpu *v);
 void pv_gdt_drop(struct pv_vcpu *v);
 
 /* callbacks.c: checks of what a guest wants to have in a vCPU. Our copy of a trap table row; false if its address is not canonical. */

@@ -303,7 +303,7 @@ static void set_ldt_refused(void)
     CHECK(mmuext(MMUEXT_SET_LDT, 0x800000000000, 512) < 0);
     /* the last page before the hypervisor's part, and a table longer than that */
     CHECK(mmuext(MMUEXT_SET_LDT, 0xffff7ffffffff000, 1024) < 0);
-    /* A writable page is taken only when it is used, and then refused. */
+    /* A writable page is not taken. */
     if (mmuext(MMUEXT_SET_LDT, (uint64_t)page, 512) == 0) {
         page[0] = 0x00cff3000000ffff;
         TRY("movw %0, %%es", : "r"((uint16_t)7) : "memory");
@@ -312,6 +312,29 @@ static void set_ldt_refused(void)
     }
     CHECK_EQ(mmuext(MMUEXT_SET_LDT, 0, 0), 0);
     page_free(page);
+}
+
+/* A page of a table that is not fit for it is a hole; the others serve. */
+static void ldt_with_a_hole(void)
+{
+    static uint64_t ldt[3 * 512] __attribute__((aligned(4096)));
+
+    ldt[0] = ldt[512] = ldt[1024] = 0x00cff3000000ffff;
+    page_protect(ldt, false);
+    page_protect(ldt + 1024, false);
+    CHECK_EQ(mmuext(MMUEXT_SET_LDT, (uint64_t)ldt, 1025), 0);
+    TRY("movw %0, %%es", : "r"((uint16_t)7) : "memory");
+    CHECK_EQ(fault.vector, -1);
+    TRY("movw %0, %%es", : "r"((uint16_t)(1024 * 8 + 7)) : "memory");
+    CHECK_EQ(fault.vector, -1);
+    TRY("movw %0, %%es", : "r"((uint16_t)(512 * 8 + 7)) : "memory");
+    CHECK(fault.vector == 13 || fault.vector == 14);
+    TRY("movw %0, %%es", : "r"((uint16_t)(1025 * 8 + 7)) : "memory");
+    CHECK_EQ(fault.vector, 13);
+    __asm__ volatile("movw %0, %%es" : : "r"((uint16_t)0));
+    CHECK_EQ(mmuext(MMUEXT_SET_LDT, 0, 0), 0);
+    CHECK_EQ(page_protect(ldt, true), 0);
+    CHECK_EQ(page_protect(ldt + 1024, true), 0);
 }
 
 static void ldt_try(uint64_t descriptor)
@@ -332,7 +355,7 @@ static void ldt_try(uint64_t descriptor)
     page_free(ldt);
 }
 
-/* A descriptor that would open a door is refused, or loses its privilege, when its page is first used. */
+/* A descriptor that would open a door is refused, or loses its privilege. */
 static void ldt_bad_descriptors(void)
 {
     ldt_try(0x00cf93000000ffff);        /* data, DPL 0 */
@@ -366,5 +389,6 @@ static void batches(void)
 TESTS("mmuext", TEST(pin_each_level), TEST(pin_writable_refused), TEST(pin_full_tree), TEST(pin_broken_tree),
       TEST(pin_loop_refused), TEST(unpin_refused), TEST(unpin_current_root), TEST(new_baseptr),
       TEST(new_baseptr_refused), TEST(user_baseptr), TEST(flushes), TEST(flush_works), TEST(clear_and_copy),
-      TEST(superpage_marks_refused), TEST(set_ldt), TEST(set_ldt_refused), TEST(ldt_bad_descriptors),
+      TEST(superpage_marks_refused), TEST(set_ldt), TEST(set_ldt_refused), TEST(ldt_with_a_hole),
+      TEST(ldt_bad_descriptors),
       TEST(batches));
