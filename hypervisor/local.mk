@@ -78,7 +78,6 @@ hypervisor_sources = \
     hypervisor/pv/callbacks.c \
     hypervisor/pv/context.c \
     hypervisor/pv/cpuid.c \
-    hypervisor/pv/cpu_policy.c \
     hypervisor/pv/emulate.c \
     hypervisor/pv/foreign.c \
     hypervisor/pv/grant_pv.c \

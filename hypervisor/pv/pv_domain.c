@@ -9,7 +9,6 @@
 #include "cpu/guest_state.h"
 #include "mm/heap.h"
 #include "public/physdev.h"
-#include "pv/cpu_policy.h"
 #include "pv/pv_control.h"
 #include "pv/pv_mmu.h"
 
@@ -25,7 +24,6 @@ static struct domain *pv_domain_alloc(void)
         return NULL;
     pv_context_init();
     spin_lock_init(&d->page_lock, LOCK_PAGE_TABLES);
-    cpu_policy_init(d);
     return &d->domain;
 }
 
@@ -366,8 +364,8 @@ const struct guest_ops pv_guest_ops = {
     .domain_relinquish = pv_domain_relinquish,
     .frame_relinquish = pv_frame_relinquish,
     .domctl = &pv_domctl,
-    .sysctl = cpu_policy_sysctl,
-    .cpu_features = cpu_policy_features,
+    .sysctl = pv_cpu_sysctl,
+    .cpu_features = pv_cpu_features,
     .vcpu_initialise = pv_vcpu_initialise,
     .inject_nmi = pv_inject_nmi,
     .set_iopl = pv_set_iopl,

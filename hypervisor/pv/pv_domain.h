@@ -75,7 +75,7 @@ struct pv_domain {
     struct domain domain;                 /* first */
     struct spinlock page_lock;            /* page-table contents and table types of this domain; and: */
     struct frame *unfinished;             /* a tree whose demotion was preempted (pv/page_type.h) */
-    uint32_t cpu_features[CPU_FEATURE_WORDS];   /* of the ABI's featureset: what its CPU may show (pv/cpu_policy.c) */
+    uint32_t cpu_lacks[CPU_FEATURE_WORDS];   /* of the ABI's featureset: what its CPU does not show (pv/cpuid.c) */
     bool io_ports_all;                    /* control domain: all ports but ours */
     uint32_t pci_address;                 /* what it wrote to port 0xcf8 last */
 };
@@ -184,9 +184,6 @@ bool pv_code_segment(const struct pv_vcpu *v, uint16_t selector, uint64_t *base,
 
 /* The leaf as the guest's forced CPUID shows it. */
 struct cpuid pv_cpuid(const struct pv_vcpu *v, uint32_t leaf, uint32_t subleaf);
-/* The same but for what differs between a domain's vCPUs; pv_any_domain has the most that a guest may see. */
-struct cpuid pv_cpuid_of_domain(const struct pv_domain *d, uint32_t leaf, uint32_t subleaf);
-extern const struct pv_domain pv_any_domain;
 /* 0, or -XEN_EINVAL: the guest gets #GP. */
 int pv_read_msr(struct pv_vcpu *v, uint32_t msr, uint64_t *value);
 int pv_write_msr(struct pv_vcpu *v, uint32_t msr, uint64_t value);

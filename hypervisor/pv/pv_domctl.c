@@ -7,7 +7,6 @@
 #include "core/preempt.h"
 #include "cpu/guest_state.h"
 #include "mm/heap.h"
-#include "pv/cpu_policy.h"
 #include "pv/page_type.h"
 #include "pv/pv_control.h"
 
@@ -222,18 +221,6 @@ static int op_get_address_size(struct domain *d UNUSED, struct xen_domctl *op)
     return 0;
 }
 
-static int op_get_cpu_policy(struct domain *d, struct xen_domctl *op)
-{
-    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
-
-    return cpu_policy_put(pv_domain(d), p->leaves, &p->nr_leaves, p->msrs, &p->nr_msrs);
-}
-
-static int op_set_cpu_policy(struct domain *d, struct xen_domctl *op)
-{
-    return cpu_policy_set(pv_domain(d), &op->u.cpu_policy);
-}
-
 static const struct domctl_row rows[] = {
     [XEN_DOMCTL_getvcpucontext]     = {op_getvcpucontext, DOMCTL_PAUSED},
     [XEN_DOMCTL_hypercall_init]     = {op_hypercall_init, 0},
@@ -246,8 +233,8 @@ static const struct domctl_row rows[] = {
     [XEN_DOMCTL_getvcpuextstate]    = {op_getvcpuextstate, DOMCTL_OUT | DOMCTL_PAUSED},
     [XEN_DOMCTL_get_vcpu_msrs]      = {op_get_vcpu_msrs, DOMCTL_OUT | DOMCTL_PAUSED},
     [XEN_DOMCTL_set_vcpu_msrs]      = {op_set_vcpu_msrs, DOMCTL_PAUSED},
-    [XEN_DOMCTL_get_cpu_policy]     = {op_get_cpu_policy, DOMCTL_OUT},
-    [XEN_DOMCTL_set_cpu_policy]     = {op_set_cpu_policy, DOMCTL_OUT_ALWAYS | DOMCTL_PAUSED},
+    [XEN_DOMCTL_get_cpu_policy]     = {pv_get_cpu_policy, DOMCTL_OUT},
+    [XEN_DOMCTL_set_cpu_policy]     = {pv_set_cpu_policy, DOMCTL_OUT_ALWAYS | DOMCTL_PAUSED},
 };
 
 const struct domctl_table pv_domctl = {rows, ARRAY_SIZE(rows)};

@@ -133,7 +133,7 @@ tests_unit_test_insn_SOURCES = tests/unit/test_insn.c tests/fuzz/insn.c $(FUZZ_M
 # CPU policy, over a CPU that has everything (fake_regs/).
 UNIT_TESTS += tests/unit/test_cpuid
 tests_unit_test_cpuid_SOURCES = tests/unit/test_cpuid.c tests/unit/fake_regs/cpu/regs.h \
-    hypervisor/pv/cpuid.c hypervisor/pv/cpu_policy.c
+    hypervisor/pv/cpuid.c
 tests_unit_test_cpuid_CPPFLAGS = -I$(srcdir)/tests/unit/fake_regs $(AM_CPPFLAGS)
 
 # The control interface.

@@ -7,7 +7,7 @@
 #include "cpu/clock.h"
 #include "cpu/cpu_feature.h"
 #include "cpu/smp.h"
-#include "pv/cpu_policy.h"
+#include "pv/pv_control.h"
 #include "public/errno.h"
 #include "unit_main.h"
 
@@ -55,7 +55,7 @@ static void start(void)
     cpu_features.xcr0 = 7;
     pv.domain.is_control = true;
     vcpu.vcpu.id = 0;
-    cpu_policy_init(&pv);
+    memset(pv.cpu_lacks, 0, sizeof(pv.cpu_lacks));
 }
 
 static void names_the_hypervisor(void)
@@ -175,47 +175,52 @@ static void leaves_have_bounds(void)
 static void policies_limit_their_guest(void)
 {
     static struct xen_cpuid_leaf leaves[200];
-    struct xen_domctl_cpu_policy p = { .nr_leaves = 1, .leaves = (uintptr_t)leaves };
-    uint32_t nr = 0, nr_msrs = 0, most = pv_cpuid_of_domain(&pv_any_domain, 1, 0).ecx;
+    struct xen_domctl op = { .u.cpu_policy = { .nr_leaves = 0 } };
+    struct xen_domctl_cpu_policy *p = &op.u.cpu_policy;
     struct xen_msr_entry msr = { .idx = 0xce };
+    uint32_t nr, most, most7;
 
     start();
-    CU_ASSERT_EQUAL(cpu_policy_put(&pv, 0, &nr, 0, &nr_msrs), 0);
+    most = pv_cpuid(&vcpu, 1, 0).ecx;
+    most7 = pv_cpuid(&vcpu, 7, 0).ebx;
+    CU_ASSERT_EQUAL(pv_get_cpu_policy(&pv.domain, &op), 0);
+    nr = p->nr_leaves;
     CU_ASSERT(nr > 60 && nr <= 200);
-    CU_ASSERT_EQUAL(nr_msrs, 2);
-    nr -= 3; // two are room for the leaves of ours
-    CU_ASSERT_EQUAL(cpu_policy_put(&pv, (uintptr_t)leaves, &nr, 0, &nr_msrs), -XEN_ENOBUFS);
-    nr++;
-    CU_ASSERT_EQUAL(cpu_policy_put(&pv, (uintptr_t)leaves, &nr, 0, &nr_msrs), 0);
+    CU_ASSERT_EQUAL(p->nr_msrs, 2);
+    *p = (struct xen_domctl_cpu_policy){ .leaves = (uintptr_t)leaves, .nr_leaves = nr - 3 }; // two are room for the leaves of ours
+    CU_ASSERT_EQUAL(pv_get_cpu_policy(&pv.domain, &op), -XEN_ENOBUFS);
+    p->nr_leaves = nr - 2;
+    CU_ASSERT_EQUAL(pv_get_cpu_policy(&pv.domain, &op), 0);
     CU_ASSERT_EQUAL(leaves[1].leaf, 1);
     CU_ASSERT_EQUAL(leaves[1].subleaf, XEN_CPUID_NO_SUBLEAF);
     CU_ASSERT_EQUAL(leaves[1].c, most);
-    p.nr_leaves = nr;
-    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), 0); // what it was told it may say
+    p->nr_leaves = nr - 2;
+    p->nr_msrs = 0;
+    CU_ASSERT_EQUAL(pv_set_cpu_policy(&pv.domain, &op), 0); // what it was told it may say
     leaves[0] = (struct xen_cpuid_leaf){ .leaf = 1, .subleaf = XEN_CPUID_NO_SUBLEAF, .c = most & ~1u };
-    p.nr_leaves = 1;
-    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), 0);
+    p->nr_leaves = 1;
+    CU_ASSERT_EQUAL(pv_set_cpu_policy(&pv.domain, &op), 0);
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ecx, most & ~1u);
-    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 7, 0).ebx, pv_cpuid_of_domain(&pv_any_domain, 7, 0).ebx);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 7, 0).ebx, most7);
     leaves[0].c = ~most; // the machine has it all, but a guest is not shown it
-    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), 0);
+    CU_ASSERT_EQUAL(pv_set_cpu_policy(&pv.domain, &op), 0);
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ecx, 0);
     leaves[0].c = most & ~1u;
-    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), 0);
+    CU_ASSERT_EQUAL(pv_set_cpu_policy(&pv.domain, &op), 0);
     lacks = 2;
     leaves[0].c = most | 2;
-    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(pv_set_cpu_policy(&pv.domain, &op), -XEN_EINVAL);
     lacks = 0;
-    CU_ASSERT_EQUAL(p.err_leaf, 1);
-    CU_ASSERT_EQUAL(p.err_msr, UINT32_MAX);
+    CU_ASSERT_EQUAL(p->err_leaf, 1);
+    CU_ASSERT_EQUAL(p->err_msr, UINT32_MAX);
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 1, 0).ecx, most & ~1u);
-    p = (struct xen_domctl_cpu_policy){ .nr_msrs = 1, .msrs = (uintptr_t)&msr };
-    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), 0);
+    *p = (struct xen_domctl_cpu_policy){ .nr_msrs = 1, .msrs = (uintptr_t)&msr };
+    CU_ASSERT_EQUAL(pv_set_cpu_policy(&pv.domain, &op), 0);
     msr.val = 1;
-    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), -XEN_EINVAL);
-    CU_ASSERT_EQUAL(p.err_msr, 0xce);
-    p.nr_leaves = UINT32_MAX;
-    CU_ASSERT_EQUAL(cpu_policy_set(&pv, &p), -XEN_E2BIG);
+    CU_ASSERT_EQUAL(pv_set_cpu_policy(&pv.domain, &op), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(p->err_msr, 0xce);
+    p->nr_leaves = UINT32_MAX;
+    CU_ASSERT_EQUAL(pv_set_cpu_policy(&pv.domain, &op), -XEN_E2BIG);
 }
 
 static void featuresets_are_by_index(void)
@@ -224,24 +229,24 @@ static void featuresets_are_by_index(void)
     struct xen_sysctl op = { .cmd = XEN_SYSCTL_get_cpu_featureset };
 
     start();
-    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), 0);
+    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), 0);
     CU_ASSERT_EQUAL(op.u.cpu_featureset.nr_features, CPU_FEATURE_WORDS);
     op.u.cpu_featureset.features = (uintptr_t)word;
     op.u.cpu_featureset.index = XEN_SYSCTL_cpu_featureset_pv;
     op.u.cpu_featureset.nr_features = 1000;
-    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), 0);
+    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), 0);
     CU_ASSERT_EQUAL(word[1], pv_cpuid(&vcpu, 1, 0).ecx);
     CU_ASSERT_EQUAL(word[5], pv_cpuid(&vcpu, 7, 0).ebx);
     CU_ASSERT_EQUAL(word[CPU_FEATURE_WORDS], 0);
     op.u.cpu_featureset.index = XEN_SYSCTL_cpu_featureset_raw;
-    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), 0);
+    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), 0);
     CU_ASSERT_EQUAL(word[5], UINT32_MAX);
     op.u.cpu_featureset.index = XEN_SYSCTL_cpu_featureset_hvm;
-    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), -XEN_EOPNOTSUPP);
+    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), -XEN_EOPNOTSUPP);
     op.u.cpu_featureset.index = 6;
-    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), -XEN_EINVAL);
     op.cmd = 2;
-    CU_ASSERT_EQUAL(cpu_policy_sysctl(&op), -XEN_ENOSYS);
+    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), -XEN_ENOSYS);
 }
 
 int main(void)
