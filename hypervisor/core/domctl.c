@@ -203,13 +203,10 @@ static int op_setdomainhandle(struct domain *d, struct xen_domctl *op)
 
 /* ---- its vCPUs ---- */
 
-static int op_getvcpuinfo(struct domain *d, struct xen_domctl *op)
+static int op_getvcpuinfo(struct vcpu *v, struct xen_domctl *op)
 {
     struct xen_domctl_getvcpuinfo *info = &op->u.getvcpuinfo;
-    struct vcpu *v = vcpu_of(d, info->vcpu);
 
-    if (!v)
-        return -XEN_ESRCH;
     info->online = !(READ_ONCE(v->pause_flags) & VPF_DOWN);
     info->blocked = (READ_ONCE(v->pause_flags) & (VPF_BLOCKED | VPF_POLL)) != 0;
     info->running = READ_ONCE(v->sched.running);
@@ -271,15 +268,12 @@ static int put_affinity(const struct xen_domctl_vcpuaffinity *a, const struct vc
     return rc;
 }
 
-static int op_setvcpuaffinity(struct domain *d, struct xen_domctl *op)
+static int op_setvcpuaffinity(struct vcpu *v, struct xen_domctl *op)
 {
     const struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
-    struct vcpu *v = vcpu_of(d, a->vcpu);
     struct cpumask hard, soft;
     int rc = 0;
 
-    if (!v)
-        return -XEN_ESRCH;
     if (!(a->flags & (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)))
         return -XEN_EINVAL;
     unpinned_affinity(v, &hard);
@@ -290,19 +284,17 @@ static int op_setvcpuaffinity(struct domain *d, struct xen_domctl *op)
         rc = domctl_get_bitmap(&a->cpumap_soft, soft.bits, MAX_CPUS);
     if (rc)
         return rc;
-    spin_lock(&d->lock);
+    spin_lock(&v->domain->lock);
     if (a->flags & XEN_VCPUAFFINITY_FORCE && v->sched.is_pinned)
         (void)sched_pin_override(v, -1);
     rc = sched_set_affinity(v, &hard, &soft);
-    spin_unlock(&d->lock);
+    spin_unlock(&v->domain->lock);
     return rc ? rc : put_affinity(a, v, &online_cpus);
 }
 
-static int op_getvcpuaffinity(struct domain *d, struct xen_domctl *op)
+static int op_getvcpuaffinity(struct vcpu *v, struct xen_domctl *op)
 {
-    struct vcpu *v = vcpu_of(d, op->u.vcpuaffinity.vcpu);
-
-    return v ? put_affinity(&op->u.vcpuaffinity, v, NULL) : -XEN_ESRCH;
+    return put_affinity(&op->u.vcpuaffinity, v, NULL);
 }
 
 static int op_scheduler_op(struct domain *d, struct xen_domctl *op)
@@ -375,15 +367,15 @@ static const struct domctl_row rows[] = {
     [XEN_DOMCTL_destroydomain]     = {op_destroydomain, DOMCTL_OTHERS},
     [XEN_DOMCTL_pausedomain]       = {op_pausedomain, DOMCTL_OTHERS},
     [XEN_DOMCTL_unpausedomain]     = {op_unpausedomain, 0},
-    [XEN_DOMCTL_setvcpuaffinity]   = {op_setvcpuaffinity, 0},
+    [XEN_DOMCTL_setvcpuaffinity]   = {NULL, 0, op_setvcpuaffinity},
     [XEN_DOMCTL_max_mem]           = {op_max_mem, 0},
     [XEN_DOMCTL_setvcpucontext]    = {op_setvcpucontext, DOMCTL_PAUSED},
-    [XEN_DOMCTL_getvcpuinfo]       = {op_getvcpuinfo, DOMCTL_OUT},
+    [XEN_DOMCTL_getvcpuinfo]       = {NULL, DOMCTL_OUT, op_getvcpuinfo},
     [XEN_DOMCTL_max_vcpus]         = {op_max_vcpus, 0},
     [XEN_DOMCTL_scheduler_op]      = {op_scheduler_op, DOMCTL_OUT},
     [XEN_DOMCTL_setdomainhandle]   = {op_setdomainhandle, 0},
     [XEN_DOMCTL_settimeoffset]     = {op_settimeoffset, 0},
-    [XEN_DOMCTL_getvcpuaffinity]   = {op_getvcpuaffinity, 0},
+    [XEN_DOMCTL_getvcpuaffinity]   = {NULL, 0, op_getvcpuaffinity},
     [XEN_DOMCTL_resumedomain]      = {op_resumedomain, DOMCTL_PAUSED},
     [XEN_DOMCTL_sendtrigger]       = {op_sendtrigger, 0},
     [XEN_DOMCTL_gettscinfo]        = {op_gettscinfo, DOMCTL_OUT},
@@ -403,19 +395,22 @@ static const struct domctl_table by_none = {rows_without_domain, ARRAY_SIZE(rows
 
 static const struct domctl_row *find_row(const struct domctl_table *t, uint32_t cmd)
 {
-    return cmd < t->nr_rows && t->rows[cmd].handler ? &t->rows[cmd] : NULL;
+    return cmd < t->nr_rows && (t->rows[cmd].handler || t->rows[cmd].vcpu_handler) ? &t->rows[cmd] : NULL;
 }
 
 static int run(const struct domctl_row *row, struct domain *d, struct xen_domctl *op)
 {
+    struct vcpu *v = row->vcpu_handler ? vcpu_of(d, op->u.vcpucontext.vcpu) : NULL;
     bool pauses = row->flags & DOMCTL_PAUSED;
     int rc;
 
     if (row->flags & (DOMCTL_OTHERS | DOMCTL_PAUSED) && d == current_domain())
         return -XEN_EINVAL;
+    if (row->vcpu_handler && !v)
+        return -XEN_ESRCH;
     if (pauses)
         domain_pause(d);
-    rc = row->handler(d, op);
+    rc = v ? row->vcpu_handler(v, op) : row->handler(d, op);
     if (pauses)
         domain_unpause(d);
     return rc;

@@ -16,6 +16,7 @@ struct domctl_row {
     /* `d` is referenced. -XEN_ERESTART: `op` goes back to the caller, who comes again with it. */
     int (*handler)(struct domain *d, struct xen_domctl *op);
     unsigned flags;
+    int (*vcpu_handler)(struct vcpu *v, struct xen_domctl *op);     /* in its place: `v` is what the first word names */
 };
 
 struct domctl_table {

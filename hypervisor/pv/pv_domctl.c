@@ -15,21 +15,12 @@
 
 /* ---- contexts ---- */
 
-static struct pv_vcpu *find_vcpu(struct domain *d, uint32_t id)
+static int op_getvcpucontext(struct vcpu *vcpu, struct xen_domctl *op)
 {
-    struct vcpu *v = vcpu_of(d, id);
-
-    return v ? pv_vcpu(v) : NULL;
-}
-
-static int op_getvcpucontext(struct domain *d, struct xen_domctl *op)
-{
-    const struct pv_vcpu *v = find_vcpu(d, op->u.vcpucontext.vcpu);
+    const struct pv_vcpu *v = pv_vcpu(vcpu);
     struct vcpu_guest_context *c;
     int rc;
 
-    if (!v)
-        return -XEN_ESRCH;
     if (!v->vcpu.initialised)
         return -XEN_ENODATA;
     c = heap_new(struct vcpu_guest_context);
@@ -41,13 +32,11 @@ static int op_getvcpucontext(struct domain *d, struct xen_domctl *op)
     return rc;
 }
 
-static int op_get_ext_vcpucontext(struct domain *d, struct xen_domctl *op)
+static int op_get_ext_vcpucontext(struct vcpu *vcpu, struct xen_domctl *op)
 {
     struct xen_domctl_ext_vcpucontext *ext = &op->u.ext_vcpucontext;
-    const struct pv_vcpu *v = find_vcpu(d, ext->vcpu);
+    const struct pv_vcpu *v = pv_vcpu(vcpu);
 
-    if (!v)
-        return -XEN_ESRCH;
     *ext = (struct xen_domctl_ext_vcpucontext){
         .vcpu = ext->vcpu, .size = sizeof(*ext),
         .syscall32_callback_eip = v->syscall32_cb.address, .sysenter_callback_eip = v->sysenter_cb.address,
@@ -57,13 +46,11 @@ static int op_get_ext_vcpucontext(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-static int op_set_ext_vcpucontext(struct domain *d, struct xen_domctl *op)
+static int op_set_ext_vcpucontext(struct vcpu *vcpu, struct xen_domctl *op)
 {
     const struct xen_domctl_ext_vcpucontext *ext = &op->u.ext_vcpucontext;
-    struct pv_vcpu *v = find_vcpu(d, ext->vcpu);
+    struct pv_vcpu *v = pv_vcpu(vcpu);
 
-    if (!v)
-        return -XEN_ESRCH;
     if (ext->size < offsetof(struct xen_domctl_ext_vcpucontext, vmce) || !is_canonical(ext->syscall32_callback_eip) ||
         !is_canonical(ext->sysenter_callback_eip))
         return -XEN_EINVAL;
@@ -73,15 +60,13 @@ static int op_set_ext_vcpucontext(struct domain *d, struct xen_domctl *op)
 }
 
 /* The one MSR that a PV guest has for its own and that no context holds. */
-static int op_get_vcpu_msrs(struct domain *d, struct xen_domctl *op)
+static int op_get_vcpu_msrs(struct vcpu *vcpu, struct xen_domctl *op)
 {
     struct xen_domctl_vcpu_msrs *m = &op->u.vcpu_msrs;
-    const struct pv_vcpu *v = find_vcpu(d, m->vcpu);
-    const struct xen_domctl_vcpu_msr aux = {.index = MSR_TSC_AUX, .value = v ? v->tsc_aux : 0};
+    const struct pv_vcpu *v = pv_vcpu(vcpu);
+    const struct xen_domctl_vcpu_msr aux = {.index = MSR_TSC_AUX, .value = v->tsc_aux};
     uint32_t room = m->msr_count;
 
-    if (!v)
-        return -XEN_ESRCH;
     m->msr_count = cpu_features.rdtscp ? 1 : 0;
     if (!m->msrs)
         return 0;
@@ -91,14 +76,12 @@ static int op_get_vcpu_msrs(struct domain *d, struct xen_domctl *op)
     return copy_to_guest(m->msrs, &aux, m->msr_count * sizeof(aux));
 }
 
-static int op_set_vcpu_msrs(struct domain *d, struct xen_domctl *op)
+static int op_set_vcpu_msrs(struct vcpu *vcpu, struct xen_domctl *op)
 {
     const struct xen_domctl_vcpu_msrs *m = &op->u.vcpu_msrs;
-    struct pv_vcpu *v = find_vcpu(d, m->vcpu);
+    struct pv_vcpu *v = pv_vcpu(vcpu);
     struct xen_domctl_vcpu_msr msr;
 
-    if (!v)
-        return -XEN_ESRCH;
     if (!m->msr_count)
         return 0;
     if (copy_from_guest(&msr, m->msrs, sizeof(msr)))
@@ -112,17 +95,15 @@ static int op_set_vcpu_msrs(struct domain *d, struct xen_domctl *op)
 /* What comes before the XSAVE area: the guest's XCR0, and what it ever was. */
 struct xstate_header { uint64_t xcr0, xcr0_ever; };
 
-static int op_getvcpuextstate(struct domain *d, struct xen_domctl *op)
+static int op_getvcpuextstate(struct vcpu *vcpu, struct xen_domctl *op)
 {
     struct xen_domctl_vcpuextstate *s = &op->u.vcpuextstate;
-    const struct pv_vcpu *v = find_vcpu(d, s->vcpu);
+    const struct pv_vcpu *v = pv_vcpu(vcpu);
     uint64_t room = s->size;
     struct xstate_header head;
     size_t size;
     const void *area;
 
-    if (!v)
-        return -XEN_ESRCH;
     area = fpu_xstate(v->fpu, &head.xcr0, &size);
     head.xcr0_ever = cpu_features.xcr0;
     s->xfeature_mask = cpu_features.xcr0;
@@ -136,16 +117,14 @@ static int op_getvcpuextstate(struct domain *d, struct xen_domctl *op)
     return copy_to_guest(s->buffer + sizeof(head), area, size);
 }
 
-static int op_setvcpuextstate(struct domain *d, struct xen_domctl *op)
+static int op_setvcpuextstate(struct vcpu *vcpu, struct xen_domctl *op)
 {
     const struct xen_domctl_vcpuextstate *s = &op->u.vcpuextstate;
-    const struct pv_vcpu *v = find_vcpu(d, s->vcpu);
+    const struct pv_vcpu *v = pv_vcpu(vcpu);
     struct xstate_header head;
     uint8_t *copy;
     int rc;
 
-    if (!v)
-        return -XEN_ESRCH;
     if (s->size < sizeof(head) || s->size > PAGE_SIZE * 4)
         return -XEN_EINVAL;
     copy = heap_alloc(s->size);
@@ -222,17 +201,17 @@ static int op_get_address_size(struct domain *d UNUSED, struct xen_domctl *op)
 }
 
 static const struct domctl_row rows[] = {
-    [XEN_DOMCTL_getvcpucontext]     = {op_getvcpucontext, DOMCTL_PAUSED},
+    [XEN_DOMCTL_getvcpucontext]     = {NULL, DOMCTL_PAUSED, op_getvcpucontext},
     [XEN_DOMCTL_hypercall_init]     = {op_hypercall_init, 0},
     [XEN_DOMCTL_set_address_size]   = {op_set_address_size, DOMCTL_OTHERS},
     [XEN_DOMCTL_get_address_size]   = {op_get_address_size, DOMCTL_OUT},
-    [XEN_DOMCTL_set_ext_vcpucontext] = {op_set_ext_vcpucontext, DOMCTL_PAUSED},
-    [XEN_DOMCTL_get_ext_vcpucontext] = {op_get_ext_vcpucontext, DOMCTL_OUT | DOMCTL_PAUSED},
+    [XEN_DOMCTL_set_ext_vcpucontext] = {NULL, DOMCTL_PAUSED, op_set_ext_vcpucontext},
+    [XEN_DOMCTL_get_ext_vcpucontext] = {NULL, DOMCTL_OUT | DOMCTL_PAUSED, op_get_ext_vcpucontext},
     [XEN_DOMCTL_getpageframeinfo3]  = {op_getpageframeinfo3, DOMCTL_OUT | DOMCTL_OTHERS},
-    [XEN_DOMCTL_setvcpuextstate]    = {op_setvcpuextstate, DOMCTL_PAUSED},
-    [XEN_DOMCTL_getvcpuextstate]    = {op_getvcpuextstate, DOMCTL_OUT | DOMCTL_PAUSED},
-    [XEN_DOMCTL_get_vcpu_msrs]      = {op_get_vcpu_msrs, DOMCTL_OUT | DOMCTL_PAUSED},
-    [XEN_DOMCTL_set_vcpu_msrs]      = {op_set_vcpu_msrs, DOMCTL_PAUSED},
+    [XEN_DOMCTL_setvcpuextstate]    = {NULL, DOMCTL_PAUSED, op_setvcpuextstate},
+    [XEN_DOMCTL_getvcpuextstate]    = {NULL, DOMCTL_OUT | DOMCTL_PAUSED, op_getvcpuextstate},
+    [XEN_DOMCTL_get_vcpu_msrs]      = {NULL, DOMCTL_OUT | DOMCTL_PAUSED, op_get_vcpu_msrs},
+    [XEN_DOMCTL_set_vcpu_msrs]      = {NULL, DOMCTL_PAUSED, op_set_vcpu_msrs},
     [XEN_DOMCTL_get_cpu_policy]     = {pv_get_cpu_policy, DOMCTL_OUT},
     [XEN_DOMCTL_set_cpu_policy]     = {pv_set_cpu_policy, DOMCTL_OUT_ALWAYS | DOMCTL_PAUSED},
 };
