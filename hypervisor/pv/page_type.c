@@ -31,9 +31,9 @@ static bool is_table_type(enum frame_type type)
     return type >= TYPE_L1 && type <= TYPE_L4;
 }
 
-static uint64_t type_word(enum frame_type type, uint64_t flags, uint64_t middle, uint64_t count)
+static uint64_t type_word(uint64_t type, uint64_t flags, uint64_t middle, uint64_t count)
 {
-    return (uint64_t)type << TYPE_SHIFT | flags | middle << TYPE_STAMP_SHIFT | count;
+    return type << TYPE_SHIFT | flags | middle << TYPE_STAMP_SHIFT | count;
 }
 
 static unsigned type_progress(uint64_t word)
@@ -101,11 +101,6 @@ static ALWAYS_INLINE bool add_writer(struct frame *f)
            likely(try_cmpxchg64(&f->type, &old, old + 1));
 }
 
-static ALWAYS_INLINE int get_writable(struct frame *f)
-{
-    return add_writer(f) ? 0 : get_plain_type(f, TYPE_WRITABLE);
-}
-
 static NOINLINE int put_plain_type(struct frame *f)
 {
     uint64_t old = READ_ONCE(f->type), new;
@@ -113,7 +108,7 @@ static NOINLINE int put_plain_type(struct frame *f)
     do {
         new = old - 1;
         if (!(new & TYPE_COUNT_MASK))
-            new = type_word((enum frame_type)(old >> TYPE_SHIFT), 0, tlb_clock() & TYPE_STAMP_MASK, 0);
+            new = type_word(old >> TYPE_SHIFT, 0, tlb_clock() & TYPE_STAMP_MASK, 0);
     } while (!try_cmpxchg64(&f->type, &old, new));
     return 0;
 }
@@ -142,7 +137,7 @@ static bool is_device(mfn_t m)
 
 static ALWAYS_INLINE int get_if_writable(struct frame *f, pte_t e)
 {
-    int rc = e.v & PTE_RW ? get_writable(f) : 0;
+    int rc = e.v & PTE_RW && !add_writer(f) ? get_plain_type(f, TYPE_WRITABLE) : 0;
 
     if (unlikely(rc))
         frame_put(f);
@@ -180,7 +175,7 @@ static ALWAYS_INLINE int leaf_get(struct pv_domain *d, unsigned owner, pte_t *e)
     return get_if_writable(f, *e);
 }
 
-static ALWAYS_INLINE void leaf_put_inline(pte_t e)
+ALWAYS_INLINE void leaf_put(pte_t e)
 {
     mfn_t m = pte_mfn(e);
 
@@ -189,11 +184,6 @@ static ALWAYS_INLINE void leaf_put_inline(pte_t e)
     if (e.v & PTE_RW)
         (void)drop_writer(frame_of(m));
     frame_put(frame_of(m));
-}
-
-void leaf_put(pte_t e)
-{
-    leaf_put_inline(e);
 }
 
 /* --- Trees --------------------------------------------------------------------------------------------------- */
@@ -250,14 +240,6 @@ static void finish_promotion(struct step *s)
     WRITE_ONCE(s->f->type, type_word(s->type, TYPE_VALIDATED, 0, 1));
 }
 
-/* The last use is gone: all entries are to be dropped. The user's reference becomes the frame's own. */
-static void begin_demotion(struct frame *f)
-{
-    enum frame_type type = (enum frame_type)(f->type >> TYPE_SHIFT);
-
-    WRITE_ONCE(f->type, type_word(type, TYPE_PARTIAL, PROGRESS_DONE, 0));
-}
-
 static void finish_demotion(struct step *s)
 {
     WRITE_ONCE(s->f->type, type_word(s->type, 0, tlb_clock() & TYPE_STAMP_MASK, 0));
@@ -284,11 +266,13 @@ static int promote_leaves(struct pv_domain *d, struct step *s)
     return rc;
 }
 
-static void demote_leaves(struct step *s)
+/* This cannot fail: 0. */
+static int demote_leaves(struct step *s)
 {
     for (const pte_t *e = &s->table[s->progress]; e-- > s->table;)
-        leaf_put_inline(*e);
+        leaf_put(*e);
     s->progress = 0;
+    return 0;
 }
 
 /* The frame that entry `e` of a table of `type` names as its child; NULL if the entry can not be had. */
@@ -362,43 +346,16 @@ static int promote_entries(struct pv_domain *d, struct walk *w, struct step *s)
     return 0;
 }
 
-/* Carry a partial frame upward until it is in use once. On error it stays partial: the caller leaves it in d->unfinished. */
-static int promote(struct pv_domain *d, struct frame *root)
-{
-    struct walk w = { .depth = 0 };
-    int rc;
-
-    walk_push(&w, root);
-    while (w.depth) {
-        struct step *s = &w.stack[w.depth - 1];
-
-        rc = s->type == TYPE_L1 ? promote_leaves(d, s) : promote_entries(d, &w, s);
-        if (rc == 1)
-            continue;
-        if (rc) {
-            save_progress(&w);
-            return rc;
-        }
-        finish_promotion(s);
-        w.depth--;
-        if (!w.depth)
-            break;
-        accept_entry(&w.stack[w.depth - 1]);
-        if (preempt_check(&w.preempt_steps)) {
-            save_progress(&w);
-            return -XEN_ERESTART;
-        }
-    }
-    return 0;
-}
-
-/* Drop a use of a table and its reference; true if it was the last use, and the table is partial now. */
+/*
+ * Drop a use of a table and its reference. True if it was the last use: the table is partial now, all its entries are to be
+ * dropped, and the user's reference has become its own.
+ */
 static bool drop_table(struct frame *f)
 {
     uint64_t word = READ_ONCE(f->type);
 
     if ((word & TYPE_COUNT_MASK) == 1) {
-        begin_demotion(f);
+        WRITE_ONCE(f->type, type_word(word >> TYPE_SHIFT, TYPE_PARTIAL, PROGRESS_DONE, 0));
         return true;
     }
     WRITE_ONCE(f->type, word - 1);
@@ -406,8 +363,8 @@ static bool drop_table(struct frame *f)
     return false;
 }
 
-/* Drop a table's entries from the top until a child must be demoted first (true) or none is left (false). */
-static bool demote_entries(struct pv_domain *d, struct walk *w, struct step *s)
+/* Drop a table's entries from the top until a child must be demoted first (1) or none is left (0). */
+static int demote_entries(struct pv_domain *d, struct walk *w, struct step *s)
 {
     enum frame_type below = (enum frame_type)(s->type - 1);
     struct frame *child;
@@ -417,7 +374,7 @@ static bool demote_entries(struct pv_domain *d, struct walk *w, struct step *s)
         child = entry_child(d, s->type, s->table[s->progress]);
         if (child && is_partial(child, below)) {
             walk_push(w, child);
-            return true;
+            return 1;
         }
     }
     while (s->progress) {
@@ -428,33 +385,42 @@ static bool demote_entries(struct pv_domain *d, struct walk *w, struct step *s)
         child = frame_of(pte_mfn(e));
         if (drop_table(child)) {
             walk_push(w, child);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Carry a partial frame downward until nothing is referenced by it. */
-static int demote(struct pv_domain *d, struct frame *root)
-{
-    struct walk w = { .depth = 0 };
-
-    walk_push(&w, root);
-    while (w.depth) {
-        struct step *s = &w.stack[w.depth - 1];
-
-        if (s->type == TYPE_L1)
-            demote_leaves(s);
-        else if (demote_entries(d, &w, s))
-            continue;
-        finish_demotion(s);
-        w.depth--;
-        if (w.depth && preempt_check(&w.preempt_steps)) {
-            save_progress(&w);
-            return -XEN_ERESTART;
+            return 1;
         }
     }
     return 0;
+}
+
+/*
+ * Carry a partial frame upward until it is in use once, or downward until nothing is referenced by it. On error it stays
+ * partial: who carried it upward leaves it in d->unfinished.
+ */
+static int walk(struct pv_domain *d, struct frame *root, bool up)
+{
+    struct walk w = { .depth = 0 };
+    int rc;
+
+    walk_push(&w, root);
+    do {
+        struct step *s = &w.stack[w.depth - 1];
+
+        if (s->type == TYPE_L1)
+            rc = up ? promote_leaves(d, s) : demote_leaves(s);
+        else
+            rc = up ? promote_entries(d, &w, s) : demote_entries(d, &w, s);
+        if (rc)
+            continue;
+        if (up)
+            finish_promotion(s);
+        else
+            finish_demotion(s);
+        if (--w.depth && up)
+            accept_entry(&w.stack[w.depth - 1]);
+        if (w.depth && preempt_check(&w.preempt_steps))
+            rc = -XEN_ERESTART;
+    } while (w.depth && rc >= 0);
+    save_progress(&w);
+    return rc;
 }
 
 int page_type_carry_on(struct pv_domain *d)
@@ -468,7 +434,7 @@ int page_type_carry_on(struct pv_domain *d)
         frame_put(f);
         return 0;
     }
-    rc = demote(d, f);
+    rc = walk(d, f, false);
     if (rc)
         d->unfinished = f;
     else
@@ -493,7 +459,7 @@ static NOINLINE int get_table_type(struct pv_domain *d, struct frame *f, enum fr
     if (READ_ONCE(f->type) & TYPE_COUNT_MASK)
         return get_validated(f, type);
     if (READ_ONCE(f->type) & TYPE_PARTIAL && !is_partial(f, type)) {
-        rc = demote(d, f);
+        rc = walk(d, f, false);
         if (rc)
             return rc;
     }
@@ -502,7 +468,7 @@ static NOINLINE int get_table_type(struct pv_domain *d, struct frame *f, enum fr
         if (rc)
             return rc;
     }
-    rc = promote(d, f);
+    rc = walk(d, f, true);
     if (!rc)
         frame_put(f);                    /* the caller has a reference of its own */
     else if (rc != -XEN_ERESTART)
@@ -531,7 +497,7 @@ void frame_put_and_type(struct pv_domain *d, struct frame *f)
         return;
     }
     ASSERT_LOCKED(&d->page_lock);
-    if (drop_table(f) && demote(d, f))
+    if (drop_table(f) && walk(d, f, false))
         leave_unfinished(d, f);
 }
 
@@ -599,7 +565,7 @@ static NOINLINE int leaf_replace(struct pv_domain *d, pte_t *e, pte_t new, unsig
 
     if (rc)
         return rc;
-    leaf_put_inline(write_entry(e, new, flags));
+    leaf_put(write_entry(e, new, flags));
     return 0;
 }
 
