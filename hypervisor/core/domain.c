@@ -474,7 +474,7 @@ int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, 
         d->tot_pages -= nr;
     for (uint64_t i = 0; mfn_is_valid_number(m) && i < nr; i++) {
         frame_list_add(&d->page_list, frame_of(mfn_add(m, i)));
-        frame_assign(frame_of(mfn_add(m, i)), d->id);
+        frame_assign(frame_of(mfn_add(m, i)), d->id, FRAME_ALLOCATED);
     }
     spin_unlock(&d->page_list_lock);
     if (!mfn_is_valid_number(m))
@@ -491,7 +491,7 @@ void domain_share_frame(struct domain *d, mfn_t m)
     f->next = FRAME_NONE;
     f->prev = FRAME_NONE;
     domain_get(d);
-    frame_share(f, d->id);
+    frame_assign(f, d->id, 0);
 }
 
 /* Softirq context: one flush for all that were freed on this CPU since the last time. */

@@ -12,19 +12,12 @@
 
 void (*frame_freed_hook)(struct frame *f);
 
-void frame_assign(struct frame *f, unsigned owner)
+void frame_assign(struct frame *f, unsigned owner, uint64_t allocated)
 {
     BUG_ON(READ_ONCE(f->ref) & FRAME_COUNT_MASK);
     f->type = 0;
     /* Last, and with release order: from here on frame_get() finds it. */
-    store_release(&f->ref, (uint64_t)owner << FRAME_OWNER_SHIFT | FRAME_ALLOCATED | 1);
-}
-
-void frame_share(struct frame *f, unsigned owner)
-{
-    BUG_ON(READ_ONCE(f->ref) & FRAME_COUNT_MASK);
-    f->type = 0;
-    store_release(&f->ref, (uint64_t)owner << FRAME_OWNER_SHIFT | 1);
+    store_release(&f->ref, (uint64_t)owner << FRAME_OWNER_SHIFT | allocated | 1);
 }
 
 bool frame_clear_allocated(struct frame *f)

@@ -131,13 +131,11 @@ static inline void frame_put(struct frame *f)
         frame_release(f);
 }
 
-/* Give a frame from the allocator to `owner`, with the one reference of being allocated. */
-void frame_assign(struct frame *f, unsigned owner);
 /*
- * The same without counting as allocated: a page of ours that `owner` may map; the one reference is
- * ours.
+ * Give a frame from the allocator to `owner`, with the one reference of being FRAME_ALLOCATED. Or
+ * 0, without counting as allocated: a page of ours that `owner` may map; the one reference is ours.
  */
-void frame_share(struct frame *f, unsigned owner);
+void frame_assign(struct frame *f, unsigned owner, uint64_t allocated);
 /* Nobody's again: what page_free() wants to see. */
 static inline void frame_reset(struct frame *f)
 {

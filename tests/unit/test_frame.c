@@ -35,7 +35,7 @@ static void only_the_owner_gets_it(void)
     struct frame *f = fresh();
 
     CU_ASSERT(!frame_get(f, 5));
-    frame_assign(f, 5);
+    frame_assign(f, 5, FRAME_ALLOCATED);
     CU_ASSERT_EQUAL(frame_owner(f), 5);
     CU_ASSERT(!frame_get(f, 6));
     CU_ASSERT(!frame_get(f, FRAME_OWNER_HYP));
@@ -48,7 +48,7 @@ static void allocation_is_dropped_once(void)
 {
     struct frame *f = fresh();
 
-    frame_assign(f, 5);
+    frame_assign(f, 5, FRAME_ALLOCATED);
     CU_ASSERT(frame_get(f, 5));
     CU_ASSERT(frame_clear_allocated(f));
     CU_ASSERT(!frame_clear_allocated(f));
@@ -63,7 +63,7 @@ static void a_shared_page_is_not_the_guests_to_free(void)
 {
     struct frame *f = fresh();
 
-    frame_share(f, 5);
+    frame_assign(f, 5, 0);
     CU_ASSERT(frame_get(f, 5));
     CU_ASSERT(!frame_clear_allocated(f));
     frame_put(f);
@@ -75,7 +75,7 @@ static void ours_go_straight_back(void)
     struct frame *f = fresh();
     uint64_t before = page_alloc_free_pages();
 
-    frame_assign(f, FRAME_OWNER_HYP);
+    frame_assign(f, FRAME_OWNER_HYP, FRAME_ALLOCATED);
     (void)frame_clear_allocated(f);
     frame_put(f);
     CU_ASSERT_PTR_NULL(freed);
@@ -87,7 +87,7 @@ static void the_count_can_not_overflow(void)
 {
     struct frame *f = fresh();
 
-    frame_assign(f, 5);
+    frame_assign(f, 5, FRAME_ALLOCATED);
     f->ref |= FRAME_COUNT_MASK;
     CU_ASSERT(!frame_get(f, 5));
 }
@@ -99,18 +99,18 @@ static void put_one(void *f)
 
 static void assign_one(void *f)
 {
-    frame_assign(f, 6);
+    frame_assign(f, 6, FRAME_ALLOCATED);
 }
 
 static void wrong_books_stop_the_machine(void)
 {
     struct frame *f = fresh();
 
-    frame_assign(f, 5);
+    frame_assign(f, 5, FRAME_ALLOCATED);
     CU_ASSERT(fake_catches_panic(assign_one, f));
     CU_ASSERT(fake_catches_panic(put_one, f)); // freed while it counts as allocated
     f = fresh();
-    frame_assign(f, 5);
+    frame_assign(f, 5, FRAME_ALLOCATED);
     (void)frame_clear_allocated(f);
     f->type = 1; // still used as something
     CU_ASSERT(fake_catches_panic(put_one, f));

@@ -186,12 +186,12 @@ static void machine_create(uint64_t seed)
     for (unsigned i = 0; i < NR_FRAMES; i++)
         frame_reset(&frame_table[i]);
     for (unsigned i = 1; i < FIRST_HYP; i++)
-        frame_assign(&frame_table[i], OWN);
+        frame_assign(&frame_table[i], OWN, FRAME_ALLOCATED);
     for (unsigned i = FIRST_HYP; i < FOREIGN; i++)
-        frame_assign(&frame_table[i], FRAME_OWNER_HYP);
-    frame_assign(&frame_table[FOREIGN], OTHER);
+        frame_assign(&frame_table[i], FRAME_OWNER_HYP, FRAME_ALLOCATED);
+    frame_assign(&frame_table[FOREIGN], OTHER, FRAME_ALLOCATED);
     frame_table[DEVICE].ref = (uint64_t)FRAME_OWNER_IO << FRAME_OWNER_SHIFT;
-    frame_assign(&frame_table[0], FRAME_OWNER_HYP); // a base pointer of 0 is none
+    frame_assign(&frame_table[0], FRAME_OWNER_HYP, FRAME_ALLOCATED); // a base pointer of 0 is none
     for (unsigned i = HYP_L4_FIRST; i <= HYP_L4_LAST; i++)
         hyp_l4[i] = pte_make(mfn(FIRST_HYP + i % 4), PTE_PRESENT | PTE_RW);
 }
@@ -486,7 +486,7 @@ static void do_frame(void)
         frame_put(f);
     } else if (frame_owner(f) == FRAME_OWNER_NONE) {
         memset(table_of(n), 0, PAGE_SIZE);
-        frame_assign(f, OWN);
+        frame_assign(f, OWN, FRAME_ALLOCATED);
     } else if (roll(2) && !frame_get_and_type(&domain, mfn(n), roll(2) ? TYPE_DESC : TYPE_WRITABLE)) {
         is_pinned_down[n] = true;
     }
