@@ -29,9 +29,9 @@ struct guest_ops {
     int (*vcpu_initialise)(struct vcpu *v, uint64_t ctxt);
     /* Mark an NMI pending for `v`. */
     void (*inject_nmi)(struct vcpu *v);
-    /* PHYSDEVOP_set_iopl and set_iobitmap for the current vCPU; 0 or -XEN_EINVAL. The bitmap stays in guest memory. */
-    int (*set_iopl)(struct vcpu *v, unsigned iopl);
-    int (*set_iobitmap)(struct vcpu *v, uint64_t bitmap, uint32_t nr_ports);
+    /* PHYSDEVOP_set_iopl and set_iobitmap for the current vCPU, checked. The bitmap stays in guest memory. */
+    void (*set_iopl)(struct vcpu *v, unsigned iopl);
+    void (*set_iobitmap)(struct vcpu *v, uint64_t bitmap, uint32_t nr_ports);
     /* Time parameters of `v` changed: write its vcpu_time_info. Any CPU may call for current only. */
     void (*update_time)(struct vcpu *v);
     /* The wall clock was set: write the domain's copy. Any CPU. */

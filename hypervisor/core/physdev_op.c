@@ -176,7 +176,10 @@ static int physdev_set_iopl(struct vcpu *v, void *arg)
 {
     const struct physdev_set_iopl *op = arg;
 
-    return op->iopl > MAX_IOPL ? -XEN_EINVAL : v->domain->ops->set_iopl(v, op->iopl);
+    if (op->iopl > MAX_IOPL)
+        return -XEN_EINVAL;
+    v->domain->ops->set_iopl(v, op->iopl);
+    return 0;
 }
 
 static int physdev_set_iobitmap(struct vcpu *v, void *arg)
@@ -188,7 +191,8 @@ static int physdev_set_iobitmap(struct vcpu *v, void *arg)
     __builtin_memcpy(&bitmap, &op->bitmap, sizeof(bitmap));
     if (op->nr_ports > MAX_IO_PORTS || (bitmap && !guest_range_ok(bitmap, MAX_IO_PORTS / 8)))
         return -XEN_EINVAL;
-    return v->domain->ops->set_iobitmap(v, bitmap, op->nr_ports);
+    v->domain->ops->set_iobitmap(v, bitmap, op->nr_ports);
+    return 0;
 }
 
 static int physdev_apic_read(struct vcpu *v UNUSED, void *arg)

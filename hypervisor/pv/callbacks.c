@@ -17,18 +17,11 @@ static struct pv_vcpu *current_pv(void)
     return pv_vcpu(current_vcpu());
 }
 
-bool pv_trap_check(const struct trap_info *info, struct pv_handler *t)
-{
-    *t = (struct pv_handler){ info->address, .mask_events = TI_GET_IF(info), .dpl = TI_GET_DPL(info) };
-    return is_canonical(info->address);
-}
-
 long do_set_trap_table(uint64_t traps, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
                        uint64_t a5 UNUSED)
 {
     struct pv_vcpu *v = current_pv();
     struct trap_info row;
-    struct pv_handler t;
 
     if (!traps) {
         memset(v->traps, 0, sizeof(v->traps));
@@ -39,9 +32,9 @@ long do_set_trap_table(uint64_t traps, uint64_t a2 UNUSED, uint64_t a3 UNUSED, u
             return -XEN_EFAULT;
         if (!row.address)
             return 0;
-        if (!pv_trap_check(&row, &t))
+        if (!is_canonical(row.address))
             return -XEN_EINVAL;
-        v->traps[row.vector] = t;
+        v->traps[row.vector] = row;
     }
     return -XEN_EINVAL;
 }
@@ -73,23 +66,22 @@ static const struct {
     [CALLBACKTYPE_syscall32] = { offsetof(struct pv_vcpu, syscall32_cb), true },
 };
 
-static struct pv_handler *callback_of(struct pv_vcpu *v, uint16_t type)
+static struct trap_info *callback_of(struct pv_vcpu *v, uint16_t type)
 {
     if (type >= ARRAY_SIZE(callback_rows) || !callback_rows[type].offset)
         return NULL;
-    return (struct pv_handler *)((char *)v + callback_rows[type].offset);
+    return (struct trap_info *)((char *)v + callback_rows[type].offset);
 }
 
 static long callback_register(struct pv_vcpu *v, const struct callback_register *r)
 {
-    struct pv_handler *cb = callback_of(v, r->type);
+    struct trap_info *cb = callback_of(v, r->type);
 
     if (!cb)
         return -XEN_ENOSYS;
     if (!is_canonical(r->address))
         return -XEN_EINVAL;
-    cb->address = r->address;
-    cb->mask_events = r->flags & CALLBACKF_mask_events;
+    *cb = pv_entry(r->address, r->flags & CALLBACKF_mask_events);
     if (r->type == CALLBACKTYPE_nmi && v->nmi_pending)
         softirq_raise(SOFTIRQ_VCPU);
     return 0;
@@ -97,7 +89,7 @@ static long callback_register(struct pv_vcpu *v, const struct callback_register 
 
 static long callback_unregister(struct pv_vcpu *v, uint16_t type)
 {
-    struct pv_handler *cb = callback_of(v, type);
+    struct trap_info *cb = callback_of(v, type);
 
     if (!cb)
         return -XEN_ENOSYS;

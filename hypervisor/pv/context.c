@@ -150,8 +150,8 @@ static void load_all(struct pv_vcpu *v, struct cpu_info *info)
 }
 
 /*
- * Needs cpu_info()->current to be `v` already. A CPU that only idled holds all but the user's address space. Areas that show
- * the guest time have kernel addresses.
+ * Needs cpu_info()->current to be `v` already. A CPU that only idled holds all but the user's address space. The area that
+ * shows the guest its runstate has a kernel address.
  */
 static void pv_load(struct vcpu *vcpu)
 {
@@ -163,7 +163,6 @@ static void pv_load(struct vcpu *vcpu)
     else if (!v->in_kernel)
         guest_space_load(v->cr3_kernel);
     vcpu_publish_runstate(vcpu);
-    pv_time_refresh(v);
     if (!v->in_kernel)
         guest_space_load(v->cr3_user);
     memcpy(guest_regs(), &v->regs, offsetof(struct cpu_user_regs, es));
@@ -197,7 +196,7 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
  * let go of its guest, or is just woken in vain; and an NMI for the control domain may wait
  * (upcall_platform_nmi).
  */
-static void vcpu_softirq(void)
+void pv_vcpu_softirq(void)
 {
     struct vcpu *v = control_domain ? control_domain->vcpu[0] : NULL;
     unsigned long flags;
@@ -209,11 +208,6 @@ static void vcpu_softirq(void)
     }
     if (v && pv_vcpu(v)->nmi_pending && v != current_vcpu())
         vcpu_kick(v);
-}
-
-void pv_context_init(void)
-{
-    softirq_register(SOFTIRQ_VCPU, vcpu_softirq);
 }
 
 static void drop_loaded_of(void *arg)

@@ -25,7 +25,7 @@
 void pv_software_interrupt(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector,
                            unsigned length)
 {
-    if (v->traps[vector].address && v->traps[vector].dpl >= (v->in_kernel ? LOWEST_SOFT_DPL : 3)) {
+    if (v->traps[vector].address && TI_GET_DPL(&v->traps[vector]) >= (v->in_kernel ? LOWEST_SOFT_DPL : 3)) {
         pv_inject_trap(regs, vector, 0, 0);
         return;
     }
@@ -107,7 +107,7 @@ void upcall_guest_exit(struct cpu_user_regs *regs)
             irq_disable();
             continue;
         }
-        pv_time_refresh_any(v);
+        pv_time_refresh(v);
         pv_deliver_pending(v, regs);
         if (likely(!softirq_pending()))
             return;

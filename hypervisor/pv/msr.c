@@ -4,7 +4,6 @@
  * registers that they probe. Runs on the vCPU's own CPU, with its state loaded.
  */
 #include "cpu/guest_state.h"
-#include "pv/page_type.h"
 #include "pv/pv_domain.h"
 
 #define MSR_HYPERCALL_PAGE  0x40000000u
@@ -46,7 +45,6 @@ static const struct { uint32_t msr, rights; } rows[] = {
     { MSR_AMD_HWCR, READ | IGNORE },
     { MSR_AMD_NB_CFG, READ | IGNORE },
     { MSR_AMD_DE_CFG, READ | IGNORE },
-    { MSR_HYPERCALL_PAGE, OWN },
 };
 
 static unsigned rights_of(uint32_t msr)
@@ -76,19 +74,6 @@ int pv_read_msr(struct pv_vcpu *v, uint32_t msr, uint64_t *value)
     return 0;
 }
 
-/* Asks for the hypercall page at a frame of the guest's. */
-static int write_hypercall_page(struct pv_vcpu *v, uint64_t value)
-{
-    struct pv_domain *d = pv_domain(v->vcpu.domain);
-    mfn_t m = paddr_to_mfn(value);
-
-    if (value & (PAGE_SIZE - 1) || frame_get_and_type(d, m, TYPE_WRITABLE))
-        return -XEN_EINVAL;
-    pv_write_hypercall_page(mfn_to_virt(m));
-    frame_put_and_type(d, frame_of(m));
-    return 0;
-}
-
 /* What RDTSCP and RDPID tell users: kernels keep the number of the vCPU there. */
 static int write_tsc_aux(struct pv_vcpu *v, uint64_t value)
 {
@@ -104,8 +89,10 @@ int pv_write_msr(struct pv_vcpu *v, uint32_t msr, uint64_t value)
     unsigned rights = rights_of(msr);
     uint64_t now;
 
+    if (msr == MSR_HYPERCALL_PAGE)
+        return value & PAGE_OFFSET_MASK ? -XEN_EINVAL : pv_give_hypercall_page(v->vcpu.domain, value >> PAGE_SHIFT);
     if (rights & OWN)
-        return msr == MSR_TSC_AUX ? write_tsc_aux(v, value) : write_hypercall_page(v, value);
+        return write_tsc_aux(v, value);
     if (rights & SAME)
         return !pv_read_msr(v, msr, &now) && value == now ? 0 : -XEN_EINVAL;
     if (!(rights & BASE))
@@ -129,4 +116,15 @@ void pv_write_hypercall_page(void *page)
         at[4] = (uint8_t)nr;
     }
     memcpy((uint8_t *)page + __HYPERVISOR_iret * 32, iret, sizeof(iret));
+}
+
+int pv_give_hypercall_page(struct domain *d, uint64_t gfn)
+{
+    void *page = domain_hold_page(d, gfn);
+
+    if (!page)
+        return -XEN_EACCES;
+    pv_write_hypercall_page(page);
+    domain_drop_page(d, page);
+    return 0;
 }

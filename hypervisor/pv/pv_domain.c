@@ -8,11 +8,8 @@
 #include "core/guest_copy.h"
 #include "cpu/guest_state.h"
 #include "mm/heap.h"
-#include "public/physdev.h"
 #include "pv/pv_control.h"
 #include "pv/pv_mmu.h"
-
-#define MAX_IOPORTS     65536u
 
 /* Objects -------------------------------------------------------------------------------------- */
 
@@ -22,7 +19,7 @@ static struct domain *pv_domain_alloc(void)
 
     if (!d)
         return NULL;
-    pv_context_init();
+    softirq_register(SOFTIRQ_VCPU, pv_vcpu_softirq);
     spin_lock_init(&d->page_lock, LOCK_PAGE_TABLES);
     return &d->domain;
 }
@@ -73,15 +70,13 @@ static bool addresses_are_good(const struct vcpu_guest_context *c)
 /* Replaces values by what the registers would hold of them. */
 static int context_check(struct vcpu_guest_context *c)
 {
-    struct pv_handler t;
-
     if (!addresses_are_good(c) || c->gdt_ents > FIRST_RESERVED_GDT_ENTRY || c->ldt_ents > UINT32_MAX)
         return -XEN_EINVAL;
     if (!xen_cr3_to_pfn(c->ctrlreg[3]) ||
         (!(c->flags & VGCF_in_kernel) && !xen_cr3_to_pfn(c->ctrlreg[1])))
         return -XEN_EINVAL;
     for (unsigned i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++) {
-        if (!pv_trap_check(&c->trap_ctxt[i], &t))
+        if (!is_canonical(c->trap_ctxt[i].address))
             return -XEN_EINVAL;
     }
     for (unsigned i = 0; i < 8; i++) {
@@ -171,13 +166,11 @@ static void set_entries(struct pv_vcpu *v, const struct vcpu_guest_context *c)
     memset(v->traps, 0, sizeof(v->traps));
     for (unsigned i = 0; i < ARRAY_SIZE(v->traps); i++) {
         if (c->trap_ctxt[i].address)
-            (void)pv_trap_check(&c->trap_ctxt[i], &v->traps[c->trap_ctxt[i].vector]);
+            v->traps[c->trap_ctxt[i].vector] = c->trap_ctxt[i];
     }
-    v->event_cb = (struct pv_handler){ .address = c->event_callback_eip };
-    v->failsafe_cb = (struct pv_handler){ c->failsafe_callback_eip,
-                                          c->flags & VGCF_failsafe_disables_events, 0 };
-    v->syscall_cb = (struct pv_handler){ c->syscall_callback_eip,
-                                         c->flags & VGCF_syscall_disables_events, 0 };
+    v->event_cb = pv_entry(c->event_callback_eip, false);
+    v->failsafe_cb = pv_entry(c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events);
+    v->syscall_cb = pv_entry(c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events);
     v->kernel_sp = c->kernel_sp;
     v->in_kernel = (c->flags & VGCF_in_kernel) != 0;
 }
@@ -228,11 +221,7 @@ static int pv_vcpu_initialise(struct vcpu *vcpu, uint64_t ctxt)
 
 static void get_entries(const struct pv_vcpu *v, struct vcpu_guest_context *c)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(v->traps); i++) {
-        const struct pv_handler *t = &v->traps[i];
-        c->trap_ctxt[i] = (struct trap_info){ .vector = (uint8_t)i, .flags = (uint8_t)(t->dpl | t->mask_events << 2),
-                                              .cs = FLAT_KERNEL_CS, .address = t->address };
-    }
+    memcpy(c->trap_ctxt, v->traps, sizeof(v->traps));
     for (unsigned i = 0; i < GDT_FRAMES && v->gdt_frame[i]; i++)
         c->gdt_frames[i] = frame_mfn(v->gdt_frame[i]).n;
     c->gdt_ents = v->gdt_entries;
@@ -265,8 +254,8 @@ void pv_get_context(const struct pv_vcpu *v, struct vcpu_guest_context *c)
     bool is_up = !(READ_ONCE(v->vcpu.pause_flags) & VPF_DOWN);
 
     c->flags = VGCF_i387_valid | (v->in_kernel ? VGCF_in_kernel : 0) | (is_up ? VGCF_online : 0) |
-               (v->failsafe_cb.mask_events ? VGCF_failsafe_disables_events : 0) |
-               (v->syscall_cb.mask_events ? VGCF_syscall_disables_events : 0);
+               (TI_GET_IF(&v->failsafe_cb) ? VGCF_failsafe_disables_events : 0) |
+               (TI_GET_IF(&v->syscall_cb) ? VGCF_syscall_disables_events : 0);
     c->vm_assist = v->vcpu.domain->vm_assist;
     get_entries(v, c);
     get_registers(v, c);
@@ -339,21 +328,15 @@ static void pv_inject_nmi(struct vcpu *v)
         vcpu_kick(v);
 }
 
-static int pv_set_iopl(struct vcpu *v, unsigned iopl)
+static void pv_set_iopl(struct vcpu *v, unsigned iopl)
 {
-    if (iopl > 3)
-        return -XEN_EINVAL;
     pv_vcpu(v)->iopl = (uint8_t)iopl;
-    return 0;
 }
 
-static int pv_set_iobitmap(struct vcpu *v, uint64_t bitmap, uint32_t nr_ports)
+static void pv_set_iobitmap(struct vcpu *v, uint64_t bitmap, uint32_t nr_ports)
 {
-    if (nr_ports > MAX_IOPORTS || (bitmap && !guest_range_ok(bitmap, (nr_ports + 7) / 8)))
-        return -XEN_EINVAL;
     pv_vcpu(v)->iobmp = bitmap;
     pv_vcpu(v)->iobmp_limit = bitmap ? nr_ports : 0;
-    return 0;
 }
 
 const struct guest_ops pv_guest_ops = {

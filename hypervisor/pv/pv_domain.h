@@ -21,12 +21,8 @@
 /* RFLAGS that a guest may give itself: the arithmetic flags, TF, DF, NT, RF, AC, ID. */
 #define GUEST_FLAGS_ALLOWED ((uint64_t)0x254dd5)
 
-/* Where the guest's kernel wants to be entered. */
-struct pv_handler {
-    uint64_t address;                     /* canonical, 0: none */
-    bool mask_events;
-    uint8_t dpl;                          /* of a trap: the lowest ring that may raise it by INT */
-};
+/* Flag of where the guest's kernel wants to be entered: its trap table's rows, and callbacks alike. */
+#define TI_MASK_EVENTS 4u
 
 struct pv_vcpu {
     struct vcpu vcpu;                     /* first */
@@ -38,8 +34,8 @@ struct pv_vcpu {
     uint8_t iopl;                         /* 0..3, virtual */
     uint64_t cr3_kernel, cr3_user;        /* machine addresses; user 0: none. Referenced, typed L4 */
     uint64_t kernel_sp;                   /* where a trap from user mode starts to push */
-    struct pv_handler syscall_cb, syscall32_cb, sysenter_cb, event_cb, failsafe_cb, nmi_cb;
-    struct pv_handler traps[256];
+    struct trap_info syscall_cb, syscall32_cb, sysenter_cb, event_cb, failsafe_cb, nmi_cb;
+    struct trap_info traps[256];          /* address: canonical, 0: none */
 
     /* State that the CPU holds while the vCPU is loaded, saved here while it is not. */
     struct cpu_user_regs regs;
@@ -79,6 +75,11 @@ struct pv_domain {
     bool io_ports_all;                    /* control domain: all ports but ours */
     uint32_t pci_address;                 /* what it wrote to port 0xcf8 last */
 };
+
+static inline struct trap_info pv_entry(uint64_t address, uint64_t masks_events)
+{
+    return (struct trap_info){ .address = address, .flags = masks_events ? TI_MASK_EVENTS : 0 };
+}
 
 static inline struct pv_vcpu *pv_vcpu(struct vcpu *v)
 {
@@ -123,15 +124,13 @@ bool pv_pt_write_fault(struct pv_vcpu *v, struct cpu_user_regs *regs, uint64_t v
 void pv_ldt_drop(struct pv_vcpu *v);
 void pv_gdt_drop(struct pv_vcpu *v);
 
-/* callbacks.c: checks of what a guest wants to have in a vCPU. Our copy of a trap table row; false if its address is not canonical. */
-bool pv_trap_check(const struct trap_info *info, struct pv_handler *t);
-/* Make *value what debug register `reg` (0-3, 6, 7) would hold; false if a guest must not have it. */
+/* callbacks.c: make *value what debug register `reg` (0-3, 6, 7) would hold; false if a guest must not have it. */
 bool pv_debugreg_check(unsigned reg, uint64_t *value);
 
 /* --- context.c: which vCPU's state the CPU holds, and when it lets go of it ------------------------------------ */
 
-/* Once, before any guest: what SOFTIRQ_VCPU does. */
-void pv_context_init(void);
+/* What SOFTIRQ_VCPU does. */
+void pv_vcpu_softirq(void);
 /* CR4 and DR0-7 of the current vCPU as its saved state says: after that has changed. */
 void pv_load_cr4(const struct pv_vcpu *v);
 void pv_load_debug_registers(const struct pv_vcpu *v);
@@ -141,13 +140,11 @@ void pv_drop_loaded(struct domain *d);
 /* --- pv_time.c: time as a PV guest reads it -------------------------------------------------------------------- */
 
 /*
- * Write the current vCPU's time parameters anew if this CPU's have changed since; kernel address
- * space loaded.
+ * Write the current vCPU's time parameters anew if this CPU's have changed since: on the way out to
+ * it, in either address space.
  */
 void pv_time_refresh(struct pv_vcpu *v);
-/* The same for a vCPU in either address space: on the way out to it. */
-void pv_time_refresh_any(struct pv_vcpu *v);
-/* Write them in any case, also to the area that the guest registered. guest_ops.update_time. */
+/* Write them in any case, kernel address space loaded, also to the area that the guest registered. guest_ops.update_time. */
 void pv_update_time(struct vcpu *v);
 /* The wall clock has been set, or the domain is new. Any CPU; serialised by the caller. */
 void pv_update_wallclock(struct domain *d);
@@ -187,8 +184,9 @@ struct cpuid pv_cpuid(const struct pv_vcpu *v, uint32_t leaf, uint32_t subleaf);
 /* 0, or -XEN_EINVAL: the guest gets #GP. */
 int pv_read_msr(struct pv_vcpu *v, uint32_t msr, uint64_t *value);
 int pv_write_msr(struct pv_vcpu *v, uint32_t msr, uint64_t value);
-/* Fill a page with the ABI's hypercall stubs, 32 bytes each. */
+/* Fill a page with the ABI's hypercall stubs, 32 bytes each; one of d's own: -XEN_EACCES if it can not be written. */
 void pv_write_hypercall_page(void *page);
+int pv_give_hypercall_page(struct domain *d, uint64_t gfn);
 /* By virtual IOPL: may the current context use ports and CLI? */
 static inline bool pv_iopl_allows(const struct pv_vcpu *v)
 {

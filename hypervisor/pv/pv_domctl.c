@@ -41,7 +41,8 @@ static int op_get_ext_vcpucontext(struct vcpu *vcpu, struct xen_domctl *op)
         .vcpu = ext->vcpu, .size = sizeof(*ext),
         .syscall32_callback_eip = v->syscall32_cb.address, .sysenter_callback_eip = v->sysenter_cb.address,
         .syscall32_callback_cs = FLAT_KERNEL_CS, .sysenter_callback_cs = FLAT_KERNEL_CS,
-        .syscall32_disables_events = v->syscall32_cb.mask_events, .sysenter_disables_events = v->sysenter_cb.mask_events,
+        .syscall32_disables_events = TI_GET_IF(&v->syscall32_cb) != 0,
+        .sysenter_disables_events = TI_GET_IF(&v->sysenter_cb) != 0,
     };
     return 0;
 }
@@ -54,8 +55,8 @@ static int op_set_ext_vcpucontext(struct vcpu *vcpu, struct xen_domctl *op)
     if (ext->size < offsetof(struct xen_domctl_ext_vcpucontext, vmce) || !is_canonical(ext->syscall32_callback_eip) ||
         !is_canonical(ext->sysenter_callback_eip))
         return -XEN_EINVAL;
-    v->syscall32_cb = (struct pv_handler){ext->syscall32_callback_eip, ext->syscall32_disables_events != 0, 0};
-    v->sysenter_cb = (struct pv_handler){ext->sysenter_callback_eip, ext->sysenter_disables_events != 0, 0};
+    v->syscall32_cb = pv_entry(ext->syscall32_callback_eip, ext->syscall32_disables_events);
+    v->sysenter_cb = pv_entry(ext->sysenter_callback_eip, ext->sysenter_disables_events);
     return 0;
 }
 
@@ -179,13 +180,7 @@ static int op_getpageframeinfo3(struct domain *d, struct xen_domctl *op)
 
 static int op_hypercall_init(struct domain *d, struct xen_domctl *op)
 {
-    void *page = domain_hold_page(d, op->u.hypercall_init.gmfn);
-
-    if (!page)
-        return -XEN_EACCES;
-    pv_write_hypercall_page(page);
-    domain_drop_page(d, page);
-    return 0;
+    return pv_give_hypercall_page(d, op->u.hypercall_init.gmfn);
 }
 
 /* Only 64-bit guests. */

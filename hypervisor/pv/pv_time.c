@@ -8,46 +8,22 @@
 #include "core/guest_copy.h"
 #include "cpu/clock.h"
 #include "cpu/guest_frame.h"
+#include "cpu/guest_word.h"
 #include "pv/pv_domain.h"
 
-#define VERSION_SIZE   sizeof(uint32_t)
+#define WORD   sizeof(uint64_t)
 
-static void fill(struct vcpu_time_info *t)
+/* A place that is not mapped is passed over: the guest may have unmapped it. The version is the first word's lower half. */
+static void write_time(uint64_t to, const struct vcpu_time_info *t)
 {
-    struct clock_params p;
-
-    clock_read_params(&p);
-    *t = (struct vcpu_time_info){
-        .tsc_timestamp = p.base_tsc,
-        .system_time = p.base_ns,
-        .tsc_to_system_mul = p.mul,
-        .tsc_shift = p.shift,
-        .flags = p.tsc_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
-    };
-}
-
-static void write_primary(struct vcpu_time_info *to, const struct vcpu_time_info *t)
-{
-    WRITE_ONCE(to->version, t->version - 1);
+    if (!guest_store_word(to, t->version - 1))
+        return;
     /* pairs with the guest's reading of the version first and last */
     smp_wmb();
-    memcpy((char *)to + VERSION_SIZE, (const char *)t + VERSION_SIZE, sizeof(*t) - VERSION_SIZE);
-    smp_wmb();
-    WRITE_ONCE(to->version, t->version);
-}
-
-/* A place that is not mapped is passed over: the guest may have unmapped it. */
-static void write_secondary(uint64_t to, const struct vcpu_time_info *t)
-{
-    uint32_t odd = t->version - 1;
-
-    if (copy_to_guest(to, &odd, VERSION_SIZE))
+    if (guest_copy_raw((void *)(to + WORD), (const char *)t + WORD, sizeof(*t) - WORD))
         return;
     smp_wmb();
-    if (copy_to_guest(to + VERSION_SIZE, (const char *)t + VERSION_SIZE, sizeof(*t) - VERSION_SIZE))
-        return;
-    smp_wmb();
-    (void)copy_to_guest(to, &t->version, VERSION_SIZE);
+    (void)guest_store_word(to, t->version);
 }
 
 void pv_update_time(struct vcpu *vcpu)
@@ -55,31 +31,25 @@ void pv_update_time(struct vcpu *vcpu)
     struct pv_vcpu *v = pv_vcpu(vcpu);
     uint64_t area = READ_ONCE(vcpu->time_info_guest);
     struct vcpu_time_info t;
+    struct clock_params p;
 
     v->time_params_version = clock_params_version();
     v->time_cpu = cpu_id();
     v->time_version += 2;
-    fill(&t);
-    t.version = v->time_version;
-    write_primary(&vcpu->vcpu_info->time, &t);
-    if (area)
-        write_secondary(area, &t);
-}
-
-static bool is_stale(const struct pv_vcpu *v)
-{
-    return v->time_params_version != clock_params_version() || v->time_cpu != cpu_id();
+    clock_read_params(&p);
+    t = (struct vcpu_time_info){
+        .version = v->time_version, .tsc_timestamp = p.base_tsc, .system_time = p.base_ns,
+        .tsc_to_system_mul = p.mul, .tsc_shift = p.shift,
+        .flags = p.tsc_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
+    };
+    write_time((uintptr_t)&vcpu->vcpu_info->time, &t);
+    if (area && guest_range_ok(area, sizeof(t)))
+        write_time(area, &t);
 }
 
 void pv_time_refresh(struct pv_vcpu *v)
 {
-    if (is_stale(v))
-        pv_update_time(&v->vcpu);
-}
-
-void pv_time_refresh_any(struct pv_vcpu *v)
-{
-    if (likely(!is_stale(v)))
+    if (likely(v->time_params_version == clock_params_version() && v->time_cpu == cpu_id()))
         return;
     if (!v->in_kernel)
         guest_space_load(v->cr3_kernel);

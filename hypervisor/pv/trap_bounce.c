@@ -59,7 +59,7 @@ static ALWAYS_INLINE struct entry enter(struct pv_vcpu *v, const struct cpu_user
 
 /* The context at the handler's entry. rcx and r11 are in the frame, so SYSRET may spoil them. */
 static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs *regs,
-                                        struct pv_handler to, uint64_t sp)
+                                        struct trap_info to, uint64_t sp)
 {
     regs->rip = to.address;
     regs->cs = FLAT_KERNEL_CS;
@@ -67,7 +67,7 @@ static ALWAYS_INLINE void start_handler(struct pv_vcpu *v, struct cpu_user_regs 
     regs->rsp = sp;
     regs->ss = FLAT_KERNEL_SS;
     regs->entry_vector = ENTRY_SYSCALL;
-    if (to.mask_events)
+    if (TI_GET_IF(&to))
         v->vcpu.vcpu_info->evtchn_upcall_mask = 1;
 }
 
@@ -80,7 +80,7 @@ static NOINLINE COLD void bad_stack(const struct pv_vcpu *v, const struct cpu_us
 }
 
 static ALWAYS_INLINE void bounce(struct pv_vcpu *v, struct cpu_user_regs *regs,
-                                 struct pv_handler to, bool from_kernel, bool has_error,
+                                 struct trap_info to, bool from_kernel, bool has_error,
                                  uint32_t error)
 {
     struct entry e = enter(v, regs, from_kernel);
@@ -133,14 +133,14 @@ static void deliver_nmi(struct pv_vcpu *v, struct cpu_user_regs *regs)
         return;
     v->nmi_pending = 0;
     v->nmi_masked = 1;
-    bounce(v, regs, (struct pv_handler){ address, .mask_events = true }, v->in_kernel, false, 0);
+    bounce(v, regs, pv_entry(address, true), v->in_kernel, false, 0);
 }
 
 /* An NMI goes last, so that its handler runs first. */
 void pv_deliver_pending(struct pv_vcpu *v, struct cpu_user_regs *regs)
 {
     const struct vcpu_info *info = v->vcpu.vcpu_info;
-    struct pv_handler event = { v->event_cb.address, .mask_events = true };
+    struct trap_info event = pv_entry(v->event_cb.address, true);
 
     if (READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask) &&
         event.address)
@@ -153,7 +153,7 @@ void pv_deliver_pending(struct pv_vcpu *v, struct cpu_user_regs *regs)
 static NOINLINE void other_syscall(struct pv_vcpu *v, struct cpu_user_regs *regs)
 {
     uint32_t entry = regs->entry_vector;
-    const struct pv_handler *to = entry == ENTRY_SYSENTER ? &v->sysenter_cb :
+    const struct trap_info *to = entry == ENTRY_SYSENTER ? &v->sysenter_cb :
                                   entry == ENTRY_SYSCALL ? &v->syscall_cb : &v->syscall32_cb;
 
     if (to->address && !v->in_kernel) {

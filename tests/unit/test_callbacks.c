@@ -65,10 +65,10 @@ static void trap_table(void)
     start();
     CU_ASSERT_EQUAL(set_traps(t), 0);
     CU_ASSERT_EQUAL(v.traps[14].address, ADDRESS);
-    CU_ASSERT(v.traps[14].mask_events);
-    CU_ASSERT_EQUAL(v.traps[14].dpl, 0);
-    CU_ASSERT(!v.traps[0x80].mask_events);
-    CU_ASSERT_EQUAL(v.traps[0x80].dpl, 3);
+    CU_ASSERT(TI_GET_IF(&v.traps[14]));
+    CU_ASSERT_EQUAL(TI_GET_DPL(&v.traps[14]), 0);
+    CU_ASSERT(!TI_GET_IF(&v.traps[0x80]));
+    CU_ASSERT_EQUAL(TI_GET_DPL(&v.traps[0x80]), 3);
     CU_ASSERT_EQUAL(v.traps[3].address, 0);
     t[0].address = NOT_CANONICAL;
     CU_ASSERT_EQUAL(set_traps(t), -XEN_EINVAL);
@@ -114,7 +114,7 @@ static void callback_ops(void)
     start();
     CU_ASSERT_EQUAL(callback(CALLBACKOP_register, CALLBACKTYPE_syscall32, CALLBACKF_mask_events, ADDRESS), 0);
     CU_ASSERT_EQUAL(v.syscall32_cb.address, ADDRESS);
-    CU_ASSERT(v.syscall32_cb.mask_events);
+    CU_ASSERT(TI_GET_IF(&v.syscall32_cb));
     CU_ASSERT_EQUAL(callback(CALLBACKOP_unregister, CALLBACKTYPE_syscall32, 0, 0), 0);
     CU_ASSERT_EQUAL(v.syscall32_cb.address, 0);
     CU_ASSERT_EQUAL(callback(CALLBACKOP_register, CALLBACKTYPE_event, 0, NOT_CANONICAL), -XEN_EINVAL);

@@ -6,7 +6,6 @@
 #include "cpu/guest_state.h"
 #include "fake_machine.h"
 #include "lib/string.h"
-#include "pv/page_type.h"
 #include "pv/pv_domain.h"
 #include "unit_main.h"
 
@@ -29,22 +28,22 @@ uint64_t fake_rdmsr(uint32_t msr)
     return msr == MSR_EFER ? EFER_SCE | EFER_LME | (1u << 10) | EFER_SVME : REAL + msr;
 }
 
-int frame_get_and_type(struct pv_domain *d, mfn_t m, enum frame_type type)
+static bool get_data(struct domain *d, mfn_t m, bool is_writable)
 {
-    CU_ASSERT_PTR_EQUAL(d, &domain);
-    CU_ASSERT_EQUAL(type, TYPE_WRITABLE);
+    CU_ASSERT(d == &domain.domain && is_writable);
     if (!mfn_valid(m) || type_result)
-        return -XEN_EINVAL;
+        return false;
     types++;
-    return 0;
+    return true;
 }
 
-void frame_put_and_type(struct pv_domain *d, struct frame *f)
+static void put_data(mfn_t m, bool is_writable)
 {
-    CU_ASSERT_PTR_EQUAL(d, &domain);
-    CU_ASSERT_PTR_EQUAL(f, frame_of(mfn(1)));
+    CU_ASSERT(mfn_eq(m, mfn(1)) && is_writable);
     types--;
 }
+
+static const struct guest_ops ops = { .get_data = get_data, .put_data = put_data };
 
 static void start(bool intel)
 {
@@ -53,6 +52,7 @@ static void start(bool intel)
     memset(&v, 0, sizeof(v));
     cpu_features.intel = intel;
     v.vcpu.domain = &domain.domain;
+    domain.domain.ops = &ops;
     reads = types = 0;
     type_result = 0;
 }

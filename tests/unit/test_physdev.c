@@ -140,10 +140,9 @@ static void put_data(mfn_t m, bool writable UNUSED)
     page_refs -= m.n == 5;
 }
 
-static int set_iopl(struct vcpu *v UNUSED, unsigned level)
+static void set_iopl(struct vcpu *v UNUSED, unsigned level)
 {
     iopl = level;
-    return 0;
 }
 
 static struct guest_ops ops = { .get_data = get_data, .put_data = put_data, .set_iopl = set_iopl };

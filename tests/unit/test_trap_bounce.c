@@ -71,7 +71,7 @@ static void start(bool in_kernel)
     v.cr3_user = USER_CR3;
     v.kernel_sp = stack_top();
     for (unsigned i = 0; i < 32; i++)
-        v.traps[i] = (struct pv_handler){ .address = HANDLER + 16 * i };
+        v.traps[i] = (struct trap_info){ .address = HANDLER + 16 * i };
     regs = (struct cpu_user_regs){ .rip = USER_RIP, .cs = 0x33, .rflags = IF | MBS | 1, .rsp = USER_RSP,
                                    .ss = 0x2b, .rcx = 0xc, .r11 = 0xb };
     if (in_kernel) {
@@ -144,7 +144,7 @@ static void flags(void)
     domain.domain.vm_assist = 1u << VMASST_TYPE_architectural_iopl;
     v.iopl = 1;
     regs.rflags = 0x254fd7 | IF;
-    v.traps[TRAP_DB].mask_events = true;
+    v.traps[TRAP_DB].flags = TI_MASK_EVENTS;
     pv_inject_trap(&regs, TRAP_DB, 0, 0);
     CU_ASSERT_EQUAL(frame()[4], 0x255fd7);
     CU_ASSERT_EQUAL(regs.rflags, 0x254fd7 & ~UINT64_C(0x54500));
@@ -188,7 +188,7 @@ static void impossible(void)
 static void system_calls(void)
 {
     start(false);
-    v.syscall_cb = (struct pv_handler){ HANDLER, .mask_events = true };
+    v.syscall_cb = pv_entry(HANDLER, true);
     regs.entry_vector = ENTRY_SYSCALL;
     upcall_guest_syscall(&regs);
     check_entry(HANDLER);
