@@ -33,7 +33,6 @@ hypervisor_sources = \
     hypervisor/core/grant_table.c \
     hypervisor/core/hypercall.c \
     hypervisor/core/memory_op.c \
-    hypervisor/core/memory_toolstack.c \
     hypervisor/core/physdev_op.c \
     hypervisor/core/platform_op.c \
     hypervisor/core/sched.c \

@@ -2,9 +2,7 @@
 /* CONSOLE_IO: guests write lines to the machine's console; the control domain reads what is typed there. */
 #include "core/console_io.h"
 
-#include "core/guest_copy.h"
 #include "core/hypercall.h"
-#include "core/preempt.h"
 #include "cpu/clock.h"
 #include "cpu/uart.h"
 

@@ -140,7 +140,7 @@ static bool domain_enlist(struct domain *d)
 static bool domain_build(struct domain *d)
 {
     bool is_built = domain_enlist(d) && domain_create_shared_info(d) && !evtchn_domain_init(d) &&
-                    !grant_table_create(d, MAX_GRANT_FRAMES, MAX_MAPTRACK_FRAMES) &&
+                    !grant_table_create(d) &&
                     domain_create_vcpus(d);
 
     store_release(&d->is_built, is_built);

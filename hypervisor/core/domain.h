@@ -9,6 +9,7 @@
 #include "core/event_channel.h"
 #include "core/grant_table.h"
 #include "core/guest_ops.h"
+#include "core/preempt.h"
 #include "core/sched.h"
 #include "core/softirq.h"
 #include "cpu/percpu.h"
@@ -31,8 +32,6 @@
                     1u << VMASST_TYPE_architectural_iopl | 1u << VMASST_TYPE_runstate_update_flag)
 
 #define MAX_WATCHDOGS        2
-#define MAX_GRANT_FRAMES     64
-#define MAX_MAPTRACK_FRAMES  1024
 
 struct vcpu {
     unsigned id;

@@ -6,7 +6,6 @@
 #include "core/domain_end.h"
 
 #include "core/domain.h"
-#include "core/preempt.h"
 #include "mm/page_table.h"
 
 /* Where late writers of a dead domain's shared_info write: the frame itself has gone back. */

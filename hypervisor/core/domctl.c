@@ -6,7 +6,6 @@
 #include "core/domctl.h"
 
 #include "core/domain_end.h"
-#include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "cpu/clock.h"
 #include "cpu/smp.h"

@@ -10,10 +10,8 @@
 #include "core/event_channel.h"
 
 #include "core/event_internal.h"
-#include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/irq_guest.h"
-#include "core/preempt.h"
 #include "cpu/guest_word.h"
 #include "mm/heap.h"
 

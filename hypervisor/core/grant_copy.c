@@ -4,7 +4,7 @@
  * before a byte is copied; both may be the same frame. They are kept until an operation names another, or the list ends:
  * a run of copies out of one page pays for it once. No lock is held while copying.
  */
-#include "core/grant_internal.h"
+#include "core/domain.h"
 
 static void unclaim(struct grant_side *s)
 {

@@ -4,8 +4,7 @@
  * (guest_ops), which takes and drops the references of a mapping; no lock of ours is held meanwhile. A pin is dropped only
  * after a TLB flush: until then the frame may still be written.
  */
-#include "core/grant_internal.h"
-#include "core/preempt.h"
+#include "core/domain.h"
 #include "cpu/smp.h"
 #include "mm/heap.h"
 
@@ -221,10 +220,10 @@ int grant_maps_relinquish(struct domain *d)
     return rc;
 }
 
-int grant_maps_create(struct grant_table *gt, unsigned max_frames)
+int grant_maps_create(struct grant_table *gt)
 {
     spin_lock_init(&gt->maps_lock, LOCK_GRANT_MAPS);
-    gt->max_maps = max_frames * MAPS_PER_FRAME;
+    gt->max_maps = MAX_MAPTRACK_FRAMES * MAPS_PER_FRAME;
     gt->first_free = NO_HANDLE;
     gt->maps = heap_alloc((gt->max_maps / MAPS_PER_PAGE + 1) * sizeof(*gt->maps));
     return gt->maps ? 0 : -XEN_ENOMEM;

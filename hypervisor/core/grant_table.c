@@ -4,12 +4,7 @@
  * pages of ours that the guest maps and writes at any time: an entry's flags and domain are read and changed as one 32-bit
  * word, a bounded number of times. Mapping and copying are in grant_map.c and grant_copy.c.
  */
-#include "core/grant_table.h"
-
-#include "core/grant_internal.h"
-#include "core/guest_copy.h"
 #include "core/hypercall.h"
-#include "core/preempt.h"
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
 
@@ -19,19 +14,16 @@
 
 /* ---- the table ---- */
 
-int grant_table_create(struct domain *d, unsigned max_frames, unsigned max_maptrack_frames)
+int grant_table_create(struct domain *d)
 {
-    struct grant_table *gt;
+    struct grant_table *gt = heap_new(struct grant_table);
 
-    if (max_frames > MAX_GRANT_FRAMES || max_maptrack_frames > MAX_MAPTRACK_FRAMES)
-        return -XEN_EINVAL;
-    gt = heap_new(struct grant_table);
     if (!gt)
         return -XEN_ENOMEM;
     spin_lock_init(&gt->lock, LOCK_GRANT_TABLE);
-    gt->max_frames = max_frames;
+    gt->max_frames = MAX_GRANT_FRAMES;
     d->grant_table = gt;
-    return grant_maps_create(gt, max_maptrack_frames);
+    return grant_maps_create(gt);
 }
 
 int grant_table_limit(struct domain *d, int32_t max_frames, int32_t max_maptrack_frames)
@@ -45,11 +37,6 @@ int grant_table_limit(struct domain *d, int32_t max_frames, int32_t max_maptrack
     if (max_maptrack_frames >= 0)
         gt->max_maps = (uint32_t)max_maptrack_frames * MAPS_PER_FRAME;
     return 0;
-}
-
-unsigned grant_table_max_frames(const struct domain *d)
-{
-    return d->grant_table->max_frames;
 }
 
 static int add_frame(struct domain *d, struct grant_table *gt)
@@ -73,21 +60,33 @@ static int add_frame(struct domain *d, struct grant_table *gt)
     return 0;
 }
 
-int grant_table_frame(struct domain *d, unsigned idx, mfn_t *out)
+static int get_frame(struct domain *d, uint64_t index, mfn_t *out)
 {
     struct grant_table *gt = d->grant_table;
     int rc = 0;
 
-    if (idx >= gt->max_frames)
-        return -XEN_EINVAL;
     spin_lock(&gt->lock);
-    if (d->is_dying)
+    if (d->is_dying || index >= gt->max_frames)
         rc = -XEN_EINVAL;
-    while (!rc && gt->nr_frames <= idx)
+    while (!rc && gt->nr_frames <= index)
         rc = add_frame(d, gt);
     if (!rc)
-        *out = virt_to_mfn(gt->frame[idx]);
+        *out = virt_to_mfn(gt->frame[index]);
     spin_unlock(&gt->lock);
+    return rc;
+}
+
+int grant_table_put_frames(struct domain *d, uint64_t first, uint32_t nr, uint64_t list)
+{
+    uint32_t max = d->grant_table->max_frames;
+    int rc = first > max || nr > max - first ? -XEN_EINVAL : 0;
+    mfn_t m;
+
+    for (uint32_t i = 0; i < nr && !rc; i++) {
+        rc = get_frame(d, first + i, &m);
+        if (!rc)
+            rc = copy_to_guest(list + i * sizeof(m.n), &m.n, sizeof(m.n));
+    }
     return rc;
 }
 
@@ -95,9 +94,9 @@ int grant_table_frame(struct domain *d, unsigned idx, mfn_t *out)
 int grant_table_relinquish(struct domain *d)
 {
     struct grant_table *gt = d->grant_table;
-    int rc = gt ? grant_maps_relinquish(d) : 0;
+    int rc = grant_maps_relinquish(d);
 
-    for (unsigned i = 0; gt && !rc && i < MAX_GRANT_FRAMES; i++) {
+    for (unsigned i = 0; !rc && i < MAX_GRANT_FRAMES; i++) {
         struct grant_entry_v1 *entries;
         spin_lock(&gt->lock);
         entries = gt->frame[i];
@@ -239,31 +238,20 @@ static int16_t table_owner(domid_t id, struct domain **out)
     return GNTST_okay;
 }
 
-static int16_t tell_frames(struct domain *d, const struct gnttab_setup_table *op)
-{
-    if (op->nr_frames > d->grant_table->max_frames)
-        return GNTST_general_error;
-    for (unsigned i = 0; i < op->nr_frames; i++) {
-        mfn_t m;
-        if (grant_table_frame(d, i, &m))
-            return GNTST_general_error;
-        if (copy_to_guest(op->frame_list + i * sizeof(xen_pfn_t), &m.n, sizeof(xen_pfn_t)))
-            return GNTST_bad_virt_addr;
-    }
-    return GNTST_okay;
-}
-
 static int16_t setup_table(struct grant_batch *b UNUSED, void *arg)
 {
     const struct gnttab_setup_table *op = arg;
     struct domain *d;
     int16_t status = table_owner(op->dom, &d);
+    int rc;
 
-    if (status == GNTST_okay) {
-        status = tell_frames(d, op);
-        domain_untarget(d);
-    }
-    return status;
+    if (status != GNTST_okay)
+        return status;
+    rc = grant_table_put_frames(d, 0, op->nr_frames, op->frame_list);
+    domain_untarget(d);
+    if (rc)
+        return rc == -XEN_EFAULT ? GNTST_bad_virt_addr : GNTST_general_error;
+    return GNTST_okay;
 }
 
 /* A table that nobody has asked for yet counts as one frame: it is made when somebody does. */

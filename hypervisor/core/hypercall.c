@@ -2,8 +2,6 @@
 /* Restarting hypercalls, the dispatcher of sub-operations, and multicall. The table is in pv/hypercall_table.c. */
 #include "core/hypercall.h"
 
-#include "core/guest_copy.h"
-#include "core/preempt.h"
 #include "cpu/guest_word.h"
 
 /* Arguments to be called with again: noted by a handler, used right after it returns, on the same CPU. */
@@ -28,9 +26,9 @@ void hypercall_write_back(struct cpu_user_regs *regs)
     regs->rip -= 2;                     /* the SYSCALL instruction */
 }
 
-static NOINLINE int call_locked(const struct subop *row, struct vcpu *v, void *arg)
+static NOINLINE long call_locked(const struct subop *row, struct vcpu *v, void *arg)
 {
-    int rc;
+    long rc;
 
     spin_lock(&v->domain->lock);
     rc = row->handler(v, arg);
@@ -38,11 +36,23 @@ static NOINLINE int call_locked(const struct subop *row, struct vcpu *v, void *a
     return rc;
 }
 
+static NOINLINE long call_for_target(const struct subop *row, void *arg)
+{
+    struct domain *d;
+    long rc = domain_target(*(const domid_t *)arg, &d);
+
+    if (rc)
+        return rc;
+    rc = row->handler(d->vcpu[0], arg);
+    domain_untarget(d);
+    return rc;
+}
+
 long subop_dispatch(const struct subop *table, unsigned rows, struct vcpu *v, uint64_t cmd, uint64_t arg)
 {
     union { uint64_t address; uint8_t bytes[SUBOP_MAX_SIZE]; } copy;
     const struct subop *row;
-    int rc;
+    long rc;
 
     if (cmd >= rows || !table[cmd].handler)
         return -XEN_ENOSYS;
@@ -52,7 +62,10 @@ long subop_dispatch(const struct subop *table, unsigned rows, struct vcpu *v, ui
     copy.address = arg;
     if (row->flags & SUBOP_IN && copy_from_guest(&copy, arg, row->size))
         return -XEN_EFAULT;
-    rc = row->flags & SUBOP_LOCKED ? call_locked(row, v, &copy) : row->handler(v, &copy);
+    if (likely(!(row->flags & (SUBOP_LOCKED | SUBOP_TARGET))))
+        rc = row->handler(v, &copy);
+    else
+        rc = row->flags & SUBOP_LOCKED ? call_locked(row, v, &copy) : call_for_target(row, &copy);
     if (rc >= 0 && row->flags & SUBOP_OUT && copy_to_guest(arg, &copy, row->size))
         return -XEN_EFAULT;
     return rc;

@@ -9,6 +9,7 @@
  */
 #pragma once
 #include "core/domain.h"
+#include "core/guest_copy.h"
 
 #define HYPERCALL_RESTART   (-0x10000L)     /* never a guest-visible result */
 
@@ -25,13 +26,15 @@ void hypercall_write_back(struct cpu_user_regs *regs);
 #define SUBOP_OUT       2u      /* copy them back when the result is >= 0 */
 #define SUBOP_DOM0      4u      /* only for the control domain: -XEN_EPERM otherwise */
 #define SUBOP_LOCKED    8u      /* called with the lock of the vCPU's domain */
+#define SUBOP_TARGET    16u     /* the argument starts with a domid: `v` is that domain's first vCPU, see domain_target() */
 #define SUBOP_MAX_SIZE  256u
 /* Size and direction of a row whose argument is such a struct. */
 #define IN(type)        sizeof(struct type), SUBOP_IN
 #define OUT(type)       sizeof(struct type), SUBOP_OUT
+#define IN_OUT(type)    sizeof(struct type), SUBOP_IN | SUBOP_OUT
 
 struct subop {
-    int (*handler)(struct vcpu *v, void *arg);   /* `arg`: our copy, for results too; without SUBOP_IN: the guest's address */
+    long (*handler)(struct vcpu *v, void *arg);   /* `arg`: our copy, for results too; without SUBOP_IN: the guest's address */
     uint16_t size;
     uint16_t flags;
 };

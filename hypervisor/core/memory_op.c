@@ -4,11 +4,9 @@
  * between extents with the number done in the command's upper bits. A frame given back stays until its last use is gone;
  * a new one has no type and no use but being allocated.
  */
-#include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/machine.h"
-#include "core/memory_toolstack.h"
-#include "core/preempt.h"
+#include "mm/heap.h"
 #include "mm/page_alloc.h"
 #include "mm/page_table.h"
 #include "public/memory.h"
@@ -18,6 +16,13 @@
 #define MAX_EXTENT_ORDER_GUEST 9u
 #define MAX_EXTENT_ORDER_DOM0  18u
 #define FRAMES_PER_LOOK 64u
+#define MAX_MAP_ENTRIES 128u
+
+/* What a toolstack told a domain that its memory is. */
+struct memory_map {
+    uint32_t nr;
+    struct machine_range range[MAX_MAP_ENTRIES];
+};
 
 struct machine_range machine_ranges[MACHINE_MAX_RANGES];
 unsigned machine_nr_ranges;
@@ -218,94 +223,152 @@ static long reservation_op(unsigned cmd, uint64_t start, uint64_t arg)
     return copy_to_guest(arg, &r.done, sizeof(r.done)) ? -XEN_EFAULT : rc;
 }
 
-/* --- Questions ------------------------------------------------------------------------------------------------- */
+/* --- About memory: rows of subop_dispatch() ----------------------------------------------------------------------- */
 
-static long domain_pages(uint64_t arg, bool most)
-{
-    struct xen_memory_domain req;
-    struct domain *d;
-    long rc;
-
-    if (copy_from_guest(&req, arg, sizeof(req)))
-        return -XEN_EFAULT;
-    rc = domain_target(req.domid, &d);
-    if (rc)
-        return rc;
-    rc = (long)(most ? d->max_pages : d->tot_pages);
-    domain_untarget(d);
-    return rc;
-}
-
-static long current_reservation(uint64_t arg)
-{
-    return domain_pages(arg, false);
-}
-
-static long maximum_reservation(uint64_t arg)
-{
-    return domain_pages(arg, true);
-}
-
-static long maximum_ram_page(uint64_t arg UNUSED)
+static long maximum_ram_page(struct vcpu *v UNUSED, void *arg UNUSED)
 {
     return (long)(max_mfn - 1);
 }
 
-static long machphys_mapping(uint64_t arg)
+static long current_reservation(struct vcpu *v, void *arg UNUSED)
 {
-    const struct xen_machphys_mapping answer = {
+    return (long)v->domain->tot_pages;
+}
+
+static long maximum_reservation(struct vcpu *v, void *arg UNUSED)
+{
+    return (long)v->domain->max_pages;
+}
+
+/* The guest itself says so, in its shared_info. */
+static long maximum_gpfn(struct vcpu *v, void *arg UNUSED)
+{
+    uint64_t max_pfn = READ_ONCE(v->domain->shared_info->arch.max_pfn);
+
+    return max_pfn && max_pfn <= INT64_MAX ? (long)max_pfn - 1 : 0;
+}
+
+static long machphys_mapping(struct vcpu *v UNUSED, void *arg)
+{
+    *(struct xen_machphys_mapping *)arg = (struct xen_machphys_mapping){
         .v_start = M2P_VIRT_START, .v_end = FRAME_TABLE_START, .max_mfn = max_mfn - 1,
     };
-
-    return copy_to_guest(arg, &answer, sizeof(answer));
+    return 0;
 }
 
-static long machphys_mfn_list(uint64_t arg)
+static long machphys_mfn_list(struct vcpu *v UNUSED, void *arg)
 {
-    struct xen_machphys_mfn_list req;
+    struct xen_machphys_mfn_list *list = arg;
     mfn_t m;
 
-    if (copy_from_guest(&req, arg, sizeof(req)))
-        return -XEN_EFAULT;
-    for (req.nr_extents = 0; req.nr_extents < req.max_extents; req.nr_extents++) {
-        m = m2p_chunk_mfn(req.nr_extents);
+    for (list->nr_extents = 0; list->nr_extents < list->max_extents; list->nr_extents++) {
+        m = m2p_chunk_mfn(list->nr_extents);
         if (mfn_eq(m, INVALID_MFN))
             break;
-        if (copy_to_guest(req.extent_start + req.nr_extents * sizeof(m.n), &m.n, sizeof(m.n)))
+        if (copy_to_guest(list->extent_start + list->nr_extents * sizeof(m.n), &m.n, sizeof(m.n)))
             return -XEN_EFAULT;
     }
-    return copy_to_guest(arg, &req, sizeof(req));
+    return 0;
 }
 
-static long machine_memory_map(uint64_t arg)
+static long machine_memory_map(struct vcpu *v UNUSED, void *arg)
 {
-    struct xen_memory_map req;
+    struct xen_memory_map *map = arg;
 
-    if (!current_domain()->is_control)
-        return -XEN_EPERM;
-    if (copy_from_guest(&req, arg, sizeof(req)))
-        return -XEN_EFAULT;
-    if (req.nr_entries < machine_nr_ranges)
+    if (map->nr_entries < machine_nr_ranges)
         return -XEN_EINVAL;
-    if (copy_to_guest(req.buffer, machine_ranges, machine_nr_ranges * sizeof(machine_ranges[0])))
-        return -XEN_EFAULT;
-    req.nr_entries = machine_nr_ranges;
-    return copy_to_guest(arg, &req, sizeof(req));
+    map->nr_entries = machine_nr_ranges;
+    return copy_to_guest(map->buffer, machine_ranges, machine_nr_ranges * sizeof(machine_ranges[0]));
 }
 
-static long (*const other_ops[])(uint64_t arg) = {
-    [XENMEM_maximum_ram_page] = maximum_ram_page,
-    [XENMEM_current_reservation] = current_reservation,
-    [XENMEM_maximum_reservation] = maximum_reservation,
-    [XENMEM_machphys_mfn_list] = machphys_mfn_list,
-    [XENMEM_machphys_mapping] = machphys_mapping,
-    [XENMEM_machine_memory_map] = machine_memory_map,
-    [XENMEM_memory_map] = memory_map_of_caller,
-    [XENMEM_set_memory_map] = memory_set_map,
-    [XENMEM_maximum_gpfn] = memory_maximum_gpfn,
-    [XENMEM_claim_pages] = memory_claim_pages,
-    [XENMEM_get_vnumainfo] = memory_vnuma,
-    [XENMEM_acquire_resource] = memory_acquire_resource,
+/* Without a map of its own the ABI's answer is -ENOSYS, and guests assume one range. */
+static long memory_map(struct vcpu *v, void *arg)
+{
+    const struct memory_map *own = v->domain->memory_map;
+    struct xen_memory_map *map = arg;
+
+    if (!own)
+        return -XEN_ENOSYS;
+    map->nr_entries = MIN(map->nr_entries, own->nr);
+    return copy_to_guest(map->buffer, own->range, map->nr_entries * sizeof(own->range[0]));
+}
+
+/* --- For toolstacks ------------------------------------------------------------------------------------------------ */
+
+/* Readers of the old map hold the domain's lock. */
+static long set_memory_map(struct vcpu *v, void *arg)
+{
+    const struct xen_foreign_memory_map *from = arg;
+    struct memory_map *map, *old;
+
+    if (from->map.nr_entries > MAX_MAP_ENTRIES)
+        return -XEN_EINVAL;
+    map = heap_new(struct memory_map);
+    if (!map)
+        return -XEN_ENOMEM;
+    map->nr = from->map.nr_entries;
+    if (copy_from_guest(map->range, from->map.buffer, map->nr * sizeof(map->range[0]))) {
+        heap_free(map);
+        return -XEN_EFAULT;
+    }
+    spin_lock(&v->domain->lock);
+    old = v->domain->memory_map;
+    v->domain->memory_map = map;
+    spin_unlock(&v->domain->lock);
+    heap_free(old);
+    return 0;
+}
+
+static long claim_pages(struct vcpu *v UNUSED, void *arg)
+{
+    const struct xen_memory_reservation *claim = arg;
+    struct domain *d;
+    int rc;
+
+    if (claim->extent_start || claim->extent_order || claim->mem_flags)
+        return -XEN_EINVAL;
+    rc = domain_target(claim->domid, &d);
+    if (rc)
+        return rc;
+    rc = domain_claim_pages(d, claim->nr_extents);
+    domain_untarget(d);
+    return rc;
+}
+
+/* No domain has virtual nodes: this is how one is told. */
+static long get_vnumainfo(struct vcpu *v UNUSED, void *arg UNUSED)
+{
+    return -XEN_EOPNOTSUPP;
+}
+
+/* Frames of ours that belong to a domain; without room for any: how many there may be. */
+static long acquire_resource(struct vcpu *v, void *arg)
+{
+    struct xen_mem_acquire_resource *r = arg;
+
+    if (r->pad)
+        return -XEN_EINVAL;
+    if (r->type != XENMEM_resource_grant_table || r->id != XENMEM_resource_grant_table_id_shared)
+        return -XEN_EOPNOTSUPP;
+    if (r->nr_frames)
+        return grant_table_put_frames(v->domain, r->frame, r->nr_frames, r->frame_list);
+    r->nr_frames = v->domain->grant_table->max_frames;
+    return 0;
+}
+
+static const struct subop other_ops[] = {
+    [XENMEM_maximum_ram_page] = {maximum_ram_page, 0, 0},
+    [XENMEM_current_reservation] = {current_reservation, IN(xen_memory_domain) | SUBOP_TARGET},
+    [XENMEM_maximum_reservation] = {maximum_reservation, IN(xen_memory_domain) | SUBOP_TARGET},
+    [XENMEM_maximum_gpfn] = {maximum_gpfn, IN(xen_memory_domain) | SUBOP_TARGET},
+    [XENMEM_machphys_mfn_list] = {machphys_mfn_list, IN_OUT(xen_machphys_mfn_list)},
+    [XENMEM_machphys_mapping] = {machphys_mapping, OUT(xen_machphys_mapping)},
+    [XENMEM_machine_memory_map] = {machine_memory_map, IN_OUT(xen_memory_map) | SUBOP_DOM0},
+    [XENMEM_memory_map] = {memory_map, IN_OUT(xen_memory_map) | SUBOP_LOCKED},
+    [XENMEM_set_memory_map] = {set_memory_map, IN(xen_foreign_memory_map) | SUBOP_TARGET},
+    [XENMEM_claim_pages] = {claim_pages, IN(xen_memory_reservation) | SUBOP_DOM0},
+    [XENMEM_get_vnumainfo] = {get_vnumainfo, 0, 0},
+    [XENMEM_acquire_resource] = {acquire_resource, IN_OUT(xen_mem_acquire_resource) | SUBOP_DOM0 | SUBOP_TARGET},
 };
 
 long do_memory_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
@@ -314,5 +377,5 @@ long do_memory_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UN
 
     if (op < ARRAY_SIZE(extent_ops) && extent_ops[op])
         return reservation_op(op, (uint32_t)cmd >> CMD_BITS, arg);
-    return op < ARRAY_SIZE(other_ops) && other_ops[op] ? other_ops[op](arg) : -XEN_ENOSYS;
+    return subop_dispatch(other_ops, ARRAY_SIZE(other_ops), current_vcpu(), op, arg);
 }

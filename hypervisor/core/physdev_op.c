@@ -130,7 +130,7 @@ void pirq_set_affinity(struct domain *d, unsigned pirq, struct vcpu *v)
 }
 
 /* No lock here: an IRQ's number does not change, and irq_eoi() checks its own state. */
-static int physdev_eoi(struct vcpu *v, void *arg)
+static long physdev_eoi(struct vcpu *v, void *arg)
 {
     const struct physdev_eoi *op = arg;
 
@@ -140,7 +140,7 @@ static int physdev_eoi(struct vcpu *v, void *arg)
     return 0;
 }
 
-static int physdev_irq_status_query(struct vcpu *v, void *arg)
+static long physdev_irq_status_query(struct vcpu *v, void *arg)
 {
     struct physdev_irq_status_query *op = arg;
 
@@ -151,7 +151,7 @@ static int physdev_irq_status_query(struct vcpu *v, void *arg)
 }
 
 /* Keep the answers to irq_status_query in a page of the guest's too, a bit for each. */
-static int physdev_pirq_eoi_gmfn(struct vcpu *v, void *arg)
+static long physdev_pirq_eoi_gmfn(struct vcpu *v, void *arg)
 {
     const struct physdev_pirq_eoi_gmfn *op = arg;
     struct pirq_table *table = v->domain->pirqs;
@@ -172,7 +172,7 @@ static int physdev_pirq_eoi_gmfn(struct vcpu *v, void *arg)
     return is_first ? 0 : -XEN_EBUSY;
 }
 
-static int physdev_set_iopl(struct vcpu *v, void *arg)
+static long physdev_set_iopl(struct vcpu *v, void *arg)
 {
     const struct physdev_set_iopl *op = arg;
 
@@ -182,7 +182,7 @@ static int physdev_set_iopl(struct vcpu *v, void *arg)
     return 0;
 }
 
-static int physdev_set_iobitmap(struct vcpu *v, void *arg)
+static long physdev_set_iobitmap(struct vcpu *v, void *arg)
 {
     const struct physdev_set_iobitmap *op = arg;
     uint64_t bitmap;
@@ -195,14 +195,14 @@ static int physdev_set_iobitmap(struct vcpu *v, void *arg)
     return 0;
 }
 
-static int physdev_apic_read(struct vcpu *v UNUSED, void *arg)
+static long physdev_apic_read(struct vcpu *v UNUSED, void *arg)
 {
     struct physdev_apic *op = arg;
 
     return ioapic_read_register(op->apic_physbase, op->reg, &op->value);
 }
 
-static int physdev_alloc_irq_vector(struct vcpu *v UNUSED, void *arg)
+static long physdev_alloc_irq_vector(struct vcpu *v UNUSED, void *arg)
 {
     struct physdev_irq *op = arg;
 
@@ -241,7 +241,7 @@ static int find_gsi(const struct physdev_map_pirq *op)
 }
 
 /* MULTI_MSI wants several consecutive vectors: refused, and Linux' drivers go on with one. */
-static int physdev_map_pirq(struct vcpu *v, void *arg)
+static long physdev_map_pirq(struct vcpu *v, void *arg)
 {
     struct physdev_map_pirq *op = arg;
     struct pirq_table *table = v->domain->pirqs;
@@ -266,7 +266,7 @@ static int physdev_map_pirq(struct vcpu *v, void *arg)
     return 0;
 }
 
-static int physdev_unmap_pirq(struct vcpu *v, void *arg)
+static long physdev_unmap_pirq(struct vcpu *v, void *arg)
 {
     const struct physdev_unmap_pirq *op = arg;
     struct pirq *p;
@@ -287,7 +287,7 @@ static int physdev_unmap_pirq(struct vcpu *v, void *arg)
     return 0;
 }
 
-static int physdev_setup_gsi(struct vcpu *v UNUSED, void *arg)
+static long physdev_setup_gsi(struct vcpu *v UNUSED, void *arg)
 {
     const struct physdev_setup_gsi *op = arg;
 
@@ -297,13 +297,13 @@ static int physdev_setup_gsi(struct vcpu *v UNUSED, void *arg)
 }
 
 /* Devices come and go without anything to keep about them: there is no IOMMU, and MSIs are set up as they are mapped. */
-static int physdev_note_device(struct vcpu *v UNUSED, void *arg UNUSED)
+static long physdev_note_device(struct vcpu *v UNUSED, void *arg UNUSED)
 {
     return 0;
 }
 
 /* Write messages and masks of a device's MSIs anew. */
-static int physdev_restore_msi_ext(struct vcpu *v, void *arg)
+static long physdev_restore_msi_ext(struct vcpu *v, void *arg)
 {
     const struct physdev_pci_device *op = arg;
     struct pirq_table *table = v->domain->pirqs;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* PLATFORM_OP: what the control domain's kernel does for the machine. Rows that are not here answer -XEN_ENOSYS. */
-#include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "cpu/clock.h"
 #include "cpu/power.h"

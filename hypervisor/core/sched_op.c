@@ -3,27 +3,26 @@
  * SCHEDOP: what a vCPU says about its own running, and a domain about its end. Nothing here takes effect in the middle of
  * the hypercall: a vCPU that blocks, polls or shuts down stops on its way back to the guest.
  */
-#include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "cpu/clock.h"
 #include "public/sched.h"
 
 #define MAX_POLL_PORTS  128u
 
-static int op_yield(struct vcpu *v UNUSED, void *arg UNUSED)
+static long op_yield(struct vcpu *v UNUSED, void *arg UNUSED)
 {
     sched_yield();
     return 0;
 }
 
-static int op_block(struct vcpu *v, void *arg UNUSED)
+static long op_block(struct vcpu *v, void *arg UNUSED)
 {
     WRITE_ONCE(v->vcpu_info->evtchn_upcall_mask, 0);
     sched_block();
     return 0;
 }
 
-static int op_shutdown(struct vcpu *v, void *arg)
+static long op_shutdown(struct vcpu *v, void *arg)
 {
     const struct sched_shutdown *shutdown = arg;
 
@@ -32,7 +31,7 @@ static int op_shutdown(struct vcpu *v, void *arg)
 }
 
 /* The flag comes before the look at the ports, as in sched_block(). */
-static int poll(struct vcpu *v, const uint32_t *ports, unsigned nr, uint64_t timeout_ns)
+static long poll(struct vcpu *v, const uint32_t *ports, unsigned nr, uint64_t timeout_ns)
 {
     int rc;
 
@@ -50,7 +49,7 @@ static int poll(struct vcpu *v, const uint32_t *ports, unsigned nr, uint64_t tim
     return 0;
 }
 
-static int op_poll(struct vcpu *v, void *arg)
+static long op_poll(struct vcpu *v, void *arg)
 {
     const struct sched_poll *p = arg;
     uint32_t ports[MAX_POLL_PORTS];
@@ -74,7 +73,7 @@ static int watchdog_start(struct domain *d, uint64_t expires_ns)
     return -XEN_ENOSPC;
 }
 
-static int op_watchdog(struct vcpu *v, void *arg)
+static long op_watchdog(struct vcpu *v, void *arg)
 {
     const struct sched_watchdog *w = arg;
     struct domain *d = v->domain;
@@ -92,7 +91,7 @@ static int op_watchdog(struct vcpu *v, void *arg)
     return 0;
 }
 
-static int op_pin_override(struct vcpu *v, void *arg)
+static long op_pin_override(struct vcpu *v, void *arg)
 {
     const struct sched_pin_override *pin = arg;
 

@@ -6,7 +6,6 @@
 #include "core/softirq.h"
 
 #include "core/domain.h"
-#include "core/preempt.h"
 #include "cpu/smp.h"
 #include "cpu/upcall.h"
 

@@ -3,7 +3,6 @@
  * SYSCTL: what a toolstack sees of the machine. There is one NUMA node, one pool of CPUs, and each CPU is a core of its own.
  */
 #include "core/domctl.h"
-#include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/machine.h"
 #include "cpu/clock.h"

@@ -4,7 +4,6 @@
  * Bringing vCPUs up and down and moving a vcpu_info are guarded by the domain's lock. A vCPU's own timers and areas are set
  * by itself, or, for the periodic timer, with the last one winning.
  */
-#include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "cpu/clock.h"
 #include "public/sched.h"
@@ -64,7 +63,7 @@ long do_set_timer_op(uint64_t timeout_ns, uint64_t a2 UNUSED, uint64_t a3 UNUSED
     return 0;
 }
 
-static int op_set_singleshot(struct vcpu *v, void *arg)
+static long op_set_singleshot(struct vcpu *v, void *arg)
 {
     const struct vcpu_set_singleshot_timer *set = arg;
 
@@ -76,7 +75,7 @@ static int op_set_singleshot(struct vcpu *v, void *arg)
     return 0;
 }
 
-static int op_stop_singleshot(struct vcpu *v, void *arg UNUSED)
+static long op_stop_singleshot(struct vcpu *v, void *arg UNUSED)
 {
     if (v != current_vcpu())
         return -XEN_EINVAL;
@@ -84,7 +83,7 @@ static int op_stop_singleshot(struct vcpu *v, void *arg UNUSED)
     return 0;
 }
 
-static int op_set_periodic(struct vcpu *v, void *arg)
+static long op_set_periodic(struct vcpu *v, void *arg)
 {
     const struct vcpu_set_periodic_timer *set = arg;
 
@@ -95,7 +94,7 @@ static int op_set_periodic(struct vcpu *v, void *arg)
     return 0;
 }
 
-static int op_stop_periodic(struct vcpu *v, void *arg UNUSED)
+static long op_stop_periodic(struct vcpu *v, void *arg UNUSED)
 {
     WRITE_ONCE(v->periodic_ns, 0);
     timer_stop(&v->periodic_timer);
@@ -104,7 +103,7 @@ static int op_stop_periodic(struct vcpu *v, void *arg UNUSED)
 
 /* Life --------------------------------------------------------------------------------------------------------------- */
 
-static int op_initialise(struct vcpu *v, void *arg)
+static long op_initialise(struct vcpu *v, void *arg)
 {
     int rc;
 
@@ -117,7 +116,7 @@ static int op_initialise(struct vcpu *v, void *arg)
     return rc;
 }
 
-static int op_up(struct vcpu *v, void *arg UNUSED)
+static long op_up(struct vcpu *v, void *arg UNUSED)
 {
     if (!v->initialised)
         return -XEN_EINVAL;
@@ -127,7 +126,7 @@ static int op_up(struct vcpu *v, void *arg UNUSED)
 }
 
 /* A domain none of whose vCPUs could ever run again has ended. */
-static int op_down(struct vcpu *v, void *arg UNUSED)
+static long op_down(struct vcpu *v, void *arg UNUSED)
 {
     struct domain *d = v->domain;
     struct vcpu *other;
@@ -142,12 +141,12 @@ static int op_down(struct vcpu *v, void *arg UNUSED)
     return 0;
 }
 
-static int op_is_up(struct vcpu *v, void *arg UNUSED)
+static long op_is_up(struct vcpu *v, void *arg UNUSED)
 {
     return !(READ_ONCE(v->pause_flags) & VPF_DOWN);
 }
 
-static int op_send_nmi(struct vcpu *v, void *arg UNUSED)
+static long op_send_nmi(struct vcpu *v, void *arg UNUSED)
 {
     v->domain->ops->inject_nmi(v);
     vcpu_kick(v);
@@ -156,7 +155,7 @@ static int op_send_nmi(struct vcpu *v, void *arg UNUSED)
 
 /* Areas in guest memory ---------------------------------------------------------------------------------------------- */
 
-static int op_get_runstate(struct vcpu *v, void *arg)
+static long op_get_runstate(struct vcpu *v, void *arg)
 {
     sched_get_runstate(v, arg);
     return 0;
@@ -199,7 +198,7 @@ static int register_area(struct vcpu *v, uint64_t area, size_t size, uint64_t *p
     return 0;
 }
 
-static int op_register_runstate(struct vcpu *v, void *arg)
+static long op_register_runstate(struct vcpu *v, void *arg)
 {
     const struct vcpu_register_runstate_memory_area *area = arg;
 
@@ -207,7 +206,7 @@ static int op_register_runstate(struct vcpu *v, void *arg)
                          vcpu_publish_runstate);
 }
 
-static int op_register_time(struct vcpu *v, void *arg)
+static long op_register_time(struct vcpu *v, void *arg)
 {
     const struct vcpu_register_time_memory_area *area = arg;
 
@@ -243,7 +242,7 @@ static void vcpu_info_move(struct vcpu *v, struct vcpu_info *to)
 }
 
 /* Once a vCPU, by itself or while it is down. */
-static int op_register_info(struct vcpu *v, void *arg)
+static long op_register_info(struct vcpu *v, void *arg)
 {
     const struct vcpu_register_vcpu_info *info = arg;
     char *page = NULL;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* XEN_VERSION: what we say we are. The numbers are those of the ABI that we speak; the strings are ours. */
-#include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/machine.h"
 #include "public/version.h"

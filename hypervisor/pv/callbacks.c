@@ -5,7 +5,6 @@
  * vCPU, so nothing is locked. An address that IRET could not go to is refused here, so that no
  * handler can fault on its first step for ever.
  */
-#include "core/guest_copy.h"
 #include "cpu/guest_state.h"
 #include "public/callback.h"
 #include "pv/pv_domain.h"

@@ -4,7 +4,6 @@
  * policy, done, rip moved on. What is not in the table, or not allowed, is the guest's own #GP. Runs with interrupts on,
  * on the vCPU's own registers; no locks but those of what it calls.
  */
-#include "core/guest_copy.h"
 #include "cpu/guest_frame.h"
 #include "cpu/guest_state.h"
 #include "pv/insn.h"

@@ -9,7 +9,6 @@
  * that is not there, or not fit, stays a hole at which its selectors fault. What a window maps is
  * under the domain's page_lock.
  */
-#include "core/guest_copy.h"
 #include "cpu/descriptor.h"
 #include "cpu/guest_state.h"
 #include "mm/page_table.h"

@@ -5,7 +5,6 @@
  * selector has RPL 3, the flags pass a list. What the real IRET refuses comes back by
  * upcall_bad_iret(). No locks.
  */
-#include "core/guest_copy.h"
 #include "cpu/guest_frame.h"
 #include "pv/pv_domain.h"
 

@@ -6,8 +6,6 @@
  * Between requests the hypercall can stop and restart with the rest; `done` accumulates in guest memory, MMU_PREEMPTED in
  * the count says that it has a value already.
  */
-#include "core/guest_copy.h"
-#include "core/preempt.h"
 #include "mm/page_table.h"
 #include "pv/pv_mmu.h"
 

@@ -3,8 +3,6 @@
  * MMUEXT_OP: pins, base pointers, TLB flushes, LDT, page clear and copy. One table row per command; rows of table work run
  * under page_lock. A list stops between operations when preemption is wanted, and in one when its tree work is preempted.
  */
-#include "core/guest_copy.h"
-#include "core/preempt.h"
 #include "cpu/guest_word.h"
 #include "pv/pv_mmu.h"
 

@@ -6,7 +6,6 @@
  */
 #include "pv/page_type.h"
 
-#include "core/preempt.h"
 #include "cpu/smp.h"
 #include "mm/page_table.h"
 #include "pv/pv_domain.h"

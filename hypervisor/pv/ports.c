@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* I/O ports as the control domain sees them. PCI's configuration ports are shared with cpu/msi.c: the address that dom0 wrote is kept per domain. */
-#include "core/guest_copy.h"
 #include "cpu/pci_config.h"
 #include "cpu/uart.h"
 #include "pv/pv_domain.h"

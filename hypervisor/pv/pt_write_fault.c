@@ -4,7 +4,6 @@
  * update of an entry: decoded, checked as any other, done. If it is device memory that the domain may only read, the write
  * is dropped. Anything else is the guest's own fault, in the other sense of the word.
  */
-#include "core/guest_copy.h"
 #include "pv/insn.h"
 #include "pv/pv_mmu.h"
 

@@ -5,7 +5,6 @@
  * referenced, and only then is anything set. The vCPU does not run meanwhile (VPF_DOWN), and the
  * domain's lock is held.
  */
-#include "core/guest_copy.h"
 #include "cpu/guest_state.h"
 #include "mm/heap.h"
 #include "pv/pv_control.h"

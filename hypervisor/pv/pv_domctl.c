@@ -3,8 +3,6 @@
  * Control operations that are about PV guests: a vCPU's state as the toolstack saves it, what its frames are, what its CPU
  * looks like. Whoever asks for the state of a vCPU gets it paused, so all of it is in memory.
  */
-#include "core/guest_copy.h"
-#include "core/preempt.h"
 #include "cpu/guest_state.h"
 #include "mm/heap.h"
 #include "pv/page_type.h"

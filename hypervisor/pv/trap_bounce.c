@@ -11,7 +11,6 @@
  * rflags shows the virtual IF and IOPL. cs has RPL 0 if the kernel was interrupted, and the event
  * mask in bits 32-39.
  */
-#include "core/guest_copy.h"
 #include "cpu/guest_frame.h"
 #include "cpu/upcall.h"
 #include "pv/pv_domain.h"

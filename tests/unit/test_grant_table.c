@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/grant_internal.h"
-#include "core/grant_table.h"
 #include "core/hypercall.h"
 #include "fake_domain.h"
 #include "fake_machine.h"
@@ -23,13 +21,19 @@ static long op(unsigned cmd, void *arg, uint64_t count)
     return do_grant_table_op(cmd, (uint64_t)(uintptr_t)arg, count, 0, 0);
 }
 
+static int frame_of_table(struct domain *d, uint64_t index, mfn_t *m)
+{
+    return grant_table_put_frames(d, index, 1, (uint64_t)(uintptr_t)&m->n);
+}
+
 static void start(void)
 {
     fake_domains_create();
     for (unsigned i = 0; i < FAKE_DOMAINS; i++) {
         mfn_t m;
-        CU_ASSERT_EQUAL(grant_table_create(fake_domains[i], TABLE_FRAMES, 1), 0);
-        CU_ASSERT_EQUAL(grant_table_frame(fake_domains[i], 0, &m), 0);
+        CU_ASSERT_EQUAL(grant_table_create(fake_domains[i]), 0);
+        CU_ASSERT_EQUAL(grant_table_limit(fake_domains[i], TABLE_FRAMES, 1), 0);
+        CU_ASSERT_EQUAL(frame_of_table(fake_domains[i], 0, &m), 0);
         entries[i] = mfn_to_virt(m);
     }
 }
@@ -238,7 +242,7 @@ static void sizes_and_versions(void)
     start();
     CU_ASSERT_EQUAL(op(GNTTABOP_setup_table, &s, 1), 0);
     CU_ASSERT_EQUAL(s.status, GNTST_okay);
-    CU_ASSERT_EQUAL(grant_table_frame(fake_domains[0], 2, &m), 0);
+    CU_ASSERT_EQUAL(frame_of_table(fake_domains[0], 2, &m), 0);
     CU_ASSERT(list[2] == m.n && list[1] != list[2] && list[3] == 0);
     CU_ASSERT_EQUAL(op(GNTTABOP_query_size, &q, 1), 0);
     CU_ASSERT(q.status == GNTST_okay && q.nr_frames == 3 && q.max_nr_frames == TABLE_FRAMES);
@@ -259,7 +263,9 @@ static void sizes_and_versions(void)
     CU_ASSERT_EQUAL(op(GNTTABOP_set_version, &v, 1), -XEN_ENOSYS);
     v.version = 3;
     CU_ASSERT_EQUAL(op(GNTTABOP_set_version, &v, 1), -XEN_EINVAL);
-    CU_ASSERT_EQUAL(grant_table_frame(fake_domains[0], TABLE_FRAMES, &m), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(frame_of_table(fake_domains[0], TABLE_FRAMES, &m), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(frame_of_table(fake_domains[0], UINT64_MAX, &m), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(grant_table_put_frames(fake_domains[0], 1, UINT32_MAX, (uintptr_t)list), -XEN_EINVAL);
     fake_become(fake_domains[2], 0);
     q.dom = 1;
     CU_ASSERT_EQUAL(op(GNTTABOP_query_size, &q, 1), 0);
@@ -347,7 +353,7 @@ static void allocations_that_fail(void)
     fake_domains_create();
     for (int left = 0; left < 2; left++) {
         fake_heap_left = left;
-        CU_ASSERT_EQUAL(grant_table_create(fake_domains[0], 1, 1), -XEN_ENOMEM);
+        CU_ASSERT_EQUAL(grant_table_create(fake_domains[0]), -XEN_ENOMEM);
         grant_table_destroy(fake_domains[0]);
         CU_ASSERT_EQUAL(fake_heap_objects, 0);
     }
@@ -358,7 +364,7 @@ static void allocations_that_fail(void)
     fake_heap_left = 0;
     m = map(1, 8, &leaf, GNTMAP_host_map);
     CU_ASSERT_EQUAL(m.status, GNTST_no_device_space);
-    CU_ASSERT_EQUAL(grant_table_frame(fake_domains[0], 1, &out), -XEN_ENOMEM);
+    CU_ASSERT_EQUAL(frame_of_table(fake_domains[0], 1, &out), -XEN_ENOMEM);
     fake_heap_left = -1;
     stop();
 }

@@ -179,8 +179,23 @@ static void a_list_is_preempted(void)
 /* --- Sub-operations ------------------------------------------------------------------------------------------------ */
 
 static int answer;
+static struct vcpu far_vcpu;
+static struct domain far_domain = { .id = 7, .vcpu = { &far_vcpu } };
+static unsigned far_held;
 
-static int increment(struct vcpu *v, void *arg)
+int domain_target(domid_t id, struct domain **out)
+{
+    *out = &far_domain;
+    far_held += id == far_domain.id;
+    return id == far_domain.id ? 0 : -XEN_ESRCH;
+}
+
+void domain_put(struct domain *d)
+{
+    far_held -= d == &far_domain;
+}
+
+static long increment(struct vcpu *v, void *arg)
 {
     CU_ASSERT_PTR_EQUAL(v, &vcpu);
     calls++;
@@ -188,10 +203,17 @@ static int increment(struct vcpu *v, void *arg)
     return answer;
 }
 
-static int look_at_lock(struct vcpu *v, void *arg)
+static long look_at_lock(struct vcpu *v, void *arg)
 {
     (void)arg;
     return spin_is_locked(&v->domain->lock);
+}
+
+static long whose(struct vcpu *v, void *arg)
+{
+    (void)arg;
+    CU_ASSERT_EQUAL(far_held, 1);
+    return v == &far_vcpu ? INT64_MAX : -1;
 }
 
 static const struct subop rows[] = {
@@ -200,6 +222,7 @@ static const struct subop rows[] = {
     [3] = { increment, 8, SUBOP_IN | SUBOP_OUT | SUBOP_DOM0 },
     [5] = { look_at_lock, 0, SUBOP_LOCKED },
     [6] = { look_at_lock, 0, 0 },
+    [7] = { whose, 8, SUBOP_IN | SUBOP_TARGET },
 };
 
 static long sub(uint64_t cmd, const void *arg)
@@ -234,6 +257,11 @@ static void sub_operations(void)
     CU_ASSERT_EQUAL(value, 7);                  // an error copies nothing out
     CU_ASSERT_EQUAL(sub(5, NULL), 1);
     CU_ASSERT_EQUAL(sub(6, NULL), 0);
+    value = far_domain.id;
+    CU_ASSERT_EQUAL(sub(7, &value), INT64_MAX);
+    CU_ASSERT_EQUAL(far_held, 0);
+    value = 8;
+    CU_ASSERT_EQUAL(sub(7, &value), -XEN_ESRCH);
 }
 
 int main(void)

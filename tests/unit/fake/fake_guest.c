@@ -170,7 +170,7 @@ int grant_table_relinquish(struct domain *d)
 int grant_table_limit(struct domain *d, int32_t max_frames, int32_t max_maptrack_frames)
 {
     (void)d;
-    return max_frames > (int)MAX_GRANT_FRAMES || max_maptrack_frames > (int)MAX_MAPTRACK_FRAMES ? -XEN_EINVAL : 0;
+    return max_frames > MAX_GRANT_FRAMES || max_maptrack_frames > MAX_MAPTRACK_FRAMES ? -XEN_EINVAL : 0;
 }
 
 int evtchn_domain_init(struct domain *d)
@@ -207,11 +207,9 @@ void evtchn_vcpu_info_moved(struct vcpu *v)
     fake_guest.info_moves++;
 }
 
-int grant_table_create(struct domain *d, unsigned max_frames, unsigned max_maptrack_frames)
+int grant_table_create(struct domain *d)
 {
     (void)d;
-    (void)max_frames;
-    (void)max_maptrack_frames;
     return may_allocate() ? 0 : -XEN_ENOMEM;
 }
 
