@@ -7,7 +7,6 @@
  * Toolstacks read and set it in two forms: the ABI's featureset, a list of words with feature bits only, and whole
  * policies, lists of leaves. Only feature bits of a policy limit its guest; the rest of it is the machine's.
  */
-#include "core/guest_copy.h"
 #include "cpu/clock.h"
 #include "cpu/cpu_feature.h"
 #include "cpu/smp.h"
