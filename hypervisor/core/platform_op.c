@@ -17,7 +17,7 @@ static int set_time(uint64_t secs, uint32_t nsecs, uint64_t system_time)
     now_ns = secs * NS_PER_S + nsecs;
     if (system_time > now_ns)
         return -XEN_EINVAL;
-    clock_set_wall(now_ns - system_time);
+    WRITE_ONCE(clock_wall_base, now_ns - system_time);
     domains_update_wallclock();
     return 0;
 }

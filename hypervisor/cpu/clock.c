@@ -6,7 +6,6 @@
  */
 #include "cpu/clock.h"
 
-#include "cpu/clock_math.h"
 #include "cpu/cpu_feature.h"
 #include "cpu/lapic.h"
 #include "mm/page_table.h"
@@ -42,12 +41,12 @@ static uint16_t pm_port;
 
 static struct clock_line lines[2];
 static struct clock_line *current_line = &lines[0];
-static uint32_t params_version;
+uint32_t clock_version;
 /* Guards: fit, writing lines. */
 static struct spinlock clock_lock = SPINLOCK_INIT(LOCK_CLOCK);
 static struct clock_fit fit;
 static const struct platform_timer *timer;
-static uint64_t wall_base;
+uint64_t clock_wall_base;
 static uint64_t lapic_ticks_per_ns;         /* as clock_inverse() */
 
 static uint64_t hpet_read(void)
@@ -145,7 +144,7 @@ static void clock_set_line(uint64_t tsc)
 
     *next = clock_line_continue(current_line, tsc, fit.tsc_hz);
     store_release(&current_line, next);
-    WRITE_ONCE(params_version, params_version + 1);
+    WRITE_ONCE(clock_version, clock_version + 1);
 }
 
 /* Measure the rates of the TSC and of the local APIC's timer by `timer`. */
@@ -190,7 +189,7 @@ void clock_init(void)
         panic("no timer to measure the TSC by: the machine needs an HPET or a PM timer, and ACPI "
               "tables that name it");
     now = clock_now();
-    wall_base = MAX(rtc_read() * NS_PER_SECOND, now) - now;
+    clock_wall_base = MAX(rtc_read() * NS_PER_SECOND, now) - now;
     console_now_ns = clock_now;
     log_info("clock: TSC %lu kHz by %s", clock_tsc_khz(), timer->name);
 }
@@ -205,33 +204,14 @@ void clock_refine(void)
     spin_unlock_irqrestore(&clock_lock, flags);
 }
 
-void clock_read_params(struct clock_params *p)
+struct clock_line clock_read_line(void)
 {
-    const struct clock_line *line = READ_ONCE(current_line);
-
-    *p = (struct clock_params){
-        line->base_tsc, line->base_ns, line->mul, line->shift, cpu_features.invariant_tsc,
-    };
-}
-
-uint32_t clock_params_version(void)
-{
-    return READ_ONCE(params_version);
+    return *READ_ONCE(current_line);
 }
 
 uint64_t clock_tsc_khz(void)
 {
     return fit.tsc_hz / 1000;
-}
-
-uint64_t clock_wall_base(void)
-{
-    return READ_ONCE(wall_base);
-}
-
-void clock_set_wall(uint64_t utc_ns_at_system_time_0)
-{
-    WRITE_ONCE(wall_base, utc_ns_at_system_time_0);
 }
 
 void clock_delay_us(unsigned us)

@@ -5,16 +5,7 @@
  * a step.
  */
 #pragma once
-#include "lib/base.h"
-
-/* The pvclock relation: ns = base_ns + ((tsc - base_tsc) << shift) * mul / 2^32. */
-struct clock_params {
-    uint64_t base_tsc;
-    uint64_t base_ns;
-    uint32_t mul;
-    int8_t shift;
-    bool tsc_stable;               /* invariant and equal on all CPUs */
-};
+#include "cpu/clock_math.h"
 
 /* Where firmware says that they are; before clock_init(). */
 void hpet_init(paddr_t address);
@@ -26,15 +17,14 @@ void clock_init(void);             /* boot CPU; interrupts may be off */
  */
 void clock_refine(void);
 uint64_t clock_now(void);          /* ns since boot; monotonic on a CPU */
-void clock_read_params(struct clock_params *p);
-uint32_t clock_params_version(void);   /* changes whenever the parameters do */
+struct clock_line clock_read_line(void);
+extern uint32_t clock_version;     /* changes whenever the line does */
 uint64_t clock_tsc_khz(void);
 /*
  * Wall clock: UTC at system time 0, in ns since 1970; read from the RTC at boot, set by
- * XENPF_settime.
+ * XENPF_settime. Changes at any time, as a whole.
  */
-uint64_t clock_wall_base(void);
-void clock_set_wall(uint64_t utc_ns_at_system_time_0);
+extern uint64_t clock_wall_base;
 /*
  * The CMOS clock: UTC now in seconds since 1970, 0 if it gives no date. Boot only: afterwards its
  * ports are dom0's.

@@ -8,7 +8,7 @@
 
 #define CLOCK_INVERSE_SHIFT 28      /* of the factors that turn nanoseconds into ticks */
 
-/* One line: ns = base_ns + (tsc - base_tsc) * mul / 2^(32 - shift). */
+/* The pvclock relation: ns = base_ns + ((tsc - base_tsc) << shift) * mul / 2^32. */
 struct clock_line {
     uint64_t base_tsc;
     uint64_t base_ns;

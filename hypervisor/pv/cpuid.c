@@ -117,15 +117,14 @@ static struct cpuid ask(const uint32_t *lacks, uint32_t leaf, uint32_t subleaf)
 static struct cpuid time_leaf(uint32_t subleaf)
 {
     uint32_t khz = (uint32_t)clock_tsc_khz();
-    struct clock_params p;
+    struct clock_line line = clock_read_line();
 
-    clock_read_params(&p);
     switch (subleaf) {
     case 0:
-        return (struct cpuid){ (p.tsc_stable ? TIME_TSC_STABLE : 0) |
+        return (struct cpuid){ (cpu_features.invariant_tsc ? TIME_TSC_STABLE : 0) |
                                (cpu_features.rdtscp ? TIME_RDTSCP : 0), 0, khz, 0 };
     case 1:
-        return (struct cpuid){ 0, 0, p.mul, (uint8_t)p.shift };
+        return (struct cpuid){ 0, 0, line.mul, (uint8_t)line.shift };
     default:
         return (struct cpuid){ subleaf == 2 ? khz : 0, 0, 0, 0 };
     }

@@ -6,6 +6,7 @@
  * guest may write its copy. No locks.
  */
 #include "cpu/clock.h"
+#include "cpu/cpu_feature.h"
 #include "cpu/guest_frame.h"
 #include "cpu/guest_word.h"
 #include "pv/pv_domain.h"
@@ -30,16 +31,16 @@ void pv_update_time(struct vcpu *vcpu)
     struct pv_vcpu *v = pv_vcpu(vcpu);
     uint64_t area = READ_ONCE(vcpu->time_info_guest);
     struct vcpu_time_info t;
-    struct clock_params p;
+    struct clock_line line;
 
-    v->time_params_version = clock_params_version();
+    v->time_params_version = READ_ONCE(clock_version);
     v->time_cpu = cpu_id();
     v->time_version += 2;
-    clock_read_params(&p);
+    line = clock_read_line();
     t = (struct vcpu_time_info){
-        .version = v->time_version, .tsc_timestamp = p.base_tsc, .system_time = p.base_ns,
-        .tsc_to_system_mul = p.mul, .tsc_shift = p.shift,
-        .flags = p.tsc_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
+        .version = v->time_version, .tsc_timestamp = line.base_tsc, .system_time = line.base_ns,
+        .tsc_to_system_mul = line.mul, .tsc_shift = line.shift,
+        .flags = cpu_features.invariant_tsc ? XEN_PVCLOCK_TSC_STABLE_BIT : 0,
     };
     write_time((uintptr_t)&vcpu->vcpu_info->time, &t);
     if (area && guest_range_ok(area, sizeof(t)))
@@ -48,7 +49,7 @@ void pv_update_time(struct vcpu *vcpu)
 
 void pv_time_refresh(struct pv_vcpu *v)
 {
-    if (likely(v->time_params_version == clock_params_version() && v->time_cpu == cpu_id()))
+    if (likely(v->time_params_version == READ_ONCE(clock_version) && v->time_cpu == cpu_id()))
         return;
     if (!v->in_kernel)
         guest_space_load(v->cr3_kernel);
@@ -60,7 +61,7 @@ void pv_time_refresh(struct pv_vcpu *v)
 void pv_update_wallclock(struct domain *d)
 {
     struct shared_info *s = d->shared_info;
-    uint64_t ns = clock_wall_base() + (uint64_t)d->time_offset_s * NS_PER_SECOND;
+    uint64_t ns = READ_ONCE(clock_wall_base) + (uint64_t)d->time_offset_s * NS_PER_SECOND;
     uint32_t version = READ_ONCE(s->wc_version) | 1;
     uint64_t sec = ns / NS_PER_SECOND;
 
