@@ -27,11 +27,6 @@ static INITDATA unsigned nr_parts;
 static INITDATA uint64_t total_bytes;
 uint64_t max_mfn;
 
-static INIT paddr_t image_paddr(const char *va)
-{
-    return (uintptr_t)va - IMAGE_VIRT_START + IMAGE_PHYS_START;
-}
-
 static INIT void add_part(paddr_t start, paddr_t end, uint32_t type)
 {
     if (start < end && nr_parts < MAX_PARTS)
@@ -265,7 +260,7 @@ INIT void memory_release_modules(const struct bootinfo *info)
 
 void memory_release_init(void)
 {
-    mfn_t start = paddr_to_mfn((uintptr_t)_init_start - IMAGE_VIRT_START + IMAGE_PHYS_START);
+    mfn_t start = paddr_to_mfn(image_paddr(_init_start));
 
     for (const char *va = _init_start; va < _init_end; va += PAGE_SIZE)
         *hyp_l1_entry((uintptr_t)va) = pte(0);

@@ -40,11 +40,6 @@ static struct {
     uint64_t boot_tsc;
 } sync;
 
-static paddr_t image_paddr(const void *va)
-{
-    return (uintptr_t)va - IMAGE_VIRT_START + IMAGE_PHYS_START;
-}
-
 static pte_t map_low_memory(void)
 {
     pte_t before = hyp_l4[0];

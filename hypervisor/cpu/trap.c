@@ -136,6 +136,6 @@ void smap_enable(void)
     for (const struct smap_row *row = _smap_patch_start; row < _smap_patch_end; row++) {
         uint64_t at = (uint64_t)((int64_t)&row->at + row->at);
 
-        memcpy(direct_map(at - IMAGE_VIRT_START + IMAGE_PHYS_START), code[row->kind], 3);
+        memcpy(direct_map(image_paddr((const void *)at)), code[row->kind], 3);
     }
 }

@@ -68,6 +68,12 @@ static inline bool guest_frame_ok(uint64_t va, uint64_t size)
     return va + size - HYP_VIRT_START >= HYP_VIRT_END - HYP_VIRT_START + size;
 }
 
+/* Of what lies in the image. */
+static inline paddr_t image_paddr(const void *va)
+{
+    return (uintptr_t)va - IMAGE_VIRT_START + IMAGE_PHYS_START;
+}
+
 #ifdef HOST_TEST
 void *direct_map(paddr_t pa);
 paddr_t direct_map_paddr(const void *va);

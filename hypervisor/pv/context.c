@@ -95,7 +95,7 @@ static void unload(void)
     ASSERT(!irqs_enabled());
     if (!v)
         return;
-    tlb_load_cr3((uint64_t)hyp_l4 - IMAGE_VIRT_START + IMAGE_PHYS_START);
+    tlb_load_cr3(image_paddr(hyp_l4));
     load_ds(0);
     load_es(0);
     load_fs(0);

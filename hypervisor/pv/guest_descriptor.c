@@ -31,11 +31,7 @@
 
 static DECLARE_BITMAP(windows_used, DESC_WINDOW_SLOTS);
 static uint64_t no_descriptors[DESCS_PER_PAGE] ALIGNED(4096);
-
-static mfn_t no_descriptors_mfn(void)
-{
-    return paddr_to_mfn((uint64_t)no_descriptors - IMAGE_VIRT_START + IMAGE_PHYS_START);
-}
+#define NO_DESCRIPTORS    pte(image_paddr(no_descriptors) | WINDOW_RO)
 
 /* Windows -------------------------------------------------------------------------------------- */
 
@@ -57,7 +53,7 @@ int pv_window_create(struct pv_vcpu *v)
         return -XEN_ENOMEM;
     }
     for (unsigned i = 0; i < LDT_SLOT; i++)
-        v->window_l1[i] = pte_make(no_descriptors_mfn(), WINDOW_RO);
+        v->window_l1[i] = NO_DESCRIPTORS;
     return 0;
 }
 
@@ -143,7 +139,7 @@ static void frames_drop(struct pv_vcpu *v, struct frame **frames, unsigned nr, u
 
 void pv_gdt_drop(struct pv_vcpu *v)
 {
-    frames_drop(v, v->gdt_frame, GDT_FRAMES, 0, pte_make(no_descriptors_mfn(), WINDOW_RO));
+    frames_drop(v, v->gdt_frame, GDT_FRAMES, 0, NO_DESCRIPTORS);
     v->gdt_entries = 0;
 }
 
