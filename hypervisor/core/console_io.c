@@ -5,12 +5,12 @@
 #include "core/hypercall.h"
 #include "cpu/clock.h"
 #include "cpu/uart.h"
+#include "cpu/upcall.h"
 
 #define CHUNK      128u
 #define POLL_NS    50000000
 
-
-static void input_arrived(void)
+void upcall_console_input(void)
 {
     if (control_domain)
         evtchn_send_virq(control_domain->vcpu[0], VIRQ_CONSOLE);
@@ -26,7 +26,6 @@ static struct timer poll_timer = {.fn = poll_input, .arg = &poll_timer};
 
 void console_io_init(unsigned gsi)
 {
-    uart_set_input_hook(input_arrived);
     if (gsi && !uart_use_irq(gsi))
         return;
     timer_set(&poll_timer, clock_now() + POLL_NS);

@@ -233,13 +233,8 @@ int irq_alloc_msi(irq_write_fn write, void *arg)
 
 void irq_free_msi(unsigned irq)
 {
-    struct irq_line *line = &lines[irq];
-    unsigned long flags;
-
     irq_free(irq);
-    flags = spin_lock_irqsave(&line->lock);
-    line->write_msi = NULL;
-    spin_unlock_irqrestore(&line->lock, flags);
+    WRITE_ONCE(lines[irq].write_msi, NULL);     /* without a handler, only irq_alloc_msi() looks at it */
 }
 
 /* A device's interrupt: note what to call, quiet the line, call. */

@@ -7,8 +7,8 @@
 #pragma once
 #include "lib/base.h"
 
-#define PCI_PORT_ADDRESS  0xcf8
-#define PCI_PORT_DATA     0xcfc     /* .. 0xcff */
+#define PCI_PORT_ADDRESS  0xcf8u
+#define PCI_PORT_DATA     0xcfcu    /* .. 0xcff */
 
 struct pci_address {
     uint8_t bus;

@@ -49,47 +49,21 @@ void machine_halt(void)
         __asm__ volatile("hlt" : : : "memory");
 }
 
-void machine_power_off(void)
+void machine_reboot(void)
 {
-    log_info("The machine can be switched off now.");
-    machine_halt();
-}
+    static const struct PACKED { uint16_t limit; uint64_t base; } no_table;
 
-static void reset_by_firmware_register(void)
-{
+    irq_disable();
+    smp_stop_others();
     if (reset_memory)
         *reset_memory = registers.reset_value;
     else if (!registers.reset_is_memory && registers.reset_address)
         outb((uint16_t)registers.reset_address, registers.reset_value);
-}
-
-static void reset_by_chipset(void)
-{
+    clock_delay_us(RESET_WAIT_US);
     outb(RESET_PORT, RESET_HARD);
     outb(RESET_PORT, RESET_NOW);
-}
-
-/*
- * No interrupt table, then an exception: the CPU shuts down, and boards answer that with a reset.
- */
-static void reset_by_triple_fault(void)
-{
-    static const struct PACKED { uint16_t limit; uint64_t base; } no_table;
-
+    clock_delay_us(RESET_WAIT_US);
+    /* No interrupt table, then an exception: the CPU shuts down, and boards answer that with a reset. */
     __asm__ volatile("lidt %0; ud2" : : "m"(no_table));
-}
-
-void machine_reboot(void)
-{
-    static void (*const ways[])(void) = {
-        reset_by_firmware_register, reset_by_chipset, reset_by_triple_fault,
-    };
-
-    irq_disable();
-    smp_stop_others();
-    for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
-        ways[i]();
-        clock_delay_us(RESET_WAIT_US);
-    }
     machine_halt();
 }

@@ -18,12 +18,10 @@ void power_init(const struct power_registers *registers);
  * without registers.
  */
 int machine_enter_sleep(unsigned state, uint16_t pm1a_value, uint16_t pm1b_value);
-/*
- * SCHEDOP_shutdown without that: which PM1 values mean "off" only dom0's ACPI interpreter knows, so
- * this says that the power can be cut, and halts.
- */
-void machine_power_off(void) __attribute__((noreturn));
-/* Start the machine anew: the firmware's way, then each older one. */
+/* Start the machine anew: the firmware's way, the chipset's, a triple fault. */
 void machine_reboot(void) __attribute__((noreturn));
-/* Stop all CPUs. */
+/*
+ * Stop all CPUs. For SCHEDOP_shutdown too, without the above: which PM1 values mean "off" only dom0's
+ * ACPI interpreter knows.
+ */
 void machine_halt(void) __attribute__((noreturn));

@@ -157,19 +157,17 @@ void tlb_load_cr3(uint64_t cr3)
     tlb_flush_done(stamp);
 }
 
-static void flush_here(void *arg)
+static void flush_here(void *arg UNUSED)
 {
-    (void)arg;
     tlb_load_cr3(read_cr3());
 }
 
 /* Toggling CR4.PGE drops global entries too (Intel SDM vol. 3, 4.10.4.1). */
-static void flush_global_here(void *arg)
+static void flush_global_here(void *arg UNUSED)
 {
     uint32_t stamp = tlb_flush_begin();
     uint64_t cr4 = read_cr4();
 
-    (void)arg;
     write_cr4(cr4 & ~(uint64_t)X86_CR4_PGE);
     write_cr4(cr4 | X86_CR4_PGE);
     tlb_flush_done(stamp);

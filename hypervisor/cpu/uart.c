@@ -7,6 +7,7 @@
 
 #include "cpu/irq.h"
 #include "cpu/regs.h"
+#include "cpu/upcall.h"
 
 enum {
     UART_DATA = 0,              /* DLAB clear: receive and transmit; set: divisor, low byte */
@@ -38,7 +39,6 @@ static struct {
     bool is_present;
     bool is_stuck;              /* gave no room for MAX_SPINS: look only once until it does */
     char last;
-    void (*input_hook)(void);
     struct spinlock lock;       /* guards: head, tail, input, and reading UART_DATA */
     uint32_t head, tail;
     char input[INPUT_SIZE];
@@ -131,11 +131,6 @@ bool uart_ports(uint16_t *first, uint16_t *last)
     return uart.is_present;
 }
 
-void uart_set_input_hook(void (*hook)(void))
-{
-    uart.input_hook = hook;
-}
-
 /* A full ring drops what comes: nobody reads it then. */
 bool uart_poll(void)
 {
@@ -150,8 +145,8 @@ bool uart_poll(void)
         count++;
     }
     spin_unlock_irqrestore(&uart.lock, flags);
-    if (count && uart.input_hook)
-        uart.input_hook();
+    if (count)
+        upcall_console_input();
     return count != 0;
 }
 

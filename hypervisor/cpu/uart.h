@@ -29,11 +29,6 @@ bool uart_ports(uint16_t *first, uint16_t *last);
  * irq_request().
  */
 int uart_use_irq(unsigned irq);
-/*
- * Called, from interrupt or timer context, whenever new input arrived. Set once, before input is
- * enabled.
- */
-void uart_set_input_hook(void (*hook)(void));
 /* Move what the port received into the ring; true if something came. */
 bool uart_poll(void);
 /* Take up to `size` bytes of input. Returns how many. */

@@ -20,5 +20,7 @@ void upcall_guest_exit(struct cpu_user_regs *regs);
 void upcall_platform_nmi(void);
 /* The saved frame could not be loaded by IRET: hand the guest its fault. */
 void upcall_bad_iret(struct cpu_user_regs *regs);
+/* The console's device has new input; from interrupt or timer context. */
+void upcall_console_input(void);
 /* The local timer fired (interrupts off). */
 void upcall_timer_interrupt(void);

@@ -4,9 +4,6 @@
 #include "cpu/uart.h"
 #include "pv/pv_domain.h"
 
-#define PCI_ADDRESS 0xcf8u
-#define PCI_DATA    0xcfcu
-
 /* Interrupt controllers and the interval timer. */
 static const struct { uint16_t first, last; } ours[] = { { 0x20, 0x21 }, { 0xa0, 0xa1 }, { 0x40, 0x43 }, { 0x4d0, 0x4d1 } };
 
@@ -55,9 +52,9 @@ uint32_t pv_port_read(struct pv_vcpu *v, unsigned port, unsigned size)
 
     if (!is_real(v, port, size))
         return UINT32_MAX;
-    if (port == PCI_ADDRESS && size == 4)
+    if (port == PCI_PORT_ADDRESS && size == 4)
         return d->pci_address;
-    if (overlaps(port, size, PCI_DATA, PCI_DATA + 3))
+    if (overlaps(port, size, PCI_PORT_DATA, PCI_PORT_DATA + 3))
         return pci_port_read(d->pci_address, port, size);
     return port_read(port, size);
 }
@@ -68,9 +65,9 @@ void pv_port_write(struct pv_vcpu *v, unsigned port, unsigned size, uint32_t val
 
     if (!is_real(v, port, size))
         return;
-    if (port == PCI_ADDRESS && size == 4)
+    if (port == PCI_PORT_ADDRESS && size == 4)
         d->pci_address = value;
-    else if (overlaps(port, size, PCI_DATA, PCI_DATA + 3))
+    else if (overlaps(port, size, PCI_PORT_DATA, PCI_PORT_DATA + 3))
         pci_port_write(d->pci_address, port, size, value);
     else
         port_write(port, size, value);
