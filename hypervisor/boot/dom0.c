@@ -288,7 +288,7 @@ static INIT void write_start_info(const struct builder *b)
     uint64_t base = l->elf.virt_base;
 
     memset(si, 0, PAGE_SIZE);
-    strlcpy(si->magic, "xen-3.0-x86_64", sizeof(si->magic));
+    scnprintf(si->magic, sizeof(si->magic), "xen-3.0-x86_64");
     si->nr_pages = l->nr_pages;
     si->shared_info = mfn_to_paddr(virt_to_mfn(b->d->domain.shared_info));
     si->flags = SIF_INITDOMAIN | SIF_PRIVILEGED | (l->initrd_apart ? SIF_MOD_START_PFN : 0);
@@ -303,7 +303,7 @@ static INIT void write_start_info(const struct builder *b)
         si->mod_start = l->initrd_apart ? l->initrd_pfn : base + (l->initrd_pfn << PAGE_SHIFT);
         si->mod_len = b->initrd->size;
     }
-    strlcpy((char *)si->cmd_line, b->kernel->cmdline, sizeof(si->cmd_line));
+    scnprintf((char *)si->cmd_line, sizeof(si->cmd_line), "%s", b->kernel->cmdline);
 }
 
 static INIT void start_vcpu(const struct builder *b)

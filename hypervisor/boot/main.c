@@ -20,7 +20,6 @@
 #include "cpu/lapic.h"
 #include "cpu/smp.h"
 #include "cpu/trap.h"
-#include "lib/printf.h"
 #include "mm/page_table.h"
 #include "pv/page_type.h"
 
@@ -165,7 +164,7 @@ static INIT void publish_machine(void)
     machine_add_range(LAPIC_WINDOW, LAPIC_WINDOW_SIZE, E820_RESERVED);
     for (unsigned i = 0; i < acpi.nr_ioapics; i++)
         machine_add_range(ALIGN_DOWN(acpi.ioapics[i].address, PAGE_SIZE), PAGE_SIZE, E820_RESERVED);
-    strlcpy(machine_cmdline, bootinfo.cmdline, sizeof(machine_cmdline));
+    scnprintf(machine_cmdline, sizeof(machine_cmdline), "%s", bootinfo.cmdline);
 }
 
 /* The boot CPU, on its own stack. */

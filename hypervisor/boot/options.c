@@ -260,7 +260,7 @@ void INIT options_parse(const char *cmdline)
         while (cmdline[length] && !is_blank(cmdline[length]))
             length++;
         if (length < sizeof(word)) {
-            strlcpy(word, cmdline, length + 1);
+            scnprintf(word, length + 1, "%s", cmdline);
             parse_word(word);
         } else {
             log_warn("warning: option '%.32s...' is too long and is ignored; shorten it", cmdline);

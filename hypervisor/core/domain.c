@@ -9,7 +9,6 @@
 #include "core/hypercall.h"
 #include "cpu/power.h"
 #include "cpu/smp.h"
-#include "lib/printf.h"
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
 #include "public/sched.h"

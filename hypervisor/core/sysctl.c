@@ -7,7 +7,6 @@
 #include "core/machine.h"
 #include "cpu/clock.h"
 #include "cpu/smp.h"
-#include "lib/printf.h"
 #include "mm/page_alloc.h"
 
 #define RAM                1u            /* machine_range.type */

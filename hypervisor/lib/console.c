@@ -2,7 +2,7 @@
 // The log (lib/console.h). Texts are formatted before the lock is taken; under it they go into the
 // ring and to the device. The output remembers whose unfinished line it ends with, so that no two
 // sources share a line. Guests' bytes never reach a format string.
-#include "lib/printf.h"
+#include "lib/base.h"
 
 #define LINE_SIZE 320u
 #define PREFIX "Paravane: "

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Formatting (lib/printf.h). A conversion is first read into a struct, then its text is made, then
+// Formatting (lib/string.h). A conversion is first read into a struct, then its text is made, then
 // placed: so widths and flags exist once. Pure, takes no lock; a bad format only yields bad text.
-#include "lib/printf.h"
+#include "lib/base.h"
 
 // Where the text goes. length counts on beyond the end of the buffer.
 struct output {

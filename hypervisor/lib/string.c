@@ -2,18 +2,6 @@
 // String functions that the C standard does not have. Pure, host-tested.
 #include "lib/base.h"
 
-size_t strlcpy(char *to, const char *from, size_t size)
-{
-    size_t length = strlen(from);
-
-    if (size > 0) {
-        size_t n = length < size ? length : size - 1;
-        memcpy(to, from, n);
-        to[n] = '\0';
-    }
-    return length;
-}
-
 // The value of a digit, or 255.
 static unsigned digit_value(char c)
 {

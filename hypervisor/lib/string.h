@@ -4,6 +4,8 @@
 // core/guest_copy.h's.
 #pragma once
 
+#include <stdarg.h>
+
 #include "lib/compiler.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
@@ -21,10 +23,16 @@ char *strchr(const char *s, int c);
 #define memset(to, byte, n) __builtin_memset(to, byte, n)
 #endif
 
-// Copy with truncation; the result always ends in zero if size > 0. Returns strlen(from).
-size_t strlcpy(char *to, const char *from, size_t size);
-
 // Read a number, decimal or hexadecimal behind 0x, at *s and move *s behind its last digit. False,
 // with *s and *out untouched, if there is no digit or the value does not fit. Takes no sign and
 // skips no space.
 bool parse_u64(const char **s, uint64_t *out);
+
+// Formatting into a buffer, the subset of C's that our texts use: conversions d u x s %, lengths l
+// ll z, flags 0 (numbers) and # (u, x), a width, and a precision for strings. Another conversion is
+// copied as it stands. Pure; takes no lock. (lib/printf.c)
+//
+// Write at most size bytes, the last of them zero (nothing if size is 0), and return the length
+// that was really written, without the zero: the sum of such calls stays in bounds.
+int vscnprintf(char *buffer, size_t size, const char *format, va_list args) PRINTF_LIKE(3, 0);
+int scnprintf(char *buffer, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -6,18 +6,6 @@
 #include "lib/string.h"
 #include "unit_main.h"
 
-static void strlcpy_truncates(void)
-{
-    char out[4] = "xyz";
-
-    CU_ASSERT_EQUAL(strlcpy(out, "abcdef", sizeof(out)), 6);
-    CU_ASSERT_STRING_EQUAL(out, "abc");
-    CU_ASSERT_EQUAL(strlcpy(out, "q", sizeof(out)), 1);
-    CU_ASSERT_STRING_EQUAL(out, "q");
-    CU_ASSERT_EQUAL(strlcpy(out, "abc", 0), 3);
-    CU_ASSERT_STRING_EQUAL(out, "q");
-}
-
 struct number {
     const char *text;
     bool is_good;
@@ -61,7 +49,6 @@ static void parse_numbers(void)
 }
 
 static const struct unit_test tests[] = {
-    { "strlcpy_truncates", strlcpy_truncates },
     { "parse_numbers", parse_numbers },
     { NULL, NULL },
 };
