@@ -16,7 +16,7 @@
 #include "cpu/clock.h"
 #include "cpu/cpu_feature.h"
 #include "cpu/descriptor.h"
-#include "cpu/ioapic.h"
+#include "cpu/irq.h"
 #include "cpu/lapic.h"
 #include "cpu/smp.h"
 #include "cpu/trap.h"

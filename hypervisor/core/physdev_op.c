@@ -8,7 +8,7 @@
  */
 #include "core/hypercall.h"
 #include "core/irq_guest.h"
-#include "cpu/ioapic.h"
+#include "cpu/irq.h"
 #include "cpu/msi.h"
 #include "mm/heap.h"
 #include "public/physdev.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * IO-APICs. See ioapic.h; Intel 82093AA data sheet. What each entry holds is remembered, so that only
+ * IO-APICs. See irq.h; Intel 82093AA data sheet. What each entry holds is remembered, so that only
  * the half that changes is written, and none is read.
  */
-#include "cpu/ioapic.h"
+#include "cpu/irq.h"
 
 #include "mm/page_table.h"
 

@@ -12,7 +12,6 @@
  */
 #include "cpu/irq.h"
 
-#include "cpu/ioapic.h"
 #include "cpu/lapic.h"
 #include "cpu/percpu.h"
 #include "cpu/smp.h"
@@ -45,7 +44,7 @@ struct irq_line {
 static struct irq_line lines[NR_IRQS];
 static unsigned isa_gsi[NR_ISA_IRQS];
 
-/* Guards: writing vector_irq. */
+/* Guards: writing vector_irq. Taken with a line's lock held, so with interrupts off. */
 static struct spinlock vector_lock = SPINLOCK_INIT(LOCK_VECTOR);
 static DEFINE_PER_CPU(uint16_t[NR_VECTORS], vector_irq);
 
@@ -73,9 +72,9 @@ static unsigned vector_find(unsigned cpu, unsigned wanted)
 /* Give the line a vector on `cpu`, the same number as before if it is free there. */
 static int line_move(struct irq_line *line, unsigned irq, unsigned cpu)
 {
-    unsigned long flags = spin_lock_irqsave(&vector_lock);
     struct irq_place place = { cpu, 0 };
 
+    spin_lock(&vector_lock);
     place_free(&line->before);
     place.vector = vector_find(cpu, line->now.vector);
     if (place.vector) {
@@ -83,17 +82,8 @@ static int line_move(struct irq_line *line, unsigned irq, unsigned cpu)
         line->before = line->now;
         line->now = place;
     }
-    spin_unlock_irqrestore(&vector_lock, flags);
+    spin_unlock(&vector_lock);
     return place.vector ? 0 : -XEN_ENOSPC;
-}
-
-static void line_free_places(struct irq_line *line)
-{
-    unsigned long flags = spin_lock_irqsave(&vector_lock);
-
-    place_free(&line->before);
-    place_free(&line->now);
-    spin_unlock_irqrestore(&vector_lock, flags);
 }
 
 /* Tell the chip what the line says. */
@@ -140,7 +130,10 @@ void irq_free(unsigned irq)
     if (line->handler) {
         line->handler = NULL;
         line_program(line, irq);
-        line_free_places(line);
+        spin_lock(&vector_lock);
+        place_free(&line->before);
+        place_free(&line->now);
+        spin_unlock(&vector_lock);
     }
     spin_unlock_irqrestore(&line->lock, flags);
 }

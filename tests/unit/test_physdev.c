@@ -4,7 +4,6 @@
 #include "core/domain.h"
 #include "core/hypercall.h"
 #include "core/irq_guest.h"
-#include "cpu/ioapic.h"
 #include "cpu/irq.h"
 #include "cpu/msi.h"
 #include "mm/heap.h"
