@@ -126,17 +126,6 @@ static unsigned zones_below(unsigned bits)
     return bits < ZONE_0_BITS ? 0 : bits - ZONE_0_BITS + 1;
 }
 
-static mfn_t take_highest(unsigned order, unsigned nr_zones)
-{
-    ASSERT_LOCKED(&allocator.lock);
-    for (unsigned i = nr_zones; i > 0; i--) {
-        struct zone *zone = &allocator.zones[i - 1];
-        if (zone->orders >> order != 0)
-            return mfn(zone_take(zone, order));
-    }
-    return INVALID_MFN;
-}
-
 mfn_t page_alloc(unsigned order, unsigned flags)
 {
     mfn_t block = INVALID_MFN;
@@ -144,7 +133,10 @@ mfn_t page_alloc(unsigned order, unsigned flags)
     if (order > MAX_PAGE_ORDER)
         return block;
     spin_lock(&allocator.lock);
-    block = take_highest(order, zones_below(flags >> 8));
+    for (unsigned i = zones_below(flags >> 8); i > 0 && mfn_eq(block, INVALID_MFN); i--) {
+        if (allocator.zones[i - 1].orders >> order != 0)
+            block = mfn(zone_take(&allocator.zones[i - 1], order));
+    }
     spin_unlock(&allocator.lock);
 
     if (flags & ALLOC_ZERO && !mfn_eq(block, INVALID_MFN))
