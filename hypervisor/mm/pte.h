@@ -46,3 +46,9 @@ static inline unsigned pt_index(uint64_t va, unsigned level)
 {
     return (unsigned)(va >> (12 + 9 * (level - 1))) & (PT_ENTRIES - 1);
 }
+
+/* Two present entries that are alike in all that matters: the frame, and of the flags those. */
+static inline bool pte_same(pte_t a, pte_t b, uint64_t flags)
+{
+    return pte_present(a) && !((a.v ^ b.v) & (PTE_ADDR_MASK | flags));
+}

@@ -5,26 +5,16 @@
  */
 #include "pv/pv_mmu.h"
 
-static uint64_t leaf_flags(uint32_t flags)
-{
-    uint64_t bits = PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
-
-    if (!(flags & GNTMAP_readonly))
-        bits |= PTE_RW;
-    return bits | ((uint64_t)(flags >> _GNTMAP_guest_avail0 & 7) << 9);
-}
-
-/* The leaf must still be the grant's: same frame, same right to write. */
-static bool leaf_is(pte_t e, mfn_t m, uint32_t flags)
-{
-    return pte_present(e) && mfn_eq(pte_mfn(e), m) && !(e.v & PTE_RW) == !!(flags & GNTMAP_readonly);
-}
-
-/* `addr` names the L1 entry by linear or by machine address. A leaf neither needs nor leaves an unfinished tree. */
+/*
+ * `addr` names the L1 entry by linear or by machine address. To be unmapped, it must still be the grant's: same frame, same
+ * right to write. A leaf neither needs nor leaves an unfinished tree.
+ */
 static ALWAYS_INLINE int set_leaf(struct pv_domain *d, uint64_t addr, mfn_t m, unsigned owner,
                                   uint32_t flags, bool map)
 {
-    pte_t new = map ? pte_make(m, leaf_flags(flags)) : pte(0), *e = NULL;
+    uint64_t bits = PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY | (flags & GNTMAP_readonly ? 0 : PTE_RW) |
+                    (uint64_t)(flags >> _GNTMAP_guest_avail0 & 7) << 9;
+    pte_t new = pte_make(m, bits), *e = NULL;
     int rc = GNTST_general_error;
 
     spin_lock(&d->page_lock);
@@ -34,7 +24,7 @@ static ALWAYS_INLINE int set_leaf(struct pv_domain *d, uint64_t addr, mfn_t m, u
         e = pte_at(paddr_to_mfn(addr), addr);
     if (!e)
         rc = GNTST_bad_virt_addr;
-    else if ((map || leaf_is(*e, m, flags)) && !leaf_update(d, e, new, owner, 0))
+    else if ((map || pte_same(*e, new, PTE_RW)) && !leaf_update(d, e, map ? new : pte(0), owner, 0))
         rc = GNTST_okay;
     spin_unlock(&d->page_lock);
     return rc;

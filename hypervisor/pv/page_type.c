@@ -552,12 +552,6 @@ static ALWAYS_INLINE int leaf_get_new(struct pv_domain *d, unsigned owner, pte_t
     return rc;
 }
 
-/* Two present entries that are alike in all that matters to us: the frame, and for a leaf what it may be used for. */
-static bool same_child(pte_t a, pte_t b, uint64_t matters)
-{
-    return pte_present(a) && !((a.v ^ b.v) & (PTE_ADDR_MASK | matters));
-}
-
 static NOINLINE int leaf_replace(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsigned flags)
 {
     int rc = leaf_get_new(d, owner, &new);
@@ -578,7 +572,7 @@ int leaf_update(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsign
     bool gives = new.v & ~old.v & PTE_RW, takes = old.v & ~new.v & PTE_RW;
     struct frame *f = frame_of(pte_mfn(new));
 
-    if (!pte_present(new) || !same_child(old, new, PTE_CACHE_MASK) || new.v & LEAF_FORBIDS)
+    if (!pte_present(new) || !pte_same(old, new, PTE_CACHE_MASK) || new.v & LEAF_FORBIDS)
         return leaf_replace(d, e, new, owner, flags);
     if ((gives || takes) &&
         (!mfn_valid(pte_mfn(new)) || frame_owner(f) != owner || owner >= FRAME_FIRST_SPECIAL_OWNER))
@@ -591,7 +585,7 @@ int leaf_update(struct pv_domain *d, pte_t *e, pte_t new, unsigned owner, unsign
 
 static int branch_update(struct pv_domain *d, enum frame_type type, pte_t *e, pte_t new, unsigned flags)
 {
-    bool same = pte_present(new) && same_child(*e, new, 0);
+    bool same = pte_present(new) && pte_same(*e, new, 0);
     pte_t old;
     int rc;
 
