@@ -11,7 +11,8 @@
 #include "cpu/cpu_feature.h"
 #include "cpu/smp.h"
 #include "public/arch-x86/cpuid.h"
-#include "pv/pv_control.h"
+#include "public/sysctl.h"
+#include "pv/pv_domain.h"
 
 #define ABI_VERSION        (4u << 16 | 17u)
 #define BIT(n)             (1u << (n))

@@ -7,7 +7,6 @@
  */
 #include "cpu/guest_state.h"
 #include "mm/heap.h"
-#include "pv/pv_control.h"
 #include "pv/pv_mmu.h"
 
 /* Objects -------------------------------------------------------------------------------------- */

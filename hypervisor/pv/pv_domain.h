@@ -208,6 +208,23 @@ void pv_put_data(mfn_t m, bool writable);
 int pv_boot_vcpu(struct pv_domain *d, mfn_t l4, uint64_t entry, uint64_t stack,
                  uint64_t start_info);
 
+/* --- The control operations on PV guests -------------------------------------------------------------------------- */
+
+struct xen_domctl;
+extern const struct domctl_table pv_domctl;
+
+/* The state of a vCPU that does not run, as pv_domain.c takes it. */
+void pv_get_context(const struct pv_vcpu *v, struct vcpu_guest_context *c);
+
+/*
+ * cpuid.c: the rows of pv_guest_ops and pv_domctl about a guest's CPU. What does not fit is -XEN_ENOBUFS; a policy with more
+ * than the machine has -XEN_EINVAL, and err_* say where.
+ */
+void pv_cpu_features(uint32_t *words, unsigned nr);
+int pv_cpu_sysctl(struct xen_sysctl *op);
+int pv_get_cpu_policy(struct domain *d, struct xen_domctl *op);
+int pv_set_cpu_policy(struct domain *d, struct xen_domctl *op);
+
 hypercall_fn do_set_trap_table, do_mmu_update, do_set_gdt, do_stack_switch, do_set_callbacks,
     do_fpu_taskswitch, do_set_debugreg, do_get_debugreg, do_update_descriptor, do_update_va_mapping,
     do_update_va_mapping_otherdomain, do_iret, do_set_segment_base, do_mmuext_op, do_callback_op;

@@ -3,10 +3,13 @@
  * Control operations that are about PV guests: a vCPU's state as the toolstack saves it, what its frames are, what its CPU
  * looks like. Whoever asks for the state of a vCPU gets it paused, so all of it is in memory.
  */
+#include "core/domctl.h"
+#include "core/guest_copy.h"
+#include "core/preempt.h"
 #include "cpu/guest_state.h"
 #include "mm/heap.h"
 #include "pv/page_type.h"
-#include "pv/pv_control.h"
+#include "pv/pv_domain.h"
 
 #define MAX_FRAME_INFOS     1024u
 #define FRAME_INFO_CHUNK    64u

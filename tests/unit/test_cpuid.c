@@ -7,7 +7,8 @@
 #include "cpu/clock.h"
 #include "cpu/cpu_feature.h"
 #include "cpu/smp.h"
-#include "pv/pv_control.h"
+#include "public/sysctl.h"
+#include "pv/pv_domain.h"
 #include "public/errno.h"
 #include "unit_main.h"
 
