@@ -207,8 +207,6 @@ user_syscall_checked:
 
 /* --- Exceptions and interrupts ------------------------------------------------------------------------------ */
 
-#define HAVE_ERROR_CODE (1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 21)
-
         .macro STUB vector, target      /* an error code, if only 0, and the vector above it */
         .if (\vector >= 32) || !((HAVE_ERROR_CODE >> (\vector & 31)) & 1)
         pushq   $0

@@ -81,6 +81,9 @@
 #define TRAP_MC 18
 #define TRAP_XM 19
 #define TRAP_CP 21
+/* Vectors that come with an error code. */
+#define HAVE_ERROR_CODE (1 << TRAP_DF | 1 << TRAP_TS | 1 << TRAP_NP | 1 << TRAP_SS | 1 << TRAP_GP | 1 << TRAP_PF |        \
+                         1 << TRAP_AC | 1 << TRAP_CP)
 /* entry_vector of frames that no vector made. The first is a bit: rcx and r11 need not survive the way back. */
 #define ENTRY_SYSCALL  0x100
 #define ENTRY_CSTAR    0x201

@@ -51,25 +51,21 @@ long do_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, uint6
     return 0;
 }
 
-/* Those that a 64-bit kernel cannot do without may be moved, not taken away. */
-static const struct {
-    uint16_t offset;
-    bool may_go;
-} callback_rows[] = {
-    [CALLBACKTYPE_event] = { offsetof(struct pv_vcpu, event_cb), false },
-    [CALLBACKTYPE_failsafe] = { offsetof(struct pv_vcpu, failsafe_cb), false },
-    [CALLBACKTYPE_syscall] = { offsetof(struct pv_vcpu, syscall_cb), false },
-    [CALLBACKTYPE_sysenter_deprecated] = { offsetof(struct pv_vcpu, sysenter_cb), true },
-    [CALLBACKTYPE_nmi] = { offsetof(struct pv_vcpu, nmi_cb), true },
-    [CALLBACKTYPE_sysenter] = { offsetof(struct pv_vcpu, sysenter_cb), true },
-    [CALLBACKTYPE_syscall32] = { offsetof(struct pv_vcpu, syscall32_cb), true },
+static const uint16_t callback_offsets[] = {
+    [CALLBACKTYPE_event] = offsetof(struct pv_vcpu, event_cb),
+    [CALLBACKTYPE_failsafe] = offsetof(struct pv_vcpu, failsafe_cb),
+    [CALLBACKTYPE_syscall] = offsetof(struct pv_vcpu, syscall_cb),
+    [CALLBACKTYPE_sysenter_deprecated] = offsetof(struct pv_vcpu, sysenter_cb),
+    [CALLBACKTYPE_nmi] = offsetof(struct pv_vcpu, nmi_cb),
+    [CALLBACKTYPE_sysenter] = offsetof(struct pv_vcpu, sysenter_cb),
+    [CALLBACKTYPE_syscall32] = offsetof(struct pv_vcpu, syscall32_cb),
 };
 
 static struct trap_info *callback_of(struct pv_vcpu *v, uint16_t type)
 {
-    if (type >= ARRAY_SIZE(callback_rows) || !callback_rows[type].offset)
+    if (type >= ARRAY_SIZE(callback_offsets) || !callback_offsets[type])
         return NULL;
-    return (struct trap_info *)((char *)v + callback_rows[type].offset);
+    return (struct trap_info *)((char *)v + callback_offsets[type]);
 }
 
 static long callback_register(struct pv_vcpu *v, const struct callback_register *r)
@@ -86,13 +82,14 @@ static long callback_register(struct pv_vcpu *v, const struct callback_register 
     return 0;
 }
 
+/* The first three a 64-bit kernel cannot do without: they may be moved, not taken away. */
 static long callback_unregister(struct pv_vcpu *v, uint16_t type)
 {
     struct trap_info *cb = callback_of(v, type);
 
     if (!cb)
         return -XEN_ENOSYS;
-    if (!callback_rows[type].may_go)
+    if (type <= CALLBACKTYPE_syscall)
         return -XEN_EINVAL;
     cb->address = 0;
     return 0;

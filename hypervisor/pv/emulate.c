@@ -278,16 +278,6 @@ unsigned pv_fetch(uint8_t *bytes, uint64_t va)
     return n <= INSN_MAX && !copy_from_guest(bytes, va, n) ? n : 0;
 }
 
-/* The code at rip, by the base of its segment; how many bytes were there. */
-static unsigned fetch(const struct pv_vcpu *v, const struct cpu_user_regs *regs, uint8_t *bytes, bool *long_mode)
-{
-    uint64_t base;
-
-    if (!pv_code_segment(v, regs->cs, &base, long_mode))
-        return 0;
-    return pv_fetch(bytes, *long_mode ? regs->rip : (uint32_t)(base + regs->rip));
-}
-
 /* rip moves past the instruction; a single step over it ends as it would on bare hardware. */
 static void finish(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned length)
 {
@@ -307,10 +297,11 @@ bool pv_emulate_gp(struct pv_vcpu *v, struct cpu_user_regs *regs)
 {
     struct emulation e = { .v = v, .regs = regs };
     uint8_t bytes[INSN_BUFFER];
+    uint64_t base;
     bool long_mode;
-    unsigned n = fetch(v, regs, bytes, &long_mode);
 
-    if (!n || insn_decode(bytes, n, long_mode, &e.i))
+    if (!pv_code_segment(v, regs->cs, &base, &long_mode) ||
+        insn_decode(bytes, pv_fetch(bytes, long_mode ? regs->rip : (uint32_t)(base + regs->rip)), long_mode, &e.i))
         return false;
     if (e.i.opcode == 0xcd && regs->error_code & 2) {
         regs->rip += e.i.length;

@@ -59,8 +59,6 @@ int pv_window_create(struct pv_vcpu *v)
 
 void pv_window_destroy(struct pv_vcpu *v)
 {
-    if (!v->window_l1)
-        return;
     memset(v->window_l1, 0, (LDT_SLOT + LDT_FRAMES) * sizeof(pte_t));
     bitmap_clear_atomic(windows_used, v->window);
 }
@@ -143,24 +141,10 @@ void pv_gdt_drop(struct pv_vcpu *v)
     v->gdt_entries = 0;
 }
 
-static void gdt_commit(struct pv_vcpu *v, struct frame *const *frames, unsigned nr,
-                       uint32_t entries)
-{
-    struct spinlock *lock = &pv_domain(v->vcpu.domain)->page_lock;
-
-    spin_lock(lock);
-    pv_gdt_drop(v);
-    for (unsigned i = 0; i < nr; i++) {
-        v->gdt_frame[i] = frames[i];
-        window_put(v, i, pte_make(frame_mfn(frames[i]), WINDOW_RW));
-    }
-    v->gdt_entries = entries;
-    spin_unlock(lock);
-}
-
 int pv_set_gdt(struct pv_vcpu *v, const uint64_t *mfns, uint32_t entries)
 {
     unsigned nr = (entries + DESCS_PER_PAGE - 1) / DESCS_PER_PAGE;
+    struct pv_domain *d = pv_domain(v->vcpu.domain);
     struct frame *frames[GDT_FRAMES];
 
     if (entries > MAX_GDT_ENTRIES)
@@ -170,10 +154,17 @@ int pv_set_gdt(struct pv_vcpu *v, const uint64_t *mfns, uint32_t entries)
         if (frames[i])
             continue;
         while (i--)
-            frame_put_and_type(pv_domain(v->vcpu.domain), frames[i]);
+            frame_put_and_type(d, frames[i]);
         return -XEN_EINVAL;
     }
-    gdt_commit(v, frames, nr, entries);
+    spin_lock(&d->page_lock);
+    pv_gdt_drop(v);
+    for (unsigned i = 0; i < nr; i++) {
+        v->gdt_frame[i] = frames[i];
+        window_put(v, i, pte_make(frame_mfn(frames[i]), WINDOW_RW));
+    }
+    v->gdt_entries = entries;
+    spin_unlock(&d->page_lock);
     return 0;
 }
 

@@ -15,9 +15,7 @@
 #define PORT_B_SERR      0x80
 #define PORT_B_IOCHK     0x40
 
-/* Exceptions that are the guest's own, by vector: those with an error code, and the others. */
-#define WITH_ERROR       (1u << TRAP_TS | 1u << TRAP_NP | 1u << TRAP_SS | 1u << TRAP_GP |          \
-                          1u << TRAP_AC | 1u << TRAP_CP)
+/* Exceptions without an error code that are the guest's own, by vector. */
 #define WITHOUT_ERROR    (1u << TRAP_DE | 1u << TRAP_DB | 1u << TRAP_BR | 1u << TRAP_UD |          \
                           1u << TRAP_NM | 1u << TRAP_MF | 1u << TRAP_XM)
 
@@ -44,7 +42,7 @@ static ALWAYS_INLINE void page_fault(struct pv_vcpu *v, struct cpu_user_regs *re
 
 static void forward(struct pv_vcpu *v, struct cpu_user_regs *regs, unsigned vector)
 {
-    bool has_error = WITH_ERROR >> vector & 1;
+    bool has_error = HAVE_ERROR_CODE >> vector & 1;
 
     if (has_error || WITHOUT_ERROR >> vector & 1)
         pv_inject_trap(regs, vector, regs->error_code, has_error ? BOUNCE_ERROR_CODE : 0);

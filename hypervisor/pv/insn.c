@@ -132,14 +132,12 @@ int insn_decode(const uint8_t *bytes, unsigned n, bool long_mode, struct insn *i
 
 uint64_t *insn_register(struct cpu_user_regs *regs, unsigned number)
 {
+#define AT(reg) offsetof(struct cpu_user_regs, reg)
     static const uint8_t offsets[16] = {
-        offsetof(struct cpu_user_regs, rax), offsetof(struct cpu_user_regs, rcx), offsetof(struct cpu_user_regs, rdx),
-        offsetof(struct cpu_user_regs, rbx), offsetof(struct cpu_user_regs, rsp), offsetof(struct cpu_user_regs, rbp),
-        offsetof(struct cpu_user_regs, rsi), offsetof(struct cpu_user_regs, rdi), offsetof(struct cpu_user_regs, r8),
-        offsetof(struct cpu_user_regs, r9), offsetof(struct cpu_user_regs, r10), offsetof(struct cpu_user_regs, r11),
-        offsetof(struct cpu_user_regs, r12), offsetof(struct cpu_user_regs, r13), offsetof(struct cpu_user_regs, r14),
-        offsetof(struct cpu_user_regs, r15),
+        AT(rax), AT(rcx), AT(rdx), AT(rbx), AT(rsp), AT(rbp), AT(rsi), AT(rdi),
+        AT(r8), AT(r9), AT(r10), AT(r11), AT(r12), AT(r13), AT(r14), AT(r15),
     };
+#undef AT
 
     return (uint64_t *)((char *)regs + offsets[number & 15]);
 }

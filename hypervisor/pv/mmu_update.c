@@ -70,11 +70,9 @@ static int update_one(struct update_run *run, const struct mmu_update *req)
 {
     unsigned kind = req->ptr & (sizeof(pte_t) - 1);
 
-    if (likely(kind == MMU_NORMAL_PT_UPDATE))
+    if (likely(kind == MMU_NORMAL_PT_UPDATE) || kind == MMU_PT_UPDATE_NO_TRANSLATE)
         return update_entry(run, req, 0);
     switch (kind) {
-    case MMU_PT_UPDATE_NO_TRANSLATE:
-        return update_entry(run, req, 0);
     case MMU_PT_UPDATE_PRESERVE_AD:
         return update_entry(run, req, UPDATE_PRESERVE_AD);
     case MMU_MACHPHYS_UPDATE:

@@ -115,31 +115,23 @@ static int ext_flush_cache(struct ext_call *c)
     return 0;
 }
 
-static int ext_clear_page(struct ext_call *c)
-{
-    mfn_t m = mfn(c->op.arg1.mfn);
-    int rc = frame_get_and_type(c->d, m, TYPE_WRITABLE);
-
-    if (rc)
-        return rc;
-    memset(mfn_to_virt(m), 0, PAGE_SIZE);
-    frame_put_and_type(c->d, frame_of(m));
-    return 0;
-}
-
-static int ext_copy_page(struct ext_call *c)
+static int ext_fill_page(struct ext_call *c)
 {
     mfn_t to = mfn(c->op.arg1.mfn), from = mfn(c->op.arg2.src_mfn);
+    bool copies = c->op.cmd == MMUEXT_COPY_PAGE;
     int rc;
 
-    if (!mfn_valid(from) || !frame_get(frame_of(from), c->d->domain.id))
+    if (copies && (!mfn_valid(from) || !frame_get(frame_of(from), c->d->domain.id)))
         return -XEN_EINVAL;
     rc = frame_get_and_type(c->d, to, TYPE_WRITABLE);
-    if (!rc) {
+    if (!rc && copies)
         memcpy(mfn_to_virt(to), mfn_to_virt(from), PAGE_SIZE);
+    else if (!rc)
+        memset(mfn_to_virt(to), 0, PAGE_SIZE);
+    if (!rc)
         frame_put_and_type(c->d, frame_of(to));
-    }
-    frame_put(frame_of(from));
+    if (copies)
+        frame_put(frame_of(from));
     return rc;
 }
 
@@ -155,8 +147,8 @@ static const struct { int (*handler)(struct ext_call *c); unsigned flags; } ext_
     [MMUEXT_TLB_FLUSH_LOCAL ... MMUEXT_INVLPG_ALL] = { ext_flush, 0 },
     [MMUEXT_FLUSH_CACHE]       = { ext_flush_cache, 0 },
     [MMUEXT_FLUSH_CACHE_GLOBAL] = { ext_flush_cache, 0 },
-    [MMUEXT_CLEAR_PAGE]        = { ext_clear_page, LOCKED },
-    [MMUEXT_COPY_PAGE]         = { ext_copy_page, LOCKED },
+    [MMUEXT_CLEAR_PAGE]        = { ext_fill_page, LOCKED },
+    [MMUEXT_COPY_PAGE]         = { ext_fill_page, LOCKED },
 };
 
 static int ext_run(struct ext_call *c)
