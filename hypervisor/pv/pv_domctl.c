@@ -4,8 +4,6 @@
  * looks like. Whoever asks for the state of a vCPU gets it paused, so all of it is in memory.
  */
 #include "core/domctl.h"
-#include "core/guest_copy.h"
-#include "core/preempt.h"
 #include "cpu/guest_state.h"
 #include "mm/heap.h"
 #include "pv/page_type.h"
