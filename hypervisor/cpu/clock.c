@@ -147,22 +147,26 @@ static void clock_set_line(uint64_t tsc)
     WRITE_ONCE(clock_version, clock_version + 1);
 }
 
-/* Measure the rates of the TSC and of the local APIC's timer by `timer`. */
+/* If `timer` is there, measure the rates of the TSC and of the local APIC's timer by `timer`. */
 static bool clock_calibrate(void)
 {
     struct clock_sample sample, lapic_first, lapic_second;
+    bool counts;
 
+    if (!timer->hz)
+        return false;
     lapic_timer_set(UINT32_MAX);
     sample = clock_take_sample(timer->read);
     fit = (struct clock_fit){ timer->hz, timer->mask, 0, sample, sample };
     lapic_first = clock_take_sample(lapic_ticks_done);
-    if (!clock_wait_steps(sample.ref, timer->hz / CALIBRATION_HZ))
-        return false;
+    counts = clock_wait_steps(sample.ref, timer->hz / CALIBRATION_HZ);
     lapic_second = clock_take_sample(lapic_ticks_done);
     sample = clock_take_sample(timer->read);
     lapic_timer_set(0);
-    if (!clock_fit_add(&fit, sample.tsc, sample.ref))
+    if (!counts || !clock_fit_add(&fit, sample.tsc, sample.ref)) {
+        log_warn("clock: the %s does not count", timer->name);
         return false;
+    }
     clock_set_line(fit.first.tsc);
     lapic_ticks_per_ns = muldiv(clock_inverse(fit.tsc_hz),
                                 (uint32_t)(lapic_second.ref - lapic_first.ref),
@@ -170,22 +174,13 @@ static bool clock_calibrate(void)
     return true;
 }
 
-static bool clock_find_timer(void)
-{
-    for (timer = timers; timer < timers + NR_TIMERS; timer++) {
-        if (timer->hz && clock_calibrate())
-            return true;
-        if (timer->hz)
-            log_warn("clock: the %s does not count", timer->name);
-    }
-    return false;
-}
-
 void clock_init(void)
 {
     uint64_t now;
 
-    if (!clock_find_timer())
+    for (timer = timers; timer < timers + NR_TIMERS && !clock_calibrate(); timer++)
+        ;
+    if (timer == timers + NR_TIMERS)
         panic("no timer to measure the TSC by: the machine needs an HPET or a PM timer, and ACPI "
               "tables that name it");
     now = clock_now();

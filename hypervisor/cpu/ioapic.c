@@ -109,18 +109,13 @@ void ioapic_write_route(unsigned gsi, const struct irq_route *route)
     spin_unlock_irqrestore(&ioapic_lock, flags);
 }
 
-static bool ioapic_has_register(const struct ioapic *chip, uint32_t reg)
-{
-    return reg <= IOAPIC_REG_ARB ||
-           (reg >= IOAPIC_REG_ROUTE && reg < IOAPIC_REG_ROUTE + 2 * chip->nr_pins);
-}
-
 int ioapic_read_register(paddr_t address, uint32_t reg, uint32_t *value)
 {
     for (unsigned i = 0; i < nr_ioapics; i++) {
+        uint32_t end = IOAPIC_REG_ROUTE + 2 * ioapics[i].nr_pins;
         unsigned long flags;
 
-        if (ioapics[i].address != address || !ioapic_has_register(&ioapics[i], reg))
+        if (ioapics[i].address != address || (reg > IOAPIC_REG_ARB && reg < IOAPIC_REG_ROUTE) || reg >= end)
             continue;
         flags = spin_lock_irqsave(&ioapic_lock);
         *value = ioapic_read(&ioapics[i], reg);

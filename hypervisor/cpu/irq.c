@@ -206,7 +206,7 @@ bool irq_is_level(unsigned irq)
     return READ_ONCE(lines[irq].is_level);
 }
 
-int irq_alloc_msi(irq_write_fn write, void *arg)
+int irq_alloc_msi(irq_write_fn write, void *arg, unsigned *out)
 {
     for (unsigned irq = ioapic_nr_gsis(); irq < NR_IRQS; irq++) {
         struct irq_line *line = &lines[irq];
@@ -218,8 +218,10 @@ int irq_alloc_msi(irq_write_fn write, void *arg)
             line->msi_arg = arg;
         }
         spin_unlock_irqrestore(&line->lock, flags);
-        if (is_free)
-            return (int)irq;
+        if (is_free) {
+            *out = irq;
+            return 0;
+        }
     }
     return -XEN_ENOSPC;
 }

@@ -61,7 +61,7 @@ void irq_reprogram(unsigned irq);
 int irq_setup_gsi(unsigned gsi, bool level, bool active_low);
 bool irq_is_level(unsigned irq);
 /* An irq number for an MSI of a device, which `write` programs; -XEN_ENOSPC. */
-int irq_alloc_msi(irq_write_fn write, void *arg);
+int irq_alloc_msi(irq_write_fn write, void *arg, unsigned *out);
 void irq_free_msi(unsigned irq);
 
 /*

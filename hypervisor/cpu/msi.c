@@ -102,16 +102,6 @@ static void msix_write_route(void *arg, const struct irq_route *route)
     (void)m->entry[3];              /* the writes have arrived when this read is answered */
 }
 
-static int msi_take_irq(struct msi *m, irq_write_fn write)
-{
-    int rc = irq_alloc_msi(write, m);
-
-    if (rc < 0)
-        return rc;
-    m->irq = (unsigned)rc;
-    return 0;
-}
-
 int msi_create(struct msi *m, struct pci_address device)
 {
     uint32_t control;
@@ -122,7 +112,7 @@ int msi_create(struct msi *m, struct pci_address device)
     control = msi_read(m, MSI_CONTROL, 2);
     m->is_64bit = control & MSI_CONTROL_64BIT;
     m->has_mask = control & MSI_CONTROL_MASK;
-    return msi_take_irq(m, msi_write_route);
+    return irq_alloc_msi(msi_write_route, m, &m->irq);
 }
 
 int msix_create(struct msi *m, struct pci_address device, unsigned nr, paddr_t bar)
@@ -141,5 +131,5 @@ int msix_create(struct msi *m, struct pci_address device, unsigned nr, paddr_t b
     m->entry = ioremap(entry, MSIX_ENTRY_SIZE);
     if (!m->entry)
         return -XEN_ENOMEM;
-    return msi_take_irq(m, msix_write_route);
+    return irq_alloc_msi(msix_write_route, m, &m->irq);
 }

@@ -130,7 +130,7 @@ uint32_t tlb_clock(void)
 /*
  * The stamp for a flush that begins now: the clock advances first, so that a frame stamped before
  * the flush is done still counts as needing one. At its end the clock stands, and nothing is
- * filtered, until tlb_clock_restart().
+ * filtered, until the next flush.
  */
 static uint32_t tlb_flush_begin(void)
 {
@@ -201,15 +201,9 @@ static void flush_va_here(void *arg)
 }
 
 /*
- * The clock stood at its end: flush everywhere and begin again. A frame stamped before has then
- * been flushed for; its old, larger stamp at worst asks for a flush too many.
+ * If the clock stands at its end: flush everywhere and begin again. A frame stamped before has then been flushed for; its
+ * old, larger stamp at worst asks for a flush too many.
  */
-static void tlb_clock_restart(void)
-{
-    smp_call(&online_cpus, flush_and_unstamp_here, NULL);
-    store_release(&tlb_time, 1);
-}
-
 void tlb_flush_mask(const struct cpumask *cpus, uint64_t va)
 {
     void (*flush)(void *) = flush_va_here;
@@ -218,8 +212,10 @@ void tlb_flush_mask(const struct cpumask *cpus, uint64_t va)
         flush = flush_here;
     if (va == FLUSH_TLB_GLOBAL)
         flush = flush_global_here;
-    if (unlikely(READ_ONCE(tlb_time) == TLB_CLOCK_MAX))
-        tlb_clock_restart();
-    else
+    if (likely(READ_ONCE(tlb_time) != TLB_CLOCK_MAX)) {
         smp_call(cpus, flush, &va);
+        return;
+    }
+    smp_call(&online_cpus, flush_and_unstamp_here, NULL);
+    store_release(&tlb_time, 1);
 }

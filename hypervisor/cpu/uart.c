@@ -132,7 +132,7 @@ bool uart_ports(uint16_t *first, uint16_t *last)
 }
 
 /* A full ring drops what comes: nobody reads it then. */
-bool uart_poll(void)
+void uart_poll(void)
 {
     unsigned long flags = spin_lock_irqsave(&uart.lock);
     unsigned count = 0;
@@ -147,7 +147,6 @@ bool uart_poll(void)
     spin_unlock_irqrestore(&uart.lock, flags);
     if (count)
         upcall_console_input();
-    return count != 0;
 }
 
 size_t uart_read(char *buffer, size_t size)
@@ -164,7 +163,7 @@ size_t uart_read(char *buffer, size_t size)
 static void uart_interrupt(unsigned irq UNUSED, void *arg UNUSED)
 {
     (void)uart_in(UART_IIR);
-    (void)uart_poll();
+    uart_poll();
 }
 
 int uart_use_irq(unsigned irq)

@@ -29,7 +29,7 @@ bool uart_ports(uint16_t *first, uint16_t *last);
  * irq_request().
  */
 int uart_use_irq(unsigned irq);
-/* Move what the port received into the ring; true if something came. */
-bool uart_poll(void);
+/* Move what the port received into the ring. */
+void uart_poll(void);
 /* Take up to `size` bytes of input. Returns how many. */
 size_t uart_read(char *buffer, size_t size);
