@@ -4,12 +4,6 @@
 // average. So there is no balance to keep, and any node is removed by merging its two children.
 #include "lib/pqueue.h"
 
-static unsigned toss(struct pqueue *queue)
-{
-    queue->random = queue->random * 1664525 + 1013904223;
-    return queue->random >> 31;
-}
-
 // The heap of all nodes of a and b, to hang below parent.
 static struct pq_node *merge(struct pqueue *queue, struct pq_node *parent, struct pq_node *a,
                              struct pq_node *b, pq_less_fn *less)
@@ -26,7 +20,8 @@ static struct pq_node *merge(struct pqueue *queue, struct pq_node *parent, struc
         *link = a;
         a->parent = parent;
         parent = a;
-        link = &a->child[toss(queue)];
+        queue->random = queue->random * 1664525 + 1013904223;
+        link = &a->child[queue->random >> 31];
         a = *link;
     }
     *link = a != NULL ? a : b;
