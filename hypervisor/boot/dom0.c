@@ -389,7 +389,6 @@ static INIT void create_domain(struct builder *b)
     d->is_control = true;
     control_domain = d;
     b->d = pv_domain(d);
-    b->d->io_ports_all = true;
     if (pirq_domain_init(d))
         boot_stop("no memory for the control domain's interrupts: give the machine more memory");
 }

@@ -43,7 +43,7 @@ bool pv_ports_allowed(const struct pv_vcpu *v, unsigned port, unsigned size)
 
 static bool is_real(const struct pv_vcpu *v, unsigned port, unsigned size)
 {
-    return pv_domain(v->vcpu.domain)->io_ports_all && !is_ours(port, size);
+    return v->vcpu.domain->is_control && !is_ours(port, size);
 }
 
 uint32_t pv_port_read(struct pv_vcpu *v, unsigned port, unsigned size)

@@ -72,8 +72,7 @@ struct pv_domain {
     struct spinlock page_lock;            /* page-table contents and table types of this domain; and: */
     struct frame *unfinished;             /* a tree whose demotion was preempted (pv/page_type.h) */
     uint32_t cpu_lacks[CPU_FEATURE_WORDS];   /* of the ABI's featureset: what its CPU does not show (pv/cpuid.c) */
-    bool io_ports_all;                    /* control domain: all ports but ours */
-    uint32_t pci_address;                 /* what it wrote to port 0xcf8 last */
+    uint32_t pci_address;                 /* what the control domain wrote to port 0xcf8 last */
 };
 
 static inline struct trap_info pv_entry(uint64_t address, uint64_t masks_events)

@@ -65,7 +65,7 @@ static void start(bool in_kernel, uint8_t iopl)
     memset(&v, 0, sizeof(v));
     memset(&domain, 0, sizeof(domain));
     memset(bitmap, 0xff, sizeof(bitmap));
-    domain.io_ports_all = true;
+    domain.domain.is_control = true;
     v.vcpu.domain = &domain.domain;
     v.in_kernel = in_kernel;
     v.iopl = iopl;
@@ -146,7 +146,7 @@ static void ours_stay_ours(void)
 static void without_ports(void)
 {
     start(true, 3);
-    domain.io_ports_all = false;
+    domain.domain.is_control = false;
     CU_ASSERT_EQUAL(pv_port_read(&v, 0x80, 1), UINT32_MAX);
     CU_ASSERT_EQUAL(pv_port_read(&v, ADDRESS + 4, 4), UINT32_MAX);
     pv_port_write(&v, 0x80, 1, 0);
