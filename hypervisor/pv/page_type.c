@@ -120,15 +120,6 @@ static ALWAYS_INLINE int drop_writer(struct frame *f)
     return likely((old & TYPE_COUNT_MASK) > 1) && likely(try_cmpxchg64(&f->type, &old, old - 1)) ? 0 : put_plain_type(f);
 }
 
-static NOINLINE int leaf_get_mmio(struct pv_domain *d, pte_t *e)
-{
-    enum mmio_access most = mmio_access(d, pte_mfn(*e));
-
-    if (most == MMIO_READ)
-        e->v &= ~PTE_RW;
-    return most == MMIO_NONE ? -XEN_EINVAL : 0;
-}
-
 static bool is_device(mfn_t m)
 {
     return !mfn_valid(m) || frame_owner(frame_of(m)) == FRAME_OWNER_IO;
@@ -146,11 +137,16 @@ static ALWAYS_INLINE int get_if_writable(struct frame *f, pte_t e)
 static NOINLINE int leaf_get_rare(struct pv_domain *d, unsigned owner, pte_t *e)
 {
     mfn_t m = pte_mfn(*e);
+    enum mmio_access most;
 
     if (e->v & LEAF_FORBIDS)
         return -XEN_EINVAL;
-    if (!mfn_valid(m) || !frame_get(frame_of(m), owner))
-        return is_device(m) ? leaf_get_mmio(d, e) : -XEN_EINVAL;
+    if (!mfn_valid(m) || !frame_get(frame_of(m), owner)) {
+        most = is_device(m) ? mmio_access(d, m) : MMIO_NONE;
+        if (most == MMIO_READ)
+            e->v &= ~PTE_RW;
+        return most == MMIO_NONE ? -XEN_EINVAL : 0;
+    }
     if (!d->domain.is_control)
         e->v &= ~PTE_CACHE_MASK;
     return get_if_writable(frame_of(m), *e);

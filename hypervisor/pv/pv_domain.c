@@ -119,12 +119,17 @@ static void references_drop(struct pv_vcpu *v)
     spin_unlock(&d->page_lock);
 }
 
-/* All references that the context needs, or none; -XEN_ERESTART to be called again. */
+/*
+ * All references that the context needs, or none; -XEN_ERESTART to be called again. A vCPU that has its tables keeps them.
+ */
 static int context_get(struct pv_vcpu *v, const struct vcpu_guest_context *c)
 {
-    mfn_t user = mfn(xen_cr3_to_pfn(c->ctrlreg[1]));
-    int rc = table_get(v, mfn(xen_cr3_to_pfn(c->ctrlreg[3])), &v->cr3_kernel);
+    mfn_t kernel = mfn(xen_cr3_to_pfn(c->ctrlreg[3])), user = mfn(xen_cr3_to_pfn(c->ctrlreg[1]));
+    int rc;
 
+    if (v->vcpu.initialised)
+        return mfn_to_paddr(kernel) == v->cr3_kernel && mfn_to_paddr(user) == v->cr3_user ? 0 : -XEN_EINVAL;
+    rc = table_get(v, kernel, &v->cr3_kernel);
     if (!rc && user.n)
         rc = table_get(v, user, &v->cr3_user);
     if (!rc)
@@ -173,15 +178,6 @@ static void set_entries(struct pv_vcpu *v, const struct vcpu_guest_context *c)
     v->in_kernel = (c->flags & VGCF_in_kernel) != 0;
 }
 
-/* A vCPU that has its tables keeps them. */
-static int context_take(struct pv_vcpu *v, const struct vcpu_guest_context *c)
-{
-    if (!v->vcpu.initialised)
-        return context_get(v, c);
-    return xen_cr3_to_pfn(c->ctrlreg[3]) == paddr_to_mfn(v->cr3_kernel).n &&
-           xen_cr3_to_pfn(c->ctrlreg[1]) == paddr_to_mfn(v->cr3_user).n ? 0 : -XEN_EINVAL;
-}
-
 static void context_apply(struct pv_vcpu *v, const struct vcpu_guest_context *c)
 {
     set_registers(v, c);
@@ -208,7 +204,7 @@ static int pv_vcpu_initialise(struct vcpu *vcpu, uint64_t ctxt)
     if (!rc)
         rc = context_check(c);
     if (!rc)
-        rc = context_take(v, c);
+        rc = context_get(v, c);
     if (!rc)
         context_apply(v, c);
     heap_free(c);
