@@ -57,7 +57,7 @@ static long read_input(uint64_t count, uint64_t buffer)
     return copy_to_guest(buffer, chunk, n) ? -XEN_EFAULT : (long)n;
 }
 
-long do_console_io(uint64_t cmd, uint64_t count, uint64_t buffer, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_console_io(uint64_t cmd, uint64_t count, uint64_t buffer, UNUSED_FROM_4)
 {
     struct domain *d = current_domain();
 

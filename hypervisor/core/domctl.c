@@ -434,7 +434,7 @@ static int find_and_run(struct xen_domctl *op, const struct domctl_row **found)
     return rc;
 }
 
-long do_domctl(uint64_t arg, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_domctl(uint64_t arg, UNUSED_FROM_2)
 {
     const struct domctl_row *row = NULL;
     struct xen_domctl op;

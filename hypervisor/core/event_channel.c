@@ -573,7 +573,7 @@ static NOINLINE long do_row(const struct evtchn_op_row *row, uint64_t cmd, uint6
 }
 
 /* Sending comes first: it is what guests do all day. Like closing it takes nothing but a port. */
-long do_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_event_channel_op(uint64_t cmd, uint64_t arg, UNUSED_FROM_3)
 {
     evtchn_port_t port;
 

@@ -344,7 +344,7 @@ static long set_version(uint64_t arg)
     return 0;
 }
 
-long do_grant_table_op(uint64_t cmd, uint64_t arg, uint64_t count, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_grant_table_op(uint64_t cmd, uint64_t arg, uint64_t count, UNUSED_FROM_4)
 {
     if (count > INT32_MAX)
         return -XEN_EINVAL;

@@ -93,7 +93,7 @@ static NOINLINE long restart_list(uint64_t at, uint64_t nr)
     return hypercall_restart(at, nr, 0, 0, 0);
 }
 
-long do_multicall(uint64_t at, uint64_t nr, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_multicall(uint64_t at, uint64_t nr, UNUSED_FROM_3)
 {
     struct vcpu *v = current_vcpu();
 

@@ -15,6 +15,13 @@
 
 typedef long hypercall_fn(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 
+/* In a definition: the arguments from the second (third, ...) on, which the hypercall does not have. */
+#define UNUSED_FROM_5 uint64_t a5 UNUSED
+#define UNUSED_FROM_4 uint64_t a4 UNUSED, UNUSED_FROM_5
+#define UNUSED_FROM_3 uint64_t a3 UNUSED, UNUSED_FROM_4
+#define UNUSED_FROM_2 uint64_t a2 UNUSED, UNUSED_FROM_3
+#define UNUSED_FROM_1 uint64_t a1 UNUSED, UNUSED_FROM_2
+
 extern hypercall_fn *const hypercall_table[NR_HYPERCALLS];
 
 /* Ask to be called again with these arguments. Returns HYPERCALL_RESTART, to be returned as the result. */

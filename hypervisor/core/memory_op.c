@@ -371,7 +371,7 @@ static const struct subop other_ops[] = {
     [XENMEM_acquire_resource] = {acquire_resource, IN_OUT(xen_mem_acquire_resource) | SUBOP_DOM0 | SUBOP_TARGET},
 };
 
-long do_memory_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_memory_op(uint64_t cmd, uint64_t arg, UNUSED_FROM_3)
 {
     unsigned op = cmd & CMD_MASK;
 

@@ -345,7 +345,7 @@ static const struct subop physdev_table[] = {
     ROW(release_msix, physdev_note_device, physdev_pci_device, IN_DOM0),
 };
 
-long do_physdev_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_physdev_op(uint64_t cmd, uint64_t arg, UNUSED_FROM_3)
 {
     return subop_dispatch(physdev_table, ARRAY_SIZE(physdev_table), current_vcpu(), cmd, arg);
 }

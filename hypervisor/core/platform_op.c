@@ -63,7 +63,7 @@ static int (*const handlers[])(struct xen_platform_op *op) = {
     [XENPF_get_cpuinfo] = op_get_cpuinfo,
 };
 
-long do_platform_op(uint64_t arg, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_platform_op(uint64_t arg, UNUSED_FROM_2)
 {
     struct xen_platform_op op;
     int rc;

@@ -107,7 +107,7 @@ static const struct subop sched_ops[] = {
     [SCHEDOP_pin_override]    = {op_pin_override, IN(sched_pin_override) | SUBOP_DOM0 | SUBOP_LOCKED},
 };
 
-long do_sched_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_sched_op(uint64_t cmd, uint64_t arg, UNUSED_FROM_3)
 {
     return subop_dispatch(sched_ops, ARRAY_SIZE(sched_ops), current_vcpu(), cmd, arg);
 }

@@ -304,7 +304,7 @@ static int (*const ops[])(struct xen_sysctl *op) = {
     [XEN_SYSCTL_scheduler_op] = op_scheduler_op,
 };
 
-long do_sysctl(uint64_t arg, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_sysctl(uint64_t arg, UNUSED_FROM_2)
 {
     struct xen_sysctl op;
     int rc;

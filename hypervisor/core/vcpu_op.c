@@ -52,7 +52,7 @@ void vcpu_op_destroy(struct vcpu *v)
 }
 
 /* 0: none. */
-long do_set_timer_op(uint64_t timeout_ns, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_set_timer_op(uint64_t timeout_ns, UNUSED_FROM_2)
 {
     struct vcpu *v = current_vcpu();
 
@@ -274,7 +274,7 @@ static const struct subop vcpu_ops[] = {
     [VCPUOP_register_vcpu_time_memory_area] = {op_register_time, IN(vcpu_register_time_memory_area)},
 };
 
-long do_vcpu_op(uint64_t cmd, uint64_t vcpu_id, uint64_t arg, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_vcpu_op(uint64_t cmd, uint64_t vcpu_id, uint64_t arg, UNUSED_FROM_4)
 {
     struct vcpu *v = vcpu_of(current_domain(), vcpu_id);
     long rc;

@@ -64,12 +64,12 @@ static NOINLINE long tell(uint32_t cmd, uint64_t arg)
 }
 
 /* XENVER_version first: kernels issue it to have their pending events delivered. */
-long do_xen_version(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_xen_version(uint64_t cmd, uint64_t arg, UNUSED_FROM_3)
 {
     return (uint32_t)cmd == XENVER_version ? ABI_MAJOR << 16 | ABI_MINOR : tell((uint32_t)cmd, arg);
 }
 
-long do_vm_assist(uint64_t cmd, uint64_t type, uint64_t a3 UNUSED, uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_vm_assist(uint64_t cmd, uint64_t type, UNUSED_FROM_3)
 {
     struct domain *d = current_domain();
 

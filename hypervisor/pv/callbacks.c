@@ -16,8 +16,7 @@ static struct pv_vcpu *current_pv(void)
     return pv_vcpu(current_vcpu());
 }
 
-long do_set_trap_table(uint64_t traps, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-                       uint64_t a5 UNUSED)
+long do_set_trap_table(uint64_t traps, UNUSED_FROM_2)
 {
     struct pv_vcpu *v = current_pv();
     struct trap_info row;
@@ -38,8 +37,7 @@ long do_set_trap_table(uint64_t traps, uint64_t a2 UNUSED, uint64_t a3 UNUSED, u
     return -XEN_EINVAL;
 }
 
-long do_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, uint64_t a4 UNUSED,
-                      uint64_t a5 UNUSED)
+long do_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, UNUSED_FROM_4)
 {
     struct pv_vcpu *v = current_pv();
 
@@ -96,8 +94,7 @@ static long callback_unregister(struct pv_vcpu *v, uint16_t type)
 }
 
 /* To unregister, the type is all there is, and stands first as well. */
-long do_callback_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-                    uint64_t a5 UNUSED)
+long do_callback_op(uint64_t cmd, uint64_t arg, UNUSED_FROM_3)
 {
     struct callback_register r;
     size_t size = cmd == CALLBACKOP_register ? sizeof(r) : sizeof(struct callback_unregister);
@@ -112,15 +109,13 @@ long do_callback_op(uint64_t cmd, uint64_t arg, uint64_t a3 UNUSED, uint64_t a4 
 }
 
 /* The selector of a kernel's stack is always ours. */
-long do_stack_switch(uint64_t ss UNUSED, uint64_t sp, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-                     uint64_t a5 UNUSED)
+long do_stack_switch(uint64_t ss UNUSED, uint64_t sp, UNUSED_FROM_3)
 {
     current_pv()->kernel_sp = sp;
     return 0;
 }
 
-long do_fpu_taskswitch(uint64_t set, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-                       uint64_t a5 UNUSED)
+long do_fpu_taskswitch(uint64_t set, UNUSED_FROM_2)
 {
     struct pv_vcpu *v = current_pv();
 
@@ -175,8 +170,7 @@ static bool debugreg_exists(uint64_t reg)
     return reg < 8 && reg != 4 && reg != 5;
 }
 
-long do_set_debugreg(uint64_t reg, uint64_t value, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-                     uint64_t a5 UNUSED)
+long do_set_debugreg(uint64_t reg, uint64_t value, UNUSED_FROM_3)
 {
     struct pv_vcpu *v = current_pv();
 
@@ -190,8 +184,7 @@ long do_set_debugreg(uint64_t reg, uint64_t value, uint64_t a3 UNUSED, uint64_t 
     return 0;
 }
 
-long do_get_debugreg(uint64_t reg, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-                     uint64_t a5 UNUSED)
+long do_get_debugreg(uint64_t reg, UNUSED_FROM_2)
 {
     return debugreg_exists(reg) ? (long)current_pv()->debugreg[reg] : -XEN_EINVAL;
 }
@@ -199,8 +192,7 @@ long do_get_debugreg(uint64_t reg, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint6
 /* Segment bases -------------------------------------------------------------------------------- */
 
 /* The user's GS is the inactive one: hypercalls come from the kernel. The CPU holds the state; it is saved from there. */
-long do_set_segment_base(uint64_t which, uint64_t base, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-                         uint64_t a5 UNUSED)
+long do_set_segment_base(uint64_t which, uint64_t base, UNUSED_FROM_3)
 {
     static const uint32_t msrs[] = {
         [SEGBASE_FS] = MSR_FS_BASE, [SEGBASE_GS_USER] = MSR_KERNEL_GS_BASE,

@@ -168,8 +168,7 @@ int pv_set_gdt(struct pv_vcpu *v, const uint64_t *mfns, uint32_t entries)
     return 0;
 }
 
-long do_set_gdt(uint64_t list, uint64_t entries, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-                uint64_t a5 UNUSED)
+long do_set_gdt(uint64_t list, uint64_t entries, UNUSED_FROM_3)
 {
     uint64_t mfns[GDT_FRAMES];
     uint64_t nr = (entries + DESCS_PER_PAGE - 1) / DESCS_PER_PAGE;
@@ -205,8 +204,8 @@ int pv_set_ldt(struct pv_vcpu *v, uint64_t base, uint32_t entries)
 {
     struct spinlock *lock = &pv_domain(v->vcpu.domain)->page_lock;
 
-    if (entries > MAX_LDT_ENTRIES || (entries && (base & PAGE_OFFSET_MASK)) ||
-        (entries && !guest_range_ok(base, (uint64_t)entries * sizeof(uint64_t))))
+    if (entries > MAX_LDT_ENTRIES ||
+        (entries && (base & PAGE_OFFSET_MASK || !guest_range_ok(base, entries * sizeof(uint64_t)))))
         return -XEN_EINVAL;
     spin_lock(lock);
     pv_ldt_drop(v);
@@ -225,8 +224,7 @@ int pv_set_ldt(struct pv_vcpu *v, uint64_t base, uint32_t entries)
  * A frame that may become writable is written as such; one in use as a table must stay one while it
  * is written.
  */
-long do_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t a3 UNUSED,
-                          uint64_t a4 UNUSED, uint64_t a5 UNUSED)
+long do_update_descriptor(uint64_t maddr, uint64_t descriptor, UNUSED_FROM_3)
 {
     struct pv_domain *d = pv_domain(current_domain());
     mfn_t m = paddr_to_mfn(maddr);

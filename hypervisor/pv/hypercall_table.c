@@ -2,8 +2,7 @@
 /* The hypercalls of a PV guest, by number: entry.S calls through this table. Rows that we do not have say -XEN_ENOSYS. */
 #include "pv/pv_domain.h"
 
-static long do_nothing(uint64_t a1 UNUSED, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-                       uint64_t a5 UNUSED)
+static long do_nothing(UNUSED_FROM_1)
 {
     return -XEN_ENOSYS;
 }

@@ -34,8 +34,7 @@ static ALWAYS_INLINE void load_flags(struct pv_vcpu *v, struct cpu_user_regs *re
  * The result becomes rax, whatever it is: without ENTRY_SYSCALL in entry_vector, entry.S never
  * takes it for HYPERCALL_RESTART, so a return by SYSRET is one by IRET when rax has that value.
  */
-long do_iret(uint64_t a1 UNUSED, uint64_t a2 UNUSED, uint64_t a3 UNUSED, uint64_t a4 UNUSED,
-             uint64_t a5 UNUSED)
+long do_iret(UNUSED_FROM_1)
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
     struct cpu_user_regs *regs = guest_regs();

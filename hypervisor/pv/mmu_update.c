@@ -136,8 +136,7 @@ static int run_updates(struct update_run *run, uint64_t reqs, uint32_t count, ui
     return 0;
 }
 
-long do_mmu_update(uint64_t reqs, uint64_t count, uint64_t done, uint64_t foreigndom,
-                   uint64_t a5 UNUSED)
+long do_mmu_update(uint64_t reqs, uint64_t count, uint64_t done, uint64_t foreigndom, UNUSED_FROM_5)
 {
     uint32_t finished;
     struct foreign who;
@@ -204,14 +203,12 @@ static ALWAYS_INLINE long update_va_mapping(uint64_t va, uint64_t val, uint64_t 
     return pv_flush(v, kind == UVMF_INVLPG ? va : FLUSH_TLB_ALL_VA, flags - kind);
 }
 
-long do_update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, uint64_t a4 UNUSED,
-                          uint64_t a5 UNUSED)
+long do_update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, UNUSED_FROM_4)
 {
     return update_va_mapping(va, val, flags, DOMID_SELF);
 }
 
-long do_update_va_mapping_otherdomain(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid,
-                                      uint64_t a5 UNUSED)
+long do_update_va_mapping_otherdomain(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid, UNUSED_FROM_5)
 {
     return update_va_mapping(va, val, flags, domid);
 }

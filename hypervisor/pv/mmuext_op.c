@@ -188,8 +188,7 @@ static int run_list(struct ext_call *c, uint64_t ops, uint32_t count, uint32_t *
     return 0;
 }
 
-long do_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t foreigndom,
-                  uint64_t a5 UNUSED)
+long do_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t foreigndom, UNUSED_FROM_5)
 {
     uint32_t finished;
     struct foreign who;
