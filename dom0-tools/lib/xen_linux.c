@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -19,6 +20,8 @@ struct gntdev_map { uint32_t count, pad; uint64_t index; uint32_t domid, referen
 struct gntdev_unmap { uint64_t index; uint32_t count, pad; };
 struct gntdev_offset { uint64_t address, offset; uint32_t count, pad; };
 struct privcmd_hypercall { uint64_t op, arg[5]; };
+struct privcmd_mmapbatch { uint32_t num; uint16_t dom; uint64_t addr, frames, errors; };
+struct privcmd_mmap_resource { uint16_t dom; uint32_t type, id, idx; uint64_t num, addr; };
 
 #define EVTCHN_BIND_VIRQ _IOC(_IOC_NONE, 'E', 0, sizeof(struct evtchn_virq))
 #define EVTCHN_BIND_INTERDOMAIN _IOC(_IOC_NONE, 'E', 1, sizeof(struct evtchn_interdomain))
@@ -28,6 +31,8 @@ struct privcmd_hypercall { uint64_t op, arg[5]; };
 #define GNTDEV_UNMAP_GRANT_REF _IOC(_IOC_NONE, 'G', 1, sizeof(struct gntdev_unmap))
 #define GNTDEV_GET_OFFSET _IOC(_IOC_NONE, 'G', 2, sizeof(struct gntdev_offset))
 #define PRIVCMD_HYPERCALL _IOC(_IOC_NONE, 'P', 0, sizeof(struct privcmd_hypercall))
+#define PRIVCMD_MMAPBATCH_V2 _IOC(_IOC_NONE, 'P', 4, sizeof(struct privcmd_mmapbatch))
+#define PRIVCMD_MMAP_RESOURCE _IOC(_IOC_NONE, 'P', 7, sizeof(struct privcmd_mmap_resource))
 #define XENBUS_BACKEND_EVTCHN _IOC(_IOC_NONE, 'B', 0, 0)
 
 enum { DOMCTL_GETDOMAININFO = 5, DOMCTL_VERSION = 0x15 };
@@ -67,16 +72,75 @@ static int open_device(const char *folder, const char *name, int flags, const ch
 }
 
 // Kernels before 4.18 have no device for such memory: locked memory does, but for page migration.
-static void *hypercall_buffer(const char *folder)
+void *xen_hypercall_buffer(const char *folder, size_t size)
 {
     const char *failed;
     int fd = open_device(folder, "hypercall", 0, &failed);
-    void *buffer = mmap(NULL, XEN_PAGE_SIZE, PROT_READ | PROT_WRITE,
+    void *buffer = mmap(NULL, size, PROT_READ | PROT_WRITE,
                         fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED | MAP_POPULATE : MAP_SHARED, fd, 0);
 
     if (fd >= 0)
         close(fd);
-    return buffer;
+    return buffer == MAP_FAILED ? NULL : buffer;
+}
+
+int xen_open_privcmd(const char *folder)
+{
+    const char *failed;
+    int fd = open_device(folder, "privcmd", 0, &failed);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int xen_hypercall(int privcmd, uint64_t op, const uint64_t args[5])
+{
+    struct privcmd_hypercall call = { op, { args[0], args[1], args[2], args[3], args[4] } };
+
+    return result_of(ioctl(privcmd, PRIVCMD_HYPERCALL, &call));
+}
+
+static void *unmap_failed(void *at, size_t size, int error)
+{
+    munmap(at, size);
+    errno = error;
+    return NULL;
+}
+
+void *xen_map_frames(int privcmd, unsigned domid, const uint64_t *frames, size_t count, bool writable)
+{
+    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ, error = 0;
+    int *errors = calloc(count, sizeof(*errors));
+    void *at = errors ? mmap(NULL, count * XEN_PAGE_SIZE, protection, MAP_SHARED, privcmd, 0) : MAP_FAILED;
+    struct privcmd_mmapbatch map = {
+        .num = (uint32_t)count,
+        .dom = (uint16_t)domid,
+        .addr = (uintptr_t)at,
+        .frames = (uintptr_t)frames,
+        .errors = (uintptr_t)errors,
+    };
+
+    if (at == MAP_FAILED) {
+        free(errors);
+        return NULL;
+    }
+    if (ioctl(privcmd, PRIVCMD_MMAPBATCH_V2, &map))
+        error = errno;
+    for (size_t i = 0; i < count && !error; i++)
+        error = -errors[i];
+    free(errors);
+    return error ? unmap_failed(at, count * XEN_PAGE_SIZE, error) : at;
+}
+
+void *xen_map_resource(int privcmd, unsigned domid, unsigned type, unsigned id, unsigned first, size_t count)
+{
+    void *at = mmap(NULL, count * XEN_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, privcmd, 0);
+    struct privcmd_mmap_resource map = {
+        .dom = (uint16_t)domid, .type = type, .id = id, .idx = first, .num = count, .addr = (uintptr_t)at,
+    };
+
+    if (at == MAP_FAILED)
+        return NULL;
+    return ioctl(privcmd, PRIVCMD_MMAP_RESOURCE, &map) ? unmap_failed(at, count * XEN_PAGE_SIZE, errno) : at;
 }
 
 int xen_open(struct xen_devices *xen, const char *folder, const char **failed)
@@ -89,9 +153,9 @@ int xen_open(struct xen_devices *xen, const char *folder, const char **failed)
     xen->backend = xen->privcmd < 0 ? -1 : open_device(folder, "xenbus_backend", 0, failed);
     if (xen->backend < 0)
         return -errno;
-    xen->buffer = hypercall_buffer(folder);
+    xen->buffer = xen_hypercall_buffer(folder, XEN_PAGE_SIZE);
     *failed = "hypercall";
-    return xen->buffer == MAP_FAILED ? -errno : 0;
+    return xen->buffer ? 0 : -errno;
 }
 
 int xen_bind_virq(struct xen_devices *xen, unsigned virq)

@@ -4,6 +4,7 @@
 // return 0 (or what they are for), or a negative errno; they log nothing.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,17 @@ struct xen_domain_info {
     uint32_t flags;
     uint8_t handle[XEN_HANDLE_SIZE];
 };
+
+// The hypercall device alone, and locked memory that hypercalls may use: what a toolstack needs.
+// xen_hypercall() gives the hypercall's result; Xen's error numbers are Linux'.
+int xen_open_privcmd(const char *folder);
+void *xen_hypercall_buffer(const char *folder, size_t size);
+int xen_hypercall(int privcmd, uint64_t op, const uint64_t args[5]);
+
+// Frames of a domain (machine frames, of a PV domain) side by side in our memory, or `count` frames of one
+// of its resources (XENMEM_resource_*) from `first` on; munmap() ends it. NULL with errno.
+void *xen_map_frames(int privcmd, unsigned domid, const uint64_t *frames, size_t count, bool writable);
+void *xen_map_resource(int privcmd, unsigned domid, unsigned type, unsigned id, unsigned first, size_t count);
 
 // Opens the devices in a folder (/dev/xen). On failure *failed is the name of the one that it was.
 int xen_open(struct xen_devices *xen, const char *folder, const char **failed);

@@ -7,6 +7,8 @@ PACKAGES=(
     gcc make autoconf automake libc6-dev binutils
     # static decompressors linked into the hypervisor
     liblzma-dev libzstd-dev zlib1g-dev liblz4-dev
+    # the other decompressors, of guests' kernels
+    libbz2-dev liblzo2-dev
     # the block backend
     liburing-dev
     # unit and abi tests

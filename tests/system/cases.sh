@@ -31,6 +31,8 @@ selftests-max      6.12        max    1    1024  selftests          poweroff sel
 selftests-aim      6.1         qemu64 1    1024  selftests          poweroff selftests_aim,complaints
 guests             6.1         qemu64 1    1536  guests             poweroff xen_tools
 guests-smp         6.12        qemu64 2    1536  guests             poweroff xen_tools
+vane               6.1         qemu64 1    1536  vane               poweroff xen_tools,vane
+vane-smp           6.12        qemu64 2    1536  vane               poweroff xen_tools,vane
 crash              6.1         qemu64 1    1024  crash              reset    crash,complaints
 '
 

@@ -64,12 +64,14 @@ random_data() {
 }
 
 # The store and its command line, with the C library.
-with_store() {
+with_store() { built_programs xenstore-like/vane-stored xenstore-like/vane-store; }
+with_vane() { built_programs tests/tools/vane-build; }
+
+# built_programs PROGRAM...: of the build folder, in dom0's /bin, with the libraries that they name
+built_programs() {
     local file
-    for file in vane-stored vane-store; do
-        files+=("$PV_BUILD/xenstore-like/$file=bin/$file")
-    done
-    for file in $(ldd "$PV_BUILD/xenstore-like/vane-stored" | grep -o '/[^ ]*'); do
+    for file; do files+=("$PV_BUILD/$file=bin/$(basename "$file")"); done
+    for file in $(for file; do ldd "$PV_BUILD/$file"; done | grep -o '/[^ ]*' | sort -u); do
         files+=("$(realpath "$file")=${file#/}")
     done
 }

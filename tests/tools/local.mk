@@ -5,3 +5,24 @@ TOOLS_TEST_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir) -I$(srcdir)/include -I$(srcdir)/
 UNIT_TESTS += tests/unit/test_vane_error
 tests_unit_test_vane_error_SOURCES = tests/unit/test_vane_error.c dom0-tools/lib/error.c
 tests_unit_test_vane_error_CPPFLAGS = $(TOOLS_TEST_CPPFLAGS)
+
+# Kernels and the builder, with a short run of the fuzz target.
+VANE_CODECS = -llzma -lzstd -lz -llz4 -lbz2 -llzo2
+VANE_BUILD = dom0-tools/lib/build.c dom0-tools/lib/hv.c dom0-tools/lib/xen_linux.c dom0-tools/lib/image.c \
+    dom0-tools/lib/image_codec.c dom0-tools/lib/image_parse.c dom0-tools/lib/error.c
+UNIT_TESTS += tests/unit/test_vane_image tests/unit/test_vane_build
+tests_unit_test_vane_image_SOURCES = tests/unit/test_vane_image.c tests/fuzz/kernel.c $(FUZZ_MINI) $(VANE_BUILD)
+tests_unit_test_vane_image_CPPFLAGS = $(TOOLS_TEST_CPPFLAGS)
+tests_unit_test_vane_image_LDADD = $(LDADD) $(VANE_CODECS)
+tests_unit_test_vane_build_SOURCES = tests/unit/test_vane_build.c $(VANE_BUILD)
+tests_unit_test_vane_build_CPPFLAGS = $(TOOLS_TEST_CPPFLAGS)
+tests_unit_test_vane_build_LDADD = $(LDADD) $(VANE_CODECS)
+
+# What the system tests drive libvane with.
+check_PROGRAMS += tests/tools/vane-build
+tests_tools_vane_build_SOURCES = tests/tools/vane_build.c
+tests_tools_vane_build_CPPFLAGS = $(USER_CPPFLAGS)
+tests_tools_vane_build_CFLAGS = $(USER_CFLAGS)
+tests_tools_vane_build_LDFLAGS =
+tests_tools_vane_build_LDADD = $(VANE_LIBS)
+SYSTEM_BUILD += tests/tools/vane-build

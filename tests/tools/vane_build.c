@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// Libvane at work in dom0, one program for the system tests.
+//
+//   vane-build create NAME MIB VCPUS KERNEL INITRAMFS COMMAND-LINE [COUNT]   makes and starts guests; prints
+//                                     "domid N ms TOTAL" and the milliseconds of each phase. COUNT of them, named
+//                                     NAME-1...; the kernel is unpacked for the first
+//   vane-build request DOMID poweroff|reboot|suspend     asks the guest
+//   vane-build wait DOMID SECONDS     until it has shut down: prints why
+//   vane-build destroy DOMID          ends it, if it runs, and takes it out of the store
+//   vane-build info | free | list     the host
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dom0-tools/lib/domain.h"
+
+static struct hv hv;
+static struct xs *xs;
+static struct vane_error error;
+
+static int complain(void)
+{
+    fprintf(stderr, "vane-build: %s (%s)\n", error.text, vane_kind_name(error.kind));
+    return 1;
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static int open_store(void)
+{
+    if (!xs_connect(&xs, NULL))
+        return 0;
+    vane_fail(&error, VANE_SYSTEM, "the store does not answer");
+    return 1;
+}
+
+static int start_one(char **argv, const struct image *image, const char *name, unsigned seed)
+{
+    uint64_t pages = strtoul(argv[3], NULL, 10) << 8;
+    unsigned vcpus = (unsigned)strtoul(argv[4], NULL, 10);
+    struct build_config build = {
+        .domain = { .handle = { 0x76, 0x61, 0x6e, 0x65, [15] = (uint8_t)seed }, .nr_vcpus = vcpus, .max_grant_frames = -1,
+                    .max_maptrack_frames = -1 },
+        .pages = pages, .max_pages = pages, .kernel = image, .initramfs = argv[6], .command_line = argv[7],
+    };
+    struct domain_config domain = {
+        .name = name, .target_pages = pages, .max_pages = pages, .nr_vcpus = vcpus, .nr_online = vcpus,
+    };
+    struct built built = { 0 };
+    struct vane_error ignored;
+    double before = now_ms();
+
+    memcpy(domain.uuid, build.domain.handle, sizeof(domain.uuid));
+    if (build_domain(&hv, &build, &built, &error))
+        return complain();
+    if (domain_publish(xs, &domain, &built, &error) || hv_domain_unpause(&hv, built.domid, &error)) {
+        (void)hv_domain_destroy(&hv, built.domid, &ignored);
+        return complain();
+    }
+    printf("domid %u ms %.1f create %.1f memory %.1f kernel %.1f initramfs %.1f start %.1f\n", built.domid,
+           now_ms() - before, (double)built.phase_ns[BUILD_CREATE] / 1e6, (double)built.phase_ns[BUILD_MEMORY] / 1e6,
+           (double)built.phase_ns[BUILD_KERNEL] / 1e6, (double)built.phase_ns[BUILD_INITRAMFS] / 1e6,
+           (double)built.phase_ns[BUILD_START] / 1e6);
+    return 0;
+}
+
+static int create(int argc, char **argv)
+{
+    unsigned count = argc > 8 ? (unsigned)strtoul(argv[8], NULL, 10) : 1;
+    struct image_cache *cache;
+    const struct image *image;
+    char name[64];
+    int rc = image_cache_new(&cache, &error) || open_store() ? complain() : 0;
+
+    for (unsigned i = 1; i <= count && !rc; i++) {
+        double before = now_ms();
+
+        if (image_cache_get(cache, argv[5], &image, &error))
+            return complain();
+        printf("image %zu bytes ms %.1f\n", image->size, now_ms() - before);
+        snprintf(name, sizeof(name), count > 1 ? "%s-%u" : "%s", argv[2], i);
+        rc = start_one(argv, image, name, i);
+        fflush(stdout);
+    }
+    image_cache_free(cache);
+    return rc;
+}
+
+static int wait_for(unsigned domid, double seconds)
+{
+    static const char *const reasons[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", "soft-reset" };
+    double end = now_ms() + seconds * 1e3;
+    struct hv_domain domain;
+
+    do {
+        if (hv_domain_info(&hv, domid, &domain, &error))
+            return complain();
+        if (domain.shut_down)
+            return printf("%s\n", domain.reason <= HV_SOFT_RESET ? reasons[domain.reason] : "?") < 0;
+        usleep(100000);
+    } while (now_ms() < end);
+    vane_fail(&error, VANE_TIMEOUT, "domain %u still runs", domid);
+    return complain();
+}
+
+static int destroy(unsigned domid)
+{
+    struct hv_domain domain;
+
+    if (open_store() || hv_domain_info(&hv, domid, &domain, &error) || hv_domain_destroy(&hv, domid, &error) ||
+        domain_withdraw(xs, domid, domain.handle, &error))
+        return complain();
+    return 0;
+}
+
+static int request(unsigned domid, const char *what)
+{
+    return open_store() || domain_request(xs, domid, what, &error) ? complain() : 0;
+}
+
+static int info(const char *what)
+{
+    struct hv_domain domains[64];
+    struct hv_version version;
+    struct hv_host host;
+    unsigned count;
+
+    if (hv_host(&hv, &host, &error) || hv_version(&hv, &version, &error) || hv_domain_list(&hv, 0, domains, 64, &count, &error))
+        return complain();
+    if (!strcmp(what, "free"))
+        return printf("%lu\n", host.free_pages) < 0;
+    if (!strcmp(what, "info"))
+        printf("%u.%u%s %s, %u CPUs, %lu of %lu MiB free\n", version.major, version.minor, version.extra,
+               version.capabilities, host.nr_cpus, host.free_pages >> 8, host.total_pages >> 8);
+    for (unsigned i = 0; i < count && !strcmp(what, "list"); i++)
+        printf("%u %lu MiB %u vCPUs %lu ms%s\n", domains[i].domid, domains[i].pages >> 8, domains[i].nr_vcpus,
+               domains[i].cpu_time_ns / 1000000, domains[i].dying ? " dying" : "");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    unsigned domid = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
+
+    if (hv_open(&hv, NULL, &error))
+        return complain();
+    if (!strcmp(what, "create") && argc > 7)
+        return create(argc, argv);
+    if (!strcmp(what, "request") && argc > 3)
+        return request(domid, argv[3]);
+    if (!strcmp(what, "wait") && argc > 3)
+        return wait_for(domid, strtod(argv[3], NULL));
+    if (!strcmp(what, "destroy") && argc > 2)
+        return destroy(domid);
+    return info(what);
+}
