@@ -64,13 +64,13 @@ static uint32_t take_parts(struct grant_table *gt, uint32_t handle)
     return handle < load_acquire(&gt->nr_maps) ? xchg32(&maptrack(gt, handle)->parts, 0) : 0;
 }
 
-/* A domain whose last frame we had mapped may be gone by now, and its table with it. */
+/* The handle keeps the domain, so that its number is nobody else's: a guest may have lost the frame long ago. */
 static void drop_pin(struct grant_batch *b, const struct grant_maptrack *m)
 {
     struct domain *far = grant_batch_domain(b, m->domid);
 
-    if (far)
-        grant_unpin(far, m->ref, m->flags & GNTMAP_readonly);
+    grant_unpin(far, m->ref, m->flags & GNTMAP_readonly);
+    domain_put(far);
 }
 
 /* ---- map ---- */
@@ -108,6 +108,7 @@ static int16_t map_pinned(struct grant_batch *b, struct gnttab_map_grant_ref *op
         grant_unpin(far, op->ref, readonly);
         return status;
     }
+    domain_get(far);
     map->ref = op->ref;
     map->frame = (uint32_t)m.n;
     map->domid = op->dom;

@@ -407,6 +407,26 @@ static void death(void)
     stop();
 }
 
+// A guest may lose the frame it mapped, by writing the leaf; its handle still names an entry of this very domain, and so
+// keeps its id from being another's.
+static void lost_leaf(void)
+{
+    uint64_t frame, leaf = 0;
+
+    start();
+    fake_frame(fake_domains[1], &frame);
+    grant(1, 8, GTF_permit_access, 0, frame);
+    CU_ASSERT_EQUAL(map(1, 8, &leaf, GNTMAP_host_map).status, GNTST_okay);
+    frame_table[frame].type--;
+    frame_put(frame_of(mfn(frame)));
+    fake_leaves--;
+    CU_ASSERT_EQUAL(fake_domains[1]->refs, 2);
+    CU_ASSERT_EQUAL(grant_table_relinquish(fake_domains[0]), 0);
+    CU_ASSERT_EQUAL(fake_domains[1]->refs, 1);
+    CU_ASSERT_EQUAL(entries[1][8].flags, GTF_permit_access);
+    stop();
+}
+
 // ---- random operations against a model ----
 
 #define REFS   6u
@@ -525,6 +545,7 @@ int main(void)
         { "handles-run-out", handles_run_out },
         { "allocations-that-fail", allocations_that_fail },
         { "death", death },
+        { "lost-leaf", lost_leaf },
         { "random-operations", random_operations },
         { NULL, NULL },
     };
