@@ -448,10 +448,12 @@ static void unclaim_frames(uint64_t nr)
 /* Count `nr` frames before they are there, so that the limit holds. */
 static int domain_reserve_frames(struct domain *d, uint64_t nr)
 {
+    uint64_t limit;
     int rc = -XEN_ENOMEM;
 
     spin_lock(&d->page_list_lock);
-    if (!d->is_dying && d->tot_pages <= d->max_pages && nr <= d->max_pages - d->tot_pages && claim_frames(d, nr)) {
+    limit = d->max_pages + d->lent_pages;
+    if (!d->is_dying && d->tot_pages <= limit && nr <= limit - d->tot_pages && claim_frames(d, nr)) {
         d->tot_pages += nr;
         rc = 0;
     }

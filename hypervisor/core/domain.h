@@ -73,11 +73,12 @@ struct domain {
     struct frame *shared_info_frame;
     struct spinlock lock;                /* life-cycle changes of the domain and its vCPUs */
 
-    struct spinlock page_list_lock;      /* guards: the lists, tot_pages, max_pages */
+    struct spinlock page_list_lock;      /* guards: the lists and the counts of pages */
     uint32_t page_list;                  /* first owned frame, FRAME_NONE if none */
     uint32_t taken_list;                 /* those that domain_take_frame() has given out */
     uint64_t tot_pages;
     uint64_t max_pages;
+    uint64_t lent_pages;                 /* allowed beyond that for the moment, by exchanges under way */
     uint64_t claimed_pages;              /* kept free for this domain; under claims_lock */
 
     struct evtchn_domain evtchn;         /* event_channel.c */

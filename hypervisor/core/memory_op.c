@@ -113,17 +113,17 @@ static int increase_one(struct reservation *r)
     return populates || r->extents ? put_frame_number(r, m) : 0;
 }
 
-/* Room for what comes before what goes has gone; by the lock, since vCPUs exchange at the same time. */
+/* Room for what comes before what goes has gone. Not in max_pages, which the toolstack may set anew meanwhile. */
 static int alloc_beyond_limit(const struct reservation *r, mfn_t *m)
 {
     int rc;
 
     spin_lock(&r->d->page_list_lock);
-    r->d->max_pages += UINT64_C(1) << r->order;
+    r->d->lent_pages += UINT64_C(1) << r->order;
     spin_unlock(&r->d->page_list_lock);
     rc = domain_alloc_frames(r->d, r->order, r->alloc_flags, m);
     spin_lock(&r->d->page_list_lock);
-    r->d->max_pages -= UINT64_C(1) << r->order;
+    r->d->lent_pages -= UINT64_C(1) << r->order;
     spin_unlock(&r->d->page_list_lock);
     return rc;
 }
