@@ -113,18 +113,22 @@ static int increase_one(struct reservation *r)
     return populates || r->extents ? put_frame_number(r, m) : 0;
 }
 
+static void lend(struct domain *d, uint64_t nr)
+{
+    spin_lock(&d->page_list_lock);
+    d->lent_pages += nr;
+    spin_unlock(&d->page_list_lock);
+}
+
 /* Room for what comes before what goes has gone. Not in max_pages, which the toolstack may set anew meanwhile. */
 static int alloc_beyond_limit(const struct reservation *r, mfn_t *m)
 {
+    uint64_t nr = UINT64_C(1) << r->order;
     int rc;
 
-    spin_lock(&r->d->page_list_lock);
-    r->d->lent_pages += UINT64_C(1) << r->order;
-    spin_unlock(&r->d->page_list_lock);
+    lend(r->d, nr);
     rc = domain_alloc_frames(r->d, r->order, r->alloc_flags, m);
-    spin_lock(&r->d->page_list_lock);
-    r->d->lent_pages -= UINT64_C(1) << r->order;
-    spin_unlock(&r->d->page_list_lock);
+    lend(r->d, -nr);
     return rc;
 }
 

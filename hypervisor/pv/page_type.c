@@ -523,6 +523,17 @@ int table_unpin(struct pv_domain *d, mfn_t m)
     return 0;
 }
 
+void table_release(struct pv_domain *d, struct frame *f)
+{
+    uint64_t word = READ_ONCE(f->type);
+
+    ASSERT(!d->unfinished);
+    if (word & TYPE_PINNED)
+        (void)table_unpin(d, frame_mfn(f));
+    else if (word & TYPE_PARTIAL)
+        leave_unfinished(d, f);
+}
+
 /* --- Entries ------------------------------------------------------------------------------------------------- */
 
 /* Put `new` into a live entry and give back what was there. The CPU may set accessed and dirty bits at any time. */

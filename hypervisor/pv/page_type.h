@@ -73,6 +73,8 @@ int page_type_carry_on(struct pv_domain *d);
 /* MMUEXT_PIN_Ln_TABLE and MMUEXT_UNPIN_TABLE. 0, -XEN_EINVAL or -XEN_ERESTART. */
 int table_pin(struct pv_domain *d, mfn_t m, enum frame_type type);
 int table_unpin(struct pv_domain *d, mfn_t m);
+/* At the end of `d`, with nothing unfinished: drop f's pin, or a promotion that nobody will carry on; it may be unfinished then. */
+void table_release(struct pv_domain *d, struct frame *f);
 
 /* What a guest may do with a frame number that is not RAM: asked by leaf_get. Boot registers what is ours. */
 enum mmio_access { MMIO_NONE, MMIO_READ, MMIO_FULL };

@@ -99,28 +99,38 @@ static int table_get(struct pv_vcpu *v, mfn_t m, uint64_t *cr3)
     return rc;
 }
 
-static void table_put(struct pv_domain *d, uint64_t *cr3)
+static int table_put(struct pv_domain *d, uint64_t *cr3)
 {
     if (*cr3)
         frame_put_and_type(d, frame_of(paddr_to_mfn(*cr3)));
     *cr3 = 0;
+    return page_type_finish(d);
 }
 
-/* Whatever the vCPU holds of the domain's memory. It does not run. */
-static void references_drop(struct pv_vcpu *v)
+/*
+ * Whatever the vCPU holds of the domain's memory. It does not run. One tree after the other, since there is a place for one
+ * unfinished one: -XEN_ERESTART to be called again.
+ */
+static int references_drop(struct pv_vcpu *v)
 {
     struct pv_domain *d = pv_domain(v->vcpu.domain);
+    int rc;
 
     spin_lock(&d->page_lock);
     pv_gdt_drop(v);
     pv_ldt_drop(v);
-    table_put(d, &v->cr3_kernel);
-    table_put(d, &v->cr3_user);
+    rc = page_type_finish(d);
+    if (!rc)
+        rc = table_put(d, &v->cr3_kernel);
+    if (!rc)
+        rc = table_put(d, &v->cr3_user);
     spin_unlock(&d->page_lock);
+    return rc;
 }
 
 /*
- * All references that the context needs, or none; -XEN_ERESTART to be called again. A vCPU that has its tables keeps them.
+ * All references that the context needs, or none, but for a tree that the next call drops; -XEN_ERESTART to be called again.
+ * A vCPU that has its tables keeps them.
  */
 static int context_get(struct pv_vcpu *v, const struct vcpu_guest_context *c)
 {
@@ -129,7 +139,9 @@ static int context_get(struct pv_vcpu *v, const struct vcpu_guest_context *c)
 
     if (v->vcpu.initialised)
         return mfn_to_paddr(kernel) == v->cr3_kernel && mfn_to_paddr(user) == v->cr3_user ? 0 : -XEN_EINVAL;
-    rc = table_get(v, kernel, &v->cr3_kernel);
+    rc = references_drop(v);
+    if (!rc)
+        rc = table_get(v, kernel, &v->cr3_kernel);
     if (!rc && user.n)
         rc = table_get(v, user, &v->cr3_user);
     if (!rc)
@@ -137,7 +149,7 @@ static int context_get(struct pv_vcpu *v, const struct vcpu_guest_context *c)
     if (!rc)
         rc = pv_set_ldt(v, c->ldt_base, (uint32_t)c->ldt_ents);
     if (rc)
-        references_drop(v);
+        (void)references_drop(v);
     return rc;
 }
 
@@ -275,21 +287,17 @@ int pv_boot_vcpu(struct pv_domain *d, mfn_t l4, uint64_t entry, uint64_t stack, 
 
 /* The end -------------------------------------------------------------------------------------- */
 
-/* No vCPU of the domain runs any more. What a vCPU's last page tables leave to do is done before the next vCPU gives up its own. */
+/* No vCPU of the domain runs any more. */
 static int pv_domain_relinquish(struct domain *domain)
 {
-    struct pv_domain *d = pv_domain(domain);
     int rc = 0;
 
     pv_drop_loaded(domain);
     for (unsigned i = 0; i < domain->max_vcpus && !rc; i++) {
         if (domain->vcpu[i]) {
             vcpu_unmap_info(domain->vcpu[i]);
-            references_drop(pv_vcpu(domain->vcpu[i]));
+            rc = references_drop(pv_vcpu(domain->vcpu[i]));
         }
-        spin_lock(&d->page_lock);
-        rc = page_type_finish(d);
-        spin_unlock(&d->page_lock);
     }
     return rc;
 }
@@ -300,11 +308,11 @@ static int pv_frame_relinquish(struct domain *domain, struct frame *f)
     int rc;
 
     spin_lock(&d->page_lock);
-    if (READ_ONCE(f->type) & TYPE_PINNED) {
+    if (READ_ONCE(f->type) & (TYPE_PINNED | TYPE_PARTIAL)) {
         /* Nothing is left unfinished here, unless the toolstack works on the dead domain's tables at the same time. */
         while (page_type_finish(d))
             ;
-        (void)table_unpin(d, frame_mfn(f));
+        table_release(d, f);
     }
     rc = d->unfinished ? -XEN_ERESTART : 0;
     spin_unlock(&d->page_lock);

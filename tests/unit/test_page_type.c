@@ -544,7 +544,8 @@ static void let_go(void)
     spin_lock(&domain.page_lock);
     for (unsigned n = 0; n < FIRST_HYP; n++) {
         CU_ASSERT_EQUAL(page_type_finish(&domain), 0);
-        (void)table_unpin(&domain, mfn(n));
+        if (frame_table[n].type & TYPE_PINNED)
+            table_release(&domain, &frame_table[n]);
     }
     if (vcpu.cr3_user)
         frame_put_and_type(&domain, frame_of(paddr_to_mfn(vcpu.cr3_user)));
@@ -552,11 +553,10 @@ static void let_go(void)
         frame_put_and_type(&domain, frame_of(paddr_to_mfn(vcpu.cr3_kernel)));
     vcpu.cr3_kernel = vcpu.cr3_user = 0;
     loaded_cr3 = 0;
-    for (unsigned n = 1; n < FIRST_HYP; n++) {          // forsaken ones, from the top: whoever asks carries on
+    for (unsigned n = 1; n < FIRST_HYP; n++) {          // forsaken ones
         CU_ASSERT_EQUAL(page_type_finish(&domain), 0);
         CU_ASSERT(forsakes_restarts || !(frame_table[n].type & TYPE_PARTIAL));
-        if (frame_table[n].type & TYPE_PARTIAL && !table_pin(&domain, mfn(n), frame_type(&frame_table[n])))
-            CU_ASSERT_EQUAL(table_unpin(&domain, mfn(n)), 0);
+        table_release(&domain, &frame_table[n]);
     }
     CU_ASSERT_EQUAL(page_type_finish(&domain), 0);
     spin_unlock(&domain.page_lock);
