@@ -6,8 +6,6 @@
  * the control domain may must get nothing (XSA-77).
  */
 #include "kit/kit.h"
-#include "public/domctl.h"
-#include "public/sysctl.h"
 
 enum { CODE, DATA, L1, L2, L3, L4, TABLES_END, SPARE = TABLES_END, NR_FRAMES = 8 };
 
@@ -46,74 +44,13 @@ struct guest_data {
     struct xen_domctl domctl;
 };
 
-static struct xen_domctl request(uint32_t cmd, unsigned int domid)
-{
-    return (struct xen_domctl){
-        .cmd = cmd, .interface_version = XEN_DOMCTL_INTERFACE_VERSION, .domain = (domid_t)domid,
-    };
-}
-
-static long domctl(struct xen_domctl *op)
-{
-    return hypercall(__HYPERVISOR_domctl, U64(op), 0, 0, 0, 0);
-}
-
-static long simple(uint32_t cmd, unsigned int domid)
-{
-    struct xen_domctl op = request(cmd, domid);
-
-    return domctl(&op);
-}
-
-static long sysctl(struct xen_sysctl *op, uint32_t cmd)
-{
-    op->cmd = cmd;
-    op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    return hypercall(__HYPERVISOR_sysctl, U64(op), 0, 0, 0, 0);
-}
-
-static uint64_t free_pages(void)
-{
-    struct xen_sysctl op = { .cmd = 0 };
-
-    CHECK_EQ(sysctl(&op, XEN_SYSCTL_physinfo), 0);
-    return op.u.physinfo.free_pages;
-}
-
-static uint32_t flags_of(unsigned int domid)
-{
-    struct xen_domctl op = request(XEN_DOMCTL_getdomaininfo, domid);
-
-    return domctl(&op) || op.domain != domid ? 0 : op.u.getdomaininfo.flags;
-}
-
-static bool exists(unsigned int domid)
-{
-    struct xen_domctl op = request(XEN_DOMCTL_getdomaininfo, domid);
-
-    return !domctl(&op) && op.domain == domid;
-}
-
-/* Frames go back when no TLB has them, which may be a moment later. */
-static bool comes_back(uint64_t pages)
-{
-    for (int i = 0; i < 1000 && free_pages() != pages; i++)
-        delay_ns(100000);
-    return free_pages() == pages;
-}
-
-static int map_foreign(void *va, unsigned int domid, uint64_t pte)
-{
-    return (int)hypercall(__HYPERVISOR_update_va_mapping_otherdomain, U64(va), pte, UVMF_INVLPG, domid, 0);
-}
-
 static void *borrow(unsigned int i)
 {
     static void *va;
 
     if (!va)
         va = window();
-    CHECK_EQ(map_foreign(va, guest, frame[i] << 12 | PTE_RW), 0);
+    CHECK_EQ(foreign_map(va, guest, frame[i] << 12 | PTE_RW), 0);
     return va;
 }
 
@@ -124,7 +61,7 @@ static void give_back(void *va)
 
 static void create(void)
 {
-    struct xen_domctl op = request(XEN_DOMCTL_createdomain, 0);
+    struct xen_domctl op = domctl_request(XEN_DOMCTL_createdomain, 0);
 
     op.u.createdomain = (struct xen_domctl_createdomain){
         .max_vcpus = 1, .max_evtchn_port = 1023, .max_grant_frames = 4, .max_maptrack_frames = 4, .grant_opts = 1,
@@ -132,14 +69,14 @@ static void create(void)
     CHECK_EQ(domctl(&op), 0);
     guest = op.domain;
     CHECK(guest != 0);
-    op = request(XEN_DOMCTL_max_vcpus, guest);
+    op = domctl_request(XEN_DOMCTL_max_vcpus, guest);
     op.u.max_vcpus.max = 1;
     CHECK_EQ(domctl(&op), 0);
 }
 
 static void give_memory(void)
 {
-    struct xen_domctl op = request(XEN_DOMCTL_max_mem, guest);
+    struct xen_domctl op = domctl_request(XEN_DOMCTL_max_mem, guest);
     struct xen_memory_reservation r = { .extent_start = U64(frame), .nr_extents = NR_FRAMES, .domid = (domid_t)guest };
 
     for (unsigned int i = 0; i < NR_FRAMES; i++)
@@ -180,10 +117,12 @@ static void build_tables(void)
     CHECK_EQ(pin(MMUEXT_PIN_L4_TABLE, L4), 0);
 }
 
+static xen_pfn_t root, user_root;       /* of the context: 0: frame[L4], none */
+
 static long set_context(void)
 {
     static struct vcpu_guest_context context;
-    struct xen_domctl op = request(XEN_DOMCTL_setvcpucontext, guest);
+    struct xen_domctl op = domctl_request(XEN_DOMCTL_setvcpucontext, guest);
 
     memset(&context, 0, sizeof(context));
     context.flags = VGCF_in_kernel | VGCF_online;
@@ -193,7 +132,8 @@ static long set_context(void)
     context.user_regs.rsp = GUEST_DATA + PAGE_SIZE;
     context.user_regs.rflags = 0x202;
     context.kernel_ss = FLAT_KERNEL_SS;
-    context.ctrlreg[3] = frame[L4] << 12;
+    context.ctrlreg[3] = (root ? root : frame[L4]) << 12;
+    context.ctrlreg[1] = user_root << 12;
     op.u.vcpucontext.ctxt = U64(&context);
     return domctl(&op);
 }
@@ -210,23 +150,23 @@ static void build(void)
 /* As a toolstack does: again while it is told to, by the hypercall itself. */
 static void destroy(void)
 {
-    CHECK_EQ(simple(XEN_DOMCTL_destroydomain, guest), 0);
+    CHECK_EQ(domctl_simple(XEN_DOMCTL_destroydomain, guest), 0);
 }
 
 static void who_may_and_how(void)
 {
-    struct xen_domctl op = request(XEN_DOMCTL_pausedomain, NOBODY);
+    struct xen_domctl op = domctl_request(XEN_DOMCTL_pausedomain, NOBODY);
     struct xen_sysctl s = { .cmd = XEN_SYSCTL_physinfo, .interface_version = 1 };
 
     CHECK_EQ(domctl(&op), -XEN_ESRCH);
     op.interface_version = 1;
     CHECK_EQ(domctl(&op), -XEN_EACCES);
     CHECK_EQ(domctl((struct xen_domctl *)8), -XEN_EFAULT);
-    CHECK_EQ(simple(999, 0), -XEN_ENOSYS);
+    CHECK_EQ(domctl_simple(999, 0), -XEN_ENOSYS);
     CHECK_EQ(hypercall(__HYPERVISOR_sysctl, U64(&s), 0, 0, 0, 0), -XEN_EACCES);
     CHECK_EQ(sysctl(&s, 999), -XEN_ENOSYS);
-    CHECK_EQ(simple(XEN_DOMCTL_destroydomain, 0), -XEN_EINVAL);
-    CHECK_EQ(simple(XEN_DOMCTL_pausedomain, 0), -XEN_EINVAL);
+    CHECK_EQ(domctl_simple(XEN_DOMCTL_destroydomain, 0), -XEN_EINVAL);
+    CHECK_EQ(domctl_simple(XEN_DOMCTL_pausedomain, 0), -XEN_EINVAL);
 }
 
 static void the_machine_is_told(void)
@@ -281,7 +221,7 @@ static void hypercalls_are_counted(void)
 
 static void creation_is_checked(void)
 {
-    struct xen_domctl op = request(XEN_DOMCTL_createdomain, 5), good;
+    struct xen_domctl op = domctl_request(XEN_DOMCTL_createdomain, 5), good;
 
     op.u.createdomain = (struct xen_domctl_createdomain){ .max_vcpus = 1, .max_evtchn_port = 1023, .grant_opts = 1,
                                                           .max_grant_frames = -1, .max_maptrack_frames = -1 };
@@ -291,14 +231,14 @@ static void creation_is_checked(void)
     op = good;
     op.u.createdomain.flags = ~0u;
     CHECK(domctl(&op) < 0);
-    CHECK(!exists(5));
+    CHECK(!domain_exists(5));
     op = good;
     CHECK_EQ(domctl(&op), 0);
     op = good;
     CHECK_EQ(domctl(&op), -XEN_EEXIST);
-    CHECK(flags_of(5) & XEN_DOMINF_paused);
-    CHECK_EQ(simple(XEN_DOMCTL_destroydomain, 5), 0);
-    CHECK(!exists(5));
+    CHECK(domain_flags(5) & XEN_DOMINF_paused);
+    CHECK_EQ(domctl_simple(XEN_DOMCTL_destroydomain, 5), 0);
+    CHECK(!domain_exists(5));
 }
 
 static void a_guest_lives_and_dies(void)
@@ -308,45 +248,45 @@ static void a_guest_lives_and_dies(void)
 
     build();                            /* once before: what the hypervisor keeps for the next time is kept from now on */
     destroy();
-    before = free_pages();
+    before = machine_free_pages();
     build();
     data = borrow(DATA);
-    data->domctl = request(XEN_DOMCTL_destroydomain, 0);
+    data->domctl = domctl_request(XEN_DOMCTL_destroydomain, 0);
     give_back(data);
-    CHECK(flags_of(guest) & XEN_DOMINF_paused);
-    CHECK_EQ(simple(XEN_DOMCTL_unpausedomain, guest), 0);
-    for (int i = 0; i < 1000 && !(flags_of(guest) & XEN_DOMINF_shutdown); i++)
+    CHECK(domain_flags(guest) & XEN_DOMINF_paused);
+    CHECK_EQ(domctl_simple(XEN_DOMCTL_unpausedomain, guest), 0);
+    for (int i = 0; i < 1000 && !(domain_flags(guest) & XEN_DOMINF_shutdown); i++)
         delay_ns(1000000);
-    CHECK(flags_of(guest) & XEN_DOMINF_shutdown);
-    CHECK_EQ(flags_of(guest) >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask, SHUTDOWN_poweroff);
+    CHECK(domain_flags(guest) & XEN_DOMINF_shutdown);
+    CHECK_EQ(domain_flags(guest) >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask, SHUTDOWN_poweroff);
     data = borrow(DATA);
     CHECK_EQ(data->done, DONE);
     CHECK_EQ(data->domctl_result, -XEN_EPERM);
     give_back(data);
     destroy();
-    CHECK(!exists(guest));
-    CHECK(on_xen || comes_back(before));        /* Xen scrubs what boot left while we count */
+    CHECK(!domain_exists(guest));
+    CHECK(on_xen || free_pages_come_back(before));        /* Xen scrubs what boot left while we count */
 }
 
 /* What the toolstack maps of a dead domain stays, and keeps its number, until it lets go. */
 static void a_mapped_frame_keeps_the_dead(void)
 {
-    uint64_t before = free_pages();
+    uint64_t before = machine_free_pages();
     uint8_t *page;
 
     build();
     page = borrow(DATA);
     page[0] = 1;
     destroy();
-    CHECK(flags_of(guest) & XEN_DOMINF_dying);
+    CHECK(domain_flags(guest) & XEN_DOMINF_dying);
     CHECK_EQ(page[0], 1);
-    CHECK(map_foreign(page, guest, frame[L4] << 12 | PTE_RO) < 0);
-    CHECK(exists(guest));
+    CHECK(foreign_map(page, guest, frame[L4] << 12 | PTE_RO) < 0);
+    CHECK(domain_exists(guest));
     CHECK(set_context() < 0);
     destroy();
     give_back(page);
-    CHECK(on_xen || comes_back(before));
-    CHECK(!exists(guest));
+    CHECK(on_xen || free_pages_come_back(before));
+    CHECK(!domain_exists(guest));
 }
 
 static void page_tables_are_not_to_be_written(void)
@@ -354,12 +294,12 @@ static void page_tables_are_not_to_be_written(void)
     void *va = window();
 
     build();
-    CHECK(map_foreign(va, guest, frame[L1] << 12 | PTE_RW) < 0);
-    CHECK_EQ(map_foreign(va, guest, frame[L1] << 12 | PTE_RO), 0);
+    CHECK(foreign_map(va, guest, frame[L1] << 12 | PTE_RW) < 0);
+    CHECK_EQ(foreign_map(va, guest, frame[L1] << 12 | PTE_RO), 0);
     CHECK_EQ(((uint64_t *)va)[0] >> 12 & 0xfffffffffful, frame[CODE]);
     CHECK_EQ(pte_set(va, 0), 0);
-    CHECK(map_foreign(va, guest, va_to_machine(l4_kernel) | PTE_RO) < 0);     /* ours, not the guest's */
-    CHECK_EQ(map_foreign(va, NOBODY, frame[DATA] << 12 | PTE_RW), -XEN_ESRCH);
+    CHECK(foreign_map(va, guest, va_to_machine(l4_kernel) | PTE_RO) < 0);     /* ours, not the guest's */
+    CHECK_EQ(foreign_map(va, NOBODY, frame[DATA] << 12 | PTE_RW), -XEN_ESRCH);
     CHECK(pin(MMUEXT_PIN_L4_TABLE, L4) < 0);
     destroy();
 }
@@ -378,7 +318,7 @@ static void events_end_with_the_domain(void)
     CHECK_EQ(event_op(EVTCHNOP_bind_interdomain, &b), 0);
     CHECK_EQ(event_send(b.local_port), 0);
     destroy();
-    CHECK(!exists(guest));
+    CHECK(!domain_exists(guest));
     s = (struct evtchn_status){ .dom = DOMID_SELF, .port = b.local_port };
     CHECK_EQ(event_op(EVTCHNOP_status, &s), 0);
     CHECK_EQ(s.status, EVTCHNSTAT_unbound);
@@ -400,7 +340,7 @@ static void grants_end_with_the_last_mapping(void)
     r = (struct xen_mem_acquire_resource){ .domid = (domid_t)guest, .type = XENMEM_resource_grant_table, .nr_frames = 1,
                                            .frame_list = U64(&table) };
     CHECK_EQ(hyp_memory_op(XENMEM_acquire_resource, &r), 0);
-    CHECK_EQ(map_foreign(entries, guest, table << 12 | PTE_RW), 0);
+    CHECK_EQ(foreign_map(entries, guest, table << 12 | PTE_RW), 0);
     entries[8] = (struct grant_entry_v1){ .flags = GTF_permit_access, .domid = 0, .frame = (uint32_t)frame[DATA] };
     CHECK_EQ(pte_set(entries, 0), 0);
     m = (struct gnttab_map_grant_ref){ .host_addr = U64(va), .ref = 8, .flags = GNTMAP_host_map, .dom = (domid_t)guest };
@@ -408,12 +348,131 @@ static void grants_end_with_the_last_mapping(void)
     CHECK_EQ(m.status, GNTST_okay);
     *(volatile uint8_t *)va = 7;
     destroy();
-    CHECK(exists(guest));
+    CHECK(domain_exists(guest));
     CHECK_EQ(*(volatile uint8_t *)va, 7);
     u = (struct gnttab_unmap_grant_ref){ .host_addr = U64(va), .handle = m.handle };
     CHECK_EQ(hyp_grant_op(GNTTABOP_unmap_grant_ref, &u, 1), 0);
     CHECK_EQ(u.status, GNTST_okay);
-    CHECK(!exists(guest));
+    CHECK(!domain_exists(guest));
+}
+
+/* ---- trees that are left in the middle: each L1 of a big one is a place to stop at ---- */
+
+enum { BIG_L1S = 200, BIG_L2 = BIG_L1S, BIG_L3, BIG_L4, BIG_FRAMES };
+
+static struct mmuext_op pin_op;
+static bool in_call;
+static int knock_port;
+static volatile bool knocking;
+
+static void big_entry(const xen_pfn_t *big, unsigned int table, unsigned int index, unsigned int child)
+{
+    static uint64_t *va;
+
+    if (!va)
+        va = window();
+    CHECK_EQ(foreign_map(va, guest, big[table] << 12 | PTE_RW), 0);
+    va[index] = big[child] << 12 | PTE_RW;
+    give_back(va);
+}
+
+static void build_big_tree(xen_pfn_t *big)
+{
+    struct xen_memory_reservation r = { .extent_start = U64(big), .nr_extents = BIG_FRAMES, .domid = (domid_t)guest };
+    struct xen_domctl op = domctl_request(XEN_DOMCTL_max_mem, guest);
+
+    op.u.max_mem.max_memkb = 4096;
+    CHECK_EQ(domctl(&op), 0);
+    CHECK_EQ(hyp_memory_op(XENMEM_populate_physmap, &r), BIG_FRAMES);
+    for (unsigned int i = 0; i < BIG_L1S; i++)
+        big_entry(big, BIG_L2, i, i);
+    big_entry(big, BIG_L3, 0, BIG_L2);
+    big_entry(big, BIG_L4, 0, BIG_L3);
+}
+
+static void forsake(void)
+{
+    event_clear((unsigned int)knock_port);
+    if (in_call)
+        pin_op.cmd = MMUEXT_TLB_FLUSH_LOCAL;
+}
+
+/* Whoever pins a table may have other plans when the hypervisor has him go on. */
+static bool pin_and_forsake(const xen_pfn_t *big, uint64_t after_ns)
+{
+    void *va = window();
+    int rc;
+
+    pin_op = (struct mmuext_op){ .cmd = MMUEXT_PIN_L4_TABLE, .arg1.mfn = big[BIG_L4] };
+    hyp_set_timer_op(now_ns() + after_ns);
+    in_call = true;
+    CHECK_EQ(hyp_mmuext_op(&pin_op, 1, NULL, guest), 0);
+    in_call = false;
+    if (pin_op.cmd == MMUEXT_PIN_L4_TABLE) {
+        pin_op.cmd = MMUEXT_UNPIN_TABLE;
+        CHECK_EQ(hyp_mmuext_op(&pin_op, 1, NULL, guest), 0);
+        return false;
+    }
+    rc = foreign_map(va, guest, big[0] << 12 | PTE_RW);
+    give_back(va);
+    return rc < 0;
+}
+
+static void a_forsaken_promotion_ends_with_the_domain(void)
+{
+    static xen_pfn_t big[BIG_FRAMES];
+    uint64_t before = machine_free_pages();
+    bool forsaken = false;
+
+    build();
+    build_big_tree(big);
+    knock_port = event_bind_virq(VIRQ_TIMER, 0);
+    event_masked((unsigned int)knock_port, false);
+    event_hook = forsake;
+    events_unmask();
+    for (unsigned int i = 0; i < 300 && !forsaken; i++)
+        forsaken = pin_and_forsake(big, 20000 + i * 3000);
+    events_mask();
+    event_close((unsigned int)knock_port);
+    CHECK(forsaken);
+    destroy();
+    CHECK(!domain_exists(guest));
+    CHECK(on_xen || free_pages_come_back(before));
+}
+
+static void knock(void)
+{
+    while (knocking)
+        event_send((unsigned int)knock_port);
+}
+
+/* A vCPU lets go of its two roots, and the way through each is interrupted. */
+static void two_roots_end_with_the_domain(void)
+{
+    static xen_pfn_t big[2][BIG_FRAMES];
+    uint64_t before = machine_free_pages();
+
+    create();
+    give_memory();
+    build_big_tree(big[0]);
+    build_big_tree(big[1]);
+    root = big[0][BIG_L4];
+    user_root = big[1][BIG_L4];
+    CHECK_EQ(set_context(), 0);
+    root = user_root = 0;
+    knock_port = event_bind_ipi(0);
+    event_masked((unsigned int)knock_port, false);
+    event_hook = forsake;
+    knocking = true;
+    CHECK_EQ(smp_start(knock), 0);
+    events_unmask();
+    destroy();
+    events_mask();
+    knocking = false;
+    CHECK_EQ(smp_stop(), 0);
+    event_close((unsigned int)knock_port);
+    CHECK(!domain_exists(guest));
+    CHECK(on_xen || free_pages_come_back(before));
 }
 
 /* A toolstack reads the machine-to-phys table by its frames, and never writes it. */
@@ -425,8 +484,8 @@ static void the_m2p_is_to_be_read(void)
 
     CHECK_EQ(hyp_memory_op(XENMEM_machphys_mfn_list, &list), 0);
     CHECK_EQ(list.nr_extents, 1);
-    CHECK(map_foreign(table, DOMID_XEN, first << 12 | PTE_RW) < 0);
-    CHECK_EQ(map_foreign(table, DOMID_XEN, (first + 1) << 12 | PTE_RO), 0);
+    CHECK(foreign_map(table, DOMID_XEN, first << 12 | PTE_RW) < 0);
+    CHECK_EQ(foreign_map(table, DOMID_XEN, (first + 1) << 12 | PTE_RO), 0);
     CHECK_EQ(table[8], ((const uint64_t *)MACH2PHYS)[PAGE_SIZE / 8 + 8]);
     CHECK_EQ(pte_set(table, 0), 0);
 }
@@ -435,17 +494,17 @@ static void claims_are_kept(void)
 {
     struct xen_memory_reservation r;
     struct xen_domctl op;
-    uint64_t all = free_pages();
+    uint64_t all = machine_free_pages();
 
     create();
-    op = request(XEN_DOMCTL_max_mem, guest);
+    op = domctl_request(XEN_DOMCTL_max_mem, guest);
     op.u.max_mem.max_memkb = all * 8;
     CHECK_EQ(domctl(&op), 0);
     r = (struct xen_memory_reservation){ .nr_extents = all + 1, .domid = (domid_t)guest };
     CHECK_EQ(hyp_memory_op(XENMEM_claim_pages, &r), -XEN_ENOMEM);
     r.nr_extents = 100;
     CHECK_EQ(hyp_memory_op(XENMEM_claim_pages, &r), 0);
-    op = request(XEN_DOMCTL_getdomaininfo, guest);
+    op = domctl_request(XEN_DOMCTL_getdomaininfo, guest);
     CHECK_EQ(domctl(&op), 0);
     CHECK_EQ(op.u.getdomaininfo.outstanding_pages, 100);
     r.nr_extents = 0;
@@ -456,4 +515,5 @@ static void claims_are_kept(void)
 TESTS("domctl", TEST(who_may_and_how), TEST(the_machine_is_told), TEST(hypercalls_are_counted),
       TEST(creation_is_checked), TEST(a_guest_lives_and_dies),
       TEST(a_mapped_frame_keeps_the_dead), TEST(page_tables_are_not_to_be_written), TEST(events_end_with_the_domain),
-      TEST(grants_end_with_the_last_mapping), TEST(the_m2p_is_to_be_read), TEST(claims_are_kept));
+      TEST(grants_end_with_the_last_mapping), TEST(the_m2p_is_to_be_read), TEST(claims_are_kept),
+      TEST(a_forsaken_promotion_ends_with_the_domain), TEST(two_roots_end_with_the_domain));

@@ -13,6 +13,7 @@
 
 #include "public/xen.h"
 #include "public/callback.h"
+#include "public/domctl.h"
 #include "public/errno.h"
 #include "public/event_channel.h"
 #include "public/features.h"
@@ -21,6 +22,7 @@
 #include "public/physdev.h"
 #include "public/platform.h"
 #include "public/sched.h"
+#include "public/sysctl.h"
 #include "public/vcpu.h"
 #include "public/version.h"
 
@@ -168,6 +170,30 @@ int smp_start(void (*fn)(void));
 int smp_stop(void);                     /* waits till that function has returned and the vCPU is down */
 int smp_context(struct vcpu_guest_context *ctxt, void *entry, void *stack_top);
 
+/* ---- domain.c ---- */
+#define MAX_GUEST_PAGES 1024u
+struct guest {                          /* a domain that runs this kernel too, and there guest_main() */
+    unsigned int id;
+    unsigned int nr_pages;
+    unsigned int nr_vcpus;
+    const char *cmd_line;
+    xen_pfn_t frame[MAX_GUEST_PAGES];   /* of each of its pages */
+    unsigned int first_table, nr_tables;    /* its page tables, the root last */
+};
+struct xen_domctl domctl_request(uint32_t cmd, unsigned int domid);
+long domctl(struct xen_domctl *op);
+long domctl_simple(uint32_t cmd, unsigned int domid);
+long sysctl(struct xen_sysctl *op, uint32_t cmd);
+uint64_t machine_free_pages(void);
+bool free_pages_come_back(uint64_t pages);              /* waits for them a little */
+bool domain_exists(unsigned int domid);
+uint32_t domain_flags(unsigned int domid);              /* 0: there is none */
+int foreign_map(void *va, unsigned int domid, uint64_t pte);
+/* Builds it from this kernel's image as a toolstack would; paused. What is filled in before: id, nr_*, cmd_line. */
+void guest_build(struct guest *g);
+/* What a topic's kernel does as a domain that guest_build(), or another toolstack, made; its test table is not run. */
+void guest_main(void) __attribute__((weak));
+
 /* ---- test.c ---- */
 struct test { const char *name; void (*fn)(void); };
 extern const char test_title[];
@@ -180,6 +206,7 @@ void check_eq(long got, long want, const char *what);
 void check_eq_xen(long got, long want, long xen, const char *what, const char *why);
 void check_fault(int vector, long error, const char *what);     /* error -1: any */
 void test_skip(const char *why);
+bool test_has_failed(void);             /* this test, so far */
 void test_leave(void) __attribute__((noreturn));         /* ends this test (it has failed already) */
 void unexpected(struct frame *f) __attribute__((noreturn));
 void finish(void) __attribute__((noreturn));

@@ -16,7 +16,7 @@ unsigned long nr_pages;
 uint64_t *p2m, *l4_kernel;
 static uint64_t free_pfn;               /* never handed out yet: this and what follows */
 static void *free_list;
-static uint64_t window_next = WINDOW_VA;
+static uint64_t window_next;
 
 void *memset(void *p, int c, size_t n)
 {
@@ -203,6 +203,7 @@ void mem_init(struct start_info *si, uint64_t boot_rsp)
     uint64_t wanted = si->nr_pages < MAX_PAGES ? si->nr_pages : MAX_PAGES;
 
     start_info = si;
+    window_next = WINDOW_VA;
     p2m = (uint64_t *)si->mfn_list;
     l4_kernel = (uint64_t *)si->pt_base;
     free_pfn = (((boot_rsp - VIRT_BASE) | (PAGE_SIZE - 1)) + 1) / PAGE_SIZE;

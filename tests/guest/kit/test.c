@@ -62,6 +62,11 @@ void test_skip(const char *why)
     skipped = true;
 }
 
+bool test_has_failed(void)
+{
+    return failed;
+}
+
 void test_leave(void)
 {
     catch_throw(&test_catch);
@@ -148,6 +153,8 @@ void kit_main(struct start_info *si, uint64_t boot_rsp, uint64_t tsc)
     boot_tsc = tsc;
     mem_init(si, boot_rsp);
     trap_init();
+    if (!(si->flags & SIF_INITDOMAIN) && guest_main)
+        guest_main();
     memset(extra, 0, sizeof(extra));
     hyp_xen_version(XENVER_extraversion, extra);
     on_xen = str_has(extra, "-deb") || (extra[0] == '.' && !str_has(extra, "paravane"));
