@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Tiny PV kernels booted in QEMU. A topic is a folder with a main.c; its kernel is that file and kit/.
 GUEST_TOPICS = version hypercall multicall fault user mmu mmuext ptwr emulate desc callback event fifo \
-    grant memory sched smp platform domctl
+    grant memory sched smp platform domctl hostile
 
 GUEST_KIT = $(addprefix $(srcdir)/tests/guest/kit/, start.S print.c mem.c trap.c user.c event.c grant.c smp.c \
-    test.c kit.h hypercall.h asm.h kit.lds)
+    domain.c test.c kit.h hypercall.h asm.h kit.lds)
 # 16-bit selectors and register halves are all over the place in here, hence no -Wconversion.
 GUEST_CFLAGS = -std=gnu11 -O2 $(filter-out -Wconversion,$(WARNINGS)) -ffreestanding -fno-pic -no-pie \
     -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
@@ -17,6 +17,9 @@ GUEST_IMAGES = $(GUEST_TOPICS:%=tests/guest/%.elf)
 GUEST_BUILD += $(GUEST_IMAGES)
 GUEST_TESTS += $(GUEST_TOPICS:%=tests/guest/run:%)
 CLEANFILES += $(GUEST_IMAGES)
+
+# A topic of more than one file.
+tests/guest/hostile.elf: $(addprefix $(srcdir)/tests/guest/hostile/, attacker.c values.c bystander.c hostile.h)
 
 tests/guest/%.elf: $(srcdir)/tests/guest/%/main.c $(GUEST_KIT)
 	@mkdir -p tests/guest
