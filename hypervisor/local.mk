@@ -24,7 +24,6 @@ hypervisor_sources = \
     hypervisor/core/console_io.c \
     hypervisor/core/domain.c \
     hypervisor/core/domctl.c \
-    hypervisor/core/domain_end.c \
     hypervisor/core/event_channel.c \
     hypervisor/core/event_fifo.c \
     hypervisor/core/fpu.c \
@@ -36,7 +35,6 @@ hypervisor_sources = \
     hypervisor/core/physdev_op.c \
     hypervisor/core/platform_op.c \
     hypervisor/core/sched.c \
-    hypervisor/core/sched_credit.c \
     hypervisor/core/sched_op.c \
     hypervisor/core/softirq.c \
     hypervisor/core/sysctl.c \

@@ -12,7 +12,6 @@
 #include "core/preempt.h"
 #include "core/sched.h"
 #include "core/softirq.h"
-#include "cpu/percpu.h"
 #include "mm/frame.h"
 #include "public/vcpu.h"
 
@@ -140,6 +139,11 @@ void domain_shutdown(struct domain *d, unsigned code);
 /* A vCPU of one that is shutting down has stopped: the last one's tells the toolstack. Any context. */
 void domain_note_stopped(struct domain *d);
 bool domain_has_stopped(struct domain *d);   /* has shut down, and none of its vCPUs runs any more */
+/*
+ * Stop `d` for good and take all it has: -XEN_ERESTART to be called again, 0 when nothing is left but what others still have
+ * mapped of it; its id is free when that is gone too. One caller at a time (domctl_lock).
+ */
+int domain_kill(struct domain *d);
 /* Undo domain_shutdown(): its vCPUs go on. */
 void domain_resume(struct domain *d);
 /* Nestable. After domain_pause none of its vCPUs runs, but the current one, which stops on its way out. */
@@ -156,8 +160,6 @@ int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, 
  */
 int domain_claim_pages(struct domain *d, uint64_t nr_pages);
 uint64_t domains_claimed_pages(void);
-/* For a domain's end: the next frame of its list that is still allocated, referenced; each comes once. NULL: none is left. */
-struct frame *domain_take_frame(struct domain *d);
 /* Make a page of ours owned by `d` without counting it (shared_info, grant status): one reference for us. */
 void domain_share_frame(struct domain *d, mfn_t m);
 

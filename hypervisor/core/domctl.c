@@ -5,7 +5,6 @@
  */
 #include "core/domctl.h"
 
-#include "core/domain_end.h"
 #include "core/hypercall.h"
 #include "cpu/clock.h"
 #include "cpu/smp.h"

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * The scheduler: which vCPU runs on which CPU, when. Per-CPU run queues ordered by virtual time (weights), caps by
- * budget, hard and soft affinity; O(log n) decisions; waking a vCPU bounds its wait. sched.c is the waist through
- * which every context switch goes; sched_credit.c is the one policy.
+ * budget, hard and soft affinity; O(log n) decisions; waking a vCPU bounds its wait. All context
+ * switches go through sched.c.
  */
 #pragma once
 #include "core/timer.h"
+#include "cpu/percpu.h"
 
 struct vcpu;
 struct domain;
@@ -38,6 +39,23 @@ struct sched_domain {
 };
 
 #define SCHED_MIN_SLICE_US    1000u
+
+/* The runnable vCPUs of one CPU. */
+struct run_queue {
+    struct spinlock lock;
+    unsigned cpu;
+    unsigned nr_waiting;          /* in the queue; read by others without the lock, as a hint */
+    struct pqueue waiting;        /* by virtual time; never holds `current` */
+    struct vcpu *current;         /* whom the CPU runs or is switching to */
+    uint64_t min_vruntime;        /* where the queue stands in virtual time; only grows while somebody is in it */
+    uint64_t charged_until_ns;    /* `current` has been charged up to here */
+    uint64_t slice_start_ns;
+    uint64_t slice_end_ns;        /* UINT64_MAX: nobody waits, so no end */
+    struct timer slice_timer;
+    unsigned push_cursor;         /* the CPU that was last offered a waiting vCPU */
+};
+DECLARE_PER_CPU(struct run_queue, run_queue);
+extern struct cpumask crowded_cpus;   /* where somebody waits: a hint, changed atomically */
 
 /* On each CPU, before it is online or takes interrupts: its timers and queue; its idle vCPU becomes current. */
 void sched_cpu_init(unsigned cpu);

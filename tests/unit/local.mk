@@ -73,14 +73,14 @@ tests_unit_test_timer_CPPFLAGS = $(DEBUG_BUILD)
 # The queue's order function is wrapped to count comparisons.
 UNIT_TESTS += tests/unit/test_sched
 tests_unit_test_sched_SOURCES = tests/unit/test_sched.c tests/unit/sched_sim.c tests/unit/sched_sim.h \
-    hypervisor/core/sched.c hypervisor/core/sched_credit.c hypervisor/core/timer.c \
+    hypervisor/core/sched.c hypervisor/core/timer.c \
     hypervisor/core/softirq.c $(FAKE_TIME)
 tests_unit_test_sched_CPPFLAGS = $(DEBUG_BUILD)
 tests_unit_test_sched_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pq_insert,--wrap=pq_remove
 
 # What stands on domains: a type of guest without a guest (fake_guest.h).
 CORE_BASE = hypervisor/core/domain.c hypervisor/core/hypercall.c hypervisor/core/sched.c \
-    hypervisor/core/sched_credit.c hypervisor/core/softirq.c hypervisor/core/timer.c \
+    hypervisor/core/softirq.c hypervisor/core/timer.c \
     hypervisor/core/vcpu_op.c hypervisor/lib/printf.c hypervisor/mm/frame.c hypervisor/mm/heap.c \
     hypervisor/mm/page_alloc.c tests/unit/fake/fake_guest.c tests/unit/fake/fake_guest.h $(FAKE_TIME)
 
@@ -138,8 +138,7 @@ tests_unit_test_cpuid_CPPFLAGS = -I$(srcdir)/tests/unit/fake_regs $(AM_CPPFLAGS)
 
 # The control interface.
 UNIT_TESTS += tests/unit/test_domctl
-tests_unit_test_domctl_SOURCES = tests/unit/test_domctl.c hypervisor/core/domctl.c \
-    hypervisor/core/domain_end.c $(CORE_BASE)
+tests_unit_test_domctl_SOURCES = tests/unit/test_domctl.c hypervisor/core/domctl.c $(CORE_BASE)
 tests_unit_test_domctl_CPPFLAGS = $(DEBUG_BUILD)
 
 # Operations of the control domain, and whose memory an operation names.

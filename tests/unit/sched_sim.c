@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/sched_policy.h"
 #include "core/softirq.h"
 #include "cpu/smp.h"
 #include "cpu/upcall.h"

@@ -16,13 +16,6 @@
 #include "public/sched.h"
 
 static struct domain *caller;
-static unsigned m2p_cleared;
-
-void m2p_set(mfn_t m, uint64_t pfn)
-{
-    (void)m;
-    m2p_cleared += pfn == M2P_INVALID;
-}
 
 uint64_t clock_tsc_khz(void)
 {
@@ -32,7 +25,6 @@ uint64_t clock_tsc_khz(void)
 static void begin(unsigned cpus)
 {
     fake_guest_reset(cpus);
-    m2p_cleared = 0;
     caller = domain_create(0, 1, &fake_guest_ops);
     CU_ASSERT_PTR_NOT_NULL_FATAL(caller);
     caller->is_control = true;
@@ -221,7 +213,7 @@ static void ends_with_its_last_frame(void)
     }
     CU_ASSERT_EQUAL(rc, 0);
     CU_ASSERT_EQUAL(calls, 5);
-    CU_ASSERT_EQUAL(m2p_cleared, 4);
+    CU_ASSERT_EQUAL(fake_guest.m2p_cleared, 4);
     CU_ASSERT_EQUAL(fake_guest.virqs[VIRQ_DOM_EXC], 3); // two for the first domain, one that this one is dying
     CU_ASSERT_EQUAL(info_of(id).flags & XEN_DOMINF_dying, XEN_DOMINF_dying);
     CU_ASSERT_EQUAL(info_of(id).tot_pages, 1);

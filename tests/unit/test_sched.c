@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/sched_policy.h"
 #include "core/softirq.h"
 #include "cpu/smp.h"
 #include "fake_time.h"

@@ -10,13 +10,13 @@
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
 #include "core/sched.h"
-#include "core/sched_policy.h"
 #include "core/softirq.h"
 #include "cpu/power.h"
 #include "cpu/smp.h"
 #include "cpu/upcall.h"
 #include "fake_time.h"
 #include "mm/page_alloc.h"
+#include "mm/page_table.h"
 
 #define FAKE_FRAMES 4096u
 
@@ -225,6 +225,12 @@ size_t guest_copy_raw(void *to, const void *from, size_t size)
     }
     memcpy(to, from, size);
     return 0;
+}
+
+void m2p_set(mfn_t m, uint64_t pfn)
+{
+    (void)m;
+    fake_guest.m2p_cleared += pfn == M2P_INVALID;
 }
 
 void machine_halt(void)

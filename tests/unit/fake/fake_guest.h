@@ -26,6 +26,7 @@ struct fake_guest {
     bool data_refused;
     int restarts;                 // how often the next relinquish of a part asks to be called again
     unsigned relinquishes;        // of events, grants, guest state, frames
+    unsigned m2p_cleared;         // frames whose pseudo-physical number was forgotten
     bool half_made_was_found;     // domain_get_by_id() gave a domain whose vCPUs were not all there
 };
 extern struct fake_guest fake_guest;
