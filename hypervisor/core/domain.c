@@ -19,12 +19,9 @@ bool crash_halts_machine;
 static struct spinlock domain_list_lock = SPINLOCK_INIT(LOCK_DOMAIN_LIST);
 struct vcpu_info dummy_vcpu_info;
 
-/*
- * Domains by id, in pages that come when they are needed and stay. Changed under the lock; a reader that knows of a
- * reference to the domain needs none.
- */
-#define IDS_PER_PAGE  (unsigned)(PAGE_SIZE / sizeof(struct domain *))
-static struct domain **domains_by_id[DOMID_FIRST_RESERVED / IDS_PER_PAGE + 1];
+/* Domains by id. Changed under the lock; a reader that knows of a reference to the domain needs none. */
+static struct domain *domains[DOMID_FIRST_RESERVED];
+static unsigned ids_end;                 /* no domain ever had an id from here on */
 
 /* Frames on their way back to the allocator: they wait until no TLB of any CPU can reach them. */
 struct freed_frames {
@@ -34,19 +31,9 @@ struct freed_frames {
 };
 static DEFINE_PER_CPU(struct freed_frames, freed_frames);
 
-/* Where domain `id` stands, if it ever did; NULL if no id of its page has been used. */
-static struct domain **domain_slot(unsigned id)
-{
-    struct domain **page = READ_ONCE(domains_by_id[id / IDS_PER_PAGE]);
-
-    return page ? &page[id % IDS_PER_PAGE] : NULL;
-}
-
 bool domain_id_is_taken(unsigned id)
 {
-    struct domain **slot = id < DOMID_FIRST_RESERVED ? domain_slot(id) : NULL;
-
-    return id >= DOMID_FIRST_RESERVED || (slot && READ_ONCE(*slot));
+    return id >= DOMID_FIRST_RESERVED || READ_ONCE(domains[id]);
 }
 
 void domains_changed(void)
@@ -60,12 +47,11 @@ static void domain_destroy(void *arg)
 {
     struct domain *d = arg;
     const struct guest_ops *ops = d->ops;
-    struct domain **slot = domain_slot(d->id);
     struct vcpu *v;
 
     spin_lock(&domain_list_lock);
-    if (slot && *slot == d)
-        *slot = NULL;
+    if (domains[d->id] == d)
+        domains[d->id] = NULL;
     spin_unlock(&domain_list_lock);
     for (unsigned i = 0; i < MAX_WATCHDOGS; i++)
         timer_kill(&d->watchdog[i]);
@@ -123,15 +109,14 @@ static bool domain_create_shared_info(struct domain *d)
 
 static bool domain_enlist(struct domain *d)
 {
-    struct domain ***page = &domains_by_id[d->id / IDS_PER_PAGE];
     bool is_free;
 
     spin_lock(&domain_list_lock);
-    if (!*page)
-        *page = heap_alloc(PAGE_SIZE);
-    is_free = *page && !*domain_slot(d->id);
-    if (is_free)
-        *domain_slot(d->id) = d;
+    is_free = !domains[d->id];
+    if (is_free) {
+        domains[d->id] = d;
+        ids_end = MAX(ids_end, d->id + 1);
+    }
     spin_unlock(&domain_list_lock);
     return is_free;
 }
@@ -196,13 +181,9 @@ static struct domain *domain_get_first(unsigned id, unsigned last)
     struct domain *d = NULL;
 
     spin_lock(&domain_list_lock);
-    for (; !d && id <= MIN(last, DOMID_FIRST_RESERVED - 1); id++) {
-        struct domain **slot = domain_slot(id);
-        if (!slot)
-            id |= IDS_PER_PAGE - 1;
-        else if (*slot && domain_try_get(*slot))
-            d = *slot;
-    }
+    for (; !d && id <= last && id < ids_end; id++)
+        if (domains[id] && domain_try_get(domains[id]))
+            d = domains[id];
     spin_unlock(&domain_list_lock);
     return d;
 }
@@ -524,7 +505,7 @@ static void freed_frames_flush(void *arg UNUSED)
 static void domain_frame_freed(struct frame *f)
 {
     unsigned owner = frame_owner(f);
-    struct domain *d = owner < DOMID_FIRST_RESERVED ? READ_ONCE(*domain_slot(owner)) : NULL;
+    struct domain *d = owner < DOMID_FIRST_RESERVED ? READ_ONCE(domains[owner]) : NULL;
     unsigned long flags;
     struct freed_frames *freed;
 

@@ -71,6 +71,19 @@ long subop_dispatch(const struct subop *table, unsigned rows, struct vcpu *v, ui
     return rc;
 }
 
+long control_dispatch(const struct subop *table, unsigned rows, uint32_t version, uint64_t arg)
+{
+    struct { uint32_t cmd, version; } head;
+
+    if (!current_domain()->is_control)
+        return -XEN_EPERM;
+    if (copy_from_guest(&head, arg, sizeof(head)))
+        return -XEN_EFAULT;
+    if (head.version != version)
+        return -XEN_EACCES;
+    return subop_dispatch(table, rows, current_vcpu(), head.cmd, arg + sizeof(head));
+}
+
 /* --- Multicall ------------------------------------------------------------------------------------------------- */
 
 #define FORBIDDEN_IN_LIST (UINT64_C(1) << __HYPERVISOR_multicall | UINT64_C(1) << __HYPERVISOR_iret)

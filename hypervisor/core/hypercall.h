@@ -49,6 +49,12 @@ struct subop {
 /* Run table[cmd] for `v` on guest memory at `arg`; -XEN_ENOSYS for an empty or missing row, -XEN_EFAULT, or the row's result. */
 long subop_dispatch(const struct subop *table, unsigned rows, struct vcpu *v, uint64_t cmd, uint64_t arg);
 
+/*
+ * The same for the control domain alone, -XEN_EPERM else, with an argument that starts with the row's number and the version
+ * of the interface that the caller speaks, -XEN_EACCES if that is not `version`: the row's own argument lies behind them.
+ */
+long control_dispatch(const struct subop *table, unsigned rows, uint32_t version, uint64_t arg);
+
 hypercall_fn do_multicall, do_memory_op, do_xen_version, do_console_io, do_vm_assist, do_platform_op,
     do_physdev_op, do_sched_op, do_set_timer_op, do_vcpu_op, do_event_channel_op, do_grant_table_op,
     do_domctl, do_sysctl;

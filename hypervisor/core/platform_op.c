@@ -22,28 +22,30 @@ static int set_time(uint64_t secs, uint32_t nsecs, uint64_t system_time)
     return 0;
 }
 
-static int op_settime32(struct xen_platform_op *op)
+static long op_settime32(struct vcpu *v UNUSED, void *arg)
 {
-    return set_time(op->u.settime32.secs, op->u.settime32.nsecs, op->u.settime32.system_time);
+    const struct xenpf_settime32 *t = arg;
+
+    return set_time(t->secs, t->nsecs, t->system_time);
 }
 
-static int op_settime64(struct xen_platform_op *op)
+static long op_settime64(struct vcpu *v UNUSED, void *arg)
 {
-    if (op->u.settime64.mbz)
-        return -XEN_EINVAL;
-    return set_time(op->u.settime64.secs, op->u.settime64.nsecs, op->u.settime64.system_time);
+    const struct xenpf_settime64 *t = arg;
+
+    return t->mbz ? -XEN_EINVAL : set_time(t->secs, t->nsecs, t->system_time);
 }
 
-static int op_enter_acpi_sleep(struct xen_platform_op *op)
+static long op_enter_acpi_sleep(struct vcpu *v UNUSED, void *arg)
 {
-    const struct xenpf_enter_acpi_sleep *s = &op->u.enter_acpi_sleep;
+    const struct xenpf_enter_acpi_sleep *s = arg;
 
     return machine_enter_sleep(s->sleep_state, s->val_a, s->val_b);
 }
 
-static int op_get_cpuinfo(struct xen_platform_op *op)
+static long op_get_cpuinfo(struct vcpu *v UNUSED, void *arg)
 {
-    struct xenpf_pcpuinfo *info = &op->u.pcpu_info;
+    struct xenpf_pcpuinfo *info = arg;
 
     info->max_present = nr_cpus - 1;
     if (info->xen_cpuid >= nr_cpus || !cpumask_test(&online_cpus, info->xen_cpuid)) {
@@ -56,26 +58,15 @@ static int op_get_cpuinfo(struct xen_platform_op *op)
     return 0;
 }
 
-static int (*const handlers[])(struct xen_platform_op *op) = {
-    [XENPF_settime32] = op_settime32,
-    [XENPF_settime64] = op_settime64,
-    [XENPF_enter_acpi_sleep] = op_enter_acpi_sleep,
-    [XENPF_get_cpuinfo] = op_get_cpuinfo,
+static const struct subop rows[] = {
+    [XENPF_settime32] = {op_settime32, IN(xenpf_settime32)},
+    [XENPF_settime64] = {op_settime64, IN(xenpf_settime64)},
+    [XENPF_enter_acpi_sleep] = {op_enter_acpi_sleep, IN(xenpf_enter_acpi_sleep)},
+    [XENPF_get_cpuinfo] = {op_get_cpuinfo, IN_OUT(xenpf_pcpuinfo)},
 };
+_Static_assert(offsetof(struct xen_platform_op, u) == 8, "as control_dispatch() expects");
 
 long do_platform_op(uint64_t arg, UNUSED_FROM_2)
 {
-    struct xen_platform_op op;
-    int rc;
-
-    if (!current_domain()->is_control)
-        return -XEN_EPERM;
-    if (copy_from_guest(&op, arg, sizeof(op)))
-        return -XEN_EFAULT;
-    if (op.interface_version != XENPF_INTERFACE_VERSION)
-        return -XEN_EACCES;
-    if (op.cmd >= ARRAY_SIZE(handlers) || !handlers[op.cmd])
-        return -XEN_ENOSYS;
-    rc = handlers[op.cmd](&op);
-    return rc ? rc : copy_to_guest(arg, &op, sizeof(op));
+    return control_dispatch(rows, ARRAY_SIZE(rows), XENPF_INTERFACE_VERSION, arg);
 }
