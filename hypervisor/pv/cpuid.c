@@ -115,7 +115,8 @@ static struct cpuid ask(const uint32_t *lacks, uint32_t leaf, uint32_t subleaf)
     return r;
 }
 
-static struct cpuid time_leaf(uint32_t subleaf)
+/* A guest whose mode is never to be emulated takes the TSC for its clock, where that is stable. */
+static struct cpuid time_leaf(const struct domain *d, uint32_t subleaf)
 {
     uint32_t khz = (uint32_t)clock_tsc_khz();
     struct clock_line line = clock_read_line();
@@ -123,7 +124,7 @@ static struct cpuid time_leaf(uint32_t subleaf)
     switch (subleaf) {
     case 0:
         return (struct cpuid){ (cpu_features.invariant_tsc ? TIME_TSC_STABLE : 0) |
-                               (cpu_features.rdtscp ? TIME_RDTSCP : 0), 0, khz, 0 };
+                               (cpu_features.rdtscp ? TIME_RDTSCP : 0), d->tsc_mode, khz, d->tsc_incarnation };
     case 1:
         return (struct cpuid){ 0, 0, line.mul, (uint8_t)line.shift };
     default:
@@ -131,7 +132,7 @@ static struct cpuid time_leaf(uint32_t subleaf)
     }
 }
 
-static struct cpuid xen_leaf(uint32_t number, uint32_t subleaf)
+static struct cpuid xen_leaf(const struct domain *d, uint32_t number, uint32_t subleaf)
 {
     switch (number) {
     case 0:
@@ -142,7 +143,7 @@ static struct cpuid xen_leaf(uint32_t number, uint32_t subleaf)
     case 2:
         return (struct cpuid){ 1, XEN_CPUID_FIRST_LEAF, XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD, 0 };
     case 3:
-        return time_leaf(subleaf);
+        return time_leaf(d, subleaf);
     default:
         return (struct cpuid){ number == 5 ? cpu_features.phys_bits : 0, 0, 0, 0 };
     }
@@ -161,7 +162,7 @@ struct cpuid pv_cpuid(const struct pv_vcpu *v, uint32_t leaf, uint32_t subleaf)
     struct cpuid r;
 
     if (leaf - XEN_CPUID_FIRST_LEAF < 0x10000)
-        return xen_leaf(leaf - XEN_CPUID_FIRST_LEAF, subleaf);
+        return xen_leaf(v->vcpu.domain, leaf - XEN_CPUID_FIRST_LEAF, subleaf);
     r = ask(pv_domain(v->vcpu.domain)->cpu_lacks, leaf, subleaf);
     if (leaf == 1)
         r.ebx |= (apic_id(v) & 0xff) << 24;

@@ -81,6 +81,10 @@ static void tells_time(void)
     start();
     cpu_features.invariant_tsc = true;
     CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x40000003, 0).ecx, 2345678);
+    pv.domain.tsc_mode = 2; // Linux takes the TSC for its clock when it reads this
+    pv.domain.tsc_incarnation = 7;
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x40000003, 0).ebx, 2);
+    CU_ASSERT_EQUAL(pv_cpuid(&vcpu, 0x40000003, 0).edx, 7);
     r = pv_cpuid(&vcpu, 0x40000003, 1);
     CU_ASSERT_EQUAL(r.ecx, 0x12345678);
     CU_ASSERT_EQUAL((int8_t)r.edx, -3);
