@@ -42,7 +42,7 @@ UNIT_TESTS += tests/unit/test_bootinfo tests/unit/test_options tests/unit/test_a
 tests_unit_test_bootinfo_SOURCES = tests/unit/test_bootinfo.c tests/fuzz/bootinfo.c $(FUZZ_MINI) \
     hypervisor/boot/bootinfo.c
 tests_unit_test_options_SOURCES = tests/unit/test_options.c tests/fuzz/options.c $(FUZZ_MINI) \
-    hypervisor/boot/options.c hypervisor/lib/string.c tests/unit/fake/fake_log.c \
+    hypervisor/boot/options.c hypervisor/lib/string.c hypervisor/lib/printf.c tests/unit/fake/fake_log.c \
     tests/unit/fake/fake_log.h
 tests_unit_test_acpi_SOURCES = tests/unit/test_acpi.c tests/fuzz/acpi.c $(FUZZ_MINI) \
     hypervisor/boot/acpi.c
