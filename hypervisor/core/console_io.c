@@ -3,6 +3,7 @@
 #include "core/console_io.h"
 
 #include "core/hypercall.h"
+#include "core/softirq.h"
 #include "cpu/clock.h"
 #include "cpu/uart.h"
 #include "cpu/upcall.h"
@@ -10,11 +11,17 @@
 #define CHUNK      128u
 #define POLL_NS    50000000
 
-void upcall_console_input(void)
+static void tell_control_domain(unsigned virq)
 {
     if (control_domain)
-        evtchn_send_virq(control_domain->vcpu[0], VIRQ_CONSOLE);
+        evtchn_send_virq(control_domain->vcpu[0], virq);
 }
+
+void upcall_console_input(void) { tell_control_domain(VIRQ_CONSOLE); }
+static void log_grew(void) { tell_control_domain(VIRQ_CON_RING); }
+
+/* Who prints may hold any lock: the event waits until this CPU holds none. */
+static void log_grows(void) { softirq_raise(SOFTIRQ_LOG); }
 
 static void poll_input(void *timer)
 {
@@ -26,6 +33,8 @@ static struct timer poll_timer = {.fn = poll_input, .arg = &poll_timer};
 
 void console_io_init(unsigned gsi)
 {
+    softirq_register(SOFTIRQ_LOG, log_grew);
+    console_ring_hook = log_grows;
     if (gsi && !uart_use_irq(gsi))
         return;
     timer_set(&poll_timer, clock_now() + POLL_NS);

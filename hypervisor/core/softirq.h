@@ -9,6 +9,7 @@
 enum softirq {
     SOFTIRQ_TIMER,        /* expired timers */
     SOFTIRQ_SCHEDULE,     /* pick another vCPU; may not return to the interrupted context */
+    SOFTIRQ_LOG,          /* the log has grown, and the control domain may want to know */
     SOFTIRQ_VCPU,         /* the current vCPU has something to look at (kick): no handler, forces the exit path */
     NR_SOFTIRQS
 };

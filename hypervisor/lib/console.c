@@ -18,6 +18,7 @@
 
 uint64_t (*console_now_ns)(void);
 void (*console_panic_hook)(void);
+void (*console_ring_hook)(void);
 
 static char ring[CONSOLE_RING_SIZE]; // guarded by console.lock
 
@@ -42,6 +43,7 @@ struct console_threshold console_guest_threshold = { .limited = LOG_WARN + 1 };
 struct hold {
     unsigned long flags;
     bool is_locked;
+    uint32_t written; // before
 };
 
 // In a panic the lock's holder may never let go.
@@ -57,13 +59,18 @@ static struct hold console_lock(void)
         hold.is_locked = spin_trylock(&console.lock);
         cpu_relax();
     }
+    hold.written = console.written;
     return hold;
 }
 
 static void console_unlock(struct hold hold)
 {
+    bool has_grown = console.written != hold.written;
+
     if (hold.is_locked)
         spin_unlock(&console.lock);
+    if (has_grown && console_ring_hook != NULL)
+        console_ring_hook();
     irq_restore(hold.flags);
 }
 

@@ -29,9 +29,10 @@ void printk_guest(unsigned domid, enum log_level level, const char *format, ...)
 NORETURN COLD void panic(const char *format, ...) PRINTF_LIKE(1, 2);
 
 // Set at the start of day, then only read. What panic does last (stop the other processors, reboot
-// or halt): if it returns, the CPU spins. Nanoseconds since boot: while it is NULL no rate is
-// limited.
+// or halt): if it returns, the CPU spins. What is called after the ring has grown, with interrupts off and
+// whatever locks the printer holds. Nanoseconds since boot: while it is NULL no rate is limited.
 extern void (*console_panic_hook)(void);
+extern void (*console_ring_hook)(void);
 extern uint64_t (*console_now_ns)(void);
 
 // A message of a level below always is printed; one below limited if the rate allows.

@@ -274,6 +274,26 @@ static void ring_is_read(void)
     (void)seen();
 }
 
+static unsigned growths;
+
+static void note_growth(void) { growths++; }
+
+// Whoever reads the ring is told of what came into it, and of nothing else: dom0's own output does not go there.
+static void growth_is_told(void)
+{
+    CU_ASSERT(console_parse_threshold("all", &console_guest_threshold));
+    console_ring_hook = note_growth;
+    log_info("grows");
+    CU_ASSERT_EQUAL(growths, 1);
+    console_guest_write(0, "dom0\n", 5);
+    log_debug("dropped");
+    CU_ASSERT_EQUAL(growths, 1);
+    console_guest_write(3, "domU\n", 5);
+    CU_ASSERT_EQUAL(growths, 2);
+    console_ring_hook = NULL;
+    (void)seen();
+}
+
 static const struct unit_test tests[] = {
     { "replays", replays },
     { "levels", levels },
@@ -284,6 +304,7 @@ static const struct unit_test tests[] = {
     { "long_message", long_message },
     { "ring_wraps", ring_wraps },
     { "ring_is_read", ring_is_read },
+    { "growth_is_told", growth_is_told },
     { "interrupts_stay", interrupts_stay },
     { "panics", panics },
     { NULL, NULL },
