@@ -7,6 +7,8 @@ SYSTEM_TESTS += \
     tests/system/run:broken,option \
     tests/system/run:dev \
     tests/system/run:guests \
+    tests/system/peer:xl \
+    $(if $(FULL),tests/system/peer:xl-io) \
     tests/system/run:selftests \
     tests/system/run:stress
 
@@ -15,6 +17,8 @@ EXTRA_DIST += \
     tests/system/cases.sh \
     tests/system/dom0 \
     tests/system/lib.sh \
+    tests/system/peer \
     tests/system/run \
     tests/system/selftests.list \
-    tests/system/setup.sh
+    tests/system/setup.sh \
+    tests/system/tools.sh

@@ -140,20 +140,21 @@ package_closure() {
 # DIR/image: programs FILE... of PACKAGE and what it needs, their libraries and the dynamic linker, no more. It is there
 # complete or not at all.
 programs_fetch() {
-    local dir=$1 package root=$1/root image=$1/image.new program file
+    local dir=$1 package root=$1/root image=$1/image.new program file libs list
     [ -e "$dir/image" ] && return 0
     for package in $(package_closure "$2"); do
         deb_unpack "$package" "$root" || return 1
     done
     shift 2
-    local libs=$root/lib/x86_64-linux-gnu:$root/usr/lib/x86_64-linux-gnu
+    # Some packages keep libraries in folders of their own.
+    libs=$(find "$root/lib" "$root/usr/lib" -name '*.so*' -printf '%h\n' | sort -u | paste -sd :)
     rm -rf "$image"
     mkdir -p "$image/lib64" "$image/usr/lib"
     cp -L "$root/lib64/ld-linux-x86-64.so.2" "$image/lib64/"
     for program; do
         install -D "$root/$program" "$image/$program"
-        for file in $("$root/lib64/ld-linux-x86-64.so.2" --library-path "$libs" --list "$root/$program" |
-            sed -n 's/.*=> \([^ ]*\) .*/\1/p'); do
+        list=$("$root/lib64/ld-linux-x86-64.so.2" --library-path "$libs" --list "$root/$program") || return 1
+        for file in $(sed -n 's/.*=> \([^ ]*\) .*/\1/p' <<< "$list"); do
             [ "${file##*/}" = ld-linux-x86-64.so.2 ] || cp -L "$file" "$image/usr/lib/"
         done
     done

@@ -16,7 +16,7 @@ start_tools() {
     xenstored --pid-file /run/xenstored.pid
     until [ -S /run/xenstored/socket ]; do sleep 0.1; done
     xen-init-dom0
-    xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=$LOGS
+    xenconsoled --pid-file=/run/xenconsoled.pid --log=all --log-dir=$LOGS
     ifconfig lo 127.0.0.1 up
     brctl addbr br0 && ip addr add 10.0.0.1/24 dev br0 && ip link set br0 up
 }
@@ -53,11 +53,11 @@ wait_for() {
 }
 
 said() { grep -aq "$2" "$LOGS/guest-$1.log"; }
-guest_ready() { wait_for "${2:-60}" said "$1" 'guest ready'; }
+guest_ready() { wait_for "${2:-180}" said "$1" 'guest ready'; }
 # ask NAME WORDS: a line typed on its console, whose answer shows up in its log
 ask() { printf '%s\n' "$2" > "$(xenstore-read "/local/domain/$(xl domid "$1")/console/tty")"; }
 is_gone() { ! xl domid "$1"; }
-# columns NUMBERS: of a table, without its head
+# columns NUMBERS: of the table that comes in, without its head
 columns() { awk -v list="$1" 'NR > 1 { n = split(list, c, ","); for (i = 1; i <= n; i++) printf "%s ", $c[i]; print "" }'; }
 
 # define NAME MIB VCPUS [LINE...]: a configuration file, /tmp/NAME.cfg
