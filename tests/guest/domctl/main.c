@@ -190,7 +190,6 @@ static void the_machine_is_told(void)
     CHECK(text[0] != 0);
 }
 
-<<<<<<< HEAD
 /* Calls are counted for each domain, those in lists too. Debian's Xen is built without counters. */
 static void hypercalls_are_counted(void)
 {
@@ -218,7 +217,8 @@ static void hypercalls_are_counted(void)
     CHECK_EQ(val[1][__HYPERVISOR_sysctl] - val[0][__HYPERVISOR_sysctl], 1);
     op.u.perfc_op.cmd = XEN_SYSCTL_PERFCOP_reset;
     CHECK_EQ(sysctl(&op, XEN_SYSCTL_perfc_op), -XEN_EOPNOTSUPP);
-=======
+}
+
 /* What the log says to a debug key is announced, and once it was read there is nothing more. */
 static void the_log_is_announced(void)
 {
@@ -240,7 +240,6 @@ static void the_log_is_announced(void)
     } while (op.u.readconsole.count == sizeof(text));
     CHECK(!event_pending((unsigned int)port));
     CHECK_EQ(event_close((unsigned int)port), 0);
->>>>>>> b3aa7c0 (core: whoever reads the log is told when it grows: VIRQ_CON_RING)
 }
 
 static void creation_is_checked(void)
@@ -536,7 +535,6 @@ static void claims_are_kept(void)
     destroy();
 }
 
-<<<<<<< HEAD
 TESTS("domctl", TEST(who_may_and_how), TEST(the_machine_is_told), TEST(hypercalls_are_counted), TEST(the_log_is_announced),
       TEST(creation_is_checked), TEST(a_guest_lives_and_dies),
       TEST(a_mapped_frame_keeps_the_dead), TEST(page_tables_are_not_to_be_written), TEST(events_end_with_the_domain),
