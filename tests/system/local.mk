@@ -12,10 +12,15 @@ SYSTEM_TESTS += \
     tests/system/run:selftests \
     tests/system/run:stress
 
+# Minutes each, under Debian's Xen and ours.
+SYSTEM_TESTS += $(if $(FULL),$(addprefix tests/system/peer:,xl-sched xl-many xl-life xl-time xl-cross))
+
 EXTRA_DIST += \
     tests/system/README.md \
     tests/system/cases.sh \
+    tests/system/clocks.c \
     tests/system/dom0 \
+    tests/system/domstat.c \
     tests/system/lib.sh \
     tests/system/peer \
     tests/system/run \
