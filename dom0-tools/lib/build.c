@@ -238,8 +238,12 @@ static int claim_and_populate(struct builder *b, struct vane_error *error)
         return vane_fail(error, VANE_NO_RESOURCE, "memory: %lu MiB are wanted, and %lu MiB are free, %lu MiB of them promised to "
                          "others: give the guest less, or stop or shrink another", b->config->pages >> 8, host.free_pages >> 8,
                          host.claimed_pages >> 8);
-    if (!rc)
-        rc = populate(b, error);
+    if (rc)
+        return rc;
+    b->frames = calloc(b->config->pages, sizeof(*b->frames));
+    if (!b->frames)
+        return vane_fail_errno(error, ENOMEM, "a list of the guest's %lu MiB", b->config->pages >> 8);
+    rc = populate(b, error);
     return rc ? rc : hv_claim(b->hv, b->built->domid, 0, error);
 }
 
@@ -596,11 +600,8 @@ int build_domain(struct hv *hv, const struct build_config *config, struct built 
         build_plan(b.kernel, config->pages, b.initramfs_size, &b.layout);
         rc = check_config(&b, error);
     }
-    if (!rc) {
-        b.frames = calloc(config->pages, sizeof(*b.frames));
-        rc = b.frames ? run_phases(&b, error)
-                      : vane_fail_errno(error, ENOMEM, "a list of the guest's %lu MiB", config->pages >> 8);
-    }
+    if (!rc)
+        rc = run_phases(&b, error);
     free(b.frames);
     if (b.initramfs >= 0)
         close(b.initramfs);

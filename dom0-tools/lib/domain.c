@@ -114,23 +114,33 @@ static void put_vm(struct writer *w, const struct domain_config *config, const c
     put(w, "start_time", "%ld", (long)time(NULL));
 }
 
-static int write_all(struct writer *w, const struct domain_config *config, const struct built *built)
+static void put_all(struct writer *w, const struct domain_config *config, const struct built *built)
 {
     char uuid[DOMAIN_UUID_TEXT], vm[64];
-    int rc = xs_begin(w->xs, &w->tx);
 
-    if (rc)
-        return rc;
     domain_uuid_text(config->uuid, uuid);
     snprintf(vm, sizeof(vm), "/vm/%s", uuid);
     snprintf(w->folder, sizeof(w->folder), "/local/domain/%u", built->domid);
-    w->rc = 0;
     put_domain(w, config, built, vm);
     put_rings(w, config, built);
     snprintf(w->folder, sizeof(w->folder), "%s", vm);
     put_vm(w, config, uuid);
-    rc = xs_end(w->xs, w->tx, !w->rc);
-    return w->rc ? w->rc : rc;
+}
+
+static int write_all(struct writer *w, const struct domain_config *config, const struct built *built)
+{
+    int rc = xs_begin(w->xs, &w->tx), ended;
+
+    if (rc)
+        return rc;
+    w->rc = xs_batch_begin(w->xs);
+    if (!w->rc) {
+        put_all(w, config, built);
+        rc = xs_batch_end(w->xs, NULL);
+        w->rc = w->rc ? w->rc : rc;
+    }
+    ended = xs_end(w->xs, w->tx, !w->rc);
+    return w->rc ? w->rc : ended;
 }
 
 int domain_publish(struct xs *xs, const struct domain_config *config, const struct built *built, struct vane_error *error)

@@ -129,11 +129,6 @@ int hv_domain_unpause(struct hv *hv, unsigned domid, struct vane_error *error)
     return domctl_simple(hv, XEN_DOMCTL_unpausedomain, domid, "unpausing", error);
 }
 
-int hv_domain_resume(struct hv *hv, unsigned domid, struct vane_error *error)
-{
-    return domctl_simple(hv, XEN_DOMCTL_resumedomain, domid, "resuming", error);
-}
-
 int hv_domain_shutdown(struct hv *hv, unsigned domid, enum hv_shutdown reason, struct vane_error *error)
 {
     struct sched_remote_shutdown *op = begin(hv);
@@ -235,6 +230,18 @@ int hv_vcpu_get_context(struct hv *hv, unsigned domid, unsigned vcpu, struct vcp
     if (!rc)
         memcpy(wanted, data_of(hv), sizeof(*wanted));
     return rc;
+}
+
+int hv_domain_resume(struct hv *hv, unsigned domid, struct vane_error *error)
+{
+    struct vcpu_guest_context *state = data_of(hv);
+    int rc = context(hv, XEN_DOMCTL_getvcpucontext, domid, 0, "reading the state of a vCPU of", error);
+
+    if (rc)
+        return rc;
+    state->user_regs.rax = 1;
+    rc = context(hv, XEN_DOMCTL_setvcpucontext, domid, 0, "setting the state of a vCPU of", error);
+    return rc ? rc : domctl_simple(hv, XEN_DOMCTL_resumedomain, domid, "resuming", error);
 }
 
 int hv_vcpu_info(struct hv *hv, unsigned domid, unsigned index, struct hv_vcpu *vcpu, struct vane_error *error)

@@ -82,7 +82,8 @@ int hv_domain_destroy(struct hv *hv, unsigned domid, struct vane_error *error);
 // Both count: a domain runs when it was unpaused as often as paused.
 int hv_domain_pause(struct hv *hv, unsigned domid, struct vane_error *error);
 int hv_domain_unpause(struct hv *hv, unsigned domid, struct vane_error *error);
-// After a suspend: it goes on where it called, as if that had been cancelled.
+// After a suspend: the guest's call returns, and says that it was cancelled, so that nothing needs to be set up anew.
+// Only for kernels with the note SUSPEND_CANCEL: all of Linux. The store must be told too (xs_resume()).
 int hv_domain_resume(struct hv *hv, unsigned domid, struct vane_error *error);
 int hv_domain_shutdown(struct hv *hv, unsigned domid, enum hv_shutdown reason, struct vane_error *error);
 int hv_domain_info(struct hv *hv, unsigned domid, struct hv_domain *domain, struct vane_error *error);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Libvane at work in dom0, one program for the system tests.
 //
-//   vane-build create NAME MIB VCPUS KERNEL INITRAMFS COMMAND-LINE [COUNT]   makes and starts guests; prints
-//                                     "domid N ms TOTAL" and the milliseconds of each phase. COUNT of them, named
-//                                     NAME-1...; the kernel is unpacked for the first
+//   vane-build create NAME MIB VCPUS KERNEL INITRAMFS COMMAND-LINE [count=N] [disk=TARGET,FILE]... [nic=BRIDGE]...
+//                                     makes and starts guests; prints "domid N ms TOTAL" and the milliseconds of each
+//                                     phase. N of them, named NAME-1...; the kernel is unpacked for the first
+//   vane-build detach DOMID TARGET    a disk, while the guest runs
 //   vane-build request DOMID poweroff|reboot|suspend     asks the guest
+//   vane-build resume DOMID           after a suspend
 //   vane-build wait DOMID SECONDS     until it has shut down: prints why
 //   vane-build destroy DOMID          ends it, if it runs, and takes it out of the store
 //   vane-build info | free | list     the host
@@ -14,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dom0-tools/lib/device.h"
 #include "dom0-tools/lib/domain.h"
 
 static struct hv hv;
@@ -42,6 +45,60 @@ static int open_store(void)
     return 1;
 }
 
+static int add_disk(unsigned domid, const char *option)
+{
+    char target[16] = "", path[256] = "", device[32];
+    struct device_disk disk = { .target = target, .path = device };
+    int fd;
+
+    if (sscanf(option, "%15[^,],%255s", target, path) != 2)
+        return vane_fail(&error, VANE_INVALID, "disk=%s is not disk=TARGET,FILE", option);
+    if (device_loop(path, false, &fd, device, &error))      // open until this program ends: then the backend has it
+        return -1;
+    return device_add_disk(xs, domid, &disk, &error);
+}
+
+static int add_nic(unsigned domid, unsigned index, const char *bridge)
+{
+    struct device_nic nic = { index, { 0, 0x16, 0x3e, 0, (uint8_t)domid, (uint8_t)index }, bridge };
+    bool ready = false;
+    int rc = device_add_nic(xs, domid, &nic, &error);
+
+    for (unsigned tries = 0; !rc && !ready && tries < 300; tries++) {
+        rc = device_plug_nic(xs, domid, &nic, &ready, &error);
+        if (!ready)
+            usleep(100000);
+    }
+    return rc || ready ? rc : vane_fail(&error, VANE_TIMEOUT, "NIC %u: no interface after 30 s", index);
+}
+
+static int add_devices(unsigned domid, char **options)
+{
+    unsigned nics = 0;
+    int rc = 0;
+
+    for (; *options && !rc; options++) {
+        if (!strncmp(*options, "disk=", 5))
+            rc = add_disk(domid, *options + 5);
+        else if (!strncmp(*options, "nic=", 4))
+            rc = add_nic(domid, nics++, *options + 4);
+    }
+    return rc;
+}
+
+static int detach(unsigned domid, const char *target)
+{
+    unsigned number;
+    bool gone = false;
+
+    if (open_store() || device_disk_number(target, &number, &error))
+        return complain();
+    for (unsigned tries = 0; !gone && tries < 100; tries++, usleep(100000))
+        if (device_remove(xs, domid, DEVICE_DISK, number, false, &gone, &error))
+            return complain();
+    return !gone;
+}
+
 static int start_one(char **argv, const struct image *image, const char *name, unsigned seed)
 {
     uint64_t pages = strtoul(argv[3], NULL, 10) << 8;
@@ -56,25 +113,29 @@ static int start_one(char **argv, const struct image *image, const char *name, u
     };
     struct built built = { 0 };
     struct vane_error ignored;
-    double before = now_ms();
+    double before = now_ms(), made, published;
 
     memcpy(domain.uuid, build.domain.handle, sizeof(domain.uuid));
     if (build_domain(&hv, &build, &built, &error))
         return complain();
-    if (domain_publish(xs, &domain, &built, &error) || hv_domain_unpause(&hv, built.domid, &error)) {
+    made = now_ms();
+    if (domain_publish(xs, &domain, &built, &error) || add_devices(built.domid, argv + 8)) {
         (void)hv_domain_destroy(&hv, built.domid, &ignored);
         return complain();
     }
-    printf("domid %u ms %.1f create %.1f memory %.1f kernel %.1f initramfs %.1f start %.1f\n", built.domid,
-           now_ms() - before, (double)built.phase_ns[BUILD_CREATE] / 1e6, (double)built.phase_ns[BUILD_MEMORY] / 1e6,
+    published = now_ms();
+    if (hv_domain_unpause(&hv, built.domid, &error))
+        return complain();
+    printf("domid %u ms %.1f create %.1f memory %.1f kernel %.1f initramfs %.1f start %.1f store %.1f "
+           "unpause %.1f\n", built.domid, now_ms() - before, (double)built.phase_ns[BUILD_CREATE] / 1e6, (double)built.phase_ns[BUILD_MEMORY] / 1e6,
            (double)built.phase_ns[BUILD_KERNEL] / 1e6, (double)built.phase_ns[BUILD_INITRAMFS] / 1e6,
-           (double)built.phase_ns[BUILD_START] / 1e6);
+           (double)built.phase_ns[BUILD_START] / 1e6, published - made, now_ms() - published);
     return 0;
 }
 
 static int create(int argc, char **argv)
 {
-    unsigned count = argc > 8 ? (unsigned)strtoul(argv[8], NULL, 10) : 1;
+    unsigned count = argc > 8 && !strncmp(argv[8], "count=", 6) ? (unsigned)strtoul(argv[8] + 6, NULL, 10) : 1;
     struct image_cache *cache;
     const struct image *image;
     char name[64];
@@ -116,7 +177,7 @@ static int destroy(unsigned domid)
     struct hv_domain domain;
 
     if (open_store() || hv_domain_info(&hv, domid, &domain, &error) || hv_domain_destroy(&hv, domid, &error) ||
-        domain_withdraw(xs, domid, domain.handle, &error))
+        device_remove_all(xs, domid, &error) || domain_withdraw(xs, domid, domain.handle, &error))
         return complain();
     return 0;
 }
@@ -124,6 +185,13 @@ static int destroy(unsigned domid)
 static int request(unsigned domid, const char *what)
 {
     return open_store() || domain_request(xs, domid, what, &error) ? complain() : 0;
+}
+
+static int resume(unsigned domid)
+{
+    int rc = open_store() || hv_domain_resume(&hv, domid, &error) ? complain() : 0;
+
+    return rc ? rc : xs_resume(xs, domid) ? 1 : 0;
 }
 
 static int info(const char *what)
@@ -159,6 +227,10 @@ int main(int argc, char **argv)
         return request(domid, argv[3]);
     if (!strcmp(what, "wait") && argc > 3)
         return wait_for(domid, strtod(argv[3], NULL));
+    if (!strcmp(what, "resume") && argc > 2)
+        return resume(domid);
+    if (!strcmp(what, "detach") && argc > 3)
+        return detach(domid, argv[3]);
     if (!strcmp(what, "destroy") && argc > 2)
         return destroy(domid);
     return info(what);

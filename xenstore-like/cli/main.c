@@ -51,13 +51,19 @@ static int run_read(struct xs *xs, char *words[], int count)
 
 static int write_all(struct xs *xs, xs_tx tx, char *words[], int count, const char **failed)
 {
-    int rc = 0;
+    int rc = xs_batch_begin(xs), ended;
+    size_t number = 0;
 
+    if (rc)
+        return rc;
     for (int i = 0; i < count && rc == 0; i += 2) {
         *failed = words[i];
         rc = xs_set(xs, tx, words[i], words[i + 1], strlen(words[i + 1]));
     }
-    return rc;
+    ended = xs_batch_end(xs, &number);
+    if (!rc && ended)
+        *failed = words[2 * number];
+    return rc ? rc : ended;
 }
 
 // All of them or none.

@@ -22,9 +22,22 @@ struct item {
     char node[];
 };
 
+// Requests that are sent as one; small enough for the sockets' buffers to hold them and their replies.
+enum { BATCH_SIZE = 16384 };
+
+struct batch {
+    uint32_t first_id, count;       // of those that have not been sent
+    size_t done;                    // replies before them
+    int rc;                         // of the first that failed
+    size_t failed;                  // which that was
+    size_t size;
+    uint8_t bytes[BATCH_SIZE];
+};
+
 struct xs {
     int fd;
     uint32_t next_id;
+    struct batch *batch;            // NULL: each request waits for its reply
     struct item *watches;
     struct item *events, **last_event;
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -115,6 +128,7 @@ int xs_connect(struct xs **result, const char *path)
 void xs_disconnect(struct xs *xs)
 {
     close_socket(xs);
+    free(xs->batch);
     items_free(xs->watches);
     items_free(xs->events);
     free(xs);
@@ -194,6 +208,78 @@ static int keep_event(struct xs *xs, const struct xsd_sockmsg *header, char *pay
     return 0;
 }
 
+// The next reply; events that come before it are kept.
+static int receive_reply(struct xs *xs, struct xsd_sockmsg *header, char **payload)
+{
+    int rc;
+
+    while ((rc = receive(xs, header, payload)) == 0 && header->type == XS_WATCH_EVENT) {
+        rc = keep_event(xs, header, *payload);
+        if (rc)
+            break;
+    }
+    return rc;
+}
+
+// Sends what has gathered and takes the replies.
+static int batch_run(struct xs *xs, struct batch *batch)
+{
+    struct iovec all = { batch->bytes, batch->size };
+    struct xsd_sockmsg header;
+    char *payload;
+    int rc = batch->size ? send_all(xs, &all, 1) : 0;
+
+    for (uint32_t i = 0; i < batch->count && !rc; i++) {
+        rc = receive_reply(xs, &header, &payload);
+        if (rc)
+            break;
+        if (header.req_id != batch->first_id + i)
+            rc = gone(xs);
+        else if (header.type == XS_ERROR && !batch->rc) {
+            batch->rc = error_of(payload);
+            batch->failed = batch->done;
+        }
+        batch->done++;
+        free(payload);
+    }
+    batch->count = 0;
+    batch->size = 0;
+    return rc;
+}
+
+static int batch_add(struct xs *xs, struct batch *batch, const struct iovec *parts, int count, size_t size)
+{
+    int rc = size > BATCH_SIZE - batch->size ? batch_run(xs, batch) : 0;
+
+    if (rc)
+        return rc;
+    if (!batch->count++)
+        batch->first_id = ((const struct xsd_sockmsg *)parts[0].iov_base)->req_id;
+    for (int i = 0; i < count; i++) {
+        memcpy(batch->bytes + batch->size, parts[i].iov_base, parts[i].iov_len);
+        batch->size += parts[i].iov_len;
+    }
+    return 0;
+}
+
+int xs_batch_begin(struct xs *xs)
+{
+    xs->batch = calloc(1, sizeof(*xs->batch));
+    return xs->batch ? 0 : -ENOMEM;
+}
+
+int xs_batch_end(struct xs *xs, size_t *failed)
+{
+    int rc = batch_run(xs, xs->batch);
+
+    rc = rc ? rc : xs->batch->rc;
+    if (failed)
+        *failed = xs->batch->failed;
+    free(xs->batch);
+    xs->batch = NULL;
+    return rc;
+}
+
 // Sends a request of up to three parts and waits for its reply. `reply` of NULL: it is not wanted.
 static int request(struct xs *xs, uint32_t type, xs_tx tx, const struct iovec *parts, int count,
                    char **reply, size_t *length)
@@ -214,9 +300,11 @@ static int request(struct xs *xs, uint32_t type, xs_tx tx, const struct iovec *p
     if (xs->fd < 0)
         return -ECONNRESET;
     header.len = (uint32_t)size;
+    if (xs->batch)
+        return reply ? -EINVAL : batch_add(xs, xs->batch, all, count + 1, size + sizeof(header));
     rc = send_all(xs, all, count + 1);
-    while (rc == 0 && (rc = receive(xs, &header, &payload)) == 0 && header.type == XS_WATCH_EVENT)
-        rc = keep_event(xs, &header, payload);
+    if (rc == 0)
+        rc = receive_reply(xs, &header, &payload);
     if (rc)
         return rc;
     if (header.req_id != id || (header.type != XS_ERROR && header.type != type)) {

@@ -39,6 +39,12 @@ int xs_begin(struct xs *xs, xs_tx *tx);
 // -EAGAIN: somebody has changed what the transaction saw; do it again.
 int xs_end(struct xs *xs, xs_tx tx, bool commit);
 
+// From begin to end, requests without an answer to return (set, make, remove, set_perms) are only gathered and return 0; the
+// end has sent them all and returns the first failure among them, which was request number *failed (it may be NULL), from 0.
+// Other requests are -EINVAL meanwhile.
+int xs_batch_begin(struct xs *xs);
+int xs_batch_end(struct xs *xs, size_t *failed);
+
 // Waits for events with xs_event(), or by polling xs_fd() after xs_event() with a timeout of 0 had none.
 int xs_watch(struct xs *xs, const char *node, const char *token);
 int xs_unwatch(struct xs *xs, const char *node, const char *token);

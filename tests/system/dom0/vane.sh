@@ -1,31 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Run in dom0: libvane makes guests, beside Debian's xl; they say a line, shut down, and their memory comes back.
 
-. /test/lib.sh
-export PATH=$PATH:/usr/lib/xen-4.17/bin:/usr/bin LD_LIBRARY_PATH=/usr/lib
-LOGS=/var/log/xen
+. /test/vane-lib.sh
 OPTIONS='console=hvc0 quiet'
-
-# await SECONDS COMMAND...: until it succeeds
-await() {
-    local tries=$(($1 * 10))
-    shift
-    until "$@" > /dev/null 2>&1; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-
-said() { grep -aq "$2" "$LOGS/guest-$1.log"; }
-type_in() { echo "$2" > "$(xenstore-read "/local/domain/$1/console/tty")"; }
-now_ms() { awk '{ printf "%d", $1 * 1000 }' /proc/uptime; }
-# The memory is as it was; what it is else.
-frees() {
-    await 10 sh -c "[ \"\$(vane-build free)\" = $1 ]" || { vane-build free; return 1; }
-}
-is_gone() { ! xl domid "$1"; }
-domid_of() { sed -n 's/^domid \([0-9]*\) .*/\1/p' "$1"; }
 
 # first_line NAME COMMAND...: value NAME, the milliseconds from the command to the guest's first line
 first_line() {
@@ -39,17 +16,7 @@ first_line() {
     pass "first-line-$name"
 }
 
-mkdir -p $LOGS /var/lib/xen /var/lib/xenstored /var/run /run/xen /run/xenstored /run/lock /etc/xen /proc/xen
-[ -e /var/run/xen ] || ln -s /run/xen /run/xenstored /var/run/
-ln -s /run/lock /var/lock 2> /dev/null
-echo 'autoballoon="off"' > /etc/xen/xl.conf
-ifconfig lo 127.0.0.1 up
-modprobe -a xenfs xen-privcmd xen-evtchn xen-gntdev xen-gntalloc
-mount -t xenfs xenfs /proc/xen
-check store xenstored --pid-file /run/xenstored.pid
-check store-answers await 20 test -S /run/xenstored/socket
-check init-dom0 xen-init-dom0
-check consoles xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=$LOGS
+start_daemons
 
 check info vane-build info
 vane-build info
@@ -87,7 +54,8 @@ fi
 check memory-comes-back frees "$before"
 
 # Two of one kernel: for the second it is not unpacked again. What xl does to ours, and ours to what xl made.
-check two vane-build create pair 128 1 /guest/vmlinuz /guest/initrd "$OPTIONS" 2 > /tmp/pair.out
+vane-build create pair 128 1 /guest/vmlinuz /guest/initrd "$OPTIONS" count=2 > /tmp/pair.out
+expect two 2 "$(grep -c ^domid /tmp/pair.out)"
 cat /tmp/pair.out
 for name in pair-1 pair-2; do check "line-$name" await 120 said $name GUEST-UP; done
 check xl-destroys-ours xl destroy pair-1

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+# Run in dom0: a guest that libvane made has a disk and a network, both served by dom0's kernel.
+
+. /test/vane-lib.sh
+start_daemons
+modprobe -a xen_blkback xen_netback bridge loop
+brctl addbr br0 && ip addr add 10.0.0.1/24 dev br0 && ip link set br0 up
+
+# ask WORDS: run by the guest's shell; what it prints is in the log
+ask() { type_in "$id" "$1"; }
+hears() { check "$1" await 60 said io "$2"; }
+
+dd if=/dev/urandom of=/tmp/disk bs=1M count=8 2> /dev/null
+sum=$(md5sum < /tmp/disk | cut -c 1-32)
+vane-build create io 160 1 /guest/vmlinuz /guest/initrd-io 'console=hvc0 quiet pv.net=10.0.0.2' \
+    disk=xvda,/tmp/disk nic=br0 > /tmp/io.out
+cat /tmp/io.out
+id=$(domid_of /tmp/io.out)
+check create test -n "$id"
+check ready await 180 said io 'guest ready'
+ask 'echo sum-$(md5sum < /dev/xvda | cut -c 1-32)'
+hears guest-reads-the-disk "sum-$sum"
+ask 'echo written-by-the-guest | dd of=/dev/xvda bs=512 seek=3 conv=sync,fsync; echo wrote-$?'
+hears guest-writes wrote-0
+expect dom0-reads-what-it-wrote written-by-the-guest "$(dd if=/tmp/disk bs=512 skip=3 count=1 2> /dev/null | head -n 1)"
+check ping ping -c 3 -w 30 10.0.0.2
+ask 'ping -c 1 -w 10 10.0.0.1 > /dev/null; echo ping-$?'
+hears guest-pings ping-0
+check asks-suspend vane-build request "$id" suspend
+expect suspends suspend "$(vane-build wait "$id" 60)"
+check resume vane-build resume "$id"
+ask 'echo again-$((20 + 3)); md5sum < /dev/xvda > /dev/null; echo disk-$?'
+hears goes-on-after-suspend again-23
+hears disk-goes-on disk-0
+expect xl-sees-the-disk 51712 "$(xl block-list "$id" | awk 'NR == 2 { print $1 }')"
+check detach vane-build detach "$id" xvda
+ask 'dd if=/dev/xvda of=/dev/null count=1 2> /dev/null; echo read-$?'
+hears disk-is-gone read-1
+check loop-is-free await 20 sh -c '! losetup -a | grep -q /tmp/disk'
+check asks vane-build request "$id" poweroff
+expect shuts-down poweroff "$(vane-build wait "$id" 60)"
+check destroy vane-build destroy "$id"
+check interface-is-gone await 20 sh -c "! ip link show vif$id.0"
+expect no-backend-left '' "$(xenstore-ls /local/domain/0/backend 2> /dev/null | grep "\"$id\"")"
+expect no-domain-left 1 "$(vane-build list | wc -l)"
+expect dmesg-clean '' "$(complaints)"
