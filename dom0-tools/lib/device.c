@@ -97,17 +97,17 @@ static int add(struct xs *xs, unsigned domid, enum device_type type, unsigned nu
 int device_disk_number(const char *target, unsigned *number, struct vane_error *error)
 {
     unsigned disk = 0, letters = 0, partition = 0;
-    const char *at = target + 3;
+    const char *at;
     int used = 0;
 
-    if (strncmp(target, "xvd", 3) || *at < 'a' || *at > 'z')
+    if (strncmp(target, "xvd", 3) || target[3] < 'a' || target[3] > 'z')
         return vane_fail(error, VANE_INVALID, "disk %s: its target is not xvda to xvdzz", target);
-    for (; *at >= 'a' && *at <= 'z' && letters < 3; at++, letters++)
+    for (at = target + 3; *at >= 'a' && *at <= 'z' && letters < 3; at++, letters++)
         disk = disk * 26 + (unsigned)(*at - 'a') + 1;
-    if (*at && (sscanf(at, "%3u%n", &partition, &used) != 1 || at[used] || !partition || partition > 15))
-        return vane_fail(error, VANE_INVALID, "disk %s: behind the letters there may be a partition's number, 1 to 15", target);
     if (letters > 2)
         return vane_fail(error, VANE_INVALID, "disk %s: its target is not xvda to xvdzz", target);
+    if (*at && (*at < '0' || *at > '9' || sscanf(at, "%3u%n", &partition, &used) != 1 || at[used] || !partition || partition > 15))
+        return vane_fail(error, VANE_INVALID, "disk %s: behind the letters there may be a partition's number, 1 to 15", target);
     disk--;
     *number = disk < MAX_NARROW_DISKS ? MAJOR_XVD << 8 | disk << 4 | partition : 1u << 28 | disk << 8 | partition;
     return 0;

@@ -8,7 +8,7 @@
 #include "dom0-tools/lib/build.h"
 #include "mini.h"
 
-enum { ROOM = 1 << 20 };
+enum { ROOM = 1 << 16 };
 
 static void require(bool condition)
 {

@@ -18,6 +18,11 @@ tests_unit_test_vane_build_SOURCES = tests/unit/test_vane_build.c $(VANE_BUILD)
 tests_unit_test_vane_build_CPPFLAGS = $(TOOLS_TEST_CPPFLAGS)
 tests_unit_test_vane_build_LDADD = $(LDADD) $(VANE_CODECS)
 
+UNIT_TESTS += tests/unit/test_vane_device
+tests_unit_test_vane_device_SOURCES = tests/unit/test_vane_device.c dom0-tools/lib/device.c dom0-tools/lib/domain.c \
+    dom0-tools/lib/error.c xenstore-like/client/xs.c
+tests_unit_test_vane_device_CPPFLAGS = $(TOOLS_TEST_CPPFLAGS)
+
 # What the system tests drive libvane with.
 check_PROGRAMS += tests/tools/vane-build
 tests_tools_vane_build_SOURCES = tests/tools/vane_build.c
