@@ -26,7 +26,8 @@ struct built {
 };
 
 // built->domid is in: the id that is wanted, or 0. All memory is claimed before any is given: what does not fit fails
-// early, as VANE_NO_RESOURCE. After any failure there is no such domain.
+// early, as VANE_NO_RESOURCE. After any failure there is no such domain. It takes a second or so, and image_load() several: a
+// daemon has them done by a thread, with a `struct hv` of its own.
 int build_domain(struct hv *hv, const struct build_config *config, struct built *built, struct vane_error *error);
 
 // --- The layout, without side effects
