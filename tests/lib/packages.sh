@@ -11,6 +11,8 @@ PACKAGES=(
     libbz2-dev liblzo2-dev
     # the block backend
     liburing-dev
+    # the toolstack
+    libjansson-dev libxml2-dev
     # unit and abi tests
     libcunit1-dev libxen-dev
     # the store beside Debian's: commands, and the libraries of its daemons
