@@ -99,7 +99,7 @@ static bool domain_create_shared_info(struct domain *d)
 {
     mfn_t m = page_alloc(0, ALLOC_ZERO);
 
-    if (!mfn_is_valid_number(m))
+    if (mfn_eq(m, INVALID_MFN))
         return false;
     domain_share_frame(d, m);
     d->shared_info = mfn_to_virt(m);
@@ -454,14 +454,14 @@ int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, 
     m = page_alloc(order, d->is_control ? alloc_flags : alloc_flags | ALLOC_ZERO);
     unclaim_frames(nr);
     spin_lock(&d->page_list_lock);
-    if (!mfn_is_valid_number(m))
+    if (mfn_eq(m, INVALID_MFN))
         d->tot_pages -= nr;
-    for (uint64_t i = 0; mfn_is_valid_number(m) && i < nr; i++) {
+    for (uint64_t i = 0; !mfn_eq(m, INVALID_MFN) && i < nr; i++) {
         frame_list_add(&d->page_list, frame_of(mfn_add(m, i)));
         frame_assign(frame_of(mfn_add(m, i)), d->id, FRAME_ALLOCATED);
     }
     spin_unlock(&d->page_list_lock);
-    if (!mfn_is_valid_number(m))
+    if (mfn_eq(m, INVALID_MFN))
         return -XEN_ENOMEM;
     (void)fetch_add32(&d->refs, (uint32_t)nr);
     *out = m;

@@ -49,7 +49,7 @@ static int add_frame(struct domain *d, struct grant_table *gt)
     if (!active)
         return -XEN_ENOMEM;
     m = page_alloc(0, ALLOC_ZERO);
-    if (!mfn_is_valid_number(m)) {
+    if (mfn_eq(m, INVALID_MFN)) {
         heap_free(active);
         return -XEN_ENOMEM;
     }

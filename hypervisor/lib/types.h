@@ -31,11 +31,6 @@ static inline bool mfn_eq(mfn_t a, mfn_t b)
     return a.n == b.n;
 }
 
-static inline bool mfn_is_valid_number(mfn_t mfn)
-{
-    return mfn.n != ~UINT64_C(0);
-}
-
 static inline paddr_t mfn_to_paddr(mfn_t mfn)
 {
     return mfn.n << PAGE_SHIFT;
