@@ -85,7 +85,7 @@ static int16_t map_frame(struct grant_batch *b, struct domain *far, const struct
     if (!mfn_valid(m) || (device && !b->d->ops->get_data(far, m, writable)))
         return GNTST_general_error;
     if (op->flags & GNTMAP_host_map)
-        rc = b->d->ops->grant_map(b->d, op->host_addr, m, far->id, op->flags);
+        rc = b->d->ops->grant_leaf(b->d, op->host_addr, m, far->id, op->flags, true);
     if (rc != GNTST_okay && device)
         b->d->ops->put_data(m, writable);
     return (int16_t)rc;
@@ -151,7 +151,7 @@ static int16_t unmap_parts(struct domain *d, const struct gnttab_unmap_grant_ref
     if (parts & GNTMAP_device_map && op->dev_bus_addr != mfn_to_paddr(m))
         return GNTST_general_error;
     if (parts & GNTMAP_host_map)
-        rc = d->ops->grant_unmap(d, op->host_addr, m, map->flags);
+        rc = d->ops->grant_leaf(d, op->host_addr, m, d->id, map->flags, false);
     if (rc == GNTST_okay && parts & GNTMAP_device_map)
         d->ops->put_data(m, !(map->flags & GNTMAP_readonly));
     return (int16_t)rc;

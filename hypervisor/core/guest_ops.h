@@ -37,13 +37,12 @@ struct guest_ops {
     /* The wall clock was set: write the domain's copy. Any CPU. */
     void (*update_wallclock)(struct domain *d);
     /*
-     * Grant mappings, for the current vCPU: write or clear a leaf that maps `m`. `addr` is a linear address, or the
-     * machine address of an L1 entry when GNTMAP_contains_pte is in `flags`. map takes the references that the
-     * mapping needs itself (general and, if not GNTMAP_readonly, writable type); unmap checks that the leaf
-     * really maps `m` and drops them. Neither need flush: the caller does, before the granter hears of it. GNTST_ codes.
+     * Grant mappings, for the current vCPU: write (`map`) or clear a leaf that maps `m` of `owner`. `addr` is a linear
+     * address, or the machine address of an L1 entry when GNTMAP_contains_pte is in `flags`. Mapping takes the references
+     * that it needs itself (general and, if not GNTMAP_readonly, writable type); unmapping checks that the leaf really
+     * maps `m` and drops them. Neither need flush: the caller does, before the granter hears of it. GNTST_ codes.
      */
-    int (*grant_map)(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags);
-    int (*grant_unmap)(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags);
+    int (*grant_leaf)(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags, bool map);
     /* References for data access without a mapping; false if there is no such frame, or it cannot be had so. */
     bool (*get_data)(struct domain *d, mfn_t m, bool writable);
     void (*put_data)(mfn_t m, bool writable);

@@ -9,9 +9,9 @@
  * `addr` names the L1 entry by linear or by machine address. To be unmapped, it must still be the grant's: same frame, same
  * right to write. A leaf neither needs nor leaves an unfinished tree.
  */
-static ALWAYS_INLINE int set_leaf(struct pv_domain *d, uint64_t addr, mfn_t m, unsigned owner,
-                                  uint32_t flags, bool map)
+int pv_grant_leaf(struct domain *domain, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags, bool map)
 {
+    struct pv_domain *d = pv_domain(domain);
     uint64_t bits = PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY | (flags & GNTMAP_readonly ? 0 : PTE_RW) |
                     (uint64_t)(flags >> _GNTMAP_guest_avail0 & 7) << 9;
     pte_t new = pte_make(m, bits), *e = NULL;
@@ -28,16 +28,6 @@ static ALWAYS_INLINE int set_leaf(struct pv_domain *d, uint64_t addr, mfn_t m, u
         rc = GNTST_okay;
     spin_unlock(&d->page_lock);
     return rc;
-}
-
-int pv_grant_map(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags)
-{
-    return set_leaf(pv_domain(d), addr, m, owner, flags, true);
-}
-
-int pv_grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags)
-{
-    return set_leaf(pv_domain(d), addr, m, d->id, flags, false);
 }
 
 bool pv_get_data(struct domain *dom, mfn_t m, bool writable)

@@ -357,8 +357,7 @@ const struct guest_ops pv_guest_ops = {
     .set_iobitmap = pv_set_iobitmap,
     .update_time = pv_update_time,
     .update_wallclock = pv_update_wallclock,
-    .grant_map = pv_grant_map,
-    .grant_unmap = pv_grant_unmap,
+    .grant_leaf = pv_grant_leaf,
     .get_data = pv_get_data,
     .put_data = pv_put_data,
 };

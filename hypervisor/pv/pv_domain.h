@@ -199,8 +199,7 @@ void pv_port_write(struct pv_vcpu *v, unsigned port, unsigned size, uint32_t val
 
 /* --- The rows of pv_guest_ops that grant_pv.c has (contracts in core/guest_ops.h), and what boot/dom0.c needs --- */
 
-int pv_grant_map(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags);
-int pv_grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags);
+int pv_grant_leaf(struct domain *domain, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags, bool map);
 bool pv_get_data(struct domain *d, mfn_t m, bool writable);
 void pv_put_data(mfn_t m, bool writable);
 /* Give vCPU 0 its first context: kernel mode, events masked, tables at `l4`. 0 or why the table is refused. */

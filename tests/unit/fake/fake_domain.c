@@ -117,41 +117,31 @@ static void put_data(mfn_t m, bool writable)
 }
 
 /* A leaf is the 8 bytes at `addr`: the frame's number + 1. */
-static int grant_map(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags)
+static int grant_leaf(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags, bool map)
 {
     uint64_t *leaf = (uint64_t *)(uintptr_t)addr;
 
     (void)d;
-    if (fake_map_result != GNTST_okay) {
+    if (map && fake_map_result != GNTST_okay) {
         return fake_map_result;
     }
-    if (!get_data(fake_domains[owner], m, !(flags & GNTMAP_readonly))) {
+    if (map ? !get_data(fake_domains[owner], m, !(flags & GNTMAP_readonly)) : *leaf != m.n + 1) {
         return GNTST_general_error;
     }
-    fake_leaves++;
-    *leaf = m.n + 1;
-    return GNTST_okay;
-}
-
-static int grant_unmap(struct domain *d, uint64_t addr, mfn_t m, uint32_t flags)
-{
-    uint64_t *leaf = (uint64_t *)(uintptr_t)addr;
-
-    (void)d;
-    if (*leaf != m.n + 1) {
-        return GNTST_general_error;
+    if (map) {
+        fake_leaves++;
+    } else {
+        put_data(m, !(flags & GNTMAP_readonly));
+        fake_leaves--;
     }
-    *leaf = 0;
-    put_data(m, !(flags & GNTMAP_readonly));
-    fake_leaves--;
+    *leaf = map ? m.n + 1 : 0;
     return GNTST_okay;
 }
 
 static const struct guest_ops ops = {
     .get_data = get_data,
     .put_data = put_data,
-    .grant_map = grant_map,
-    .grant_unmap = grant_unmap,
+    .grant_leaf = grant_leaf,
 };
 
 /* ---- domains ---- */
