@@ -9,7 +9,6 @@ struct domain;
 struct vcpu;
 struct frame;
 struct domctl_table;
-struct xen_sysctl;
 
 struct guest_ops {
     /* Objects: the type allocates them (it embeds struct domain and struct vcpu); NULL without memory. */
@@ -21,9 +20,8 @@ struct guest_ops {
     int (*domain_relinquish)(struct domain *d);
     /* Let go of what is special about an allocated frame at its domain's end; -XEN_ERESTART to finish by domain_relinquish. */
     int (*frame_relinquish)(struct domain *d, struct frame *f);
-    /* The control operations that depend on the type; and SYSCTLs about what its guests see of the CPU. */
+    /* The control operations that depend on the type. */
     const struct domctl_table *domctl;
-    int (*sysctl)(struct xen_sysctl *op);
     void (*cpu_features)(uint32_t *words, unsigned nr);     /* the ABI's featureset of the machine, from its start */
     /* Take a vCPU's context from the caller's memory `ctxt`: all of it, or of one that has one already registers and entries. */
     int (*vcpu_initialise)(struct vcpu *v, uint64_t ctxt);

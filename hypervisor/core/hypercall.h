@@ -40,8 +40,10 @@ void hypercall_write_back(struct cpu_user_regs *regs);
 #define OUT(type)       sizeof(struct type), SUBOP_OUT
 #define IN_OUT(type)    sizeof(struct type), SUBOP_IN | SUBOP_OUT
 
+typedef long subop_fn(struct vcpu *v, void *arg);    /* `arg`: our copy, for results too; without SUBOP_IN: the guest's address */
+
 struct subop {
-    long (*handler)(struct vcpu *v, void *arg);   /* `arg`: our copy, for results too; without SUBOP_IN: the guest's address */
+    subop_fn *handler;
     uint16_t size;
     uint16_t flags;
 };
@@ -58,3 +60,6 @@ long control_dispatch(const struct subop *table, unsigned rows, uint32_t version
 hypercall_fn do_multicall, do_memory_op, do_xen_version, do_console_io, do_vm_assist, do_platform_op,
     do_physdev_op, do_sched_op, do_set_timer_op, do_vcpu_op, do_event_channel_op, do_grant_table_op,
     do_domctl, do_sysctl;
+
+/* SYSCTLs about what guests see of the CPU (pv/cpuid.c). */
+subop_fn pv_sysctl_cpu_levelling_caps, pv_sysctl_cpu_featureset, pv_sysctl_cpu_policy;

@@ -18,9 +18,9 @@
 
 /* ---- the log ---- */
 
-static int op_readconsole(struct xen_sysctl *op)
+static long op_readconsole(struct vcpu *v UNUSED, void *arg)
 {
-    struct xen_sysctl_readconsole *r = &op->u.readconsole;
+    struct xen_sysctl_readconsole *r = arg;
     uint32_t at = r->incremental ? r->index : 0, done = 0;
     char chunk[READ_CHUNK];
     size_t n;
@@ -63,17 +63,18 @@ static void log_memory(void)
 
 static const struct { char key; void (*log)(void); } debug_keys[] = { {'q', log_domains}, {'m', log_memory} };
 
-static int op_debug_keys(struct xen_sysctl *op)
+static long op_debug_keys(struct vcpu *v UNUSED, void *arg)
 {
+    const struct xen_sysctl_debug_keys *k = arg;
     char keys[MAX_KEYS];
-    uint32_t nr = MIN(op->u.debug_keys.nr_keys, MAX_KEYS);
+    uint32_t nr = MIN(k->nr_keys, MAX_KEYS);
 
-    if (copy_from_guest(keys, op->u.debug_keys.keys, nr))
+    if (copy_from_guest(keys, k->keys, nr))
         return -XEN_EFAULT;
     for (uint32_t i = 0; i < nr; i++)
-        for (unsigned k = 0; k < ARRAY_SIZE(debug_keys); k++)
-            if (debug_keys[k].key == keys[i])
-                debug_keys[k].log();
+        for (unsigned row = 0; row < ARRAY_SIZE(debug_keys); row++)
+            if (debug_keys[row].key == keys[i])
+                debug_keys[row].log();
     return 0;
 }
 
@@ -89,9 +90,9 @@ static uint64_t total_pages(void)
     return bytes >> PAGE_SHIFT;
 }
 
-static int op_physinfo(struct xen_sysctl *op)
+static long op_physinfo(struct vcpu *v UNUSED, void *arg)
 {
-    struct xen_sysctl_physinfo *p = &op->u.physinfo;
+    struct xen_sysctl_physinfo *p = arg;
 
     *p = (struct xen_sysctl_physinfo){
         .threads_per_core = 1, .cores_per_socket = nr_cpus, .nr_cpus = cpumask_weight(&online_cpus),
@@ -104,15 +105,15 @@ static int op_physinfo(struct xen_sysctl *op)
     return 0;
 }
 
-static int op_sched_id(struct xen_sysctl *op)
+static long op_sched_id(struct vcpu *v UNUSED, void *arg)
 {
-    op->u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2;
+    *(struct xen_sysctl_sched_id *)arg = (struct xen_sysctl_sched_id){XEN_SCHEDULER_CREDIT2};
     return 0;
 }
 
-static int op_getcpuinfo(struct xen_sysctl *op)
+static long op_getcpuinfo(struct vcpu *v UNUSED, void *arg)
 {
-    struct xen_sysctl_getcpuinfo *info = &op->u.getcpuinfo;
+    struct xen_sysctl_getcpuinfo *info = arg;
     struct vcpu_runstate_info state;
     uint32_t nr = MIN(info->max_cpus, nr_cpus);
 
@@ -130,9 +131,9 @@ static int op_getcpuinfo(struct xen_sysctl *op)
 }
 
 /* Of all memory or of none: no other bounds are asked for by anybody. */
-static int op_availheap(struct xen_sysctl *op)
+static long op_availheap(struct vcpu *v UNUSED, void *arg)
 {
-    struct xen_sysctl_availheap *a = &op->u.availheap;
+    struct xen_sysctl_availheap *a = arg;
 
     if (a->min_bitwidth || a->max_bitwidth || a->node > 0)
         return -XEN_EOPNOTSUPP;
@@ -140,9 +141,9 @@ static int op_availheap(struct xen_sysctl *op)
     return 0;
 }
 
-static int op_cputopoinfo(struct xen_sysctl *op)
+static long op_cputopoinfo(struct vcpu *v UNUSED, void *arg)
 {
-    struct xen_sysctl_cputopoinfo *t = &op->u.cputopoinfo;
+    struct xen_sysctl_cputopoinfo *t = arg;
     uint32_t nr = t->cputopo ? MIN(t->num_cpus, nr_cpus) : 0;
 
     for (uint32_t i = 0; i < nr; i++) {
@@ -154,9 +155,9 @@ static int op_cputopoinfo(struct xen_sysctl *op)
     return 0;
 }
 
-static int op_numainfo(struct xen_sysctl *op)
+static long op_numainfo(struct vcpu *v UNUSED, void *arg)
 {
-    struct xen_sysctl_numainfo *n = &op->u.numainfo;
+    struct xen_sysctl_numainfo *n = arg;
     const struct xen_sysctl_meminfo memory = {max_mfn << PAGE_SHIFT, page_alloc_free_pages() << PAGE_SHIFT};
     const uint32_t distance = LOCAL_DISTANCE;
 
@@ -169,9 +170,9 @@ static int op_numainfo(struct xen_sysctl *op)
 }
 
 /* Of no device is it known where it is. */
-static int op_pcitopoinfo(struct xen_sysctl *op)
+static long op_pcitopoinfo(struct vcpu *v UNUSED, void *arg)
 {
-    const struct xen_sysctl_pcitopoinfo *t = &op->u.pcitopoinfo;
+    const struct xen_sysctl_pcitopoinfo *t = arg;
     const uint32_t unknown = XEN_INVALID_NODE_ID;
 
     if (!t->devs || !t->nodes || t->num_devs > MAX_PCI_DEVICES)
@@ -184,9 +185,9 @@ static int op_pcitopoinfo(struct xen_sysctl *op)
 
 /* ---- domains, pools, the scheduler ---- */
 
-static int op_getdomaininfolist(struct xen_sysctl *op)
+static long op_getdomaininfolist(struct vcpu *v UNUSED, void *arg)
 {
-    struct xen_sysctl_getdomaininfolist *list = &op->u.getdomaininfolist;
+    struct xen_sysctl_getdomaininfolist *list = arg;
     struct xen_domctl_getdomaininfo info;
     unsigned id = list->first_domain;
     struct domain *d;
@@ -212,10 +213,10 @@ static uint32_t count_domains(void)
 }
 
 /* Pool 0 has all CPUs and domains; none is free. */
-static int op_cpupool_op(struct xen_sysctl *op)
+static long op_cpupool_op(struct vcpu *v UNUSED, void *arg)
 {
     const struct cpumask none = {{0}};
-    struct xen_sysctl_cpupool_op *pool = &op->u.cpupool_op;
+    struct xen_sysctl_cpupool_op *pool = arg;
 
     switch (pool->op) {
     case XEN_SYSCTL_CPUPOOL_OP_INFO:
@@ -234,9 +235,9 @@ static int op_cpupool_op(struct xen_sysctl *op)
     }
 }
 
-static int op_scheduler_op(struct xen_sysctl *op)
+static long op_scheduler_op(struct vcpu *v UNUSED, void *arg)
 {
-    struct xen_sysctl_scheduler_op *s = &op->u.scheduler_op;
+    struct xen_sysctl_scheduler_op *s = arg;
 
     if (s->sched_id != XEN_SCHEDULER_CREDIT2 || s->cpupool_id != POOL_0 || s->cmd != XEN_SYSCTL_SCHEDOP_getinfo)
         return -XEN_EINVAL;
@@ -262,10 +263,10 @@ static int put_counter(const struct xen_sysctl_perfc_op *p, uint32_t row, const 
 }
 
 /* Arrays have no length of their own: they are as long as was last told, whatever has come or gone since. */
-static int op_perfc(struct xen_sysctl *op)
+static long op_perfc(struct vcpu *v UNUSED, void *arg)
 {
     static uint32_t told;
-    struct xen_sysctl_perfc_op *p = &op->u.perfc_op;
+    struct xen_sysctl_perfc_op *p = arg;
     unsigned id = 0;
     int rc = 0;
 
@@ -288,33 +289,27 @@ static int op_perfc(struct xen_sysctl *op)
 
 /* ---- the call ---- */
 
-static int (*const ops[])(struct xen_sysctl *op) = {
-    [XEN_SYSCTL_readconsole] = op_readconsole,
-    [XEN_SYSCTL_physinfo] = op_physinfo,
-    [XEN_SYSCTL_sched_id] = op_sched_id,
-    [XEN_SYSCTL_perfc_op] = op_perfc,
-    [XEN_SYSCTL_getdomaininfolist] = op_getdomaininfolist,
-    [XEN_SYSCTL_debug_keys] = op_debug_keys,
-    [XEN_SYSCTL_getcpuinfo] = op_getcpuinfo,
-    [XEN_SYSCTL_availheap] = op_availheap,
-    [XEN_SYSCTL_cputopoinfo] = op_cputopoinfo,
-    [XEN_SYSCTL_numainfo] = op_numainfo,
-    [XEN_SYSCTL_pcitopoinfo] = op_pcitopoinfo,
-    [XEN_SYSCTL_cpupool_op] = op_cpupool_op,
-    [XEN_SYSCTL_scheduler_op] = op_scheduler_op,
+static const struct subop rows[] = {
+    [XEN_SYSCTL_readconsole] = {op_readconsole, IN_OUT(xen_sysctl_readconsole)},
+    [XEN_SYSCTL_physinfo] = {op_physinfo, OUT(xen_sysctl_physinfo)},
+    [XEN_SYSCTL_sched_id] = {op_sched_id, OUT(xen_sysctl_sched_id)},
+    [XEN_SYSCTL_perfc_op] = {op_perfc, IN_OUT(xen_sysctl_perfc_op)},
+    [XEN_SYSCTL_getdomaininfolist] = {op_getdomaininfolist, IN_OUT(xen_sysctl_getdomaininfolist)},
+    [XEN_SYSCTL_debug_keys] = {op_debug_keys, IN(xen_sysctl_debug_keys)},
+    [XEN_SYSCTL_getcpuinfo] = {op_getcpuinfo, IN_OUT(xen_sysctl_getcpuinfo)},
+    [XEN_SYSCTL_availheap] = {op_availheap, IN_OUT(xen_sysctl_availheap)},
+    [XEN_SYSCTL_cputopoinfo] = {op_cputopoinfo, IN_OUT(xen_sysctl_cputopoinfo)},
+    [XEN_SYSCTL_numainfo] = {op_numainfo, IN_OUT(xen_sysctl_numainfo)},
+    [XEN_SYSCTL_pcitopoinfo] = {op_pcitopoinfo, IN(xen_sysctl_pcitopoinfo)},
+    [XEN_SYSCTL_cpupool_op] = {op_cpupool_op, IN_OUT(xen_sysctl_cpupool_op)},
+    [XEN_SYSCTL_scheduler_op] = {op_scheduler_op, IN_OUT(xen_sysctl_scheduler_op)},
+    [XEN_SYSCTL_get_cpu_levelling_caps] = {pv_sysctl_cpu_levelling_caps, OUT(xen_sysctl_cpu_levelling_caps)},
+    [XEN_SYSCTL_get_cpu_featureset] = {pv_sysctl_cpu_featureset, IN_OUT(xen_sysctl_cpu_featureset)},
+    [XEN_SYSCTL_get_cpu_policy] = {pv_sysctl_cpu_policy, IN_OUT(xen_sysctl_cpu_policy)},
 };
+_Static_assert(offsetof(struct xen_sysctl, u) == 8, "as control_dispatch() expects");
 
 long do_sysctl(uint64_t arg, UNUSED_FROM_2)
 {
-    struct xen_sysctl op;
-    int rc;
-
-    if (!current_domain()->is_control)
-        return -XEN_EPERM;
-    if (copy_from_guest(&op, arg, sizeof(op)))
-        return -XEN_EFAULT;
-    if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
-        return -XEN_EACCES;
-    rc = op.cmd < ARRAY_SIZE(ops) && ops[op.cmd] ? ops[op.cmd](&op) : pv_guest_ops.sysctl(&op);
-    return !rc && copy_to_guest(arg, &op, sizeof(op)) ? -XEN_EFAULT : rc;
+    return control_dispatch(rows, ARRAY_SIZE(rows), XEN_SYSCTL_INTERFACE_VERSION, arg);
 }

@@ -335,8 +335,9 @@ int pv_set_cpu_policy(struct domain *d, struct xen_domctl *op)
 
 /* ---- the machine's ---- */
 
-static int featureset(struct xen_sysctl_cpu_featureset *f)
+long pv_sysctl_cpu_featureset(struct vcpu *v UNUSED, void *arg)
 {
+    struct xen_sysctl_cpu_featureset *f = arg;
     const uint32_t *lacks = f->index <= XEN_SYSCTL_cpu_featureset_host ? NULL : lacks_nothing;
     uint32_t nr = f->features ? MIN(f->nr_features, CPU_FEATURE_WORDS) : 0;
 
@@ -353,8 +354,9 @@ static int featureset(struct xen_sysctl_cpu_featureset *f)
     return 0;
 }
 
-static int policy(struct xen_sysctl_cpu_policy *p)
+long pv_sysctl_cpu_policy(struct vcpu *v UNUSED, void *arg)
 {
+    struct xen_sysctl_cpu_policy *p = arg;
     const uint32_t *lacks = p->index <= XEN_SYSCTL_cpu_policy_host ? NULL : lacks_nothing;
 
     if (p->index > XEN_SYSCTL_cpu_policy_hvm_default || p->_rsvd)
@@ -364,17 +366,9 @@ static int policy(struct xen_sysctl_cpu_policy *p)
     return put_policy(lacks, p->leaves, &p->nr_leaves, p->msrs, &p->nr_msrs);
 }
 
-int pv_cpu_sysctl(struct xen_sysctl *op)
+/* There are none. */
+long pv_sysctl_cpu_levelling_caps(struct vcpu *v UNUSED, void *arg)
 {
-    switch (op->cmd) {
-    case XEN_SYSCTL_get_cpu_levelling_caps:
-        op->u.cpu_levelling_caps.caps = 0;
-        return 0;
-    case XEN_SYSCTL_get_cpu_featureset:
-        return featureset(&op->u.cpu_featureset);
-    case XEN_SYSCTL_get_cpu_policy:
-        return policy(&op->u.cpu_policy);
-    default:
-        return -XEN_ENOSYS;
-    }
+    *(struct xen_sysctl_cpu_levelling_caps *)arg = (struct xen_sysctl_cpu_levelling_caps){0};
+    return 0;
 }

@@ -349,7 +349,6 @@ const struct guest_ops pv_guest_ops = {
     .domain_relinquish = pv_domain_relinquish,
     .frame_relinquish = pv_frame_relinquish,
     .domctl = &pv_domctl,
-    .sysctl = pv_cpu_sysctl,
     .cpu_features = pv_cpu_features,
     .vcpu_initialise = pv_vcpu_initialise,
     .inject_nmi = pv_inject_nmi,

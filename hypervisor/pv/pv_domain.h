@@ -219,7 +219,6 @@ void pv_get_context(const struct pv_vcpu *v, struct vcpu_guest_context *c);
  * than the machine has -XEN_EINVAL, and err_* say where.
  */
 void pv_cpu_features(uint32_t *words, unsigned nr);
-int pv_cpu_sysctl(struct xen_sysctl *op);
 int pv_get_cpu_policy(struct domain *d, struct xen_domctl *op);
 int pv_set_cpu_policy(struct domain *d, struct xen_domctl *op);
 

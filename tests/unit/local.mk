@@ -144,7 +144,7 @@ tests_unit_test_domctl_CPPFLAGS = $(DEBUG_BUILD)
 # Operations of the control domain, and whose memory an operation names.
 UNIT_TESTS += tests/unit/test_platform_op tests/unit/test_foreign
 tests_unit_test_platform_op_SOURCES = tests/unit/test_platform_op.c hypervisor/core/platform_op.c \
-    $(FAKE_PANIC)
+    hypervisor/core/hypercall.c hypervisor/lib/spinlock.c $(FAKE_PANIC)
 tests_unit_test_foreign_SOURCES = tests/unit/test_foreign.c hypervisor/pv/foreign.c $(FAKE_PANIC)
 
 # MSRs, with the CPU's own as the test's (fake_regs/).

@@ -233,27 +233,25 @@ static void policies_limit_their_guest(void)
 static void featuresets_are_by_index(void)
 {
     uint32_t word[CPU_FEATURE_WORDS + 1] = { 0 };
-    struct xen_sysctl op = { .cmd = XEN_SYSCTL_get_cpu_featureset };
+    struct xen_sysctl_cpu_featureset f = { .index = 0 };
 
     start();
-    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), 0);
-    CU_ASSERT_EQUAL(op.u.cpu_featureset.nr_features, CPU_FEATURE_WORDS);
-    op.u.cpu_featureset.features = (uintptr_t)word;
-    op.u.cpu_featureset.index = XEN_SYSCTL_cpu_featureset_pv;
-    op.u.cpu_featureset.nr_features = 1000;
-    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), 0);
+    CU_ASSERT_EQUAL(pv_sysctl_cpu_featureset(NULL, &f), 0);
+    CU_ASSERT_EQUAL(f.nr_features, CPU_FEATURE_WORDS);
+    f.features = (uintptr_t)word;
+    f.index = XEN_SYSCTL_cpu_featureset_pv;
+    f.nr_features = 1000;
+    CU_ASSERT_EQUAL(pv_sysctl_cpu_featureset(NULL, &f), 0);
     CU_ASSERT_EQUAL(word[1], pv_cpuid(&vcpu, 1, 0).ecx);
     CU_ASSERT_EQUAL(word[5], pv_cpuid(&vcpu, 7, 0).ebx);
     CU_ASSERT_EQUAL(word[CPU_FEATURE_WORDS], 0);
-    op.u.cpu_featureset.index = XEN_SYSCTL_cpu_featureset_raw;
-    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), 0);
+    f.index = XEN_SYSCTL_cpu_featureset_raw;
+    CU_ASSERT_EQUAL(pv_sysctl_cpu_featureset(NULL, &f), 0);
     CU_ASSERT_EQUAL(word[5], UINT32_MAX);
-    op.u.cpu_featureset.index = XEN_SYSCTL_cpu_featureset_hvm;
-    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), -XEN_EOPNOTSUPP);
-    op.u.cpu_featureset.index = 6;
-    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), -XEN_EINVAL);
-    op.cmd = 2;
-    CU_ASSERT_EQUAL(pv_cpu_sysctl(&op), -XEN_ENOSYS);
+    f.index = XEN_SYSCTL_cpu_featureset_hvm;
+    CU_ASSERT_EQUAL(pv_sysctl_cpu_featureset(NULL, &f), -XEN_EOPNOTSUPP);
+    f.index = 6;
+    CU_ASSERT_EQUAL(pv_sysctl_cpu_featureset(NULL, &f), -XEN_EINVAL);
 }
 
 int main(void)

@@ -264,6 +264,23 @@ static void sub_operations(void)
     CU_ASSERT_EQUAL(sub(7, &value), -XEN_ESRCH);
 }
 
+static void control_operations(void)
+{
+    struct { uint32_t cmd, version; uint64_t value; } op = { 1, 17, 5 };
+
+    start(0);
+    answer = 0;
+    CU_ASSERT_EQUAL(control_dispatch(rows, ARRAY_SIZE(rows), 17, address(&op)), -XEN_EPERM);
+    domain.is_control = true;
+    CU_ASSERT_EQUAL(control_dispatch(rows, ARRAY_SIZE(rows), 17, 0), -XEN_EFAULT);
+    CU_ASSERT_EQUAL(control_dispatch(rows, ARRAY_SIZE(rows), 18, address(&op)), -XEN_EACCES);
+    CU_ASSERT(calls == 0 && op.value == 5);
+    CU_ASSERT_EQUAL(control_dispatch(rows, ARRAY_SIZE(rows), 17, address(&op)), 0);
+    CU_ASSERT(calls == 1 && op.cmd == 1 && op.version == 17 && op.value == 6);
+    op.cmd = UINT32_MAX;
+    CU_ASSERT_EQUAL(control_dispatch(rows, ARRAY_SIZE(rows), 17, address(&op)), -XEN_ENOSYS);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -273,6 +290,7 @@ int main(void)
         { "an_entry_restarts", an_entry_restarts },
         { "a_list_is_preempted", a_list_is_preempted },
         { "sub_operations", sub_operations },
+        { "control_operations", control_operations },
         { NULL, NULL },
     };
 

@@ -38,10 +38,27 @@ int machine_enter_sleep(unsigned state, uint16_t a, uint16_t b)
 
 size_t guest_copy_raw(void *to, const void *from, size_t size)
 {
-    if (from == NULL || (to == &op && read_only))
+    if (from == NULL || (to == &op.u && read_only))
         return size;
     memcpy(to, from, size);
     return 0;
+}
+
+// What else core/hypercall.c has.
+hypercall_fn *const hypercall_table[NR_HYPERCALLS];
+
+bool preempt_wanted(void)
+{
+    return false;
+}
+
+int domain_target(domid_t id UNUSED, struct domain **out UNUSED)
+{
+    return -XEN_ESRCH;
+}
+
+void domain_put(struct domain *d UNUSED)
+{
 }
 
 static void start(uint32_t cmd)

@@ -121,12 +121,6 @@ static void fake_update_wallclock(struct domain *d)
     fake_guest.time_updates++;
 }
 
-static int fake_sysctl(struct xen_sysctl *op)
-{
-    (void)op;
-    return -XEN_ENOSYS;
-}
-
 static void fake_cpu_features(uint32_t *words, unsigned nr)
 {
     for (unsigned i = 0; i < nr; i++) {
@@ -146,7 +140,6 @@ const struct guest_ops fake_guest_ops = {
     .frame_relinquish = fake_frame_relinquish,
     .update_wallclock = fake_update_wallclock,
     .domctl = &no_domctl,
-    .sysctl = fake_sysctl,
     .cpu_features = fake_cpu_features,
     .inject_nmi = fake_inject_nmi,
     .update_time = fake_update_time,
