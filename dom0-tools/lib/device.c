@@ -149,7 +149,7 @@ int device_add_nic(struct xs *xs, unsigned domid, const struct device_nic *nic, 
     };
     struct node back[] = {
         { "frontend", "" }, { "frontend-id", "" }, { "online", "1" }, { "handle", "" }, { "mac", "" }, { "type", "vif" },
-        { "bridge", "" }, { "state", "1" }, { NULL, "" },
+        { "bridge", "" }, { "script", "-" }, { "state", "1" }, { NULL, "" },    // without a script it does not start
     };
 
     if (!if_nametoindex(nic->bridge))

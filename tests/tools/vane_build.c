@@ -121,6 +121,8 @@ static int start_one(char **argv, const struct image *image, const char *name, u
     made = now_ms();
     if (domain_publish(xs, &domain, &built, &error) || add_devices(built.domid, argv + 8)) {
         (void)hv_domain_destroy(&hv, built.domid, &ignored);
+        (void)device_remove_all(xs, built.domid, &ignored);
+        (void)domain_withdraw(xs, built.domid, domain.uuid, &ignored);
         return complain();
     }
     published = now_ms();
