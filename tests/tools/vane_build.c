@@ -9,6 +9,7 @@
 //   vane-build resume DOMID           after a suspend
 //   vane-build wait DOMID SECONDS     until it has shut down: prints why
 //   vane-build destroy DOMID          ends it, if it runs, and takes it out of the store
+//   vane-build calls DOMID            what else the hypervisor can be asked of a running guest of two vCPUs, each once
 //   vane-build info | free | list     the host
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 #include "dom0-tools/lib/device.h"
 #include "dom0-tools/lib/domain.h"
+#include "public/xen.h"
 
 static struct hv hv;
 static struct xs *xs;
@@ -196,6 +198,77 @@ static int resume(unsigned domid)
     return rc ? rc : xs_resume(xs, domid) ? 1 : 0;
 }
 
+// What was set is read back; "ok", or what is wrong.
+static int wrong(const char *what)
+{
+    printf("wrong: %s\n", what);
+    return 1;
+}
+
+static int calls_of_vcpus(unsigned domid)
+{
+    static struct hv_cpu_set one, hard, soft;
+    static struct vcpu_guest_context context;
+    struct hv_vcpu vcpu;
+    unsigned weight, cap;
+
+    one.bits[0] = 1;
+    if (hv_vcpu_set_affinity(&hv, domid, 1, &one, NULL, &error) ||
+        hv_vcpu_get_affinity(&hv, domid, 1, &hard, &soft, &error) ||
+        hv_domain_set_credit(&hv, domid, 512, 50, &error) || hv_domain_get_credit(&hv, domid, &weight, &cap, &error) ||
+        hv_vcpu_info(&hv, domid, 1, &vcpu, &error) || hv_domain_pause(&hv, domid, &error) ||
+        hv_vcpu_get_context(&hv, domid, 0, &context, &error) || hv_domain_unpause(&hv, domid, &error))
+        return complain();
+    if (memcmp(&hard, &one, sizeof(one)) || (soft.bits[0] & 1) == 0)
+        return wrong("CPUs of a vCPU");
+    if (weight != 512 || cap != 50)
+        return wrong("weight and cap");
+    if (!vcpu.online || !vcpu.cpu_time_ns)
+        return wrong("a vCPU that has run");
+    if (!context.ctrlreg[3] || !context.event_callback_eip)
+        return wrong("a vCPU's state");
+    return hv_vcpu_info(&hv, domid, 5, &vcpu, &error) ? 0 : wrong("a vCPU that is not there");
+}
+
+static int calls_of_host(void)
+{
+    struct hv_cpu cpus[8];
+    char text[16384];
+    uint32_t index = 0;
+    size_t length;
+    unsigned count;
+
+    if (hv_cpus(&hv, cpus, 8, &count, &error) || hv_debug_keys(&hv, "h", &error) ||
+        hv_console_read(&hv, text, sizeof(text), &index, &length, &error))
+        return complain();
+    if (!count || !length || !memchr(text, '\n', length))
+        return wrong("CPUs, or the hypervisor's console");
+    if (hv_console_read(&hv, text, sizeof(text), &index, &length, &error))
+        return complain();
+    return length < sizeof(text) ? 0 : wrong("the console does not end");
+}
+
+static int calls(unsigned domid)
+{
+    static const uint8_t uuid[HV_HANDLE_SIZE] = { 1, 2, 3 };
+    struct hv_domain domain;
+    uint8_t before[HV_HANDLE_SIZE];
+    int rc = calls_of_vcpus(domid);
+
+    rc = rc ? rc : calls_of_host();
+    if (rc)
+        return rc;
+    if (hv_domain_info(&hv, domid, &domain, &error))
+        return complain();
+    memcpy(before, domain.handle, sizeof(before));
+    if (hv_domain_set_handle(&hv, domid, uuid, &error) || hv_domain_set_time_offset(&hv, domid, 3600, &error) ||
+        hv_domain_set_max_pages(&hv, domid, domain.max_pages + 256, &error) ||
+        hv_domain_set_map_limit(&hv, domid, domain.max_pages + 256, &error) || hv_domain_info(&hv, domid, &domain, &error) ||
+        hv_domain_set_handle(&hv, domid, before, &error))
+        return complain();
+    return memcmp(domain.handle, uuid, sizeof(uuid)) || domain.nr_vcpus != 2 ? wrong("UUID or vCPUs") : puts("ok") < 0;
+}
+
 static int info(const char *what)
 {
     struct hv_domain domains[64];
@@ -229,6 +302,8 @@ int main(int argc, char **argv)
         return request(domid, argv[3]);
     if (!strcmp(what, "wait") && argc > 3)
         return wait_for(domid, strtod(argv[3], NULL));
+    if (!strcmp(what, "calls") && argc > 2)
+        return calls(domid);
     if (!strcmp(what, "resume") && argc > 2)
         return resume(domid);
     if (!strcmp(what, "detach") && argc > 3)

@@ -46,6 +46,9 @@ if [ -n "$id" ]; then
     expect xl-counts-vcpus 2 "$(xl vcpu-list "$id" | grep -c '^ours')"
     type_in "$id" hello
     check answers await 20 said ours 'GUEST-SAYS hello'
+    expect calls ok "$(vane-build calls "$id" 2>&1)"
+    type_in "$id" again
+    check answers-still await 20 said ours 'GUEST-SAYS again'
     type_in "$id" end
     expect shuts-down poweroff "$(vane-build wait "$id" 60)"
     check destroy vane-build destroy "$id"
