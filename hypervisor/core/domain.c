@@ -19,8 +19,11 @@ bool crash_halts_machine;
 static struct spinlock domain_list_lock = SPINLOCK_INIT(LOCK_DOMAIN_LIST);
 struct vcpu_info dummy_vcpu_info;
 
-/* Domains by id. Changed under the lock; a reader that knows of a reference to the domain needs none. */
-static struct domain *domains[DOMID_FIRST_RESERVED];
+/*
+ * Domains by id: 256 KiB, which the first domain allocates and the image need not hold. Changed under the lock; a reader
+ * that knows of a reference to the domain needs none.
+ */
+static struct domain **domains;
 static unsigned ids_end;                 /* no domain ever had an id from here on */
 
 /* Frames on their way back to the allocator: they wait until no TLB of any CPU can reach them. */
@@ -50,7 +53,7 @@ static void domain_destroy(void *arg)
     struct vcpu *v;
 
     spin_lock(&domain_list_lock);
-    if (domains[d->id] == d)
+    if (domains && domains[d->id] == d)
         domains[d->id] = NULL;
     spin_unlock(&domain_list_lock);
     for (unsigned i = 0; i < MAX_WATCHDOGS; i++)
@@ -112,7 +115,9 @@ static bool domain_enlist(struct domain *d)
     bool is_free;
 
     spin_lock(&domain_list_lock);
-    is_free = !domains[d->id];
+    if (!domains)
+        domains = heap_alloc(DOMID_FIRST_RESERVED * sizeof(*domains));
+    is_free = domains && !domains[d->id];
     if (is_free) {
         domains[d->id] = d;
         ids_end = MAX(ids_end, d->id + 1);
