@@ -9,8 +9,6 @@
 
 #include "cpu/regs.h"
 #include "cpu/smp.h"
-#include "mm/page_alloc.h"
-#include "mm/page_table.h"
 #include "pv/page_type.h"
 
 #define LOW_MEMORY   0x100000

@@ -3,7 +3,6 @@
 #include "core/console_io.h"
 
 #include "core/hypercall.h"
-#include "cpu/clock.h"
 #include "cpu/uart.h"
 #include "cpu/upcall.h"
 

@@ -8,10 +8,6 @@
 
 #include "core/hypercall.h"
 #include "cpu/power.h"
-#include "cpu/smp.h"
-#include "mm/heap.h"
-#include "mm/page_alloc.h"
-#include "mm/page_table.h"
 #include "public/sched.h"
 
 struct domain *control_domain;

@@ -6,8 +6,6 @@
 #include "core/domctl.h"
 
 #include "core/hypercall.h"
-#include "cpu/clock.h"
-#include "cpu/smp.h"
 
 #define TSC_MODE_ALWAYS_EMULATE 1u
 #define MAX_BITMAP_BYTES        PAGE_SIZE

@@ -13,7 +13,6 @@
 #include "core/hypercall.h"
 #include "core/irq_guest.h"
 #include "cpu/guest_word.h"
-#include "mm/heap.h"
 
 #define NO_PORT         0u                  /* of virq_port: port 0 is never bound */
 #define POLLS_SEVERAL   UINT32_MAX

@@ -9,7 +9,6 @@
  * own words. The loops over a word that the guest may keep changing are bounded. One lock for each domain guards the queues.
  */
 #include "core/event_internal.h"
-#include "mm/heap.h"
 
 #define WORDS_PER_PAGE     (PAGE_SIZE / sizeof(event_word_t))
 #define MAX_PAGES          (EVTCHN_FIFO_NR_CHANNELS / WORDS_PER_PAGE)

@@ -5,8 +5,6 @@
  * after a TLB flush: until then the frame may still be written.
  */
 #include "core/domain.h"
-#include "cpu/smp.h"
-#include "mm/heap.h"
 
 #define MAPS_PER_PAGE   ((uint32_t)(PAGE_SIZE / sizeof(struct grant_maptrack)))
 #define PARTS           ((uint32_t)(GNTMAP_host_map | GNTMAP_device_map))

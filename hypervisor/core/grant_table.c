@@ -5,8 +5,6 @@
  * word, a bounded number of times. Mapping and copying are in grant_map.c and grant_copy.c.
  */
 #include "core/hypercall.h"
-#include "mm/heap.h"
-#include "mm/page_alloc.h"
 
 #define PIN_TRIES           8u           /* a guest that keeps changing an entry gets it refused */
 #define MAX_ELEMENT_SIZE    64u

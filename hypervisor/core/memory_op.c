@@ -6,9 +6,6 @@
  */
 #include "core/hypercall.h"
 #include "core/machine.h"
-#include "mm/heap.h"
-#include "mm/page_alloc.h"
-#include "mm/page_table.h"
 #include "public/memory.h"
 
 #define CMD_BITS       6

@@ -10,7 +10,6 @@
 #include "core/irq_guest.h"
 #include "cpu/irq.h"
 #include "cpu/msi.h"
-#include "mm/heap.h"
 #include "public/physdev.h"
 
 #define MAX_IOPL       3u

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* PLATFORM_OP: what the control domain's kernel does for the machine. Rows that are not here answer -XEN_ENOSYS. */
 #include "core/hypercall.h"
-#include "cpu/clock.h"
 #include "cpu/power.h"
-#include "cpu/smp.h"
 #include "public/platform.h"
 
 #define NS_PER_S 1000000000u

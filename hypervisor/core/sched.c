@@ -16,8 +16,6 @@
 #include "core/sched.h"
 
 #include "core/domain.h"
-#include "cpu/clock.h"
-#include "cpu/smp.h"
 
 #define MS(n)             (UINT64_C(1000000) * (n))
 #define LATENCY_NS        MS(20)          /* all who wait get a turn in about this time, while they are few */

@@ -4,7 +4,6 @@
  * the hypercall: a vCPU that blocks, polls or shuts down stops on its way back to the guest.
  */
 #include "core/hypercall.h"
-#include "cpu/clock.h"
 #include "public/sched.h"
 
 #define MAX_POLL_PORTS  128u

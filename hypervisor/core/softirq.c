@@ -6,7 +6,6 @@
 #include "core/softirq.h"
 
 #include "core/domain.h"
-#include "cpu/smp.h"
 #include "cpu/upcall.h"
 
 static void (*softirq_handler[NR_SOFTIRQS])(void);

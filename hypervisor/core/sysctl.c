@@ -5,9 +5,6 @@
 #include "core/domctl.h"
 #include "core/hypercall.h"
 #include "core/machine.h"
-#include "cpu/clock.h"
-#include "cpu/smp.h"
-#include "mm/page_alloc.h"
 
 #define RAM                1u            /* machine_range.type */
 #define MAX_KEYS           64u

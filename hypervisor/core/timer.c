@@ -7,9 +7,7 @@
 #include "core/timer.h"
 
 #include "core/softirq.h"
-#include "cpu/clock.h"
 #include "cpu/percpu.h"
-#include "cpu/smp.h"
 #include "cpu/upcall.h"
 
 #define MAX_CALLBACKS  32                     /* in one pass; then other softirqs have their turn */

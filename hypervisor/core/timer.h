@@ -5,6 +5,7 @@
  * all locks, is a timer for time 0. A timer is made by an initialiser with `fn` and `arg`.
  */
 #pragma once
+#include "cpu/clock.h"
 #include "lib/pqueue.h"
 
 struct timer {

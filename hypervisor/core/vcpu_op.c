@@ -5,7 +5,6 @@
  * by itself, or, for the periodic timer, with the last one winning.
  */
 #include "core/hypercall.h"
-#include "cpu/clock.h"
 #include "public/sched.h"
 
 #define MIN_PERIOD_NS  UINT64_C(1000000)

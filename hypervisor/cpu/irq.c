@@ -14,7 +14,6 @@
 
 #include "cpu/lapic.h"
 #include "cpu/percpu.h"
-#include "cpu/smp.h"
 #include "cpu/upcall.h"
 
 #define NR_VECTORS         256u

@@ -5,6 +5,7 @@
  * percpu_offset from it. The boot CPU uses the template itself until percpu_init().
  */
 #pragma once
+#include "cpu/smp.h"
 #include "mm/layout.h"
 #include "public/xen.h"
 

@@ -8,7 +8,6 @@
 #include "cpu/cpu_feature.h"
 #include "cpu/lapic.h"
 #include "cpu/percpu.h"
-#include "cpu/smp.h"
 #include "mm/page_table.h"
 
 #define START_TIMEOUT_US    10000000u       /* an emulated CPU may get no turn for seconds */

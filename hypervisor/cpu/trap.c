@@ -7,7 +7,6 @@
 
 #include "cpu/percpu.h"
 #include "cpu/regs.h"
-#include "cpu/smp.h"
 #include "cpu/upcall.h"
 
 struct extable_row { int32_t from, to; };

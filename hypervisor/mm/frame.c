@@ -6,8 +6,6 @@
  */
 #include "mm/frame.h"
 
-#include "mm/page_alloc.h"
-
 #define FRAME_TYPE_COUNT_MASK  UINT64_C(0xffffffff)
 
 void (*frame_freed_hook)(struct frame *f);

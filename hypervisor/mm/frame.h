@@ -13,7 +13,10 @@
  * page_list_lock).
  */
 #pragma once
+#include "mm/heap.h"
 #include "mm/layout.h"
+#include "mm/page_alloc.h"
+#include "mm/page_table.h"
 
 #define FRAME_NONE          UINT32_MAX
 

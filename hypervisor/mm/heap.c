@@ -5,7 +5,6 @@
 #include "mm/heap.h"
 
 #include "mm/frame.h"
-#include "mm/page_alloc.h"
 
 #define HEAP_TAG   (UINT64_C(0xe) << 60)
 #define TAG_MASK   (UINT64_C(0xf) << 60)

@@ -7,7 +7,6 @@
 
 #include "cpu/cpu_feature.h"
 #include "mm/frame.h"
-#include "mm/page_alloc.h"
 
 static struct spinlock map_lock = SPINLOCK_INIT(LOCK_HYPERVISOR_MAP);
 static uint64_t ioremap_next = IOREMAP_START;

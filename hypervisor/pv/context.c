@@ -11,8 +11,6 @@
 #include "cpu/descriptor.h"
 #include "cpu/guest_frame.h"
 #include "cpu/guest_state.h"
-#include "cpu/smp.h"
-#include "mm/page_table.h"
 #include "pv/pv_domain.h"
 
 #define DR7_ENABLED   0xffu

@@ -7,9 +7,7 @@
  * Toolstacks read and set it in two forms: the ABI's featureset, a list of words with feature bits only, and whole
  * policies, lists of leaves. Only feature bits of a policy limit its guest; the rest of it is the machine's.
  */
-#include "cpu/clock.h"
 #include "cpu/cpu_feature.h"
-#include "cpu/smp.h"
 #include "public/arch-x86/cpuid.h"
 #include "public/sysctl.h"
 #include "pv/pv_domain.h"

@@ -11,7 +11,6 @@
  */
 #include "cpu/descriptor.h"
 #include "cpu/guest_state.h"
-#include "mm/page_table.h"
 #include "pv/pv_mmu.h"
 
 #define DESC_PRESENT      (UINT64_C(1) << 47)

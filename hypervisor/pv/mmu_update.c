@@ -6,7 +6,6 @@
  * Between requests the hypercall can stop and restart with the rest; `done` accumulates in guest memory, MMU_PREEMPTED in
  * the count says that it has a value already.
  */
-#include "mm/page_table.h"
 #include "pv/pv_mmu.h"
 
 #define CHUNK           32u

@@ -6,8 +6,6 @@
  */
 #include "pv/page_type.h"
 
-#include "cpu/smp.h"
-#include "mm/page_table.h"
 #include "pv/pv_domain.h"
 
 /*

@@ -28,7 +28,6 @@
  */
 #pragma once
 #include "mm/frame.h"
-#include "mm/pte.h"
 
 #define TYPE_SHIFT        60
 #define TYPE_PINNED       (UINT64_C(1) << 59)

@@ -6,7 +6,6 @@
  * domain's lock is held.
  */
 #include "cpu/guest_state.h"
-#include "mm/heap.h"
 #include "pv/pv_mmu.h"
 
 /* Objects -------------------------------------------------------------------------------------- */

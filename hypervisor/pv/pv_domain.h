@@ -11,7 +11,6 @@
 #include "core/hypercall.h"
 #include "cpu/fpu.h"
 #include "cpu/regs.h"
-#include "mm/pte.h"
 
 #define GDT_FRAMES     14                 /* guest's descriptor frames below ours: FIRST_RESERVED_GDT_PAGE */
 #define LDT_FRAMES     16

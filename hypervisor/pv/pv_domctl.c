@@ -5,7 +5,6 @@
  */
 #include "core/domctl.h"
 #include "cpu/guest_state.h"
-#include "mm/heap.h"
 #include "pv/page_type.h"
 #include "pv/pv_domain.h"
 

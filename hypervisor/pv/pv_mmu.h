@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What the files about a PV guest's page tables share. */
 #pragma once
-#include "cpu/smp.h"
 #include "pv/page_type.h"
 #include "pv/pv_domain.h"
 

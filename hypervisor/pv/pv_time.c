@@ -5,7 +5,6 @@
  * write. Only the CPU that runs the vCPU writes its parameters; the version counts here, since the
  * guest may write its copy. No locks.
  */
-#include "cpu/clock.h"
 #include "cpu/cpu_feature.h"
 #include "cpu/guest_frame.h"
 #include "cpu/guest_word.h"

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "fake_machine.h"
+#include "cpu/smp.h"
 #include "lib/base.h"
 
 struct cpu_user_regs;
