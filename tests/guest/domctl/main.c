@@ -415,6 +415,7 @@ static void build_big_tree(xen_pfn_t *big)
 
 static void forsake(void)
 {
+    vcpu0_info->evtchn_pending_sel = 0;
     event_clear((unsigned int)knock_port);
     if (in_call)
         pin_op.cmd = MMUEXT_TLB_FLUSH_LOCAL;

@@ -67,9 +67,9 @@ static const struct row rows[] = {
     { __HYPERVISOR_set_debugreg, 0, "nv", "", 0 }, { __HYPERVISOR_set_debugreg, 0, "sx", "", 0 }, { __HYPERVISOR_get_debugreg, 0, "s", "", 0 },
     { __HYPERVISOR_set_segment_base, 0, "nf", "", 0 }, { __HYPERVISOR_set_segment_base, 0, "nx", "", 0 },
     { __HYPERVISOR_update_descriptor, 0, "ax", "", 0 }, { __HYPERVISOR_set_gdt, 0, "ln", "", 0 },
-    { __HYPERVISOR_set_trap_table, 0, "*", "s1b1x2v8s1b1x2v8", 4 }, { __HYPERVISOR_set_trap_table, 0, "g", "", 4 },
+    { __HYPERVISOR_set_trap_table, 0, "*", "s1b1x2v8s1b1x2v8", 7 }, { __HYPERVISOR_set_trap_table, 0, "g", "", 7 },
     { __HYPERVISOR_set_callbacks, 0, "fff", "", 4 }, { __HYPERVISOR_callback_op, 0, "n*", "n2b2f8", 3 },
-    { __HYPERVISOR_stack_switch, 0, "xf", "", 4 },
+    { __HYPERVISOR_stack_switch, 0, "xf", "", 7 },
 };
 #define NR_ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -183,7 +183,7 @@ static void return_somewhere(struct arena *a)
         return;
     f.cs = one_in(&a->rnd, 4) ? FLAT_USER_CS : selectors[random_below(&a->rnd, sizeof(selectors) / 2)];
     f.ss = selectors[random_below(&a->rnd, sizeof(selectors) / 2)];
-    if (one_in(&a->rnd, 64))
+    if (one_in(&a->rnd, 512))
         f.rsp = value_of(a, 'v');
     count(a, __HYPERVISOR_iret, &f.rip, 1);
     user_enter(&f);

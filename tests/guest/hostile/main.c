@@ -12,9 +12,7 @@
  */
 #include "hostile/hostile.h"
 
-#define BYSTANDER       1u
-#define FIRST_ID        2u
-#define NR_IDS          5u              /* ids come again soon, in another order than they went */
+#define NR_IDS          6u              /* from 1 on: they come again soon, in another order than they went */
 #define GUEST_PAGES     512u
 #define DEFAULT_CALLS   300000ul
 #define FULL_CALLS      10000000ul
@@ -23,7 +21,7 @@
 #define STUCK_MS        250u
 #define MAX_BETWEEN_LOOKS 1000000ul
 
-static struct guest bystander = { .id = BYSTANDER, .nr_pages = GUEST_PAGES, .nr_vcpus = 1, .cmd_line = "bystander" };
+static struct guest bystander = { .nr_pages = GUEST_PAGES, .nr_vcpus = 1, .cmd_line = "bystander" };
 static struct guest attacker = { .nr_pages = GUEST_PAGES, .nr_vcpus = NR_WORKERS, .cmd_line = "attacker" };
 static volatile struct board *board_b, *board_a;
 static uint8_t *canary[NR_CANARIES], *gift[NR_GIFTS], *spare;
@@ -35,11 +33,22 @@ static uint64_t max_pages;               /* what we allow the attacker */
 static struct { unsigned long calls, lives, crashed, ended, stuck, slain; } total;
 
 /* What we hold of the attacker: mappings of its frames and of its grants, each at an address of ours. */
-static struct mapping { uint8_t *va; bool is_mapped, is_grant; uint32_t handle; } mappings[NR_MAPPINGS];
+static struct mapping { uint8_t *va; bool is_mapped, is_grant, is_lost; uint32_t handle; uint64_t pte; } mappings[NR_MAPPINGS];
 
 static unsigned int below(uint64_t n)
 {
     return (unsigned int)random_below(&rnd, n);
+}
+
+/* Somebody's who is no more; a dead one whose grants the attacker has mapped still has its own. */
+static unsigned int free_id(void)
+{
+    unsigned int id;
+
+    do
+        id = 1 + below(NR_IDS);
+    while (domain_exists(id) || id == attacker.id);
+    return id;
 }
 
 /* ---- the two guests ---- */
@@ -73,11 +82,12 @@ static void unpause(const struct guest *g)
 
 static void start_bystander(void)
 {
-    door = (unsigned int)event_alloc_unbound(DOMID_SELF, BYSTANDER);
+    bystander.id = free_id();
+    door = (unsigned int)event_alloc_unbound(DOMID_SELF, bystander.id);
     guest_build(&bystander);
     board_b = map_board(&bystander, board_b);
     board_b->seed = 77;
-    board_b->self = BYSTANDER;
+    board_b->self = bystander.id;
     board_b->other = attacker.id;
     board_b->door = door;
     unpause(&bystander);
@@ -99,7 +109,7 @@ static void ask_bystander(void)
 
 static void stop_bystander(void)
 {
-    CHECK_EQ(domctl_simple(XEN_DOMCTL_destroydomain, BYSTANDER), 0);
+    CHECK_EQ(domctl_simple(XEN_DOMCTL_destroydomain, bystander.id), 0);
     CHECK_EQ(pte_set((void *)(uint64_t)board_b, 0), 0);
     CHECK_EQ(event_close(door), 0);
 }
@@ -150,7 +160,7 @@ static void start_attacker(uint64_t seed)
     board_a = map_board(&attacker, board_a);
     board_a->seed = seed;
     board_a->self = attacker.id;
-    board_a->other = BYSTANDER;
+    board_a->other = bystander.id;
     tell_targets();
     board_b->other = attacker.id;
     ask_bystander();
@@ -257,6 +267,9 @@ static void unmap(struct mapping *m)
     if (!m->is_mapped)
         return;
     m->is_mapped = false;
+    if (m->is_lost)
+        CHECK_EQ(foreign_map(m->va, attacker.id, m->pte), 0);
+    m->is_lost = false;
     if (m->is_grant) {
         CHECK_EQ(hyp_grant_op(GNTTABOP_unmap_grant_ref, &u, 1), 0);
         CHECK_EQ(u.status, GNTST_okay);
@@ -294,17 +307,18 @@ static void map_its_grant(void)
     m->handle = map.handle;
 }
 
-/* A back end that loses its page table entry before it unmaps: the handle stays, whatever the domain and its id become. */
-static void lose_its_grant(void)
+/* A back end that loses its page table entry, and finds it again before it unmaps. */
+static void lose_its_grants(void)
 {
-    struct mapping *m;
-
-    map_its_grant();
-    m = &mappings[below(NR_MAPPINGS)];
-    if (!m->is_mapped || !m->is_grant)
-        return;
-    CHECK_EQ(pte_set(m->va, 0), 0);
-    m->is_mapped = false;
+    for (unsigned int i = 0; i < NR_MAPPINGS; i++) {
+        struct mapping *m = &mappings[i];
+        if (!m->is_mapped || !m->is_grant || m->is_lost)
+            continue;
+        m->pte = pte_get(m->va);
+        m->is_lost = true;
+        CHECK_EQ(pte_set(m->va, 0), 0);
+        unmap(m);
+    }
 }
 
 static void copy_grant(void)
@@ -366,7 +380,7 @@ static void other_bystander(void)
 
 static void (*const deeds[])(void) = {
     pause_it, ask_about_it, ask_about_it, ask_about_frames, change_limits, map_its_frame, map_its_frame, map_its_grant, map_its_grant,
-    lose_its_grant, copy_grant, talk, talk, work_on_its_memory, ask_for_its_table, ask_bystander, other_bystander,
+    lose_its_grants, copy_grant, talk, talk, work_on_its_memory, ask_for_its_table, ask_bystander, other_bystander,
 };
 
 /* ---- one life ---- */
@@ -440,7 +454,7 @@ static void one_life(uint64_t seed, uint64_t nr_calls)
 {
     uint64_t before = machine_free_pages();
 
-    attacker.id = FIRST_ID + below(NR_IDS);
+    attacker.id = free_id();
     max_pages = GUEST_PAGES;
     fresh_life = true;
     start_attacker(seed);
@@ -485,7 +499,6 @@ static void others_are_unharmed(void)
         gift[i] = page_alloc();
     spare = page_alloc();
     grant_init(1);
-    attacker.id = FIRST_ID;
     start_bystander();
     ask_bystander();
     while (total.calls < wanted) {
