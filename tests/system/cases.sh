@@ -34,6 +34,8 @@ guests-smp         6.12        qemu64 2    1536  guests             poweroff xen
 vane               6.1         qemu64 1    1536  vane               poweroff xen_tools,vane
 vane-smp           6.12        qemu64 2    1536  vane               poweroff xen_tools,vane
 vane-io            6.1         qemu64 1    1536  vane-io            poweroff xen_tools,vane,guest_io
+vane-own-store     6.1         qemu64 1    1536  vane               poweroff xen_tools,vane,store
+vane-io-own-store  6.1         qemu64 1    1536  vane-io            poweroff xen_tools,vane,guest_io,store
 crash              6.1         qemu64 1    1024  crash              reset    crash,complaints
 '
 
