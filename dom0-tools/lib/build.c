@@ -349,16 +349,23 @@ static int load_initramfs(const struct builder *b, struct vane_error *error)
 
 static int load_p2m(const struct builder *b, struct vane_error *error)
 {
-    uint64_t size = b->config->pages * sizeof(uint64_t);
-    void *at;
-    int rc = map(b, b->layout.p2m, b->layout.p2m_pages, &at, error);
+    uint64_t total = b->config->pages * sizeof(uint64_t);
+    int rc = 0;
 
-    if (rc)
-        return rc;
-    memcpy(at, b->frames, size);
-    memset((uint8_t *)at + size, 0, (b->layout.p2m_pages << PAGE_SHIFT) - size);
-    hv_unmap(at, b->layout.p2m_pages);
-    return 0;
+    for (uint64_t done = 0, count; done < b->layout.p2m_pages && !rc; done += count) {
+        uint64_t offset = done << PAGE_SHIFT, size;
+        uint8_t *at;
+
+        count = min(b->layout.p2m_pages - done, WINDOW);
+        size = min(total - offset, count << PAGE_SHIFT);
+        rc = map(b, b->layout.p2m + done, count, (void **)&at, error);
+        if (rc)
+            return rc;
+        memcpy(at, (const uint8_t *)b->frames + offset, size);
+        memset(at + size, 0, (count << PAGE_SHIFT) - size);
+        hv_unmap(at, count);
+    }
+    return rc;
 }
 
 // --- Start

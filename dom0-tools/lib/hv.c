@@ -75,7 +75,7 @@ static int domctl_end(struct hv *hv, const char *what, struct vane_error *error)
     int r = call(hv, __HYPERVISOR_domctl, (uintptr_t)hv->buffer, 0, 0, 0);
 
     if (r == -ESRCH)
-        return vane_fail(error, VANE_NOT_FOUND, "%s: there is no domain %u", what, domid);
+        return vane_fail(error, VANE_NOT_FOUND, "there is no domain %u", domid);
     return r < 0 ? vane_fail_errno(error, r, "%s domain %u", what, domid) : 0;
 }
 
@@ -171,7 +171,7 @@ int hv_domain_info(struct hv *hv, unsigned domid, struct hv_domain *domain, stru
     if (rc)
         return rc;
     if (op->u.getdomaininfo.domain != domid)
-        return vane_fail(error, VANE_NOT_FOUND, "looking at: there is no domain %u", domid);
+        return vane_fail(error, VANE_NOT_FOUND, "there is no domain %u", domid);
     domain_of(domain, &op->u.getdomaininfo);
     return 0;
 }

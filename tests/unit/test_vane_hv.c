@@ -239,7 +239,7 @@ static void no_such_domain(void)
     CU_ASSERT_EQUAL(hv_domain_info(&hv, 3, &domain, &error), -VANE_NOT_FOUND);
     CU_ASSERT_EQUAL(hv_domain_info(&hv, 9, &domain, &error), -VANE_NOT_FOUND);
     CU_ASSERT_EQUAL(hv_domain_pause(&hv, 9, &error), -VANE_NOT_FOUND);
-    CU_ASSERT_STRING_EQUAL(error.text, "pausing: there is no domain 9");
+    CU_ASSERT_STRING_EQUAL(error.text, "there is no domain 9");
     CU_ASSERT_EQUAL(hv_domain_set_credit(&hv, DOMID, 0, 0, &error), -VANE_INVALID);
     hv_close(&hv);
     CU_ASSERT_EQUAL(hv_open(&hv, "/nowhere", &error), -VANE_NOT_FOUND);
