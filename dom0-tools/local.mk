@@ -2,6 +2,7 @@
 # The toolstack. libvane is what talks to the hypervisor and the store; everything else is above it.
 VANE_LIB = \
     dom0-tools/lib/build.c dom0-tools/lib/build.h \
+    dom0-tools/lib/console.c dom0-tools/lib/console.h \
     dom0-tools/lib/device.c dom0-tools/lib/device.h \
     dom0-tools/lib/domain.c dom0-tools/lib/domain.h \
     dom0-tools/lib/error.c dom0-tools/lib/error.h \

@@ -143,13 +143,23 @@ void *xen_map_resource(int privcmd, unsigned domid, unsigned type, unsigned id, 
     return ioctl(privcmd, PRIVCMD_MMAP_RESOURCE, &map) ? unmap_failed(at, count * XEN_PAGE_SIZE, errno) : at;
 }
 
-int xen_open(struct xen_devices *xen, const char *folder, const char **failed)
+int xen_open_ports(struct xen_devices *xen, const char *folder, const char **failed)
 {
+    xen->privcmd = xen->backend = -1;
     xen->evtchn = open_device(folder, "evtchn", O_NONBLOCK, failed);
     if (xen->evtchn < 0)
         return -errno;
     xen->gntdev = open_device(folder, "gntdev", 0, failed);
-    xen->privcmd = xen->gntdev < 0 ? -1 : open_device(folder, "privcmd", 0, failed);
+    return xen->gntdev < 0 ? -errno : 0;
+}
+
+int xen_open(struct xen_devices *xen, const char *folder, const char **failed)
+{
+    int rc = xen_open_ports(xen, folder, failed);
+
+    if (rc)
+        return rc;
+    xen->privcmd = open_device(folder, "privcmd", 0, failed);
     xen->backend = xen->privcmd < 0 ? -1 : open_device(folder, "xenbus_backend", 0, failed);
     if (xen->backend < 0)
         return -errno;

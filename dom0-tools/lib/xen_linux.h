@@ -33,7 +33,8 @@ int xen_hypercall(int privcmd, uint64_t op, const uint64_t args[5]);
 void *xen_map_frames(int privcmd, unsigned domid, const uint64_t *frames, size_t count, bool writable);
 void *xen_map_resource(int privcmd, unsigned domid, unsigned type, unsigned id, unsigned first, size_t count);
 
-// Opens the devices in a folder (/dev/xen). On failure *failed is the name of the one that it was.
+// Ports and grants alone (`backend` and `privcmd` are -1), or all devices in a folder (/dev/xen). On failure *failed is the name of the one that it was.
+int xen_open_ports(struct xen_devices *xen, const char *folder, const char **failed);
 int xen_open(struct xen_devices *xen, const char *folder, const char **failed);
 
 // Local ports.

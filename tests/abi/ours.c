@@ -12,6 +12,7 @@
 #include "public/features.h"
 #include "public/grant_table.h"
 #include "public/io/blkif.h"
+#include "public/io/console.h"
 #include "public/io/ring.h"
 #include "public/io/xenbus.h"
 #include "public/io/xs_wire.h"

@@ -20,6 +20,7 @@
 #include <xen/features.h>
 #include <xen/grant_table.h>
 #include <xen/io/blkif.h>
+#include <xen/io/console.h>
 #include <xen/io/ring.h>
 #include <xen/io/xenbus.h>
 #include <xen/io/xs_wire.h>

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Libvane at work in dom0, one program for the system tests.
 //
-//   vane-build create NAME MIB VCPUS KERNEL INITRAMFS COMMAND-LINE [count=N] [disk=TARGET,FILE]... [nic=BRIDGE]...
+//   vane-build create NAME MIB VCPUS KERNEL INITRAMFS COMMAND-LINE [count=N] [disk=TARGET,FILE]... [nic=BRIDGE]... [console=vane]
 //                                     makes and starts guests; prints "domid N ms TOTAL" and the milliseconds of each
 //                                     phase. N of them, named NAME-1...; the kernel is unpacked for the first
+//   vane-build console DOMID WORDS LINE  looks after the console of a guest made with the option console=vane: writes
+//                                     WORDS once the guest has said something, and ends when it has said LINE
 //   vane-build detach DOMID TARGET    a disk, while the guest runs
 //   vane-build request DOMID poweroff|reboot|suspend     asks the guest
 //   vane-build resume DOMID           after a suspend
@@ -17,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dom0-tools/lib/console.h"
 #include "dom0-tools/lib/device.h"
 #include "dom0-tools/lib/domain.h"
 #include "public/xen.h"
@@ -117,6 +120,9 @@ static int start_one(char **argv, const struct image *image, const char *name, u
     struct vane_error ignored;
     double before = now_ms(), made, published;
 
+    for (char **option = argv + 8; *option; option++)
+        if (!strncmp(*option, "console=", 8))
+            domain.console_type = *option + 8;
     memcpy(domain.uuid, build.domain.handle, sizeof(domain.uuid));
     if (build_domain(&hv, &build, &built, &error))
         return complain();
@@ -269,6 +275,40 @@ static int calls(unsigned domid)
     return memcmp(domain.handle, uuid, sizeof(uuid)) || domain.nr_vcpus != 2 ? wrong("UUID or vCPUs") : puts("ok") < 0;
 }
 
+static int console(unsigned domid, const char *words, const char *line)
+{
+    static char said[1 << 16];
+    char path[64], *port;
+    struct console console;
+    struct xen_devices xen;
+    const char *device;
+    size_t length, total = 0, given;
+
+    snprintf(path, sizeof(path), "/local/domain/%u/console/port", domid);
+    if (open_store() || xs_get(xs, XS_NO_TX, path, &port, NULL) || xen_open_ports(&xen, "/dev/xen", &device) ||
+        console_open(&console, &xen, domid, (uint32_t)strtoul(port, NULL, 10), &error))
+        return complain();
+    for (unsigned tries = 0; tries < 1200 && !strstr(said, line); tries++) {
+        uint32_t ports[8];
+        size_t pending;
+
+        if (console_read(&console, &xen, said + total, sizeof(said) - 1 - total, &length, &error))
+            return complain();
+        if (!total && length &&
+            (console_write(&console, &xen, words, strlen(words), &given, &error) || given != strlen(words)))
+            return complain();
+        total += length;
+        pending = xen_pending(&xen, ports, 8);
+        for (size_t i = 0; i < pending; i++)
+            (void)xen_unmask(&xen, ports[i]);
+        if (!pending)
+            usleep(50000);
+    }
+    console_close(&console, &xen);
+    fputs(said, stdout);
+    return !strstr(said, line);
+}
+
 static int info(const char *what)
 {
     struct hv_domain domains[64];
@@ -302,6 +342,8 @@ int main(int argc, char **argv)
         return request(domid, argv[3]);
     if (!strcmp(what, "wait") && argc > 3)
         return wait_for(domid, strtod(argv[3], NULL));
+    if (!strcmp(what, "console") && argc > 4)
+        return console(domid, argv[3], argv[4]);
     if (!strcmp(what, "calls") && argc > 2)
         return calls(domid);
     if (!strcmp(what, "resume") && argc > 2)

@@ -66,6 +66,16 @@ check ours-destroys vane-build destroy "$(xl domid pair-2)"
 for name in pair-1 pair-2; do check "gone-$name" await 20 is_gone $name; done
 check memory-after-two frees "$before"
 
+# A console that xenconsoled leaves alone.
+vane-build create own 128 1 /guest/vmlinuz /guest/initrd "$OPTIONS" console=vane > /tmp/own.out 2>&1
+cat /tmp/own.out
+id=$(domid_of /tmp/own.out)
+check own-console vane-build console "$id" 'through-our-ring
+' 'GUEST-SAYS through-our-ring'
+check not-xenconsoleds test ! -e $LOGS/guest-own.log
+check own-destroy vane-build destroy "$id"
+check memory-after-own frees "$before"
+
 refuses() {
     local name=$1 why=$2 said
     shift 2
