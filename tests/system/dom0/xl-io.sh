@@ -35,7 +35,7 @@ SUM='\([0-9a-f]\{32\}\) -'
 
 # send NAME ADDRESS PORT MIB LABEL: what the guest NAME sends; LABEL-sum sum is on its console then
 send() {
-    ask "$1" "head -c ${4}M /dev/urandom > /tmp/f; for i in 1 2 3 4 5 6 7 8 9; do
+    ask "$1" "head -c ${4}m /dev/urandom > /tmp/f; for i in 1 2 3 4 5 6 7 8 9; do
 b=\$(nc $2 $3 < /tmp/f) && break; sleep 1; done; echo $5-\$(md5sum < /tmp/f) \$b; rm /tmp/f"
     step "$1-$5" wait_for 240 said "$1" "^$5-$SUM \1"
 }
@@ -56,7 +56,7 @@ between() {
 got_back() { nc "10.0.0.$1" 5001 < /tmp/f > /tmp/got && grep -q "$(md5sum < /tmp/f)" /tmp/got; }
 download() {
     ask "$1" "nc -l -p 5001 -e md5sum"
-    head -c "${3}M" /dev/urandom > /tmp/f
+    head -c "${3}m" /dev/urandom > /tmp/f
     step "$1-download" wait_for 60 got_back "$2"
 }
 
