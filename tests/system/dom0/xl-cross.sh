@@ -18,7 +18,7 @@ answer() {
 make() {
     quiet xl create "/tmp/$1.cfg" || return 1
     guest_ready "$1" 180 || return 1
-    answer "$1" made "head -c 12M /dev/urandom > /tmp/f; md5sum < /tmp/f | cut -c1-32" > "/mnt/$1.sum"
+    answer "$1" made "head -c 12m /dev/urandom > /tmp/f; md5sum < /tmp/f | cut -c1-32" > "/mnt/$1.sum"
     [ "$(wc -c < "/mnt/$1.sum")" = 33 ]
 }
 
