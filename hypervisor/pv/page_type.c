@@ -10,7 +10,8 @@
 
 /*
  * Per level of table: what its present entries may not have set. The CPU ignores bits 52-58, and Linux
- * keeps a note in bit 58 of its L4 entries since 6.9; bits 59-62 would be a protection key.
+ * keeps a note in bit 58 of its L4 entries since 6.9; bits 59-62 would be a protection key. Leaves of user mode are GLOBAL
+ * in a guest that Debian's Xen saved; with us they lose it.
  */
 #define HIGH_BITS      UINT64_C(0x7800000000000000)
 #define TABLE_FORBIDS  (HIGH_BITS | PTE_GLOBAL | PTE_PSE | PTE_PCD | PTE_PWT)
@@ -137,8 +138,9 @@ static NOINLINE int leaf_get_rare(struct pv_domain *d, unsigned owner, pte_t *e)
     mfn_t m = pte_mfn(*e);
     enum mmio_access most;
 
-    if (e->v & LEAF_FORBIDS)
+    if (e->v & HIGH_BITS)
         return -XEN_EINVAL;
+    e->v &= ~PTE_GLOBAL;
     if (!mfn_valid(m) || !frame_get(frame_of(m), owner)) {
         most = is_device(m) ? mmio_access(d, m) : MMIO_NONE;
         if (most == MMIO_READ)

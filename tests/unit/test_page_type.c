@@ -601,9 +601,28 @@ static void it_was_hostile_enough(void)
     fprintf(stderr, "tables in use: %lu %lu %lu %lu, partial %lu\n", seen[1], seen[2], seen[3], seen[4], seen_partial);
 }
 
+// In page tables that Debian's Xen saved, leaves of user mode are global.
+static void a_global_leaf_is_taken_without_the_flag(void)
+{
+    const uint64_t leaf = UINT64_C(21) << 12 | PTE_PRESENT | PTE_RW | PTE_USER;
+
+    machine_create(2);
+    table_of(9)[0] = pte(leaf | PTE_GLOBAL);
+    spin_lock(&domain.page_lock);
+    CU_ASSERT_EQUAL(frame_get_and_type(&domain, mfn(9), TYPE_L1), 0);
+    CU_ASSERT_EQUAL(table_of(9)[0].v, leaf);
+    CU_ASSERT_EQUAL(leaf_update(&domain, table_of(9), pte((leaf & ~PTE_RW) | PTE_GLOBAL), OWN, 0), 0);
+    CU_ASSERT_EQUAL(table_of(9)[0].v, leaf & ~PTE_RW);
+    frame_put_and_type(&domain, &frame_table[9]);
+    spin_unlock(&domain.page_lock);
+    CU_ASSERT_EQUAL(frame_type(&frame_table[9]), TYPE_L1);
+    CU_ASSERT(!(frame_table[21].type & TYPE_COUNT_MASK));
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
+        { "a_global_leaf_is_taken_without_the_flag", a_global_leaf_is_taken_without_the_flag },
         { "a_hostile_guest_breaks_nothing", a_hostile_guest_breaks_nothing },
         { "it_was_hostile_enough", it_was_hostile_enough },
         { NULL, NULL },
