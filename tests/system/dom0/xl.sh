@@ -76,7 +76,7 @@ step sched-cap xl sched-credit2 -d one -c 25
 step sched-shown shown 1,3,4 xl sched-credit2 -d one
 step sched-no-cap xl sched-credit2 -d one -c 0
 step sched-all shown 1,3,4 xl sched-credit2
-step sched-pool xl sched-credit2 -s -p Pool-0
+step sched-pool quiet xl sched-credit2 -s -p Pool-0
 step sched-other quiet xl sched-credit -d one
 step rename xl rename one two
 step renamed list
@@ -85,7 +85,7 @@ step sysrq xl sysrq one h
 step sysrq-seen wait_for 30 said one 'sysrq: HELP'
 # `xl top` calls xentop without what it was given; what -b prints is xentop's own.
 xentop -b -i 1 > /tmp/top
-step top-b shown 1,8 cat /tmp/top
+step top-b shown 1,9 cat /tmp/top
 step top attached q Domain-0 'xl top'
 step dump-core quiet xl dump-core one /tmp/core
 step core-written core_head
