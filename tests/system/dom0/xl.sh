@@ -27,9 +27,9 @@ answers() { ask "$1" "echo answer-\$((6 * 7))-$2"; wait_for 60 said "$1" "^answe
 # attached KEY PATTERN COMMAND: on a terminal of its own, where KEY is pressed once PATTERN was seen there
 attached() {
     rm -f /tmp/typescript
-    (wait_for 120 grep -aq "$2" /tmp/typescript; sleep 1; printf "$1"; sleep 3) |
-        TERM=linux script -q -f -e -c "$3" /tmp/typescript > /dev/null || return
-    grep -aq "$2" /tmp/typescript
+    (wait_for 100 grep -aq "$2" /tmp/typescript; sleep 1; printf "$1"; sleep 3) |
+        TERM=linux timeout 240 script -q -f -c "timeout 200 $3" /tmp/typescript > /dev/null 2>&1
+    grep -aq "$2" /tmp/typescript || { tail -n 3 /tmp/typescript; return 1; }
 }
 
 step info-fields info_fields
