@@ -81,7 +81,7 @@ static INIT void make_table(uint64_t va, uint64_t size, uint64_t flags, int byte
 
         if (!pa)
             panic("cannot start: no memory to describe memory: give the machine at least 128 MiB");
-        memset(direct_map(pa), byte, CHUNK);
+        (memset)(direct_map(pa), byte, CHUNK);      /* called: inlined here it is a loop of bytes */
         map_or_panic(va + offset, pa, CHUNK, flags);
     }
 }
