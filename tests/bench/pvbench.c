@@ -10,6 +10,8 @@
 
 #define BATCHES 15
 #define COUNTED 100
+#define GRANT 20
+#define PEER 1
 
 static bool counting;
 
@@ -245,6 +247,7 @@ static void flushes(void)
 
 static unsigned int port;
 static void *grant_from, *grant_to, *grant_window;
+static unsigned int granter;            /* whose reference 20 is copied and mapped */
 
 LOOP(event_send_row, rc |= event_send(port))
 LOOP(event_make, int p = event_alloc_unbound(DOMID_SELF, DOMID_SELF); rc |= p < 0 ? p : event_close((unsigned)p))
@@ -262,8 +265,8 @@ static long copies(int n, int batch)
 
     for (int j = 0; j < batch; j++) {
         c[j] = (struct gnttab_copy){ .len = 4096, .flags = GNTCOPY_source_gref };
-        c[j].source.u.ref = 20;
-        c[j].source.domid = DOMID_SELF;
+        c[j].source.u.ref = GRANT;
+        c[j].source.domid = (domid_t)granter;
         c[j].dest.u.gmfn = va_to_mfn(grant_to);
         c[j].dest.domid = DOMID_SELF;
     }
@@ -280,8 +283,8 @@ static long map_unmap(int n)
     long rc = 0;
 
     for (int i = 0; i < n; i++) {
-        struct gnttab_map_grant_ref m = { .host_addr = (uint64_t)grant_window, .ref = 20,
-                                          .flags = GNTMAP_host_map, .dom = 0 };
+        struct gnttab_map_grant_ref m = { .host_addr = (uint64_t)grant_window, .ref = GRANT,
+                                          .flags = GNTMAP_host_map, .dom = (domid_t)granter };
         struct gnttab_unmap_grant_ref u = { .host_addr = (uint64_t)grant_window };
 
         rc |= hyp_grant_op(GNTTABOP_map_grant_ref, &m, 1) | m.status;
@@ -318,7 +321,7 @@ static void grant_rows(void)
     grant_from = page_alloc();
     grant_to = page_alloc();
     grant_window = window();
-    grant_set(20, GTF_permit_access, 0, grant_from);
+    grant_set(GRANT, GTF_permit_access, 0, grant_from);
     bench("grant_copy_4k", copy1, 50, 1);
     bench("grant_copy_4k_of_16", copy16, 10, 16);
     bench("grant_map_unmap", map_unmap, 50, 1);
@@ -420,6 +423,113 @@ static void entry(void)
     hyp_set_timer_op(0);
 }
 
+/* ---- between two domains on one CPU: this kernel and, as domain PEER, itself again ---- */
+
+static struct guest peer = { .id = PEER, .nr_pages = 512, .nr_vcpus = 1 };
+static struct board {                   /* a page of the peer's, granted to us */
+    volatile int yields;                /* set: the peer yields and counts; else it sleeps until an event comes */
+    volatile long runs;
+} *board;
+static volatile long answers;
+
+static void on_answer(void)
+{
+    on_event();
+    answers++;
+}
+
+static void on_call(void)
+{
+    on_event();
+    if (!board->yields)
+        event_send(port);
+}
+
+/* The peer: its command line is the port that it is to bind to. */
+void guest_main(void)
+{
+    struct evtchn_bind_interdomain b = { .remote_dom = 0 };
+
+    for (const char *c = (const char *)start_info->cmd_line; *c; c++)
+        b.remote_port = b.remote_port * 10 + (unsigned int)(*c - '0');
+    board = page_alloc();
+    grant_init(1);
+    grant_set(GRANT, GTF_permit_access, 0, board);
+    event_op(EVTCHNOP_bind_interdomain, &b);
+    port = b.local_port;
+    on_event();                         /* binding may count as a first event */
+    event_hook = on_call;
+    event_send(port);
+    for (;;) {
+        board->runs++;
+        hyp_sched_op(board->yields ? SCHEDOP_yield : SCHEDOP_block, NULL);
+    }
+}
+
+static void wait_for_answer(long before)
+{
+    while (answers == before)
+        hyp_sched_op(SCHEDOP_block, NULL);      /* with events let through */
+}
+
+static long round_trip(int n)
+{
+    for (int i = 0; i < n; i++) {
+        long before = answers;
+
+        events_mask();
+        event_send(port);
+        wait_for_answer(before);
+    }
+    return 0;
+}
+
+/* There and back each time, or the row has failed. */
+static long switches(int n)
+{
+    long before = board->runs, runs;
+
+    for (int i = 0; i < n; i++)
+        hyp_sched_op(SCHEDOP_yield, NULL);
+    runs = board->runs - before;
+    return runs < n - 1 || runs > n + 1 ? -runs : 0;
+}
+
+static void peer_start(void)
+{
+    static char line[16];
+
+    port = (unsigned int)event_alloc_unbound(DOMID_SELF, PEER);
+    format(line, sizeof(line), "%u", port);
+    peer.cmd_line = line;
+    guest_build(&peer);
+    event_hook = on_answer;
+    event_masked(port, false);
+    CHECK_EQ(domctl_simple(XEN_DOMCTL_unpausedomain, PEER), 0);
+    wait_for_answer(0);
+}
+
+static void two_domains(void)
+{
+    struct gnttab_map_grant_ref m = { .ref = GRANT, .flags = GNTMAP_host_map, .dom = PEER };
+
+    peer_start();
+    m.host_addr = (uint64_t)(board = window());
+    CHECK_EQ(hyp_grant_op(GNTTABOP_map_grant_ref, &m, 1) | m.status, 0);
+    granter = PEER;
+    bench("event_round_trip_between_domains", round_trip, 50, 1);
+    bench("grant_copy_4k_between_domains", copy1, 50, 1);
+    bench("grant_copy_4k_of_16_between_domains", copy16, 10, 16);
+    bench("grant_map_unmap_between_domains", map_unmap, 50, 1);
+    board->yields = 1;
+    event_send(port);
+    bench("yield_to_domain_and_back", switches, 50, 1);
+    events_mask();
+    event_hook = NULL;
+    CHECK_EQ(domctl_simple(XEN_DOMCTL_destroydomain, PEER), 0);
+}
+
 /* One test per group: where an operation is refused, the others are measured all the same. */
 TESTS("pvbench", TEST(entry), TEST(tables), TEST(table_writes), TEST(flushes), TEST(events), TEST(grant_rows),
-      TEST(msr), TEST(cpuid), TEST(port_io), TEST(page_fault), TEST(user_mode));
+      TEST(msr), TEST(cpuid), TEST(port_io), TEST(page_fault), TEST(user_mode),
+      TEST(two_domains));
