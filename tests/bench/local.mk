@@ -2,7 +2,8 @@
 # Measurements against Debian's Xen: the targets `bench' (needs QEMU) and `bench-store' (native).
 # BENCH="--update" also writes docs/figures.md.
 BENCH_IMAGES = tests/bench/pvbench.elf tests/bench/stamp.elf
-CLEANFILES += $(BENCH_IMAGES)
+BENCH_STATIC = tests/bench/osbench tests/bench/stopwatch
+CLEANFILES += $(BENCH_IMAGES) $(BENCH_STATIC)
 
 tests/bench/pvbench.elf: $(srcdir)/tests/bench/pvbench.c $(GUEST_KIT)
 	@mkdir -p tests/bench
@@ -12,7 +13,12 @@ tests/bench/stamp.elf: $(srcdir)/tests/bench/stamp.S
 	@mkdir -p tests/bench
 	$(AM_V_CCLD)$(CC) -m32 -nostdlib -static -no-pie -Wl,-Ttext=0x100000 -Wl,--build-id=none -o $@ $<
 
-bench: all $(BENCH_IMAGES)
+# Static: they run from an initramfs that has no C library.
+$(BENCH_STATIC): tests/bench/%: $(srcdir)/tests/bench/%.c
+	@mkdir -p tests/bench
+	$(AM_V_CCLD)$(CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
+
+bench: all $(BENCH_IMAGES) $(BENCH_STATIC)
 	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' $(srcdir)/tests/bench/run $(BENCH)
 
 bench-store: $(UNIT_BUILD)
