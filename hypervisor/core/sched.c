@@ -506,9 +506,9 @@ static struct vcpu *choose_next(struct run_queue *rq, uint64_t now)
         return prev;
     if (!first)
         return idle_vcpu[rq->cpu];
-    policy_remove(rq, first);
     if (may_stay)
         policy_insert(rq, prev);
+    policy_remove(rq, first);
     return first;
 }
 
@@ -524,9 +524,10 @@ static void set_current(struct run_queue *rq, struct vcpu *next, uint64_t now)
     runstate_update(rq, prev, now);
     runstate_update(rq, next, now);
     end = policy_slice_end(rq, now);
-    if (end != rq->slice_end_ns)
-        timer_set(&rq->slice_timer, end);
     rq->slice_end_ns = end;
+    /* A turn that ends later is seen to when the timer of an earlier one comes. */
+    if (end != UINT64_MAX && (!rq->slice_timer.is_set || end < rq->slice_timer.expires_ns))
+        timer_set(&rq->slice_timer, end);
 }
 
 /* The handler of SOFTIRQ_SCHEDULE. */
@@ -573,6 +574,11 @@ static void slice_expired(void *arg)
     struct run_queue *rq = arg;
     unsigned cpu = cpumask_next(&online_cpus, rq->push_cursor);
 
+    if (clock_now() < rq->slice_end_ns) {
+        if (rq->slice_end_ns != UINT64_MAX)
+            timer_set(&rq->slice_timer, rq->slice_end_ns);
+        return;
+    }
     rq->push_cursor = cpu == MAX_CPUS ? cpumask_first(&online_cpus) : cpu;
     if (rq->push_cursor != rq->cpu)
         (void)move_one(rq, queue_of(rq->push_cursor));

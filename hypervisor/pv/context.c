@@ -57,7 +57,7 @@ static void pv_save(struct vcpu *vcpu)
 {
     struct pv_vcpu *v = pv_vcpu(vcpu);
 
-    memcpy(&v->regs, guest_regs(), offsetof(struct cpu_user_regs, es));
+    (memcpy)(&v->regs, guest_regs(), offsetof(struct cpu_user_regs, es));   /* called: by words */
     save_segments(v);
     if (v->fpu_ts)
         clear_ts();
@@ -163,7 +163,7 @@ static void pv_load(struct vcpu *vcpu)
     vcpu_publish_runstate(vcpu);
     if (!v->in_kernel)
         guest_space_load(v->cr3_user);
-    memcpy(guest_regs(), &v->regs, offsetof(struct cpu_user_regs, es));
+    (memcpy)(guest_regs(), &v->regs, offsetof(struct cpu_user_regs, es));
     if (v->debugreg[7] & DR7_ENABLED)
         pv_load_debug_registers(v);
     if (v->fpu_ts)
