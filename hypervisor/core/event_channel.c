@@ -81,12 +81,6 @@ static bool is_pending(struct domain *d, uint32_t port)
     return port < EVTCHN_2L_NR_CHANNELS && bitmap_test(d->shared_info->evtchn_pending, port);
 }
 
-/* Does a closed port still stand in a queue of the guest's? Then it is not to be used again. */
-static bool is_queued(struct domain *d, uint32_t port)
-{
-    return d->evtchn.fifo && evtchn_fifo_read(d, port) >> EVTCHN_FIFO_LINKED & 1;
-}
-
 /* From a hypercall: interrupts are on, and need not be asked for. */
 static int evtchn_send(struct domain *d, uint32_t port)
 {
@@ -215,10 +209,10 @@ static int find_port(struct domain *d, struct evtchn **out)
         if (port >= d->evtchn.nr_ports && add_bucket(d))
             return -XEN_ENOMEM;
         *out = evtchn_lookup(d, port);
-        if ((*out)->state == EVTCHNSTAT_closed && !is_queued(d, port))
-            return 0;
-        if ((*out)->state != EVTCHNSTAT_closed && port == d->evtchn.first_free)
-            d->evtchn.first_free++;
+        if ((*out)->state != EVTCHNSTAT_closed)
+            d->evtchn.first_free += port == d->evtchn.first_free;
+        else if (!d->evtchn.fifo || !(evtchn_fifo_read(d, port) >> EVTCHN_FIFO_LINKED & 1))
+            return 0;                   /* a port that still stands in a queue of the guest's is not to be used again */
     }
     return -XEN_ENOSPC;
 }

@@ -86,13 +86,8 @@ long control_dispatch(const struct subop *table, unsigned rows, uint32_t version
 
 /* --- Multicall ------------------------------------------------------------------------------------------------- */
 
-#define FORBIDDEN_IN_LIST (UINT64_C(1) << __HYPERVISOR_multicall | UINT64_C(1) << __HYPERVISOR_iret)
-
 /* A list in a list, and what leaves the context that the list belongs to, have no place in one. */
-static bool multicall_allows(uint64_t op)
-{
-    return op < NR_HYPERCALLS && !(FORBIDDEN_IN_LIST >> op & 1);
-}
+#define FORBIDDEN_IN_LIST (UINT64_C(1) << __HYPERVISOR_multicall | UINT64_C(1) << __HYPERVISOR_iret)
 
 #define CALLS_PER_LOOK 8u
 
@@ -117,7 +112,7 @@ long do_multicall(uint64_t at, uint64_t nr, UNUSED_FROM_3)
         if (!guest_range_ok(at, sizeof(call)) || !guest_load_call(&call, at))
             return -XEN_EFAULT;
         rc = -XEN_ENOSYS;
-        if (multicall_allows(call.op)) {
+        if (call.op < NR_HYPERCALLS && !(FORBIDDEN_IN_LIST >> call.op & 1)) {
             v->calls[call.op]++;
             rc = hypercall_table[call.op](call.args[0], call.args[1], call.args[2], call.args[3], call.args[4]);
         }

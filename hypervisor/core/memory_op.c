@@ -41,13 +41,6 @@ struct reservation {
     unsigned alloc_flags;
 };
 
-static unsigned alloc_flags_of(uint32_t mem_flags)
-{
-    unsigned bits = XENMEMF_get_address_bits(mem_flags);
-
-    return bits && bits < 64 ? ALLOC_BITS(MAX(bits, 24u)) : 0;
-}
-
 static int get_frame_number(uint64_t list, uint64_t i, uint64_t *n)
 {
     return copy_from_guest(n, list + i * sizeof(*n), sizeof(*n));
@@ -199,14 +192,16 @@ static long reservation_op(unsigned cmd, uint64_t start, uint64_t arg)
     struct xen_memory_exchange x;
     const struct xen_memory_reservation *req = exchanges ? &x.out : &x.in;
     struct reservation r;
+    unsigned bits;
     long rc;
 
     if (copy_from_guest(&x, arg, exchanges ? sizeof(x) : sizeof(x.in)))
         return -XEN_EFAULT;
+    bits = XENMEMF_get_address_bits(req->mem_flags);
     r = (struct reservation){
         .cmd = cmd, .extents = req->extent_start, .given = x.in.extent_start,
         .nr = req->nr_extents, .done = start, .order = req->extent_order,
-        .alloc_flags = alloc_flags_of(req->mem_flags) | ALLOC_ZERO,
+        .alloc_flags = ALLOC_ZERO | (bits && bits < 64 ? ALLOC_BITS(MAX(bits, 24u)) : 0),
     };
     if (!reservation_is_valid(&r) || (exchanges && !exchange_is_valid(&x)))
         return exchanges ? -XEN_EINVAL : (long)MIN(r.done, r.nr);

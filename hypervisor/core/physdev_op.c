@@ -234,11 +234,6 @@ static int make_msi(const struct physdev_map_pirq *op, struct msi **out)
     return (int)m->irq;
 }
 
-static int find_gsi(const struct physdev_map_pirq *op)
-{
-    return (unsigned)op->index < ioapic_nr_gsis() && (op->pirq < 0 || op->pirq == op->index) ? op->index : -XEN_EINVAL;
-}
-
 /* MULTI_MSI wants several consecutive vectors: refused, and Linux' drivers go on with one. */
 static long physdev_map_pirq(struct vcpu *v, void *arg)
 {
@@ -249,8 +244,9 @@ static long physdev_map_pirq(struct vcpu *v, void *arg)
 
     if (op->domid != DOMID_SELF && op->domid != v->domain->id)
         return -XEN_ESRCH;
-    if (table && op->type == MAP_PIRQ_TYPE_GSI)
-        irq = find_gsi(op);
+    if (table && op->type == MAP_PIRQ_TYPE_GSI && (unsigned)op->index < ioapic_nr_gsis() &&
+        (op->pirq < 0 || op->pirq == op->index))
+        irq = op->index;
     else if (table && (op->type == MAP_PIRQ_TYPE_MSI || op->type == MAP_PIRQ_TYPE_MSI_SEG))
         irq = make_msi(op, &m);
     else if (op->type == MAP_PIRQ_TYPE_MULTI_MSI)

@@ -210,12 +210,6 @@ static int64_t current_lead(const struct run_queue *rq, const struct vcpu *v, ui
                         v->sched.vruntime);
 }
 
-/* Should `v`, just inserted, replace the queue's current now? */
-static bool policy_preempts(const struct run_queue *rq, const struct vcpu *v, uint64_t now)
-{
-    return current_lead(rq, v, now) > (int64_t)PREEMPT_MARGIN;
-}
-
 /*
  * Does `v`, waiting elsewhere, lag so far behind this queue's current that it should wait here instead? A CPU that it does
  * not like is better than none, but not than a turn that comes sooner.
@@ -323,7 +317,7 @@ static void enqueue(struct run_queue *rq, struct vcpu *v, bool is_newcomer)
     runstate_update(rq, v, now);
     policy_place(rq, v, is_newcomer);
     policy_insert(rq, v);
-    if (policy_preempts(rq, v, now) || policy_slice_end(rq, now) < rq->slice_end_ns)
+    if (current_lead(rq, v, now) > (int64_t)PREEMPT_MARGIN || policy_slice_end(rq, now) < rq->slice_end_ns)
         softirq_raise_on(rq->cpu, SOFTIRQ_SCHEDULE);
 }
 
