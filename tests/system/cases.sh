@@ -31,11 +31,9 @@ selftests-max      6.12        max    1    1024  selftests          poweroff sel
 selftests-aim      6.1         qemu64 1    1024  selftests          poweroff selftests_aim,complaints
 guests             6.1         qemu64 1    1536  guests             poweroff xen_tools
 guests-smp         6.12        qemu64 2    1536  guests             poweroff xen_tools
-vane               6.1         qemu64 1    1536  vane               poweroff xen_tools,vane
+vane-guests        6.1         qemu64 1    1536  vane               poweroff xen_tools,vane
 vane-smp           6.12        qemu64 2    1536  vane               poweroff xen_tools,vane
 vane-io            6.1         qemu64 1    1536  vane-io            poweroff xen_tools,vane,guest_io
-vane-own-store     6.1         qemu64 1    1536  vane               poweroff xen_tools,vane,store
-vane-io-own-store  6.1         qemu64 1    1536  vane-io            poweroff xen_tools,vane,guest_io,store
 crash              6.1         qemu64 1    1024  crash              reset    crash,complaints
 '
 

@@ -17,8 +17,8 @@ vane-build create io 160 1 /guest/vmlinuz /guest/initrd-io 'console=hvc0 quiet p
 cat /tmp/io.out
 id=$(domid_of /tmp/io.out)
 check create test -n "$id"
-check ready await 120 said io 'guest ready'
-said io 'guest ready' || { tail -n 20 $LOGS/guest-io.log; vane-build list; xenstore-ls "/local/domain/$id"; }
+check ready await 60 said io 'guest ready'
+said io 'guest ready' || { tail -n 20 $LOGS/guest-io.log; vane-build list; xenstore-ls -p "/local/domain/$id"; cat /tmp/store.log; ls $LOGS; }
 ask 'echo sum-$(md5sum < /dev/xvda | cut -c 1-32)'
 hears guest-reads-the-disk "sum-$sum"
 ask 'echo written-by-the-guest | dd of=/dev/xvda bs=512 seek=3 conv=sync,fsync; echo wrote-$?'
