@@ -6,8 +6,8 @@
 start_tools
 log() { echo "$LOGS/guest-$1.log"; }
 
-# The kernel's first line, which is printed at once only when it is asked to.
-EXTRA='earlyprintk=xen ignore_loglevel' define first 128 1
+# The kernel's first line, which is printed as soon as there is a console if it is asked to.
+EXTRA=ignore_loglevel define first 128 1
 /test/stopwatch -f "$(log first)" -w 'Linux version' create_to_kernel xl create -q /tmp/first.cfg
 xl destroy first
 define one 128 1

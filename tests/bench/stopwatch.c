@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIMIT_MS 300000
+#define LIMIT_MS 60000
 #define FILE_MAX 65536
 
 static void die(const char *what)
