@@ -27,8 +27,10 @@ core_head() { head -c 4 /tmp/core | tail -c 3; rm -f /tmp/core; }
 answers() { ask "$1" "echo answer-\$((6 * 7))-$2"; wait_for 60 said "$1" "^answer-42-$2"; }
 # attached KEY PATTERN COMMAND: on a terminal of its own, where KEY is pressed once PATTERN was seen there
 attached() {
+    local end=$((SECONDS + 180))
     rm -f /tmp/typescript
-    (wait_for 100 grep -aq "$2" /tmp/typescript; sleep 1; printf "$1"; sleep 3) |
+    (until grep -aqE "$2|^Script done" /tmp/typescript || [ $SECONDS -gt $end ]; do sleep 0.5; done 2> /dev/null
+        printf "$1"; sleep 3) |
         TERM=linux timeout 240 script -q -f -c "timeout 200 $3" /tmp/typescript > /dev/null 2>&1
     grep -aq "$2" /tmp/typescript || { tail -n 3 /tmp/typescript; return 1; }
 }
