@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 # Run in dom0 by bash, in one machine after another, whose first disk passes from one to the next: guests are restored of
-# what the hypervisor before saved there, or made if there is nothing; then saved for the next. Each has what it had in
+# what the hypervisor before saved there, in the first machine made; then saved for the next. Each has what it had in
 # memory, and its clocks have gone on.
 
 . /test/xl-lib.sh
 modprobe -a virtio_pci virtio_blk crc32c_generic ext4
 start_tools
 mount -t ext4 /dev/vda /mnt
+is_first=
+[ -e /mnt/begun ] || is_first=yes
+: > /mnt/begun
 
 # answer NAME LABEL COMMAND: what the guest prints for it
 answer() {
@@ -22,7 +25,6 @@ make() {
     [ "$(wc -c < "/mnt/$1.sum")" = 33 ]
 }
 
-# Restored of the file that is there. MONO and BOOT: its clocks when it was saved, in ms.
 resume() {
     quiet xl restore "/mnt/$1.image" || { tail -n 5 "$LOGS"/xl-"$1"*.log; return 1; }
     answer "$1" up uptime
@@ -46,15 +48,18 @@ cpus() { [ "$(answer "$1" cpus nproc)" = "$2" ]; }
 guest() {
     local name=$1
     SERIES=$2 define "$name" "$3" "$4"
-    if [ -e "/mnt/$name.image" ]; then
+    if [ -n "$is_first" ]; then
+        check "$name-make" make "$name"
+    else
         check "$name-restore" resume "$name"
+    fi
+    xl domid "$name" > /dev/null 2>&1 || return
+    if [ -z "$is_first" ]; then
         check "$name-memory" same_memory "$name"
         clocks_go_on "$name" > /tmp/why
         check "$name-clocks" test $? = 0
         cat /tmp/why
         check "$name-cpus" cpus "$name" "$4"
-    else
-        check "$name-make" make "$name"
     fi
     answer "$name" clocks clocks > "/mnt/$name.clocks"
     rm -f "/mnt/$name.image"
