@@ -12,7 +12,7 @@ PACKAGES=(
     # the block backend
     liburing-dev
     # the toolstack
-    libjansson-dev libxml2-dev
+    libjansson-dev libxml2-dev libmicrohttpd-dev curl
     # unit and abi tests
     libcunit1-dev libxen-dev
     # the store beside Debian's: commands, and the libraries of its daemons

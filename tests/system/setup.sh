@@ -70,6 +70,10 @@ with_vane() {
     files+=("$PV_SYSTEM/dom0/vane-lib.sh")
 }
 
+with_vaned() {
+    built_programs dom0-tools/vaned dom0-tools/vane tests/tools/vane-build xenstore-like/vane-stored xenstore-like/vane-store
+}
+
 # A guest with drivers, and a kernel whose lz4 an emulated CPU unpacks in a tenth of the time of xz.
 with_guest_io() {
     bzimage_unpack "$(realpath "$image")" > "$work/vmlinux" &&

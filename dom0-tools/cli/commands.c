@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+// The table of commands, and those that are more than one request.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "http.h"
+#include "vane.h"
+
+enum { MAX_FILE = 2 << 20 };
+
+static const struct column
+    domain_columns[] = { { "NAME", "name", -20 }, { "ID", "id", 5 }, { "STATE", "state", -8 }, { "VCPUS", "vcpus", 5 },
+                         { "MEMORY/KIB", "memory_kib", 10 }, { "CPU/S", "cpu_seconds", 10 },
+                         { "AUTOSTART", "autostart", -9 }, { NULL, NULL, 0 } },
+    vcpu_columns[] = { { "VCPU", "vcpu", 4 }, { "STATE", "state", -8 }, { "CPU", "cpu", 4 }, { "CPU/S", "cpu_seconds", 10 },
+                       { NULL, NULL, 0 } },
+    sched_columns[] = { { "NAME", "name", -20 }, { "WEIGHT", "weight", 6 }, { "CAP", "cap", 5 }, { NULL, NULL, 0 } },
+    top_columns[] = { { "NAME", "name", -20 }, { "STATE", "state", -8 }, { "CPU/%", "percent", 6 },
+                      { "MEMORY/KIB", "memory_kib", 10 }, { "VCPUS", "vcpus", 5 }, { NULL, NULL, 0 } };
+
+// The request of the table's row, with `body`; prints what came if the row says how.
+static int send_row(const struct vane *vane, const struct command *c, const json_t *body)
+{
+    char *name = encode(vane->nr_words ? vane->words[0] : ""), path[512];
+    json_t *reply = NULL;
+    int rc;
+
+    // A row's path has one %s or none.
+    snprintf(path, sizeof(path), "%.*s%s%s", (int)strcspn(c->path, "*"), c->path, strchr(c->path, '*') ? name : "",
+             strchr(c->path, '*') ? strchr(c->path, '*') + 1 : "");
+    free(name);
+    rc = request_json(vane, c->method, path, body, &reply);
+    if (rc == EXIT_DONE && (c->columns || vane->output == OUTPUT_JSON || strcmp(c->method, "GET") == 0))
+        print_reply(vane, reply, c->columns, c->list);
+    json_decref(reply);
+    return rc;
+}
+
+int run_request(const struct vane *vane, const struct command *c)
+{
+    return send_row(vane, c, NULL);
+}
+
+static int run_text(const struct vane *vane, const struct command *c)
+{
+    char *text;
+    int rc = request(vane, c->method, c->path, "", 0, &text);
+
+    if (rc == EXIT_DONE)
+        fputs(text, stdout);
+    free(text);
+    return rc;
+}
+
+static char *read_all(const char *name, size_t *size)
+{
+    FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
+    char *text = f ? malloc(MAX_FILE) : NULL;
+
+    if (text)
+        *size = fread(text, 1, MAX_FILE, f);
+    if (f && f != stdin)
+        fclose(f);
+    return text;
+}
+
+static int run_define(const struct vane *vane, const struct command *c)
+{
+    size_t size = 0;
+    char *text = read_all(vane->words[0], &size), *answer;
+    const char *ignored;
+    json_t *reply;
+    int rc;
+
+    if (!text) {
+        complain("%s cannot be read: name a file with XML, JSON or an xl.cfg, or - for standard input", vane->words[0]);
+        return EXIT_KINDS + VANE_NOT_FOUND - 1;
+    }
+    rc = request(vane, "POST", c->path, text, size, &answer);
+    reply = rc == EXIT_DONE ? json_loads(answer, 0, NULL) : NULL;
+    ignored = json_string_value(json_object_get(reply, "ignored"));
+    if (ignored && *ignored)
+        fputs(ignored, stderr);
+    if (reply && vane->output == OUTPUT_JSON)
+        print_reply(vane, reply, NULL, NULL);
+    else if (reply && json_object_get(reply, "name"))
+        printf("%s %s\n", json_string_value(json_object_get(reply, "name")), json_string_value(json_object_get(reply, "uuid")));
+    json_decref(reply);
+    free(answer);
+    free(text);
+    return rc;
+}
+
+static int run_show(const struct vane *vane, const struct command *c)
+{
+    char *name = encode(vane->words[0]), path[512], *text;
+    int rc;
+
+    if (vane->output == OUTPUT_TABLE) {
+        free(name);
+        return send_row(vane, c, NULL);
+    }
+    snprintf(path, sizeof(path), "/v1/domains/%s/definition?format=%s", name, vane->output == OUTPUT_XML ? "xml" : "json");
+    free(name);
+    rc = request(vane, "GET", path, "", 0, &text);
+    if (rc == EXIT_DONE)
+        fputs(text, stdout);
+    free(text);
+    return rc;
+}
+
+static int patch(const struct vane *vane, const struct command *c, json_t *body)
+{
+    int rc = send_row(vane, c, body);
+
+    json_decref(body);
+    return rc;
+}
+
+static int wrong(const char *word, const char *cure)
+{
+    complain("\"%s\" cannot stand here: %s", word, cure);
+    return EXIT_USAGE;
+}
+
+static int run_rename(const struct vane *vane, const struct command *c)
+{
+    return patch(vane, c, json_pack("{ss}", "name", vane->words[1]));
+}
+
+static int run_autostart(const struct vane *vane, const struct command *c)
+{
+    bool on = strcmp(vane->words[1], "on") == 0;
+
+    if (!on && strcmp(vane->words[1], "off") != 0)
+        return wrong(vane->words[1], "write on or off");
+    return patch(vane, c, json_pack("{sb}", "autostart", on));
+}
+
+// A number without a unit is MiB, as with xl.
+static int run_memory(const struct vane *vane, const struct command *c)
+{
+    char text[64];
+    const char *word = vane->words[1];
+
+    snprintf(text, sizeof(text), "%.40s%s", word, word[strspn(word, "0123456789")] ? "" : "MiB");
+    return patch(vane, c, json_pack("{ss}", "memory_kib", text));
+}
+
+static int run_vcpus(const struct vane *vane, const struct command *c)
+{
+    return patch(vane, c, json_pack("{ss}", "vcpus", vane->words[1]));
+}
+
+static int run_sched(const struct vane *vane, const struct command *c)
+{
+    struct command show = *c;
+    json_t *body = json_object();
+    int rc;
+
+    if (vane->nr_words > 1)
+        json_object_set_new(body, "weight", json_string(vane->words[1]));
+    if (vane->nr_words > 2)
+        json_object_set_new(body, "cap", json_string(vane->words[2]));
+    show.method = vane->nr_words > 1 ? "PATCH" : "GET";
+    rc = send_row(vane, &show, vane->nr_words > 1 ? body : NULL);
+    json_decref(body);
+    return rc;
+}
+
+static int run_pin(const struct vane *vane, const struct command *c)
+{
+    char *name = encode(vane->words[0]), *vcpu = encode(vane->words[1]), path[512];
+    json_t *body = json_pack("{ss}", "cpus", vane->words[2]), *reply;
+    int rc;
+
+    (void)c;
+    snprintf(path, sizeof(path), "/v1/domains/%s/vcpus/%s", name, vcpu);
+    rc = request_json(vane, "PATCH", path, body, &reply);
+    json_decref(reply);
+    json_decref(body);
+    free(name);
+    free(vcpu);
+    return rc;
+}
+
+static double cpu_seconds(const json_t *reply, const char *name)
+{
+    size_t i;
+    json_t *d;
+
+    json_array_foreach(json_object_get(reply, "domains"), i, d)
+        if (strcmp(json_string_value(json_object_get(d, "name")), name) == 0)
+            return json_number_value(json_object_get(d, "cpu_seconds"));
+    return 0;
+}
+
+static int run_top(const struct vane *vane, const struct command *c)
+{
+    json_t *before, *now = NULL, *d;
+    int rc = request_json(vane, c->method, c->path, NULL, &before);
+    size_t at;
+
+    for (unsigned i = 0; rc == EXIT_DONE && i < (vane->count ? vane->count : 1); i++) {
+        sleep(1);
+        rc = request_json(vane, c->method, c->path, NULL, &now);
+        if (rc != EXIT_DONE)
+            break;
+        json_array_foreach(json_object_get(now, "domains"), at, d) {
+            double used = json_number_value(json_object_get(d, "cpu_seconds")) -
+                          cpu_seconds(before, json_string_value(json_object_get(d, "name")));
+
+            json_object_set_new(d, "percent", json_real(used < 0 ? 0 : 100 * used));
+        }
+        print_reply(vane, now, c->columns, c->list);
+        json_decref(before);
+        before = now;
+    }
+    json_decref(before);
+    return rc;
+}
+
+// The data lines of server-sent events: each is one JSON object.
+static int print_event(const char *text, size_t size)
+{
+    static bool in_data, at_start = true;
+    static char start[8];
+    static size_t used;
+
+    for (size_t i = 0; i < size; i++) {
+        if (at_start && used < 6)
+            start[used++] = text[i];
+        if (at_start && (used == 6 || text[i] == '\n')) {
+            at_start = false;
+            in_data = used == 6 && memcmp(start, "data: ", 6) == 0;
+        } else if (in_data) {
+            putchar(text[i]);
+        }
+        if (text[i] == '\n') {
+            at_start = true;
+            used = 0;
+            in_data = false;
+        }
+    }
+    fflush(stdout);
+    return ferror(stdout);
+}
+
+static int run_events(const struct vane *vane, const struct command *c)
+{
+    int rc = http_follow(vane->socket, c->path, print_event);
+
+    if (rc >= 0)
+        return EXIT_DONE;
+    complain("vaned cannot be reached at %s (%s): start it, or ask `vane doctor`", vane->socket, strerror(-rc));
+    return EXIT_UNREACHABLE;
+}
+
+#define DOMAIN "/v1/domains/*"
+const struct command commands[] = {
+    { "define", "FILE", 1, 1, "define a domain from XML, JSON or an xl.cfg (- is standard input)", run_define,
+      "POST", "/v1/domains", NULL, NULL },
+    { "check", "FILE", 1, 1, "only say whether a definition is right", run_define, "POST", "/v1/domains?check=1", NULL, NULL },
+    { "undefine", "NAME", 1, 1, "forget a definition", run_request, "DELETE", DOMAIN, NULL, NULL },
+    { "start", "NAME", 1, 1, "start a defined domain", run_request, "POST", DOMAIN "/start", NULL, NULL },
+    { "create", "FILE", 1, 1, "start a domain that is forgotten when it ends", run_define,
+      "POST", "/v1/domains?transient=1&start=1", NULL, NULL },
+    { "list", "", 0, 0, "all domains", run_request, "GET", "/v1/domains", domain_columns, "domains" },
+    { "show", "NAME", 1, 1, "a domain's state; with -o xml or json its definition", run_show, "GET", DOMAIN, NULL, NULL },
+    { "vcpus", "NAME", 1, 1, "a domain's vCPUs", run_request, "GET", DOMAIN "/vcpus", vcpu_columns, "vcpus" },
+    { "shutdown", "NAME", 1, 1, "ask the guest to power off", run_request, "POST", DOMAIN "/shutdown", NULL, NULL },
+    { "reboot", "NAME", 1, 1, "ask the guest to reboot", run_request, "POST", DOMAIN "/reboot", NULL, NULL },
+    { "destroy", "NAME", 1, 1, "end it at once", run_request, "POST", DOMAIN "/destroy", NULL, NULL },
+    { "pause", "NAME", 1, 1, "let it wait", run_request, "POST", DOMAIN "/pause", NULL, NULL },
+    { "resume", "NAME", 1, 1, "let it go on", run_request, "POST", DOMAIN "/resume", NULL, NULL },
+    { "rename", "NAME NEW", 2, 2, "give it another name", run_rename, "PATCH", DOMAIN, NULL, NULL },
+    { "autostart", "NAME on|off", 2, 2, "whether it starts with the host", run_autostart, "PATCH", DOMAIN, NULL, NULL },
+    { "set-memory", "NAME SIZE", 2, 2, "change its memory, in MiB or with a unit", run_memory, "PATCH", DOMAIN, NULL, NULL },
+    { "set-vcpus", "NAME NUMBER", 2, 2, "change how many vCPUs are online", run_vcpus, "PATCH", DOMAIN, NULL, NULL },
+    { "pin", "NAME VCPU CPUS", 3, 3, "where a vCPU may run, as 0-3,^2", run_pin, NULL, NULL, NULL, NULL },
+    { "sched", "NAME [WEIGHT [CAP]]", 1, 3, "show or change its share of the CPUs", run_sched, "GET", DOMAIN, sched_columns, NULL },
+    { "top", "", 0, 0, "CPU use over a second; -n COUNT times", run_top, "GET", "/v1/domains", top_columns, "domains" },
+    { "info", "", 0, 0, "the host", run_request, "GET", "/v1/host", NULL, NULL },
+    { "dmesg", "", 0, 0, "the hypervisor's log", run_text, "GET", "/v1/host/log", NULL, NULL },
+    { "events", "", 0, 0, "what happens, until interrupted", run_events, "GET", "/v1/events", NULL, NULL },
+    { "metrics", "", 0, 0, "figures in OpenMetrics", run_text, "GET", "/metrics", NULL, NULL },
+    { "store", "ls|read|write|watch WORD...", 1, 64, "look into the store, and change it", run_store, NULL, NULL, NULL, NULL },
+    { "schema", "", 0, 0, "the JSON Schema of definitions", run_schema, NULL, NULL, NULL, NULL },
+    { "doctor", "", 0, 0, "look whether this host can run domains, and say what to mend", run_doctor, NULL, NULL, NULL, NULL },
+    { NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+// The API: a table of routes, and what each does. /v1/openapi.json is made from the table.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vaned.h"
+
+enum { LOG_SIZE = 1 << 17 };
+
+static int give(struct request *r, json_t *json, struct vane_error *error)
+{
+    r->reply.text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    json_decref(json);
+    return r->reply.text ? 0 : vane_fail(error, VANE_NO_RESOURCE, "there is no memory for the reply");
+}
+
+static int give_text(struct request *r, const char *type, char *text, struct vane_error *error)
+{
+    r->reply.type = type;
+    r->reply.text = text;
+    return text ? 0 : vane_fail(error, VANE_NO_RESOURCE, "there is no memory for the reply");
+}
+
+static const char *state_of(const struct domain *d)
+{
+    return d->phase == PHASE_RUNNING && d->is_paused ? "paused" : phase_names[d->phase];
+}
+
+static json_t *domain_json(const struct domain *d)
+{
+    json_t *phases = json_object(), *json;
+
+    for (unsigned i = 0; i < HOST_NR_PHASES && d->phase == PHASE_RUNNING; i++)
+        json_object_set_new(phases, host_phase_names[i], json_real((double)d->phase_ns[i] / 1e6));
+    json = json_pack("{ss ss ss sI sI sI sI sf sb sb so}", "name", d->def.name, "uuid", d->def.uuid, "state", state_of(d),
+                     "memory_kib", (json_int_t)(domain_runs(d) ? d->seen.memory_kib : d->def.memory_kib), "max_memory_kib",
+                     (json_int_t)d->def.max_memory_kib, "vcpus",
+                     (json_int_t)(domain_runs(d) ? d->seen.nr_vcpus : d->def.vcpus), "max_vcpus",
+                     (json_int_t)d->def.max_vcpus, "cpu_seconds", (double)d->seen.cpu_time_ns / 1e9, "autostart",
+                     (int)d->def.autostart, "transient", (int)!d->is_persistent, "boot_ms", phases);
+    json_object_set_new(json, "id", d->phase == PHASE_OFF ? json_null() : json_integer(d->id));
+    json_object_set_new(json, "weight", json_integer((json_int_t)d->def.weight));
+    json_object_set_new(json, "cap", json_integer((json_int_t)d->def.cap));
+    if (d->def.title)
+        json_object_set_new(json, "title", json_string(d->def.title));
+    return json;
+}
+
+static int find(struct request *r, struct domain **d, struct vane_error *error)
+{
+    life_check(r->v);
+    return domain_find(r->v, r->part[0], d, error);
+}
+
+static int list_domains(struct request *r, struct vane_error *error)
+{
+    json_t *all = json_array();
+
+    life_check(r->v);
+    for (const struct domain *d = r->v->domains; d; d = d->next)
+        json_array_append_new(all, domain_json(d));
+    return give(r, json_pack("{so}", "domains", all), error);
+}
+
+static int is_asked(const struct request *r, const char *name)
+{
+    const char *value = r->query(r, name);
+
+    return value && strcmp(value, "1") == 0;
+}
+
+static int define(struct request *r, struct vane_error *error)
+{
+    struct definition def = { 0 };
+    struct vane_error ignored_error;
+    struct domain *d = NULL;
+    char *ignored = NULL;
+    json_t *json;
+    int rc = definition_read(&def, r->body, r->body_size, &ignored, error);
+    bool persistent = !is_asked(r, "transient"), check = is_asked(r, "check");
+
+    if (rc == 0 && !check)
+        rc = domain_define(r->v, &def, persistent, &d, error);
+    definition_fini(&def);
+    if (rc == 0 && !check && d->phase == PHASE_OFF)
+        event_tell(r->v, d, "defined", NULL);
+    if (rc == 0 && !check && is_asked(r, "start")) {
+        rc = domain_start(r->v, d, error);
+        if (rc && !persistent)
+            (void)domain_forget(r->v, d, &ignored_error);
+    }
+    json = rc ? NULL : check ? json_object() : domain_json(d);
+    if (json)
+        json_object_set_new(json, "ignored", json_string(ignored ? ignored : ""));
+    free(ignored);
+    return rc ? rc : give(r, json, error);
+}
+
+static int show(struct request *r, struct vane_error *error)
+{
+    struct domain *d;
+    int rc = find(r, &d, error);
+
+    return rc ? rc : give(r, domain_json(d), error);
+}
+
+static int show_definition(struct request *r, struct vane_error *error)
+{
+    const char *format = r->query(r, "format");
+    struct domain *d;
+    int rc = find(r, &d, error);
+
+    if (rc)
+        return rc;
+    if (!format || strcmp(format, "json") == 0)
+        return give_text(r, "application/json", definition_write_json(&d->def), error);
+    if (strcmp(format, "xml") == 0)
+        return give_text(r, "application/xml", definition_write_xml(&d->def), error);
+    return vane_fail(error, VANE_INVALID, "format is \"%.20s\": use json or xml", format);
+}
+
+static int undefine(struct request *r, struct vane_error *error)
+{
+    struct domain *d;
+    int rc = find(r, &d, error);
+
+    if (rc)
+        return rc;
+    event_tell(r->v, d, "undefined", NULL);
+    rc = domain_forget(r->v, d, error);
+    return rc ? rc : give(r, json_object(), error);
+}
+
+static int change(struct request *r, struct vane_error *error)
+{
+    json_t *body = json_loads(r->body, JSON_REJECT_DUPLICATES, NULL), *value;
+    struct domain *d;
+    const char *key;
+    char text[64];
+    int rc = find(r, &d, error);
+
+    if (rc == 0 && !json_is_object(body))
+        rc = vane_fail(error, VANE_INVALID, "the body is not a JSON object: write {\"field\": value}");
+    json_object_foreach(body, key, value) {
+        if (rc)
+            break;
+        snprintf(text, sizeof(text), "%lld", json_integer_value(value));
+        if (json_is_boolean(value))
+            strcpy(text, json_is_true(value) ? "yes" : "no");
+        if (!json_is_string(value) && !json_is_integer(value) && !json_is_boolean(value))
+            rc = vane_fail(error, VANE_INVALID, "%.40s is no string, number, true or false: write one of them", key);
+        else
+            rc = domain_change(r->v, d, key, json_is_string(value) ? json_string_value(value) : text, error);
+    }
+    json_decref(body);
+    return rc ? rc : give(r, domain_json(d), error);
+}
+
+// A transient domain may be gone afterwards.
+static int act(struct request *r, struct vane_error *error)
+{
+    struct domain *d;
+    struct vane_error gone;
+    char uuid[37];
+    int rc = find(r, &d, error);
+
+    if (rc)
+        return rc;
+    snprintf(uuid, sizeof(uuid), "%s", d->def.uuid);
+    rc = domain_act(r->v, d, r->part[1], error);
+    if (rc)
+        return rc;
+    return give(r, domain_find(r->v, uuid, &d, &gone) ? json_object() : domain_json(d), error);
+}
+
+static json_t *vcpu_json(struct vaned *v, const struct domain *d, unsigned i)
+{
+    struct vane_error error;
+    struct host_vcpu vcpu;
+
+    if (!domain_runs(d) || host_vcpu(v->host, d->id, i, &vcpu, &error))
+        return NULL;
+    return json_pack("{si ss si sf}", "vcpu", (int)i, "state", !vcpu.online ? "offline" : vcpu.running ? "running" :
+                     vcpu.blocked ? "blocked" : "waiting", "cpu", (int)vcpu.cpu, "cpu_seconds", (double)vcpu.cpu_time_ns / 1e9);
+}
+
+static int list_vcpus(struct request *r, struct vane_error *error)
+{
+    json_t *all = json_array(), *json;
+    struct domain *d;
+    int rc = find(r, &d, error);
+
+    for (unsigned i = 0; rc == 0 && i < d->def.max_vcpus; i++)
+        if ((json = vcpu_json(r->v, d, i)))
+            json_array_append_new(all, json);
+    if (rc == 0)
+        return give(r, json_pack("{so}", "vcpus", all), error);
+    json_decref(all);
+    return rc;
+}
+
+static int pin(struct request *r, struct vane_error *error)
+{
+    json_t *body = json_loads(r->body, 0, NULL);
+    const char *cpus = json_string_value(json_object_get(body, "cpus"));
+    unsigned vcpu = (unsigned)strtoul(r->part[1], NULL, 10);
+    uint8_t bits[HOST_MAX_DOMAINS / 8];
+    struct domain *d;
+    int rc = find(r, &d, error);
+
+    if (rc == 0 && (!cpus || !cpus_parse(cpus, bits, HOST_MAX_DOMAINS)))
+        rc = vane_fail(error, VANE_INVALID, "cpus is no list of CPUs: write {\"cpus\": \"0-3,^2\"}");
+    else if (rc == 0 && vcpu >= d->def.max_vcpus)
+        rc = vane_fail(error, VANE_INVALID, "%s has no vcpu %u: use one below %u", d->def.name, vcpu, (unsigned)d->def.max_vcpus);
+    else if (rc == 0 && !domain_runs(d))
+        rc = vane_fail(error, VANE_STATE, "%s is %s: set pins in its definition", d->def.name, phase_names[d->phase]);
+    if (rc == 0)
+        rc = host_pin(r->v->host, d->id, vcpu, cpus, error);
+    json_decref(body);
+    return rc ? rc : give(r, json_object(), error);
+}
+
+static int show_host(struct request *r, struct vane_error *error)
+{
+    struct host_facts facts = { 0 };
+    int rc = host_facts(r->v->host, &facts, error), running = 0;
+
+    for (const struct domain *d = r->v->domains; d; d = d->next)
+        running += domain_runs(d);
+    return rc ? rc : give(r, json_pack("{ss si sI sI sI si}", "hypervisor", facts.version, "cpus", (int)facts.nr_cpus,
+                                       "cpu_khz", (json_int_t)facts.cpu_khz, "memory_kib", (json_int_t)facts.total_kib,
+                                       "free_kib", (json_int_t)facts.free_kib, "running", running), error);
+}
+
+static int show_log(struct request *r, struct vane_error *error)
+{
+    char *text = malloc(LOG_SIZE);
+    int rc = text ? host_log(r->v->host, text, LOG_SIZE, error) : 0;
+
+    if (rc == 0)
+        return give_text(r, "text/plain; charset=utf-8", text, error);
+    free(text);
+    return rc;
+}
+
+// From now on, or with ?after=ID from what came behind that event.
+static int events(struct request *r, struct vane_error *error)
+{
+    const char *after = r->query(r, "after");
+
+    (void)error;
+    r->reply.is_stream = true;
+    r->reply.after = after ? strtoull(after, NULL, 10) : r->v->next_event - 1;
+    return 0;
+}
+
+static int show_schema(struct request *r, struct vane_error *error)
+{
+    return give_text(r, "application/schema+json", definition_schema(), error);
+}
+
+static int show_openapi(struct request *r, struct vane_error *error)
+{
+    return give_text(r, "application/json", openapi_text(), error);
+}
+
+static int show_metrics(struct request *r, struct vane_error *error)
+{
+    life_check(r->v);
+    return give_text(r, "application/openmetrics-text; version=1.0.0; charset=utf-8", metrics_text(r->v), error);
+}
+
+const struct route routes[] = {
+    { "GET", "/v1/domains", "all domains, by name", list_domains },
+    { "POST", "/v1/domains", "define one, from XML, JSON or xl.cfg; ?start=1 starts it, ?transient=1 keeps no file, "
+      "?check=1 only reads it", define },
+    { "GET", "/v1/domains/*", "one, by name or UUID", show },
+    { "PATCH", "/v1/domains/*", "change fields of its definition, and of its guest", change },
+    { "DELETE", "/v1/domains/*", "undefine it; a guest that runs becomes transient", undefine },
+    { "GET", "/v1/domains/*/definition", "its definition; ?format=json or xml", show_definition },
+    { "GET", "/v1/domains/*/vcpus", "its vCPUs", list_vcpus },
+    { "PATCH", "/v1/domains/*/vcpus/*", "pin a vCPU: {\"cpus\": \"0-3\"}", pin },
+    { "POST", "/v1/domains/*/*", "start, shutdown, reboot, destroy, pause or resume it", act },
+    { "GET", "/v1/host", "the host", show_host },
+    { "GET", "/v1/host/log", "the hypervisor's log", show_log },
+    { "GET", "/v1/events", "what happens from now on, as server-sent events; ?after=ID", events },
+    { "GET", "/v1/schema", "the JSON Schema of a definition", show_schema },
+    { "GET", "/v1/openapi.json", "this API", show_openapi },
+    { "GET", "/metrics", "figures in OpenMetrics", show_metrics },
+    { NULL, NULL, NULL, NULL },
+};
+
+// {name} in place of the first star, {action} or {vcpu} of the second.
+static void openapi_path(const char *path, char *text, size_t size, json_t *parameters)
+{
+    static const char *const names[] = { "name", "part" };
+    size_t used = 0;
+    unsigned stars = 0;
+
+    for (; *path && used + 8 < size; path++) {
+        if (*path != '*') {
+            text[used++] = *path;
+            continue;
+        }
+        used += (size_t)snprintf(text + used, size - used, "{%s}", names[stars]);
+        json_array_append_new(parameters, json_pack("{ss ss sb s{ss}}", "name", names[stars++], "in", "path", "required", 1,
+                                                    "schema", "type", "string"));
+    }
+    text[used] = '\0';
+}
+
+static void add_route(json_t *paths, const struct route *route)
+{
+    json_t *parameters = json_array(), *path;
+    char text[80], method[8] = "";
+
+    openapi_path(route->path, text, sizeof(text), parameters);
+    for (unsigned i = 0; route->method[i] && i < 7; i++)
+        method[i] = (char)(route->method[i] | 0x20);
+    path = json_object_get(paths, text);
+    if (!path) {
+        path = json_object();
+        json_object_set_new(paths, text, path);
+    }
+    json_object_set_new(path, method, json_pack("{ss so s{s{ss} s{ss}}}", "summary", route->summary, "parameters", parameters,
+        "responses", "200", "description", "done", "default", "description",
+        "an object error with kind and message; the status follows the kind"));
+}
+
+char *openapi_text(void)
+{
+    char *schema = definition_schema(), *text;
+    json_t *paths = json_object(), *api;
+
+    for (const struct route *route = routes; route->method; route++)
+        add_route(paths, route);
+    api = json_pack("{ss s{ss ss} so s{s{so*}}}", "openapi", "3.1.0", "info", "title", "vaned", "version", "1", "paths", paths,
+                    "components", "schemas", "definition", schema ? json_loads(schema, 0, NULL) : NULL);
+    text = json_dumps(api, JSON_INDENT(2));
+    json_decref(api);
+    free(schema);
+    return text;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// What vaned wants of the machine under it. host_xen.c does it with libvane; tests/daemon/host_sim.c with a file in
+// place of a hypervisor, for tests of the daemon itself. Functions return 0 or what error.h says.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../definition/definition.h"
+
+enum { HOST_MAX_DOMAINS = 1024, HOST_NR_PHASES = 5 };
+enum host_end { END_POWEROFF, END_REBOOT, END_SUSPEND, END_CRASH, END_WATCHDOG, NR_ENDS };
+
+struct host;
+
+struct host_domain {
+    unsigned id, nr_vcpus;
+    uint8_t uuid[16];
+    bool shut_down, dying, paused;
+    enum host_end end;              // where shut_down
+    uint64_t memory_kib, max_memory_kib, cpu_time_ns;
+};
+
+struct host_facts {
+    unsigned nr_cpus;
+    uint64_t cpu_khz, total_kib, free_kib;
+    char version[96];
+};
+
+struct host_vcpu {
+    bool online, blocked, running;
+    unsigned cpu;
+    uint64_t cpu_time_ns;
+};
+
+extern const char *const host_phase_names[HOST_NR_PHASES];
+
+int host_open(struct host **host, const char *folder, struct vane_error *error);
+void host_close(struct host *host);
+// Readable when a domain has ended; then host_taken(). Below 0: nothing tells now, so ask now and then, by
+// host_taken() too. It may be another one after that.
+int host_fd(const struct host *host);
+void host_taken(struct host *host);
+
+int host_facts(struct host *host, struct host_facts *facts, struct vane_error *error);
+// The control domain first.
+int host_domains(struct host *host, struct host_domain *domains, unsigned max, unsigned *count, struct vane_error *error);
+int host_vcpu(struct host *host, unsigned id, unsigned vcpu, struct host_vcpu *info, struct vane_error *error);
+// The hypervisor's own log, closed by a zero byte.
+int host_log(struct host *host, char *text, size_t size, struct vane_error *error);
+
+// Makes the domain, paused, and tells the store of it. After a failure there is none.
+int host_build(struct host *host, const struct definition *d, unsigned *id, uint64_t phase_ns[HOST_NR_PHASES],
+               struct vane_error *error);
+int host_destroy(struct host *host, unsigned id, const uint8_t uuid[16], struct vane_error *error);
+int host_pause(struct host *host, unsigned id, bool pause, struct vane_error *error);
+// Asks the guest: poweroff, reboot.
+int host_ask(struct host *host, unsigned id, const char *what, struct vane_error *error);
+int host_rename(struct host *host, unsigned id, const char *name, struct vane_error *error);
+int host_set_memory(struct host *host, unsigned id, uint64_t kib, struct vane_error *error);
+int host_set_vcpus(struct host *host, unsigned id, unsigned online, unsigned max, struct vane_error *error);
+int host_set_share(struct host *host, unsigned id, unsigned weight, unsigned cap, struct vane_error *error);
+int host_pin(struct host *host, unsigned id, unsigned vcpu, const char *cpus, struct vane_error *error);

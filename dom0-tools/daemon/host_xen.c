@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// The machine under vaned by libvane: hypercalls, and the store, which also tells of domains that ended. The
+// hypervisor's own event for that is the store daemon's: one program can have it.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/domain.h"
+#include "host.h"
+
+enum { KIB_PER_PAGE = 4, STORE_WAIT_MS = 10000 };
+
+struct host {
+    struct hv hv;
+    struct xs *xs;
+    struct xs *ends;                    // watches @releaseDomain
+    bool is_deaf;                       // that connection is gone
+    struct image_cache *cache;
+    struct hv_domain domains[HOST_MAX_DOMAINS];
+};
+
+const char *const host_phase_names[HOST_NR_PHASES] = {
+    [BUILD_CREATE] = "create", [BUILD_MEMORY] = "memory", [BUILD_KERNEL] = "kernel", [BUILD_INITRAMFS] = "initramfs",
+    [BUILD_START] = "start",
+};
+_Static_assert(HOST_NR_PHASES == (int)BUILD_NR_PHASES, "the builder's phases have names");
+
+int host_open(struct host **host, const char *folder, struct vane_error *error)
+{
+    struct host *h = calloc(1, sizeof(*h));
+    int rc;
+
+    *host = h;
+    if (!h)
+        return vane_fail(error, VANE_NO_RESOURCE, "there is no memory to begin with");
+    rc = hv_open(&h->hv, folder, error);
+    if (rc == 0)
+        rc = image_cache_new(&h->cache, error);
+    if (rc)
+        return rc;
+    rc = xs_connect(&h->xs, NULL);
+    if (rc == 0)
+        rc = xs_connect(&h->ends, NULL);
+    if (rc == 0)
+        rc = xs_watch(h->ends, "@releaseDomain", "end");
+    return rc ? vane_fail_errno(error, rc, "the store cannot be reached: start vane-stored") : 0;
+}
+
+void host_close(struct host *h)
+{
+    xs_disconnect(h->ends);
+    xs_disconnect(h->xs);
+    image_cache_free(h->cache);
+    hv_close(&h->hv);
+    free(h);
+}
+
+int host_fd(const struct host *h)
+{
+    return h->is_deaf ? -1 : xs_fd(h->ends);
+}
+
+void host_taken(struct host *h)
+{
+    char *node, *token;
+    int rc = h->is_deaf ? xs_reconnect(h->ends, 0) : 0;
+
+    h->is_deaf = rc != 0;
+    while (rc == 0 && (rc = xs_event(h->ends, 0, &node, &token)) == 0) {
+        free(node);
+        free(token);
+    }
+    if (rc && rc != -ETIMEDOUT)
+        h->is_deaf = true;
+}
+
+// The store may have been killed and started since the last time.
+static int store(struct host *h, struct vane_error *error)
+{
+    bool ignored;
+    int rc = xs_is_introduced(h->xs, 0, &ignored);
+
+    if (rc == -ECONNRESET || rc == -EPIPE)
+        rc = xs_reconnect(h->xs, STORE_WAIT_MS);
+    return rc ? vane_fail_errno(error, rc, "the store does not answer: start vane-stored") : 0;
+}
+
+int host_facts(struct host *h, struct host_facts *facts, struct vane_error *error)
+{
+    struct hv_version version;
+    struct hv_host host;
+    int rc = hv_host(&h->hv, &host, error);
+
+    if (rc == 0)
+        rc = hv_version(&h->hv, &version, error);
+    if (rc)
+        return rc;
+    facts->nr_cpus = host.nr_cpus;
+    facts->cpu_khz = host.cpu_khz;
+    facts->total_kib = host.total_pages * KIB_PER_PAGE;
+    facts->free_kib = (host.free_pages - host.claimed_pages) * KIB_PER_PAGE;
+    snprintf(facts->version, sizeof(facts->version), "Xen ABI %u.%u%.16s", version.major, version.minor, version.extra);
+    return 0;
+}
+
+static void tell(const struct hv_domain *from, struct host_domain *to)
+{
+    static const enum host_end ends[] = {
+        [HV_POWEROFF] = END_POWEROFF, [HV_REBOOT] = END_REBOOT, [HV_SUSPEND] = END_SUSPEND, [HV_CRASH] = END_CRASH,
+        [HV_WATCHDOG] = END_WATCHDOG, [HV_SOFT_RESET] = END_REBOOT,
+    };
+
+    *to = (struct host_domain){
+        .id = from->domid, .nr_vcpus = from->nr_online_vcpus, .shut_down = from->shut_down, .dying = from->dying,
+        .paused = from->paused, .end = (unsigned)from->reason <= HV_SOFT_RESET ? ends[from->reason] : END_CRASH,
+        .memory_kib = from->pages * KIB_PER_PAGE, .max_memory_kib = from->max_pages * KIB_PER_PAGE,
+        .cpu_time_ns = from->cpu_time_ns,
+    };
+    memcpy(to->uuid, from->handle, sizeof(to->uuid));
+}
+
+int host_domains(struct host *h, struct host_domain *domains, unsigned max, unsigned *count, struct vane_error *error)
+{
+    int rc = hv_domain_list(&h->hv, 0, h->domains, max < HOST_MAX_DOMAINS ? max : HOST_MAX_DOMAINS, count, error);
+
+    for (unsigned i = 0; rc == 0 && i < *count; i++)
+        tell(&h->domains[i], &domains[i]);
+    return rc;
+}
+
+int host_vcpu(struct host *h, unsigned id, unsigned vcpu, struct host_vcpu *info, struct vane_error *error)
+{
+    struct hv_vcpu v;
+    int rc = hv_vcpu_info(&h->hv, id, vcpu, &v, error);
+
+    if (rc == 0)
+        *info = (struct host_vcpu){ v.online, v.blocked, v.running, v.cpu, v.cpu_time_ns };
+    return rc;
+}
+
+int host_log(struct host *h, char *text, size_t size, struct vane_error *error)
+{
+    uint32_t index = 0;
+    size_t length = 0;
+    int rc = hv_console_read(&h->hv, text, size - 1, &index, &length, error);
+
+    text[rc ? 0 : length] = '\0';
+    return rc;
+}
+
+int host_build(struct host *h, const struct definition *d, unsigned *id, uint64_t phase_ns[HOST_NR_PHASES],
+               struct vane_error *error)
+{
+    struct build_config build = {
+        .domain = { .nr_vcpus = (unsigned)d->max_vcpus, .max_grant_frames = -1, .max_maptrack_frames = -1 },
+        .pages = d->memory_kib / KIB_PER_PAGE, .max_pages = d->max_memory_kib / KIB_PER_PAGE,
+        .initramfs = d->initrd, .command_line = d->cmdline,
+    };
+    struct domain_config domain = {
+        .name = d->name, .target_pages = build.pages, .max_pages = build.max_pages, .nr_vcpus = (unsigned)d->max_vcpus,
+        .nr_online = (unsigned)d->vcpus,
+    };
+    struct vane_error ignored;
+    struct built built = { 0 };
+    int rc = image_cache_get(h->cache, d->kernel, &build.kernel, error);
+
+    if (rc == 0)
+        rc = store(h, error);
+    if (rc)
+        return rc;
+    uuid_bytes(d->uuid, build.domain.handle);
+    memcpy(domain.uuid, build.domain.handle, sizeof(domain.uuid));
+    rc = build_domain(&h->hv, &build, &built, error);
+    if (rc)
+        return rc;
+    rc = domain_publish(h->xs, &domain, &built, error);
+    if (rc)
+        (void)hv_domain_destroy(&h->hv, built.domid, &ignored);
+    memcpy(phase_ns, built.phase_ns, sizeof(built.phase_ns));
+    *id = rc ? 0 : built.domid;
+    return rc;
+}
+
+// What the hypervisor has of it goes first: after that no id of another domain can be meant in the store.
+int host_destroy(struct host *h, unsigned id, const uint8_t uuid[16], struct vane_error *error)
+{
+    struct vane_error gone;
+    int rc = hv_domain_destroy(&h->hv, id, &gone), withdrawn;
+
+    withdrawn = store(h, error);
+    if (withdrawn == 0)
+        withdrawn = domain_withdraw(h->xs, id, uuid, error);
+    if (rc && rc != -VANE_NOT_FOUND)
+        *error = gone;
+    return rc && rc != -VANE_NOT_FOUND ? rc : withdrawn;
+}
+
+int host_pause(struct host *h, unsigned id, bool pause, struct vane_error *error)
+{
+    return pause ? hv_domain_pause(&h->hv, id, error) : hv_domain_unpause(&h->hv, id, error);
+}
+
+int host_ask(struct host *h, unsigned id, const char *what, struct vane_error *error)
+{
+    int rc = store(h, error);
+
+    return rc ? rc : domain_request(h->xs, id, what, error);
+}
+
+int host_rename(struct host *h, unsigned id, const char *name, struct vane_error *error)
+{
+    int rc = store(h, error);
+
+    return rc ? rc : domain_rename(h->xs, id, name, error);
+}
+
+int host_set_memory(struct host *h, unsigned id, uint64_t kib, struct vane_error *error)
+{
+    int rc = store(h, error);
+
+    return rc ? rc : domain_set_target(h->xs, id, kib / KIB_PER_PAGE, error);
+}
+
+int host_set_vcpus(struct host *h, unsigned id, unsigned online, unsigned max, struct vane_error *error)
+{
+    int rc = store(h, error);
+
+    for (unsigned i = 0; i < max && rc == 0; i++)
+        rc = domain_set_vcpu(h->xs, id, i, i < online, error);
+    return rc;
+}
+
+int host_set_share(struct host *h, unsigned id, unsigned weight, unsigned cap, struct vane_error *error)
+{
+    return hv_domain_set_credit(&h->hv, id, weight, cap, error);
+}
+
+int host_pin(struct host *h, unsigned id, unsigned vcpu, const char *cpus, struct vane_error *error)
+{
+    struct hv_cpu_set set = { { 0 } };
+
+    if (!cpus_parse(cpus, set.bits, HV_MAX_CPUS))
+        return vane_fail(error, VANE_INVALID, "\"%.60s\" is no list of CPUs: write it as 0-3,^2", cpus);
+    return hv_vcpu_set_affinity(&h->hv, id, vcpu, &set, NULL, error);
+}

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: MIT
+// What domains go through: start, end, what follows an end, and the start of the host.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vaned.h"
+
+enum {
+    OVERHEAD_KIB = 1024, OVERHEAD_VCPU_KIB = 32,    // what a domain takes of the hypervisor beside its memory
+    QUICK_MS = 10000, MAX_QUICK_ENDS = 3,           // a guest that restarts for ever is stopped
+};
+
+static const char *const end_names[NR_ENDS] = { "poweroff", "reboot", "suspend", "crash", "watchdog" };
+
+bool domain_runs(const struct domain *d)
+{
+    return d->phase == PHASE_RUNNING;
+}
+
+// Memory that is promised: what it may take at once, and what it costs beside.
+static uint64_t need_kib(const struct domain *d)
+{
+    return d->def.memory_kib + OVERHEAD_KIB + OVERHEAD_VCPU_KIB * d->def.max_vcpus;
+}
+
+static int admit(struct vaned *v, const struct domain *d, struct vane_error *error)
+{
+    struct host_facts facts;
+    char holders[300] = "";
+    size_t used = 0;
+    int rc = host_facts(v->host, &facts, error);
+
+    if (rc || facts.free_kib >= need_kib(d))
+        return rc;
+    for (const struct domain *o = v->domains; o && used < sizeof(holders); o = o->next)
+        if (o->phase != PHASE_OFF)
+            used += (size_t)snprintf(holders + used, sizeof(holders) - used, "%s%s %" PRIu64 " KiB", used ? ", " : "",
+                                     o->def.name, o->seen.memory_kib);
+    return vane_fail(error, VANE_NO_RESOURCE, "memory: %s needs %" PRIu64 " KiB with its overhead, and the host has %" PRIu64
+                     " KiB free%s%s: stop a guest, or lower memory_kib", d->def.name, need_kib(d), facts.free_kib,
+                     holders[0] ? "; it is held by " : "", holders);
+}
+
+static int check_startable(const struct domain *d, struct vane_error *error)
+{
+    if (d->phase != PHASE_OFF)
+        return vane_fail(error, VANE_STATE, "%s is %s: only what is off can be started", d->def.name, phase_names[d->phase]);
+    if (!d->def.kernel)
+        return vane_fail(error, VANE_UNSUPPORTED, "%s has no kernel, and kernels in a guest's disk cannot be found yet: "
+                         "name one of this host as kernel", d->def.name);
+    if (d->def.disks.count || d->def.nics.count)
+        return vane_fail(error, VANE_UNSUPPORTED, "%s has %s, which cannot be served yet: leave them out", d->def.name,
+                         d->def.disks.count ? "disks" : "nics");
+    return 0;
+}
+
+// Everything but the first vCPU's start.
+static int prepare(struct vaned *v, struct domain *d, struct vane_error *error)
+{
+    const struct pin *pins = d->def.pins.items;
+    int rc = host_build(v->host, &d->def, &d->id, d->phase_ns, error);
+
+    if (rc)
+        return rc;
+    rc = host_set_share(v->host, d->id, (unsigned)d->def.weight, (unsigned)d->def.cap, error);
+    for (unsigned i = 0; d->def.affinity && i < d->def.max_vcpus && rc == 0; i++)
+        rc = host_pin(v->host, d->id, i, d->def.affinity, error);
+    for (size_t i = 0; i < d->def.pins.count && rc == 0; i++)
+        rc = host_pin(v->host, d->id, (unsigned)pins[i].vcpu, pins[i].cpus, error);
+    if (rc == 0)
+        rc = host_pause(v->host, d->id, false, error);
+    return rc;
+}
+
+static void undo(struct vaned *v, struct domain *d)
+{
+    struct vane_error ignored;
+    uint8_t uuid[16];
+
+    uuid_bytes(d->def.uuid, uuid);
+    if (d->id && host_destroy(v->host, d->id, uuid, &ignored))
+        log_line("%s: what was made of it is not all gone: %s", d->def.name, ignored.text);
+    d->id = 0;
+    if (domain_save_phase(v, d, PHASE_OFF, &ignored))
+        log_line("%s: %s", d->def.name, ignored.text);
+    d->phase = PHASE_OFF;
+}
+
+int domain_start(struct vaned *v, struct domain *d, struct vane_error *error)
+{
+    int rc = check_startable(d, error);
+
+    if (rc == 0)
+        rc = admit(v, d, error);
+    d->is_ready = !d->def.ready_text;
+    if (rc == 0)
+        rc = domain_save_phase(v, d, PHASE_STARTING, error);
+    if (rc)
+        return rc;
+    d->id = 0;
+    d->is_paused = false;
+    d->started_ms = now_ms();
+    rc = prepare(v, d, error);
+    if (rc == 0)
+        rc = domain_save_phase(v, d, PHASE_RUNNING, error);
+    if (rc) {
+        undo(v, d);
+        return rc;
+    }
+    event_tell(v, d, "started", NULL);
+    return 0;
+}
+
+int domain_stop(struct vaned *v, struct domain *d, const char *event, struct vane_error *error)
+{
+    struct vane_error ignored;
+    uint8_t uuid[16];
+    int rc;
+
+    if (d->phase == PHASE_OFF)
+        return vane_fail(error, VANE_STATE, "%s is off: there is nothing to end", d->def.name);
+    (void)domain_save_phase(v, d, PHASE_ENDING, &ignored);
+    uuid_bytes(d->def.uuid, uuid);
+    rc = host_destroy(v->host, d->id, uuid, error);
+    if (rc && rc != -VANE_NOT_FOUND)
+        return rc;
+    d->id = 0;
+    d->is_paused = false;
+    memset(&d->seen, 0, sizeof(d->seen));
+    rc = domain_save_phase(v, d, PHASE_OFF, error);
+    d->phase = PHASE_OFF;
+    event_tell(v, d, event, d->has_ended ? end_names[d->end] : NULL);
+    return rc;
+}
+
+// A transient domain is nothing without its guest.
+static void settle(struct vaned *v, struct domain *d)
+{
+    struct vane_error ignored;
+
+    if (d->phase == PHASE_OFF && !d->is_persistent)
+        (void)domain_forget(v, d, &ignored);
+}
+
+static void restart(struct vaned *v, struct domain *d)
+{
+    struct vane_error error;
+    bool is_quick = now_ms() - d->started_ms < QUICK_MS;
+
+    d->nr_quick_ends = is_quick ? d->nr_quick_ends + 1 : 0;
+    if (domain_stop(v, d, "stopped", &error)) {
+        log_line("%s: %s", d->def.name, error.text);
+    } else if (d->nr_quick_ends >= MAX_QUICK_ENDS) {
+        d->nr_quick_ends = 0;
+        event_tell(v, d, "failed", "it ended three times within seconds of its start, and is not started again");
+    } else if (domain_start(v, d, &error)) {
+        event_tell(v, d, "failed", error.text);
+    }
+}
+
+// The table of ends: which field of the definition says what follows.
+static void ended(struct vaned *v, struct domain *d, enum host_end end)
+{
+    const uint64_t actions[NR_ENDS] = {
+        [END_POWEROFF] = d->def.on_poweroff, [END_REBOOT] = d->def.on_reboot, [END_SUSPEND] = ON_PRESERVE,
+        [END_CRASH] = d->def.on_crash, [END_WATCHDOG] = d->def.on_crash,
+    };
+    struct vane_error error;
+
+    d->end = end;
+    d->has_ended = true;
+    if (end == END_CRASH || end == END_WATCHDOG)
+        event_tell(v, d, "crashed", end_names[end]);
+    switch (actions[end]) {
+    case ON_RESTART:
+        restart(v, d);
+        break;
+    case ON_PRESERVE:
+        (void)domain_save_phase(v, d, PHASE_KEPT, &error);
+        event_tell(v, d, "kept", end_names[end]);
+        break;
+    default:
+        if (domain_stop(v, d, "stopped", &error))
+            log_line("%s: %s", d->def.name, error.text);
+    }
+    settle(v, d);
+}
+
+// Figures for all, then ends one at a time: what follows an end changes the list.
+static bool check_once(struct vaned *v)
+{
+    static struct host_domain seen[HOST_MAX_DOMAINS];
+    struct vane_error error;
+    unsigned count;
+
+    if (host_domains(v->host, seen, HOST_MAX_DOMAINS, &count, &error))
+        return false;
+    for (struct domain *d = v->domains; d; d = d->next) {
+        const struct host_domain *found = NULL;
+
+        for (unsigned i = 0; d->phase == PHASE_RUNNING && i < count && !found; i++)
+            if (seen[i].id == d->id && !seen[i].dying)
+                found = &seen[i];
+        if (found)
+            d->seen = *found;
+        if (d->phase == PHASE_RUNNING && (!found || found->shut_down)) {
+            ended(v, d, found && found->end < NR_ENDS ? found->end : END_POWEROFF);
+            return true;
+        }
+    }
+    return false;
+}
+
+void life_check(struct vaned *v)
+{
+    for (unsigned i = 0; i < HOST_MAX_DOMAINS && check_once(v); i++)
+        ;
+}
+
+static void recover_one(struct vaned *v, struct domain *d, const struct host_domain *found)
+{
+    struct vane_error error;
+
+    d->id = found ? found->id : 0;
+    switch (d->phase) {
+    case PHASE_STARTING:
+        undo(v, d);
+        event_tell(v, d, "undone", "vaned was stopped while it started this domain");
+        break;
+    case PHASE_ENDING:
+        if (domain_stop(v, d, "stopped", &error))
+            log_line("%s: %s", d->def.name, error.text);
+        break;
+    case PHASE_OFF:
+        if (found)
+            (void)domain_save_phase(v, d, PHASE_RUNNING, &error);
+        break;
+    default:
+        if (!found)
+            undo(v, d);
+        event_tell(v, d, found ? "found" : "stopped", found ? NULL : "it ended while vaned was away");
+    }
+    d->is_paused = found && found->paused && d->phase == PHASE_RUNNING;
+    settle(v, d);
+}
+
+void life_recover(struct vaned *v)
+{
+    static struct host_domain seen[HOST_MAX_DOMAINS];
+    struct vane_error error;
+    struct domain *next;
+    unsigned count = 0;
+
+    if (host_domains(v->host, seen, HOST_MAX_DOMAINS, &count, &error))
+        log_line("the host's domains are not known: %s", error.text);
+    for (struct domain *d = v->domains; d; d = next) {
+        const struct host_domain *found = NULL;
+        uint8_t uuid[16];
+
+        next = d->next;
+        uuid_bytes(d->def.uuid, uuid);
+        for (unsigned i = 0; i < count && !found; i++)
+            if (memcmp(seen[i].uuid, uuid, 16) == 0 && !seen[i].dying)
+                found = &seen[i];
+        recover_one(v, d, found);
+    }
+    life_check(v);
+}
+
+static struct domain *next_to_start(struct vaned *v)
+{
+    struct domain *first = NULL;
+
+    for (struct domain *d = v->domains; d; d = d->next)
+        if (d->def.autostart && d->phase == PHASE_OFF && !d->has_ended && (!first || d->def.start_order < first->def.start_order))
+            first = d;
+    return first;
+}
+
+// Whether all that were started before this one are ready, or have had their time.
+static int wait_for_others(struct vaned *v, const struct domain *next)
+{
+    uint64_t now = now_ms();
+
+    for (struct domain *d = v->domains; d; d = d->next) {
+        uint64_t until = d->started_ms + d->def.ready_timeout_s * 1000;
+
+        if (d->def.autostart && d->phase == PHASE_RUNNING && !d->is_ready && d->def.start_order < next->def.start_order &&
+            until > now)
+            return (int)(until - now);
+    }
+    return 0;
+}
+
+int life_autostart(struct vaned *v)
+{
+    struct domain *d = v->is_starting ? next_to_start(v) : NULL;
+    struct vane_error error;
+    int wait = d ? wait_for_others(v, d) : -1;
+
+    if (wait > 0 || !d) {
+        v->is_starting = d != NULL;
+        return wait;
+    }
+    if (domain_start(v, d, &error)) {
+        d->has_ended = true;
+        event_tell(v, d, "failed", error.text);
+    }
+    return 0;
+}
+
+static int act_pause(struct vaned *v, struct domain *d, bool pause, struct vane_error *error)
+{
+    int rc;
+
+    if (d->is_paused == pause)
+        return vane_fail(error, VANE_STATE, "%s is %s already", d->def.name, pause ? "paused" : "running");
+    rc = host_pause(v->host, d->id, pause, error);
+    if (rc == 0) {
+        d->is_paused = pause;
+        event_tell(v, d, pause ? "paused" : "resumed", NULL);
+    }
+    return rc;
+}
+
+int domain_act(struct vaned *v, struct domain *d, const char *action, struct vane_error *error)
+{
+    int rc;
+
+    if (strcmp(action, "start") == 0)
+        return domain_start(v, d, error);
+    if (strcmp(action, "destroy") == 0) {
+        d->has_ended = false;
+        rc = domain_stop(v, d, "destroyed", error);
+        settle(v, d);
+        return rc;
+    }
+    if (!domain_runs(d))
+        return vane_fail(error, VANE_STATE, "%s is %s: it must run for this", d->def.name, phase_names[d->phase]);
+    if (strcmp(action, "pause") == 0 || strcmp(action, "resume") == 0)
+        return act_pause(v, d, action[0] == 'p', error);
+    if (strcmp(action, "shutdown") == 0 || strcmp(action, "reboot") == 0)
+        return host_ask(v->host, d->id, action[0] == 's' ? "poweroff" : "reboot", error);
+    return vane_fail(error, VANE_NOT_FOUND, "%.40s is nothing that can be done to a domain: see /v1/openapi.json", action);
+}
+
+// What a changed field means for a guest that runs.
+static int apply(struct vaned *v, struct domain *d, const char *field, struct vane_error *error)
+{
+    if (strcmp(field, "memory_kib") == 0)
+        return host_set_memory(v->host, d->id, d->def.memory_kib, error);
+    if (strcmp(field, "vcpus") == 0)
+        return host_set_vcpus(v->host, d->id, (unsigned)d->def.vcpus, (unsigned)d->def.max_vcpus, error);
+    if (strcmp(field, "weight") == 0 || strcmp(field, "cap") == 0)
+        return host_set_share(v->host, d->id, (unsigned)d->def.weight, (unsigned)d->def.cap, error);
+    if (strcmp(field, "name") == 0)
+        return host_rename(v->host, d->id, d->def.name, error);
+    for (unsigned i = 0; strcmp(field, "affinity") == 0 && i < d->def.max_vcpus; i++) {
+        int rc = host_pin(v->host, d->id, i, d->def.affinity, error);
+
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int domain_change(struct vaned *v, struct domain *d, const char *field, const char *text, struct vane_error *error)
+{
+    struct domain *other;
+    struct vane_error ignored;
+    int rc;
+
+    if (strcmp(field, "uuid") == 0)
+        return vane_fail(error, VANE_INVALID, "a domain keeps its uuid: define another one");
+    if (strcmp(field, "name") == 0 && domain_find(v, text, &other, &ignored) == 0)
+        return vane_fail(error, VANE_EXISTS, "there is a domain %s already: use another name", text);
+    rc = definition_set(&d->def, field, text, error);
+    if (rc == 0 && d->phase == PHASE_RUNNING)
+        rc = apply(v, d, field, error);
+    if (rc == 0)
+        rc = domain_save(v, d, error);
+    if (rc)
+        return rc;
+    domain_sort(v, d);
+    event_tell(v, d, "changed", field);
+    return 0;
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// vaned, the one owner of this host's domains: its state, and what its parts offer each other. It is one thread
+// around one epoll; an operation on a domain runs to its end before the next thing is looked at.
+//
+// What must outlive it lies in two folders: definitions in `state` (/var/lib/vane), and what it was doing with each
+// running domain in `run` (/run/vane), both written to a new file, synced and renamed. A start writes "starting"
+// before it makes anything, and "running" after all is made: so who comes after a kill knows what to undo.
+#pragma once
+
+#include <jansson.h>
+
+#include "host.h"
+
+enum phase { PHASE_OFF, PHASE_STARTING, PHASE_RUNNING, PHASE_ENDING, PHASE_KEPT, NR_PHASES };
+
+struct domain {
+    struct domain *next;
+    struct definition def;
+    bool is_persistent, is_paused, is_ready;
+    enum phase phase;
+    unsigned id;                        // where it is not off
+    unsigned nr_quick_ends;             // ends within seconds of a start, one after the other
+    enum host_end end;                  // the last, where has_ended
+    bool has_ended;
+    uint64_t started_ms, phase_ns[HOST_NR_PHASES];
+    struct host_domain seen;            // as the hypervisor said last
+};
+
+struct event {
+    uint64_t id;
+    char *text;                         // of JSON
+};
+
+enum { MAX_EVENTS = 256 };
+
+struct stream;
+struct MHD_Daemon;
+
+struct vaned {
+    const char *socket, *state, *run, *devices;
+    struct host *host;
+    struct domain *domains;             // in the order of their names
+    int epoll, listener;
+    struct MHD_Daemon *http;
+    struct stream *streams;
+    struct event events[MAX_EVENTS];
+    uint64_t next_event;
+    uint64_t nr_requests, nr_refused;
+    bool stop;
+    bool is_starting;                   // autostart is under way
+    uint64_t start_deadline_ms;         // of the one that others wait for
+};
+
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+uint64_t now_ms(void);
+
+// domains.c: who there is, on disk and in memory.
+int domains_load(struct vaned *v, struct vane_error *error);
+void domains_free(struct vaned *v);
+// By name or UUID; VANE_NOT_FOUND.
+int domain_find(struct vaned *v, const char *name, struct domain **d, struct vane_error *error);
+// Takes the definition over. An existing domain of its name and UUID gets it as its new one.
+int domain_define(struct vaned *v, struct definition *def, bool persistent, struct domain **d, struct vane_error *error);
+int domain_save(struct vaned *v, const struct domain *d, struct vane_error *error);
+int domain_forget(struct vaned *v, struct domain *d, struct vane_error *error);
+int domain_save_phase(struct vaned *v, struct domain *d, enum phase phase, struct vane_error *error);
+void domain_sort(struct vaned *v, struct domain *d);
+extern const char *const phase_names[NR_PHASES];
+
+// life.c: what domains go through.
+int domain_start(struct vaned *v, struct domain *d, struct vane_error *error);
+int domain_stop(struct vaned *v, struct domain *d, const char *event, struct vane_error *error);
+int domain_act(struct vaned *v, struct domain *d, const char *action, struct vane_error *error);
+int domain_change(struct vaned *v, struct domain *d, const char *field, const char *text, struct vane_error *error);
+bool domain_runs(const struct domain *d);
+// Looks at the hypervisor's domains: ends, figures.
+void life_check(struct vaned *v);
+// After a start of vaned: finishes or undoes what another one was at.
+void life_recover(struct vaned *v);
+// One step of autostart; returns how many milliseconds it can wait, below 0 for ever.
+int life_autostart(struct vaned *v);
+
+// events.c
+void event_tell(struct vaned *v, const struct domain *d, const char *event, const char *detail);
+const struct event *event_after(const struct vaned *v, uint64_t id);
+
+// http.c: requests in, replies out.
+struct reply {
+    int status;
+    const char *type;
+    char *text;                         // the reply's own
+    bool is_stream;                     // of events, from `after` on
+    uint64_t after;
+};
+
+struct request {
+    struct vaned *v;
+    const char *part[4];                // what the stars of the route matched
+    const char *body;
+    size_t body_size;
+    const char *(*query)(const struct request *r, const char *name);
+    void *connection;
+    struct reply reply;
+};
+
+struct route {
+    const char *method, *path, *summary;
+    int (*handle)(struct request *r, struct vane_error *error);
+};
+
+extern const struct route routes[];     // up to the one without a method
+
+int http_open(struct vaned *v, struct vane_error *error);
+void http_close(struct vaned *v);
+void http_run(struct vaned *v);
+int http_timeout(struct vaned *v);
+void http_wake_streams(struct vaned *v);
+
+// metrics.c
+char *metrics_text(struct vaned *v);
+// api.c
+char *openapi_text(void);

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+// A host for tests of vaned where no hypervisor is: domains are records in a mapped file, which outlives vaned as a
+// hypervisor does, and guests do what is written into the fifo beside it: "NAME poweroff|reboot|crash". A guest whose
+// name begins with "deaf" ignores requests; VANE_SIM_SLOW makes a build take that many milliseconds.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dom0-tools/daemon/host.h"
+
+enum { MAX = 64, TOTAL_KIB = 4 << 20 };
+
+struct record {
+    bool used;
+    struct host_domain domain;
+    char name[DEFINITION_NAME_SIZE];
+};
+
+struct host {
+    int fifo;
+    struct record *records;
+};
+
+const char *const host_phase_names[HOST_NR_PHASES] = { "create", "memory", "kernel", "initramfs", "start" };
+static const char *const ends[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", NULL };
+static struct host the_host;
+
+int host_open(struct host **host, const char *folder, struct vane_error *error)
+{
+    char path[512];
+    int fd;
+
+    *host = &the_host;
+    snprintf(path, sizeof(path), "%s/guests", folder);
+    (void)mkfifo(path, 0600);
+    the_host.fifo = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    snprintf(path, sizeof(path), "%s/domains", folder);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || the_host.fifo < 0 || ftruncate(fd, MAX * sizeof(struct record)))
+        return vane_fail_errno(error, errno, "the simulated host in %s cannot be opened", folder);
+    the_host.records = mmap(NULL, MAX * sizeof(struct record), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    return 0;
+}
+
+void host_close(struct host *host)
+{
+    close(host->fifo);
+    munmap(host->records, MAX * sizeof(struct record));
+}
+
+int host_fd(const struct host *host)
+{
+    return host->fifo;
+}
+
+void host_taken(struct host *host)
+{
+    char text[4096], *rest = text, *line, name[100], what[20];
+    ssize_t size = read(host->fifo, text, sizeof(text) - 1);
+
+    text[size > 0 ? size : 0] = '\0';
+    while ((line = strsep(&rest, "\n"))) {
+        if (sscanf(line, "%99s %19s", name, what) != 2)
+            continue;
+        for (unsigned i = 0; i < MAX; i++)
+            for (unsigned end = 0; ends[end]; end++)
+                if (host->records[i].used && !strcmp(host->records[i].name, name) && !strcmp(ends[end], what)) {
+                    host->records[i].domain.shut_down = true;
+                    host->records[i].domain.end = end;
+                }
+    }
+}
+
+int host_facts(struct host *host, struct host_facts *facts, struct vane_error *error)
+{
+    (void)error;
+    *facts = (struct host_facts){ 2, 1000000, TOTAL_KIB, TOTAL_KIB, "a simulated host" };
+    for (unsigned i = 0; i < MAX; i++)
+        facts->free_kib -= host->records[i].used ? host->records[i].domain.memory_kib : 0;
+    return 0;
+}
+
+int host_domains(struct host *host, struct host_domain *domains, unsigned max, unsigned *count, struct vane_error *error)
+{
+    (void)error;
+    *count = 0;
+    for (unsigned i = 0; i < MAX && *count < max; i++)
+        if (host->records[i].used)
+            domains[(*count)++] = host->records[i].domain;
+    return 0;
+}
+
+static struct record *find(struct host *host, unsigned id, struct vane_error *error)
+{
+    if (id > 0 && id <= MAX && host->records[id - 1].used)
+        return &host->records[id - 1];
+    vane_fail(error, VANE_NOT_FOUND, "there is no domain %u", id);
+    return NULL;
+}
+
+int host_vcpu(struct host *host, unsigned id, unsigned vcpu, struct host_vcpu *info, struct vane_error *error)
+{
+    *info = (struct host_vcpu){ .online = true, .cpu = vcpu % 2, .cpu_time_ns = 1000 };
+    return find(host, id, error) ? 0 : -VANE_NOT_FOUND;
+}
+
+int host_log(struct host *host, char *text, size_t size, struct vane_error *error)
+{
+    (void)host;
+    (void)error;
+    snprintf(text, size, "a simulated log\n");
+    return 0;
+}
+
+int host_build(struct host *host, const struct definition *d, unsigned *id, uint64_t phase_ns[HOST_NR_PHASES],
+               struct vane_error *error)
+{
+    const char *slow = getenv("VANE_SIM_SLOW");
+    struct record *r;
+
+    if (access(d->kernel, R_OK))
+        return vane_fail_errno(error, errno, "the kernel %s cannot be read", d->kernel);
+    for (unsigned i = 0; i < MAX; i++) {
+        if (host->records[i].used)
+            continue;
+        r = &host->records[i];
+        memset(r, 0, sizeof(*r));
+        r->domain = (struct host_domain){ .id = i + 1, .nr_vcpus = (unsigned)d->vcpus, .paused = true,
+                                          .memory_kib = d->memory_kib, .max_memory_kib = d->max_memory_kib };
+        uuid_bytes(d->uuid, r->domain.uuid);
+        snprintf(r->name, sizeof(r->name), "%s", d->name);
+        r->used = true;
+        *id = i + 1;
+        phase_ns[0] = 1000;
+        usleep(slow ? (unsigned)atoi(slow) * 1000 : 0);
+        return 0;
+    }
+    return vane_fail(error, VANE_NO_RESOURCE, "there are %d domains: end one", MAX);
+}
+
+int host_destroy(struct host *host, unsigned id, const uint8_t uuid[16], struct vane_error *error)
+{
+    struct record *r = find(host, id, error);
+
+    (void)uuid;
+    if (!r)
+        return -VANE_NOT_FOUND;
+    r->used = false;
+    return 0;
+}
+
+int host_pause(struct host *host, unsigned id, bool pause, struct vane_error *error)
+{
+    struct record *r = find(host, id, error);
+
+    if (r)
+        r->domain.paused = pause;
+    return r ? 0 : -VANE_NOT_FOUND;
+}
+
+int host_ask(struct host *host, unsigned id, const char *what, struct vane_error *error)
+{
+    struct record *r = find(host, id, error);
+    char line[128];
+    int size;
+
+    if (!r)
+        return -VANE_NOT_FOUND;
+    size = snprintf(line, sizeof(line), "%s %s\n", r->name, what);
+    if (strncmp(r->name, "deaf", 4) != 0 && write(host->fifo, line, (size_t)size) != size)
+        return vane_fail_errno(error, errno, "the guest cannot be asked");
+    return 0;
+}
+
+int host_rename(struct host *host, unsigned id, const char *name, struct vane_error *error)
+{
+    struct record *r = find(host, id, error);
+
+    if (r)
+        snprintf(r->name, sizeof(r->name), "%s", name);
+    return r ? 0 : -VANE_NOT_FOUND;
+}
+
+int host_set_memory(struct host *host, unsigned id, uint64_t kib, struct vane_error *error)
+{
+    struct record *r = find(host, id, error);
+
+    if (r)
+        r->domain.memory_kib = kib;
+    return r ? 0 : -VANE_NOT_FOUND;
+}
+
+int host_set_vcpus(struct host *host, unsigned id, unsigned online, unsigned max, struct vane_error *error)
+{
+    struct record *r = find(host, id, error);
+
+    (void)max;
+    if (r)
+        r->domain.nr_vcpus = online;
+    return r ? 0 : -VANE_NOT_FOUND;
+}
+
+int host_set_share(struct host *host, unsigned id, unsigned weight, unsigned cap, struct vane_error *error)
+{
+    (void)weight;
+    (void)cap;
+    return find(host, id, error) ? 0 : -VANE_NOT_FOUND;
+}
+
+int host_pin(struct host *host, unsigned id, unsigned vcpu, const char *cpus, struct vane_error *error)
+{
+    uint8_t bits[1];
+
+    (void)vcpu;
+    if (!cpus_parse(cpus, bits, 2))
+        return vane_fail(error, VANE_INVALID, "the CPUs %.40s are not all there: this host has 2", cpus);
+    return find(host, id, error) ? 0 : -VANE_NOT_FOUND;
+}

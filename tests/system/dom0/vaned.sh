@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+# Run in dom0: vaned and vane with our store. A stock kernel starts from XML, from JSON and from an xl.cfg; every command
+# that works on a guest; what follows its end; kill -9 of vaned while it runs.
+
+. /test/lib.sh
+export PATH=$PATH:/usr/lib/xen-4.17/bin:/usr/bin LD_LIBRARY_PATH=/usr/lib
+LOGS=/var/log/xen
+OPTIONS='console=hvc0 quiet'
+
+# await SECONDS COMMAND...: until it succeeds
+await() {
+    local tries=$(($1 * 5))
+    shift
+    until "$@" > /dev/null 2>&1; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || return 1
+        sleep 0.2
+    done
+}
+said() { [ "$(grep -ac "$2" "$LOGS/guest-$1.log")" -ge "${3:-1}" ]; }
+is() { vane show "$1" | grep -q "^state *$2\$"; }
+vaned_up() {
+    vaned 2>> /tmp/vaned.log &
+    vaned_pid=$!
+    await 30 vane list
+}
+# status NUMBER NAME COMMAND...: vane's exit status
+status() {
+    local want=$1 name=$2
+    shift 2
+    vane "$@" > /tmp/vane.out 2>&1
+    expect "$name" "$want" $?
+}
+
+mkdir -p $LOGS /var/lib/xen /var/lib /run/vane /var/run /run/xen /run/xenstored /run/lock /proc/xen
+[ -e /var/run/xen ] || ln -s /run/xen /run/xenstored /var/run/
+ln -s /run/lock /var/lock 2> /dev/null
+ifconfig lo 127.0.0.1 up
+modprobe -a xenfs xen-privcmd xen-evtchn xen-gntdev xen-gntalloc
+mount -t xenfs xenfs /proc/xen
+vane-stored &
+check store await 20 test -S /run/xenstored/socket
+check init-dom0 xen-init-dom0
+check consoles xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=$LOGS
+check vaned vaned_up
+check doctor vane doctor
+vane info
+
+cat > /tmp/one.xml << END
+<domain type='xen'>
+  <name>one</name>
+  <memory unit='MiB'>160</memory>
+  <vcpu current='1'>2</vcpu>
+  <os><type>xen</type><kernel>/guest/vmlinuz</kernel><initrd>/guest/initrd</initrd><cmdline>$OPTIONS</cmdline></os>
+</domain>
+END
+echo "{\"name\": \"two\", \"memory_kib\": 131072, \"kernel\": \"/guest/vmlinuz\", \"initrd\": \"/guest/initrd\",
+ \"cmdline\": \"$OPTIONS\", \"on_crash\": \"preserve\"}" > /tmp/two.json
+printf 'name = "three"\nmemory = 128\nkernel = "/guest/vmlinuz"\nramdisk = "/guest/initrd"\nextra = "%s"\n' "$OPTIONS" > /tmp/three.cfg
+
+check define-xml vane define /tmp/one.xml
+check define-json vane define /tmp/two.json
+check define-xl vane define /tmp/three.cfg
+check first-start vane start one
+check one-line await 120 said one GUEST-UP
+vane destroy one
+await 20 is one off
+sleep 1
+before=$(vane-build free)
+value free-pages "$before"
+
+for name in one two; do check "start-$name" vane start $name; done
+for name in one two; do check "line-$name" await 120 said $name GUEST-UP; done
+vane list
+expect both-run 2 "$(vane list | grep -c running)"
+check vcpus vane vcpus one
+check pause vane pause one
+check is-paused is one paused
+check resume vane resume one
+check sched vane sched one 512 50
+check pin vane pin one 0 0
+check set-vcpus vane set-vcpus one 2
+check rename vane rename two zwei
+expect renamed-in-store zwei "$(vane store read "/local/domain/$(vane show zwei | sed -n 's/^id *//p')/name")"
+check top vane top
+check dmesg vane dmesg
+check metrics sh -c 'vane metrics | grep -q "paravane_domain_up{domain=\"one\".* 1"'
+status 6 start-again start one
+status 4 nobody start nobody
+
+id=$(vane show one | sed -n 's/^id *//p')
+kill -9 "$vaned_pid"
+wait "$vaned_pid" 2> /dev/null
+check vaned-comes-back vaned_up
+expect guest-is-found "$id" "$(vane show one | sed -n 's/^id *//p')"
+check still-running is one running
+
+check reboot vane reboot one
+check second-boot await 120 said one GUEST-UP 3
+check runs-again await 20 is one running
+check shutdown vane shutdown one
+check powers-off await 60 is one off
+check destroy vane destroy zwei
+check create vane create /tmp/three.cfg
+check line-three await 120 said three GUEST-UP
+check destroy-three vane destroy three
+expect nothing-runs 0 "$(vane list | grep -c running)"
+check memory-comes-back await 20 sh -c "[ \"\$(vane-build free)\" = $before ]"
+[ "$(vane-build free)" = "$before" ] || vane-build free
+tail -n 40 /tmp/vaned.log
+expect dmesg-clean '' "$(complaints)"
