@@ -156,7 +156,7 @@ int domain_save_phase(struct vaned *v, struct domain *d, enum phase phase, struc
         rc = remove_file(v->run, name, error);
     } else {
         def = d->is_persistent ? NULL : definition_write_json(&d->def);
-        json = json_pack("{ss ss* sb}", "phase", phase_names[phase], "definition", def, "ready", d->is_ready);
+        json = json_pack("{ss ss*}", "phase", phase_names[phase], "definition", def);
         text = json ? json_dumps(json, 0) : NULL;
         rc = text ? write_file(v->run, name, text, error) : vane_fail(error, VANE_NO_RESOURCE, "there is no memory");
         json_decref(json);
@@ -300,9 +300,7 @@ static void load_run(struct vaned *v, const char *name)
     for (unsigned i = 0; d && phase && i < NR_PHASES; i++)
         if (strcmp(phase_names[i], phase) == 0)
             d->phase = i;
-    if (d)
-        d->is_ready = json_is_true(json_object_get(json, "ready"));
-    else
+    if (!d)
         log_line("%s/%s is left alone: there is no domain for it", v->run, name);
     definition_fini(&def);
     json_decref(json);

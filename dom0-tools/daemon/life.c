@@ -93,7 +93,6 @@ int domain_start(struct vaned *v, struct domain *d, struct vane_error *error)
 
     if (rc == 0)
         rc = admit(v, d, error);
-    d->is_ready = !d->def.ready_text;
     if (rc == 0)
         rc = domain_save_phase(v, d, PHASE_STARTING, error);
     if (rc)
@@ -278,31 +277,14 @@ static struct domain *next_to_start(struct vaned *v)
     return first;
 }
 
-// Whether all that were started before this one are ready, or have had their time.
-static int wait_for_others(struct vaned *v, const struct domain *next)
-{
-    uint64_t now = now_ms();
-
-    for (struct domain *d = v->domains; d; d = d->next) {
-        uint64_t until = d->started_ms + d->def.ready_timeout_s * 1000;
-
-        if (d->def.autostart && d->phase == PHASE_RUNNING && !d->is_ready && d->def.start_order < next->def.start_order &&
-            until > now)
-            return (int)(until - now);
-    }
-    return 0;
-}
-
 int life_autostart(struct vaned *v)
 {
     struct domain *d = v->is_starting ? next_to_start(v) : NULL;
     struct vane_error error;
-    int wait = d ? wait_for_others(v, d) : -1;
 
-    if (wait > 0 || !d) {
-        v->is_starting = d != NULL;
-        return wait;
-    }
+    v->is_starting = d != NULL;
+    if (!d)
+        return -1;
     if (domain_start(v, d, &error)) {
         d->has_ended = true;
         event_tell(v, d, "failed", error.text);

@@ -16,7 +16,7 @@ enum phase { PHASE_OFF, PHASE_STARTING, PHASE_RUNNING, PHASE_ENDING, PHASE_KEPT,
 struct domain {
     struct domain *next;
     struct definition def;
-    bool is_persistent, is_paused, is_ready;
+    bool is_persistent, is_paused;
     enum phase phase;
     unsigned id;                        // where it is not off
     unsigned nr_quick_ends;             // ends within seconds of a start, one after the other
@@ -48,7 +48,6 @@ struct vaned {
     uint64_t nr_requests, nr_refused;
     bool stop;
     bool is_starting;                   // autostart is under way
-    uint64_t start_deadline_ms;         // of the one that others wait for
 };
 
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -77,7 +76,7 @@ bool domain_runs(const struct domain *d);
 void life_check(struct vaned *v);
 // After a start of vaned: finishes or undoes what another one was at.
 void life_recover(struct vaned *v);
-// One step of autostart; returns how many milliseconds it can wait, below 0 for ever.
+// Starts the next domain of those that start with the host; returns below 0 when there is none left.
 int life_autostart(struct vaned *v);
 
 // events.c

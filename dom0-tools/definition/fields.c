@@ -168,11 +168,7 @@ static const struct field definition_fields[] = {
     { .json = "autostart", .xml = OURS "@autostart", AT(autostart), .type = FIELD_FLAG,
       .help = "whether it starts with the host" },
     { .json = "start_order", .xml = OURS "@start_order", AT(start_order), .type = FIELD_NUMBER, .max = 999,
-      .fallback = 500, .help = "lower numbers start first, and are ready before higher ones start" },
-    { .json = "ready_text", .xml = OURS "@ready_text", AT(ready_text), .max = 128,
-      .help = "it is ready when its console says this; without it, when it runs" },
-    { .json = "ready_timeout_s", .xml = OURS "@ready_timeout_s", AT(ready_timeout_s), .type = FIELD_NUMBER, .min = 1,
-      .max = 3600, .fallback = 120, .help = "how long others wait for it to be ready" },
+      .fallback = 500, .help = "lower numbers start first" },
 };
 
 const struct type definition_type = TYPE(definition);

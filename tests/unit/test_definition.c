@@ -132,7 +132,7 @@ static const char full_json[] =
     " \"title\": \"the d\\u00e4tabase\", \"affinity\": \"0-3,^2\", \"weight\": 512, \"cap\": 150,\n"
     " \"pins\": [{\"vcpu\": 1, \"cpus\": \"3\"}],\n"
     " \"kernel\": \"/boot/vmlinuz\", \"cmdline\": \"console=hvc0 \\\"quoted\\\"\", \"on_crash\": \"preserve\",\n"
-    " \"autostart\": true, \"start_order\": 10, \"ready_text\": \"login:\", \"ready_timeout_s\": 30,\n"
+    " \"autostart\": true, \"start_order\": 10,\n"
     " \"disks\": [{\"type\": \"network\", \"protocol\": \"nbd\", \"export\": \"db\", \"socket\": \"/run/nbd\",\n"
     "             \"target\": \"xvda\", \"driver\": \"vane\", \"bytes_limit\": 1000000, \"shareable\": true},\n"
     "            {\"type\": \"block\", \"block\": \"/dev/vg/db\", \"target\": \"xvdb\", \"driver\": \"kernel\",\n"
