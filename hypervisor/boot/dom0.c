@@ -379,7 +379,7 @@ static INIT struct builder *make_builder(const struct bootinfo *info)
 
 static INIT void create_domain(struct builder *b)
 {
-    struct domain *d = domain_create(0, dom0_vcpus(), &pv_guest_ops);
+    struct domain *d = domain_create(0, dom0_vcpus());
 
     if (!d)
         boot_stop("no memory for the control domain's structures: give the machine more memory");

@@ -45,7 +45,6 @@ void domains_changed(void)
 static void domain_destroy(void *arg)
 {
     struct domain *d = arg;
-    const struct guest_ops *ops = d->ops;
     struct vcpu *v;
 
     spin_lock(&domain_list_lock);
@@ -61,10 +60,10 @@ static void domain_destroy(void *arg)
         vcpu_op_destroy(v);
         (void)fetch_or32(&v->pause_flags, VPF_DOWN);
         sched_sleep_sync(v);
-        ops->vcpu_free(v);
+        guest_vcpu_free(v);
     }
     heap_free(d->memory_map);
-    ops->domain_free(d);
+    guest_domain_free(d);
     domains_changed();
 }
 
@@ -79,7 +78,7 @@ static void watchdog_expired(void *arg)
 static bool domain_create_vcpus(struct domain *d)
 {
     for (unsigned i = 0; i < d->max_vcpus; i++) {
-        struct vcpu *v = d->ops->vcpu_alloc(d, i);
+        struct vcpu *v = guest_vcpu_alloc(d, i);
         if (!v)
             return false;
         v->id = i;
@@ -133,17 +132,16 @@ static bool domain_build(struct domain *d)
     return is_built;
 }
 
-struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest_ops *ops)
+struct domain *domain_create(unsigned id, unsigned max_vcpus)
 {
     struct domain *d;
 
     if (id >= DOMID_FIRST_RESERVED || !max_vcpus || max_vcpus > MAX_VCPUS)
         return NULL;
-    d = ops->domain_alloc();
+    d = guest_domain_alloc();
     if (!d)
         return NULL;
     d->id = id;
-    d->ops = ops;
     d->refs = 1;
     d->max_vcpus = max_vcpus;
     d->page_list = FRAME_NONE;
@@ -561,7 +559,7 @@ void domains_update_wallclock(void)
 
     for (unsigned id = 0; (d = domain_get_from(id)); id = d->id + 1, domain_put(d)) {
         spin_lock(&d->lock);            /* against domain_kill(), which takes shared_info away */
-        d->ops->update_wallclock(d);
+        guest_update_wallclock(d);
         spin_unlock(&d->lock);
     }
 }
@@ -584,7 +582,7 @@ static int relinquish_frames(struct domain *d)
     int rc;
 
     while ((f = domain_take_frame(d))) {
-        rc = d->ops->frame_relinquish(d, f);
+        rc = guest_frame_relinquish(d, f);
         if (frame_clear_allocated(f)) {
             m2p_set(frame_mfn(f), M2P_INVALID);
             frame_put(f);
@@ -598,13 +596,8 @@ static int relinquish_frames(struct domain *d)
     return 0;
 }
 
-static int relinquish_guest(struct domain *d)
-{
-    return d->ops->domain_relinquish(d);
-}
-
 static int (*const kill_steps[])(struct domain *d) = {
-    evtchn_domain_relinquish, grant_table_relinquish, relinquish_guest, relinquish_frames,
+    evtchn_domain_relinquish, grant_table_relinquish, guest_domain_relinquish, relinquish_frames,
 };
 
 static void stop_for_good(struct domain *d)

@@ -57,7 +57,6 @@ struct vcpu {
 
 struct domain {
     unsigned id;
-    const struct guest_ops *ops;
     uint32_t refs;                       /* atomic */
     bool is_control;                     /* dom0: may do everything */
     uint8_t is_shutting_down;            /* SCHEDOP_shutdown seen, or crashed; atomic */
@@ -104,7 +103,7 @@ void domain_cpu_init(unsigned cpu);      /* sched_cpu_init() calls it: freed fra
  * Make a domain with `max_vcpus` vCPUs, all down; NULL without memory, or if the id is taken or reserved. It holds one
  * reference for existing (the caller's to drop). Every frame that it owns holds one too. max_pages is set by the caller.
  */
-struct domain *domain_create(unsigned id, unsigned max_vcpus, const struct guest_ops *ops);
+struct domain *domain_create(unsigned id, unsigned max_vcpus);
 /* A reference to domain `id`; NULL if there is none. DOMID_SELF gives the current one. */
 struct domain *domain_get_by_id(unsigned id);
 /* The same of the first domain from `id` on. */
@@ -166,11 +165,11 @@ void domain_share_frame(struct domain *d, mfn_t m);
 /* A page of d's that we are to read and write, held until it is dropped; NULL if it is not to be had so. */
 static inline void *domain_hold_page(struct domain *d, uint64_t gfn)
 {
-    return d->ops->get_data(d, mfn(gfn), true) ? mfn_to_virt(mfn(gfn)) : NULL;
+    return guest_get_data(d, mfn(gfn), true) ? mfn_to_virt(mfn(gfn)) : NULL;
 }
-static inline void domain_drop_page(struct domain *d, const void *anywhere_in_it)
+static inline void domain_drop_page(const void *anywhere_in_it)
 {
-    d->ops->put_data(virt_to_mfn(anywhere_in_it), true);
+    guest_put_data(virt_to_mfn(anywhere_in_it), true);
 }
 
 /* One has shut down, is dead or gone: the toolstack should look. */

@@ -134,7 +134,7 @@ static int op_createdomain(struct domain *unused UNUSED, struct xen_domctl *op)
         return -XEN_EINVAL;
     if (domain_id_is_taken(id))
         return -XEN_EEXIST;
-    d = domain_create(id, c->max_vcpus, &pv_guest_ops);
+    d = domain_create(id, c->max_vcpus);
     if (!d)
         return -XEN_ENOMEM;
     memcpy(d->handle, c->handle, sizeof(d->handle));
@@ -222,7 +222,7 @@ static int op_setvcpucontext(struct domain *d, struct xen_domctl *op)
     if (!op->u.vcpucontext.ctxt)
         return -XEN_EOPNOTSUPP;
     spin_lock(&d->lock);
-    rc = d->ops->vcpu_initialise(v, op->u.vcpucontext.ctxt);
+    rc = guest_vcpu_initialise(v, op->u.vcpucontext.ctxt);
     if (!rc)
         v->initialised = true;
     spin_unlock(&d->lock);
@@ -237,7 +237,7 @@ static int op_sendtrigger(struct domain *d, struct xen_domctl *op)
         return -XEN_ESRCH;
     if (op->u.sendtrigger.trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
         return -XEN_ENOSYS;
-    d->ops->inject_nmi(v);
+    guest_inject_nmi(v);
     return 0;
 }
 
@@ -317,7 +317,7 @@ static int op_settimeoffset(struct domain *d, struct xen_domctl *op)
 {
     spin_lock(&d->lock);
     d->time_offset_s = op->u.settimeoffset.time_offset_seconds;
-    d->ops->update_wallclock(d);
+    guest_update_wallclock(d);
     spin_unlock(&d->lock);
     return 0;
 }
@@ -359,11 +359,13 @@ static int op_getnodeaffinity(struct domain *d UNUSED, struct xen_domctl *op)
 
 /* ---- the call ---- */
 
-static const struct domctl_row rows[] = {
+static const struct domctl_row rows[NR_DOMCTLS] = {
+    [XEN_DOMCTL_createdomain]      = {op_createdomain, DOMCTL_OUT | DOMCTL_NO_DOMAIN},
     [XEN_DOMCTL_destroydomain]     = {op_destroydomain, DOMCTL_OTHERS},
     [XEN_DOMCTL_pausedomain]       = {op_pausedomain, DOMCTL_OTHERS},
     [XEN_DOMCTL_unpausedomain]     = {op_unpausedomain, 0},
     [XEN_DOMCTL_setvcpuaffinity]   = {NULL, 0, op_setvcpuaffinity},
+    [XEN_DOMCTL_getdomaininfo]     = {op_getdomaininfo, DOMCTL_OUT | DOMCTL_NO_DOMAIN},
     [XEN_DOMCTL_max_mem]           = {op_max_mem, 0},
     [XEN_DOMCTL_setvcpucontext]    = {op_setvcpucontext, DOMCTL_PAUSED},
     [XEN_DOMCTL_getvcpuinfo]       = {NULL, DOMCTL_OUT, op_getvcpuinfo},
@@ -380,18 +382,12 @@ static const struct domctl_row rows[] = {
     [XEN_DOMCTL_getnodeaffinity]   = {op_getnodeaffinity, 0},
 };
 
-/* Those that look for their domain themselves. */
-static const struct domctl_row rows_without_domain[] = {
-    [XEN_DOMCTL_createdomain]      = {op_createdomain, DOMCTL_OUT},
-    [XEN_DOMCTL_getdomaininfo]     = {op_getdomaininfo, DOMCTL_OUT},
-};
-
-static const struct domctl_table by_domain = {rows, ARRAY_SIZE(rows)};
-static const struct domctl_table by_none = {rows_without_domain, ARRAY_SIZE(rows_without_domain)};
-
-static const struct domctl_row *find_row(const struct domctl_table *t, uint32_t cmd)
+/* One without a handler, as that of 0 is, for what nobody has. */
+static const struct domctl_row *find_row(uint32_t cmd)
 {
-    return cmd < t->nr_rows && (t->rows[cmd].handler || t->rows[cmd].vcpu_handler) ? &t->rows[cmd] : NULL;
+    uint32_t nr = cmd < NR_DOMCTLS ? cmd : 0;
+
+    return rows[nr].handler || rows[nr].vcpu_handler ? &rows[nr] : &guest_domctl[nr];
 }
 
 static int run(const struct domctl_row *row, struct domain *d, struct xen_domctl *op)
@@ -402,8 +398,8 @@ static int run(const struct domctl_row *row, struct domain *d, struct xen_domctl
 
     if (row->flags & (DOMCTL_OTHERS | DOMCTL_PAUSED) && d == current_domain())
         return -XEN_EINVAL;
-    if (row->vcpu_handler && !v)
-        return -XEN_ESRCH;
+    if (!row->handler && !v)
+        return row->vcpu_handler ? -XEN_ESRCH : -XEN_ENOSYS;
     if (pauses)
         domain_pause(d);
     rc = v ? row->vcpu_handler(v, op) : row->handler(d, op);
@@ -412,28 +408,24 @@ static int run(const struct domctl_row *row, struct domain *d, struct xen_domctl
     return rc;
 }
 
-static int find_and_run(struct xen_domctl *op, const struct domctl_row **found)
+static int find_domain_and_run(const struct domctl_row *row, struct xen_domctl *op)
 {
     struct domain *d;
     int rc;
 
-    *found = find_row(&by_none, op->cmd);
-    if (*found)
-        return (*found)->handler(NULL, op);
+    if (row->flags & DOMCTL_NO_DOMAIN)
+        return row->handler(NULL, op);
     d = domain_get_by_id(op->domain);
     if (!d)
         return -XEN_ESRCH;
-    *found = find_row(&by_domain, op->cmd);
-    if (!*found)
-        *found = find_row(d->ops->domctl, op->cmd);
-    rc = *found ? run(*found, d, op) : -XEN_ENOSYS;
+    rc = run(row, d, op);
     domain_put(d);
     return rc;
 }
 
 long do_domctl(uint64_t arg, UNUSED_FROM_2)
 {
-    const struct domctl_row *row = NULL;
+    const struct domctl_row *row;
     struct xen_domctl op;
     int rc;
 
@@ -445,9 +437,10 @@ long do_domctl(uint64_t arg, UNUSED_FROM_2)
         return -XEN_EACCES;
     if (!spin_trylock(&domctl_lock))
         return hypercall_restart(arg, 0, 0, 0, 0);
-    rc = find_and_run(&op, &row);
+    row = find_row(op.cmd);
+    rc = find_domain_and_run(row, &op);
     spin_unlock(&domctl_lock);
-    if (row && row->flags & (rc >= 0 || rc == -XEN_ERESTART ? DOMCTL_OUT : DOMCTL_OUT_ALWAYS) &&
+    if (row->flags & (rc >= 0 || rc == -XEN_ERESTART ? DOMCTL_OUT : DOMCTL_OUT_ALWAYS) &&
         copy_to_guest(arg, &op, sizeof(op)))
         return -XEN_EFAULT;
     return rc == -XEN_ERESTART ? hypercall_restart(arg, 0, 0, 0, 0) : rc;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The control interface: DOMCTL and SYSCTL, by which the control domain manages the others and looks at the machine. An
- * operation is a row of a table; what depends on the type of guest stands in the type's own table (guest_ops.domctl).
+ * operation is a row of a table; what depends on the type of guest stands in the type's own table, guest_domctl.
  */
 #pragma once
 #include "core/domain.h"
@@ -9,8 +9,10 @@
 
 #define DOMCTL_OUT      1u      /* copy the argument back when the result is >= 0, or a restart */
 #define DOMCTL_OTHERS   2u      /* not on the caller itself: -XEN_EINVAL */
-#define DOMCTL_OUT_ALWAYS 8u    /* copy it back whatever the result is */
 #define DOMCTL_PAUSED   4u      /* the domain, never the caller, does not run meanwhile */
+#define DOMCTL_OUT_ALWAYS 8u    /* copy it back whatever the result is */
+#define DOMCTL_NO_DOMAIN 16u    /* the handler, which gets NULL, looks for the domain itself */
+#define NR_DOMCTLS (XEN_DOMCTL_set_cpu_policy + 1)
 
 struct domctl_row {
     /* `d` is referenced. -XEN_ERESTART: `op` goes back to the caller, who comes again with it. */
@@ -19,10 +21,8 @@ struct domctl_row {
     int (*vcpu_handler)(struct vcpu *v, struct xen_domctl *op);     /* in its place: `v` is what the first word names */
 };
 
-struct domctl_table {
-    const struct domctl_row *rows;      /* by number; without a handler: -XEN_ENOSYS */
-    unsigned nr_rows;
-};
+/* By number, pv/pv_domctl.c. */
+extern const struct domctl_row guest_domctl[NR_DOMCTLS];
 
 /* What getdomaininfo tells of `d`. */
 void domain_describe(struct domain *d, struct xen_domctl_getdomaininfo *info);

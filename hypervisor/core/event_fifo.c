@@ -150,7 +150,7 @@ int evtchn_fifo_init_control(struct evtchn_request *r, void *arg)
     if (!fifo)
         fifo = use_fifo(r->d);
     if (!fifo) {
-        domain_drop_page(r->d, page);
+        domain_drop_page(page);
         return -XEN_ENOMEM;
     }
     WRITE_ONCE(fifo->queues[r->vcpu->id].control, (struct evtchn_fifo_control_block *)(void *)(page + op->offset));
@@ -206,8 +206,8 @@ void evtchn_fifo_destroy(struct domain *d)
     d->evtchn.fifo = NULL;
     for (unsigned i = 0; i < d->max_vcpus; i++)
         if (fifo->queues[i].control)
-            domain_drop_page(d, fifo->queues[i].control);
+            domain_drop_page(fifo->queues[i].control);
     for (uint32_t i = 0; i < fifo->nr_words / WORDS_PER_PAGE; i++)
-        domain_drop_page(d, fifo->page[i]);
+        domain_drop_page(fifo->page[i]);
     heap_free(fifo);
 }

@@ -10,7 +10,7 @@ static void unclaim(struct grant_side *s)
 {
     if (!s->d)
         return;
-    s->d->ops->put_data(s->frame, !s->readonly);
+    guest_put_data(s->frame, !s->readonly);
     if (s->is_grant)
         grant_unpin(s->d, (grant_ref_t)s->name, s->readonly);
     domain_put(s->d);
@@ -39,7 +39,7 @@ static int16_t claim(struct grant_batch *b, const struct gnttab_copy_ptr *p, str
         status = grant_pin(d, p->u.ref, b->d, s->readonly, &s->frame);
     if (status != GNTST_okay)
         return status;
-    if (!d->ops->get_data(d, s->frame, !s->readonly)) {
+    if (!guest_get_data(d, s->frame, !s->readonly)) {
         if (is_grant)
             grant_unpin(d, p->u.ref, s->readonly);
         return GNTST_bad_page;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Mapping and unmapping of granted frames, and the handles that name mappings. Page tables are written by the guest's type
- * (guest_ops), which takes and drops the references of a mapping; no lock of ours is held meanwhile. A pin is dropped only
- * after a TLB flush: until then the frame may still be written.
+ * (guest_grant_leaf), which takes and drops the references of a mapping; no lock of ours is held meanwhile. A pin is dropped
+ * only after a TLB flush: until then the frame may still be written.
  */
 #include "core/domain.h"
 
@@ -80,12 +80,12 @@ static int16_t map_frame(struct grant_batch *b, struct domain *far, const struct
     bool writable = !(op->flags & GNTMAP_readonly);
     int rc = GNTST_okay;
 
-    if (!mfn_valid(m) || (device && !b->d->ops->get_data(far, m, writable)))
+    if (!mfn_valid(m) || (device && !guest_get_data(far, m, writable)))
         return GNTST_general_error;
     if (op->flags & GNTMAP_host_map)
-        rc = b->d->ops->grant_leaf(b->d, op->host_addr, m, far->id, op->flags, true);
+        rc = guest_grant_leaf(b->d, op->host_addr, m, far->id, op->flags, true);
     if (rc != GNTST_okay && device)
-        b->d->ops->put_data(m, writable);
+        guest_put_data(m, writable);
     return (int16_t)rc;
 }
 
@@ -149,9 +149,9 @@ static int16_t unmap_parts(struct domain *d, const struct gnttab_unmap_grant_ref
     if (parts & GNTMAP_device_map && op->dev_bus_addr != mfn_to_paddr(m))
         return GNTST_general_error;
     if (parts & GNTMAP_host_map)
-        rc = d->ops->grant_leaf(d, op->host_addr, m, d->id, map->flags, false);
+        rc = guest_grant_leaf(d, op->host_addr, m, d->id, map->flags, false);
     if (rc == GNTST_okay && parts & GNTMAP_device_map)
-        d->ops->put_data(m, !(map->flags & GNTMAP_readonly));
+        guest_put_data(m, !(map->flags & GNTMAP_readonly));
     return (int16_t)rc;
 }
 
@@ -207,7 +207,7 @@ int grant_maps_relinquish(struct domain *d)
     while (gt->nr_maps && !rc) {
         struct grant_maptrack *m = maptrack(gt, --gt->nr_maps);
         if (m->parts & GNTMAP_device_map)
-            d->ops->put_data(mfn(m->frame), !(m->flags & GNTMAP_readonly));
+            guest_put_data(mfn(m->frame), !(m->flags & GNTMAP_readonly));
         if (m->parts)
             drop_pin(&b, m);
         m->parts = 0;

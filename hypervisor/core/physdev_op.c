@@ -167,7 +167,7 @@ static long physdev_pirq_eoi_gmfn(struct vcpu *v, void *arg)
         pirq_note_eoi(table, irq);
     spin_unlock(&table->lock);
     if (!is_first)
-        domain_drop_page(v->domain, page);
+        domain_drop_page(page);
     return is_first ? 0 : -XEN_EBUSY;
 }
 
@@ -177,7 +177,7 @@ static long physdev_set_iopl(struct vcpu *v, void *arg)
 
     if (op->iopl > MAX_IOPL)
         return -XEN_EINVAL;
-    v->domain->ops->set_iopl(v, op->iopl);
+    guest_set_iopl(v, op->iopl);
     return 0;
 }
 
@@ -190,7 +190,7 @@ static long physdev_set_iobitmap(struct vcpu *v, void *arg)
     __builtin_memcpy(&bitmap, &op->bitmap, sizeof(bitmap));
     if (op->nr_ports > MAX_IO_PORTS || (bitmap && !guest_range_ok(bitmap, MAX_IO_PORTS / 8)))
         return -XEN_EINVAL;
-    v->domain->ops->set_iobitmap(v, bitmap, op->nr_ports);
+    guest_set_iobitmap(v, bitmap, op->nr_ports);
     return 0;
 }
 

@@ -98,7 +98,7 @@ static long op_physinfo(struct vcpu *v UNUSED, void *arg)
         .total_pages = total_pages(), .free_pages = page_alloc_free_pages(),
         .outstanding_pages = domains_claimed_pages(), .max_mfn = max_mfn - 1,
     };
-    pv_guest_ops.cpu_features(p->hw_cap, ARRAY_SIZE(p->hw_cap));
+    guest_cpu_features(p->hw_cap, ARRAY_SIZE(p->hw_cap));
     return 0;
 }
 

@@ -110,7 +110,7 @@ static long op_initialise(struct vcpu *v, void *arg)
         return -XEN_EEXIST;
     if (v->vcpu_info == &dummy_vcpu_info)
         return -XEN_EINVAL;
-    rc = v->domain->ops->vcpu_initialise(v, *(const uint64_t *)arg);
+    rc = guest_vcpu_initialise(v, *(const uint64_t *)arg);
     v->initialised = !rc;
     return rc;
 }
@@ -147,7 +147,7 @@ static long op_is_up(struct vcpu *v, void *arg UNUSED)
 
 static long op_send_nmi(struct vcpu *v, void *arg UNUSED)
 {
-    v->domain->ops->inject_nmi(v);
+    guest_inject_nmi(v);
     vcpu_kick(v);
     return 0;
 }
@@ -201,16 +201,14 @@ static long op_register_runstate(struct vcpu *v, void *arg)
 {
     const struct vcpu_register_runstate_memory_area *area = arg;
 
-    return register_area(v, area->addr.p, sizeof(struct vcpu_runstate_info), &v->runstate_guest,
-                         vcpu_publish_runstate);
+    return register_area(v, area->addr.p, sizeof(struct vcpu_runstate_info), &v->runstate_guest, vcpu_publish_runstate);
 }
 
 static long op_register_time(struct vcpu *v, void *arg)
 {
     const struct vcpu_register_time_memory_area *area = arg;
 
-    return register_area(v, area->addr.p, sizeof(struct vcpu_time_info), &v->time_info_guest,
-                         v->domain->ops->update_time);
+    return register_area(v, area->addr.p, sizeof(struct vcpu_time_info), &v->time_info_guest, guest_update_time);
 }
 
 void vcpu_unmap_info(struct vcpu *v)
@@ -221,7 +219,7 @@ void vcpu_unmap_info(struct vcpu *v)
         return;
     v->vcpu_info = &dummy_vcpu_info;
     v->vcpu_info_frame = NULL;
-    v->domain->ops->put_data(frame_mfn(f), true);
+    guest_put_data(frame_mfn(f), true);
 }
 
 /*

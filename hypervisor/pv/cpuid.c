@@ -180,7 +180,7 @@ static uint32_t feature_word(const uint32_t *lacks, unsigned i)
     return *reg_of(&r, i);
 }
 
-void pv_cpu_features(uint32_t *to, unsigned nr)
+void guest_cpu_features(uint32_t *to, unsigned nr)
 {
     for (unsigned i = 0; i < nr; i++)
         to[i] = i < CPU_FEATURE_WORDS ? feature_word(NULL, i) : 0;

@@ -9,7 +9,7 @@
  * `addr` names the L1 entry by linear or by machine address. To be unmapped, it must still be the grant's: same frame, same
  * right to write. A leaf neither needs nor leaves an unfinished tree.
  */
-int pv_grant_leaf(struct domain *domain, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags, bool map)
+int guest_grant_leaf(struct domain *domain, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags, bool map)
 {
     struct pv_domain *d = pv_domain(domain);
     uint64_t bits = PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY | (flags & GNTMAP_readonly ? 0 : PTE_RW) |
@@ -30,14 +30,14 @@ int pv_grant_leaf(struct domain *domain, uint64_t addr, mfn_t m, unsigned owner,
     return rc;
 }
 
-bool pv_get_data(struct domain *dom, mfn_t m, bool writable)
+bool guest_get_data(struct domain *dom, mfn_t m, bool writable)
 {
     if (writable)
         return !frame_get_and_type(pv_domain(dom), m, TYPE_WRITABLE);
     return mfn_valid(m) && frame_get(frame_of(m), dom->id);
 }
 
-void pv_put_data(mfn_t m, bool writable)
+void guest_put_data(mfn_t m, bool writable)
 {
     struct frame *f = frame_of(m);
 

@@ -125,6 +125,6 @@ int pv_give_hypercall_page(struct domain *d, uint64_t gfn)
     if (!page)
         return -XEN_EACCES;
     pv_write_hypercall_page(page);
-    domain_drop_page(d, page);
+    domain_drop_page(page);
     return 0;
 }

@@ -10,7 +10,7 @@
 
 /* Objects -------------------------------------------------------------------------------------- */
 
-static struct domain *pv_domain_alloc(void)
+struct domain *guest_domain_alloc(void)
 {
     struct pv_domain *d = heap_new(struct pv_domain);
 
@@ -21,12 +21,12 @@ static struct domain *pv_domain_alloc(void)
     return &d->domain;
 }
 
-static void pv_domain_free(struct domain *d)
+void guest_domain_free(struct domain *d)
 {
     heap_free(pv_domain(d));
 }
 
-static struct vcpu *pv_vcpu_alloc(struct domain *d, unsigned id)
+struct vcpu *guest_vcpu_alloc(struct domain *d, unsigned id)
 {
     struct pv_vcpu *v = heap_new(struct pv_vcpu);
 
@@ -39,14 +39,14 @@ static struct vcpu *pv_vcpu_alloc(struct domain *d, unsigned id)
         return NULL;
     }
     if (!id)
-        pv_update_wallclock(d);
+        guest_update_wallclock(d);
     v->time_cpu = NO_CPU;
     v->debugreg[6] = 0xffff0ff0;
     v->debugreg[7] = 0x400;
     return &v->vcpu;
 }
 
-static void pv_vcpu_free(struct vcpu *vcpu)
+void guest_vcpu_free(struct vcpu *vcpu)
 {
     struct pv_vcpu *v = pv_vcpu(vcpu);
 
@@ -195,7 +195,7 @@ static void context_apply(struct pv_vcpu *v, const struct vcpu_guest_context *c)
     set_entries(v, c);
     if (!v->vcpu.id) {
         v->vcpu.domain->vm_assist = (uint32_t)c->vm_assist & VM_ASSISTS;
-        pv_update_wallclock(v->vcpu.domain);    /* a domain's builder has cleared shared_info */
+        guest_update_wallclock(v->vcpu.domain);    /* a domain's builder has cleared shared_info */
     }
     if (c->flags & VGCF_online) {
         (void)fetch_and32(&v->vcpu.pause_flags, ~VPF_DOWN);
@@ -203,7 +203,7 @@ static void context_apply(struct pv_vcpu *v, const struct vcpu_guest_context *c)
     }
 }
 
-static int pv_vcpu_initialise(struct vcpu *vcpu, uint64_t ctxt)
+int guest_vcpu_initialise(struct vcpu *vcpu, uint64_t ctxt)
 {
     struct vcpu_guest_context *c = heap_new(struct vcpu_guest_context);
     struct pv_vcpu *v = pv_vcpu(vcpu);
@@ -286,8 +286,7 @@ int pv_boot_vcpu(struct pv_domain *d, mfn_t l4, uint64_t entry, uint64_t stack, 
 
 /* The end -------------------------------------------------------------------------------------- */
 
-/* No vCPU of the domain runs any more. */
-static int pv_domain_relinquish(struct domain *domain)
+int guest_domain_relinquish(struct domain *domain)
 {
     int rc = 0;
 
@@ -301,7 +300,7 @@ static int pv_domain_relinquish(struct domain *domain)
     return rc;
 }
 
-static int pv_frame_relinquish(struct domain *domain, struct frame *f)
+int guest_frame_relinquish(struct domain *domain, struct frame *f)
 {
     struct pv_domain *d = pv_domain(domain);
     int rc;
@@ -320,7 +319,7 @@ static int pv_frame_relinquish(struct domain *domain, struct frame *f)
 
 /* Small operations ----------------------------------------------------------------------------- */
 
-static void pv_inject_nmi(struct vcpu *v)
+void guest_inject_nmi(struct vcpu *v)
 {
     WRITE_ONCE(pv_vcpu(v)->nmi_pending, 1);
     if (v == current_vcpu())
@@ -329,33 +328,13 @@ static void pv_inject_nmi(struct vcpu *v)
         vcpu_kick(v);
 }
 
-static void pv_set_iopl(struct vcpu *v, unsigned iopl)
+void guest_set_iopl(struct vcpu *v, unsigned iopl)
 {
     pv_vcpu(v)->iopl = (uint8_t)iopl;
 }
 
-static void pv_set_iobitmap(struct vcpu *v, uint64_t bitmap, uint32_t nr_ports)
+void guest_set_iobitmap(struct vcpu *v, uint64_t bitmap, uint32_t nr_ports)
 {
     pv_vcpu(v)->iobmp = bitmap;
     pv_vcpu(v)->iobmp_limit = bitmap ? nr_ports : 0;
 }
-
-const struct guest_ops pv_guest_ops = {
-    .domain_alloc = pv_domain_alloc,
-    .domain_free = pv_domain_free,
-    .vcpu_alloc = pv_vcpu_alloc,
-    .vcpu_free = pv_vcpu_free,
-    .domain_relinquish = pv_domain_relinquish,
-    .frame_relinquish = pv_frame_relinquish,
-    .domctl = &pv_domctl,
-    .cpu_features = pv_cpu_features,
-    .vcpu_initialise = pv_vcpu_initialise,
-    .inject_nmi = pv_inject_nmi,
-    .set_iopl = pv_set_iopl,
-    .set_iobitmap = pv_set_iobitmap,
-    .update_time = pv_update_time,
-    .update_wallclock = pv_update_wallclock,
-    .grant_leaf = pv_grant_leaf,
-    .get_data = pv_get_data,
-    .put_data = pv_put_data,
-};

@@ -142,10 +142,6 @@ void pv_drop_loaded(struct domain *d);
  * it, in either address space.
  */
 void pv_time_refresh(struct pv_vcpu *v);
-/* Write them in any case, kernel address space loaded, also to the area that the guest registered. guest_ops.update_time. */
-void pv_update_time(struct vcpu *v);
-/* The wall clock has been set, or the domain is new. Any CPU; serialised by the caller. */
-void pv_update_wallclock(struct domain *d);
 
 /* --- guest_descriptor.c: a vCPU's descriptor window, where the CPU reads its GDT and LDT (mm/layout.h) ---------- */
 
@@ -196,11 +192,6 @@ bool pv_ports_allowed(const struct pv_vcpu *v, unsigned port, unsigned size);
 uint32_t pv_port_read(struct pv_vcpu *v, unsigned port, unsigned size);
 void pv_port_write(struct pv_vcpu *v, unsigned port, unsigned size, uint32_t value);
 
-/* --- The rows of pv_guest_ops that grant_pv.c has (contracts in core/guest_ops.h), and what boot/dom0.c needs --- */
-
-int pv_grant_leaf(struct domain *domain, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags, bool map);
-bool pv_get_data(struct domain *d, mfn_t m, bool writable);
-void pv_put_data(mfn_t m, bool writable);
 /* Give vCPU 0 its first context: kernel mode, events masked, tables at `l4`. 0 or why the table is refused. */
 int pv_boot_vcpu(struct pv_domain *d, mfn_t l4, uint64_t entry, uint64_t stack,
                  uint64_t start_info);
@@ -208,16 +199,14 @@ int pv_boot_vcpu(struct pv_domain *d, mfn_t l4, uint64_t entry, uint64_t stack,
 /* --- The control operations on PV guests -------------------------------------------------------------------------- */
 
 struct xen_domctl;
-extern const struct domctl_table pv_domctl;
 
 /* The state of a vCPU that does not run, as pv_domain.c takes it. */
 void pv_get_context(const struct pv_vcpu *v, struct vcpu_guest_context *c);
 
 /*
- * cpuid.c: the rows of pv_guest_ops and pv_domctl about a guest's CPU. What does not fit is -XEN_ENOBUFS; a policy with more
- * than the machine has -XEN_EINVAL, and err_* say where.
+ * cpuid.c: the rows of guest_domctl about a guest's CPU. What does not fit is -XEN_ENOBUFS; a policy with more than the
+ * machine has -XEN_EINVAL, and err_* say where.
  */
-void pv_cpu_features(uint32_t *words, unsigned nr);
 int pv_get_cpu_policy(struct domain *d, struct xen_domctl *op);
 int pv_set_cpu_policy(struct domain *d, struct xen_domctl *op);
 

@@ -193,7 +193,7 @@ static int op_get_address_size(struct domain *d UNUSED, struct xen_domctl *op)
     return 0;
 }
 
-static const struct domctl_row rows[] = {
+const struct domctl_row guest_domctl[NR_DOMCTLS] = {
     [XEN_DOMCTL_getvcpucontext]     = {NULL, DOMCTL_PAUSED, op_getvcpucontext},
     [XEN_DOMCTL_hypercall_init]     = {op_hypercall_init, 0},
     [XEN_DOMCTL_set_address_size]   = {op_set_address_size, DOMCTL_OTHERS},
@@ -208,5 +208,3 @@ static const struct domctl_row rows[] = {
     [XEN_DOMCTL_get_cpu_policy]     = {pv_get_cpu_policy, DOMCTL_OUT},
     [XEN_DOMCTL_set_cpu_policy]     = {pv_set_cpu_policy, DOMCTL_OUT_ALWAYS | DOMCTL_PAUSED},
 };
-
-const struct domctl_table pv_domctl = {rows, ARRAY_SIZE(rows)};

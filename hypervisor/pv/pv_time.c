@@ -25,7 +25,7 @@ static void write_time(uint64_t to, const struct vcpu_time_info *t)
     (void)guest_store_word(to, t->version);
 }
 
-void pv_update_time(struct vcpu *vcpu)
+void guest_update_time(struct vcpu *vcpu)
 {
     struct pv_vcpu *v = pv_vcpu(vcpu);
     uint64_t area = READ_ONCE(vcpu->time_info_guest);
@@ -52,12 +52,12 @@ void pv_time_refresh(struct pv_vcpu *v)
         return;
     if (!v->in_kernel)
         guest_space_load(v->cr3_kernel);
-    pv_update_time(&v->vcpu);
+    guest_update_time(&v->vcpu);
     if (!v->in_kernel)
         guest_space_load(v->cr3_user);
 }
 
-void pv_update_wallclock(struct domain *d)
+void guest_update_wallclock(struct domain *d)
 {
     struct shared_info *s = d->shared_info;
     uint64_t ns = READ_ONCE(clock_wall_base) + (uint64_t)d->time_offset_s * NS_PER_SECOND;

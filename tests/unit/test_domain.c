@@ -16,7 +16,7 @@
 
 static struct domain *make(unsigned id, unsigned vcpus)
 {
-    struct domain *d = domain_create(id, vcpus, &fake_guest_ops);
+    struct domain *d = domain_create(id, vcpus);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(d);
     d->max_pages = 64;
@@ -65,11 +65,11 @@ static void bad_requests_are_refused(void)
 {
     fake_guest_reset(1);
     struct domain *twin = make(3, 1);
-    CU_ASSERT_PTR_NULL(domain_create(3, 1, &fake_guest_ops));
-    CU_ASSERT_PTR_NULL(domain_create(4, 0, &fake_guest_ops));
-    CU_ASSERT_PTR_NULL(domain_create(4, MAX_VCPUS + 1, &fake_guest_ops));
-    CU_ASSERT_PTR_NULL(domain_create(DOMID_SELF, 1, &fake_guest_ops));
-    CU_ASSERT_PTR_NULL(domain_create(DOMID_IDLE, 1, &fake_guest_ops));
+    CU_ASSERT_PTR_NULL(domain_create(3, 1));
+    CU_ASSERT_PTR_NULL(domain_create(4, 0));
+    CU_ASSERT_PTR_NULL(domain_create(4, MAX_VCPUS + 1));
+    CU_ASSERT_PTR_NULL(domain_create(DOMID_SELF, 1));
+    CU_ASSERT_PTR_NULL(domain_create(DOMID_IDLE, 1));
     fake_guest_settle();
     CU_ASSERT_EQUAL(fake_guest.nr_domains, 1);
     CU_ASSERT_EQUAL(fake_guest.nr_vcpus, 1);
@@ -85,7 +85,7 @@ static void failures_leave_nothing(void)
 
     for (int i = 0; i < 6; i++) {
         fake_guest.fail_after = i;
-        struct domain *d = domain_create(9, 3, &fake_guest_ops);
+        struct domain *d = domain_create(9, 3);
         fake_guest.fail_after = -1;
         fake_guest_settle();
         CU_ASSERT_PTR_NULL(d);

@@ -25,7 +25,7 @@ uint64_t clock_tsc_khz(void)
 static void begin(unsigned cpus)
 {
     fake_guest_reset(cpus);
-    caller = domain_create(0, 1, &fake_guest_ops);
+    caller = domain_create(0, 1);
     CU_ASSERT_PTR_NOT_NULL_FATAL(caller);
     caller->is_control = true;
     control_domain = caller;

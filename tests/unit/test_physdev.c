@@ -126,7 +126,7 @@ paddr_t direct_map_paddr(const void *va UNUSED)
     return 5 * PAGE_SIZE;
 }
 
-static bool get_data(struct domain *d UNUSED, mfn_t m, bool writable)
+bool guest_get_data(struct domain *d UNUSED, mfn_t m, bool writable)
 {
     if (m.n != 5 || !writable)
         return false;
@@ -134,18 +134,21 @@ static bool get_data(struct domain *d UNUSED, mfn_t m, bool writable)
     return true;
 }
 
-static void put_data(mfn_t m, bool writable UNUSED)
+void guest_put_data(mfn_t m, bool writable UNUSED)
 {
     page_refs -= m.n == 5;
 }
 
-static void set_iopl(struct vcpu *v UNUSED, unsigned level)
+void guest_set_iopl(struct vcpu *v UNUSED, unsigned level)
 {
     iopl = level;
 }
 
-static struct guest_ops ops = { .get_data = get_data, .put_data = put_data, .set_iopl = set_iopl };
-static struct domain dom0 = { .ops = &ops }, other = { .ops = &ops, .id = 1 };
+void guest_set_iobitmap(struct vcpu *v UNUSED, uint64_t bitmap UNUSED, uint32_t nr_ports UNUSED)
+{
+}
+
+static struct domain dom0, other = { .id = 1 };
 static struct vcpu vcpu0 = { .domain = &dom0 };
 _Thread_local unsigned fake_cpu;
 struct vcpu *fake_current[MAX_CPUS] = { &vcpu0 };

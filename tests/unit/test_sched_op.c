@@ -21,7 +21,7 @@ static struct domain *d;
 static void begin(void)
 {
     fake_guest_reset(2);
-    d = domain_create(1, 1, &fake_guest_ops);
+    d = domain_create(1, 1);
     CU_ASSERT_PTR_NOT_NULL_FATAL(d);
     d->vcpu[0]->pause_flags = 0;
     sched_wake(d->vcpu[0]);

@@ -22,7 +22,7 @@ static struct domain *d;
 static void begin(unsigned cpus, unsigned vcpus)
 {
     fake_guest_reset(cpus);
-    d = domain_create(1, vcpus, &fake_guest_ops);
+    d = domain_create(1, vcpus);
     CU_ASSERT_PTR_NOT_NULL_FATAL(d);
     d->max_pages = 16;
     d->vcpu[0]->initialised = true;

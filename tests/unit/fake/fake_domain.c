@@ -99,7 +99,7 @@ size_t guest_copy_raw(void *to, const void *from, size_t size)
 
 /* ---- the type of guest: types of frames are WRITABLE (a count) or a table (bit 63: refused) ---- */
 
-static bool get_data(struct domain *d, mfn_t m, bool writable)
+bool guest_get_data(struct domain *d, mfn_t m, bool writable)
 {
     struct frame *f = frame_of(m);
 
@@ -110,14 +110,14 @@ static bool get_data(struct domain *d, mfn_t m, bool writable)
     return true;
 }
 
-static void put_data(mfn_t m, bool writable)
+void guest_put_data(mfn_t m, bool writable)
 {
     frame_of(m)->type -= writable;
     frame_put(frame_of(m));
 }
 
 /* A leaf is the 8 bytes at `addr`: the frame's number + 1. */
-static int grant_leaf(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags, bool map)
+int guest_grant_leaf(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, uint32_t flags, bool map)
 {
     uint64_t *leaf = (uint64_t *)(uintptr_t)addr;
 
@@ -125,24 +125,18 @@ static int grant_leaf(struct domain *d, uint64_t addr, mfn_t m, unsigned owner, 
     if (map && fake_map_result != GNTST_okay) {
         return fake_map_result;
     }
-    if (map ? !get_data(fake_domains[owner], m, !(flags & GNTMAP_readonly)) : *leaf != m.n + 1) {
+    if (map ? !guest_get_data(fake_domains[owner], m, !(flags & GNTMAP_readonly)) : *leaf != m.n + 1) {
         return GNTST_general_error;
     }
     if (map) {
         fake_leaves++;
     } else {
-        put_data(m, !(flags & GNTMAP_readonly));
+        guest_put_data(m, !(flags & GNTMAP_readonly));
         fake_leaves--;
     }
     *leaf = map ? m.n + 1 : 0;
     return GNTST_okay;
 }
-
-static const struct guest_ops ops = {
-    .get_data = get_data,
-    .put_data = put_data,
-    .grant_leaf = grant_leaf,
-};
 
 /* ---- domains ---- */
 
@@ -162,7 +156,6 @@ void fake_domains_create(void)
     for (unsigned id = 0; id < FAKE_DOMAINS; id++) {
         struct domain *d = calloc(1, sizeof(*d));
         d->id = id;
-        d->ops = &ops;
         d->refs = 1;
         d->is_control = id == 0;
         d->max_vcpus = 4;

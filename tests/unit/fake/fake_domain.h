@@ -21,7 +21,7 @@ extern unsigned fake_tlb_flushes;
 extern void *fake_read_only;                      // a guest address that can be read only
 extern int fake_pirq_result;                      // of pirq_bind()
 extern unsigned fake_pirqs_bound;
-extern int fake_map_result;                       // of guest_ops.grant_leaf() that maps
+extern int fake_map_result;                       // of guest_grant_leaf() that maps
 extern unsigned fake_leaves;                      // grant leaves that exist
 
 // All domains anew, with vCPUs that are up, four each; domain 0's first one is current. Neither event

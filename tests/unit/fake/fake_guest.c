@@ -29,7 +29,7 @@ static bool may_allocate(void)
     return fake_guest.fail_after < 0 || fake_guest.fail_after-- > 0;
 }
 
-static struct domain *fake_domain_alloc(void)
+struct domain *guest_domain_alloc(void)
 {
     if (!may_allocate()) {
         return NULL;
@@ -38,13 +38,13 @@ static struct domain *fake_domain_alloc(void)
     return calloc(1, sizeof(struct domain));
 }
 
-static void fake_domain_free(struct domain *d)
+void guest_domain_free(struct domain *d)
 {
     fake_guest.nr_domains--;
     free(d);
 }
 
-static struct vcpu *fake_vcpu_alloc(struct domain *d, unsigned id)
+struct vcpu *guest_vcpu_alloc(struct domain *d, unsigned id)
 {
     (void)id;
     fake_guest.half_made_was_found |= domain_get_by_id(d->id) != NULL;
@@ -55,32 +55,32 @@ static struct vcpu *fake_vcpu_alloc(struct domain *d, unsigned id)
     return calloc(1, sizeof(struct vcpu));
 }
 
-static void fake_vcpu_free(struct vcpu *v)
+void guest_vcpu_free(struct vcpu *v)
 {
     fake_guest.nr_vcpus--;
     free(v);
 }
 
-static int fake_vcpu_initialise(struct vcpu *v, uint64_t ctxt)
+int guest_vcpu_initialise(struct vcpu *v, uint64_t ctxt)
 {
     (void)v;
     fake_guest.initialises++;
     return ctxt < FAKE_BAD_ADDRESS ? -XEN_EFAULT : fake_guest.initialise_result;
 }
 
-static void fake_inject_nmi(struct vcpu *v)
+void guest_inject_nmi(struct vcpu *v)
 {
     (void)v;
     fake_guest.nmis++;
 }
 
-static void fake_update_time(struct vcpu *v)
+void guest_update_time(struct vcpu *v)
 {
     (void)v;
     fake_guest.time_updates++;
 }
 
-static bool fake_get_data(struct domain *d, mfn_t m, bool writable)
+bool guest_get_data(struct domain *d, mfn_t m, bool writable)
 {
     (void)writable;
     if (fake_guest.data_refused || !mfn_valid(m) || !frame_get(frame_of(m), d->id)) {
@@ -90,7 +90,7 @@ static bool fake_get_data(struct domain *d, mfn_t m, bool writable)
     return true;
 }
 
-static void fake_put_data(mfn_t m, bool writable)
+void guest_put_data(mfn_t m, bool writable)
 {
     (void)writable;
     fake_guest.data_references--;
@@ -103,61 +103,41 @@ static int relinquish(void)
     return fake_guest.restarts-- > 0 ? -XEN_ERESTART : 0;
 }
 
-static int fake_domain_relinquish(struct domain *d)
+int guest_domain_relinquish(struct domain *d)
 {
     (void)d;
     return relinquish();
 }
 
-static int fake_frame_relinquish(struct domain *d, struct frame *f)
+int guest_frame_relinquish(struct domain *d, struct frame *f)
 {
     (void)f;
-    return fake_domain_relinquish(d);
+    return guest_domain_relinquish(d);
 }
 
-static void fake_update_wallclock(struct domain *d)
+void guest_update_wallclock(struct domain *d)
 {
     (void)d;
     fake_guest.time_updates++;
 }
 
-static void fake_cpu_features(uint32_t *words, unsigned nr)
+void guest_cpu_features(uint32_t *words, unsigned nr)
 {
     for (unsigned i = 0; i < nr; i++) {
         words[i] = i;
     }
 }
 
-static const struct domctl_table no_domctl;
-
-const struct guest_ops fake_guest_ops = {
-    .domain_alloc = fake_domain_alloc,
-    .domain_free = fake_domain_free,
-    .vcpu_alloc = fake_vcpu_alloc,
-    .vcpu_free = fake_vcpu_free,
-    .vcpu_initialise = fake_vcpu_initialise,
-    .domain_relinquish = fake_domain_relinquish,
-    .frame_relinquish = fake_frame_relinquish,
-    .update_wallclock = fake_update_wallclock,
-    .domctl = &no_domctl,
-    .cpu_features = fake_cpu_features,
-    .inject_nmi = fake_inject_nmi,
-    .update_time = fake_update_time,
-    .get_data = fake_get_data,
-    .put_data = fake_put_data,
-};
-
-// What XEN_DOMCTL_createdomain makes.
-extern const struct guest_ops pv_guest_ops __attribute__((alias("fake_guest_ops")));
+const struct domctl_row guest_domctl[NR_DOMCTLS];
 
 int evtchn_domain_relinquish(struct domain *d)
 {
-    return fake_domain_relinquish(d);
+    return guest_domain_relinquish(d);
 }
 
 int grant_table_relinquish(struct domain *d)
 {
-    return fake_domain_relinquish(d);
+    return guest_domain_relinquish(d);
 }
 
 int grant_table_limit(struct domain *d, int32_t max_frames, int32_t max_maptrack_frames)

@@ -11,8 +11,6 @@
 
 #define FAKE_BAD_ADDRESS 0x10000u
 
-extern const struct guest_ops fake_guest_ops;
-
 struct fake_guest {
     int fail_after;               // allocations of the guest type until one fails; negative: never
     unsigned nr_domains, nr_vcpus;   // that exist
