@@ -16,7 +16,6 @@
 #include "boot/image.h"
 #include "boot/memory.h"
 #include "boot/options.h"
-#include "core/irq_guest.h"
 #include "public/features.h"
 #include "pv/page_type.h"
 #include "pv/pv_domain.h"

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* CONSOLE_IO: guests write lines to the machine's console; the control domain reads what is typed there. */
-#include "core/console_io.h"
-
 #include "core/hypercall.h"
 #include "cpu/uart.h"
 #include "cpu/upcall.h"

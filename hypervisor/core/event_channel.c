@@ -11,7 +11,6 @@
 
 #include "core/event_internal.h"
 #include "core/hypercall.h"
-#include "core/irq_guest.h"
 #include "cpu/guest_word.h"
 
 #define NO_PORT         0u                  /* of virq_port: port 0 is never bound */

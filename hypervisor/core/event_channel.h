@@ -46,3 +46,15 @@ void evtchn_mark_upcall(struct vcpu *v);
 int evtchn_poll_check(struct vcpu *v, const uint32_t *ports, unsigned nr);
 /* After a vCPU's vcpu_info moved: deliver again what is pending. */
 void evtchn_vcpu_info_moved(struct vcpu *v);
+
+/* ---- Physical IRQs (physdev_op.c): a pirq number of the domain, mapped to a GSI or an MSI, bound to a port ---- */
+
+/*
+ * Let `d` have physical IRQs (the control domain); without it, every pirq operation of the domain is refused. -XEN_ENOMEM.
+ */
+int pirq_domain_init(struct domain *d);
+/* EVTCHNOP_bind_pirq / close: start and stop delivery of `pirq` to `port`. One domain has each line: none is shared. */
+int pirq_bind(struct domain *d, unsigned pirq, uint32_t port);
+void pirq_unbind(struct domain *d, unsigned pirq);
+/* The vCPU that the port notifies changed: steer the interrupt to its CPU. */
+void pirq_set_affinity(struct domain *d, unsigned pirq, struct vcpu *v);

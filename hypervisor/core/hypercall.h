@@ -63,3 +63,6 @@ hypercall_fn do_multicall, do_memory_op, do_xen_version, do_console_io, do_vm_as
 
 /* SYSCTLs about what guests see of the CPU (pv/cpuid.c). */
 subop_fn pv_sysctl_cpu_levelling_caps, pv_sysctl_cpu_featureset, pv_sysctl_cpu_policy;
+
+/* Take input from the serial port, by interrupt on `gsi` (0: by polling); tell dom0 of it by VIRQ_CONSOLE. */
+void console_io_init(unsigned gsi);

@@ -7,7 +7,6 @@
  * lock guards all rows; an interrupt reads `port` without it.
  */
 #include "core/hypercall.h"
-#include "core/irq_guest.h"
 #include "cpu/irq.h"
 #include "cpu/msi.h"
 #include "public/physdev.h"

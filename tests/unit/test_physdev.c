@@ -3,7 +3,7 @@
 // that tells the guest what needs one; with the interrupt chips played by counters.
 #include "core/domain.h"
 #include "core/hypercall.h"
-#include "core/irq_guest.h"
+#include "core/event_channel.h"
 #include "cpu/irq.h"
 #include "cpu/msi.h"
 #include "mm/heap.h"

@@ -7,7 +7,6 @@
 
 #include "core/guest_copy.h"
 #include "core/hypercall.h"
-#include "core/irq_guest.h"
 #include "core/preempt.h"
 #include "cpu/smp.h"
 #include "fake_machine.h"
