@@ -2,7 +2,7 @@
 /*
  * Finds and reads ACPI tables (ACPI Specification 6.4, sections 5.2.5 to 5.2.12; HPET specification
  * 3.2.4; PCI Firmware Specification 3.2, 4.1.2). Pure: physical memory is reached through the
- * caller's `map` alone, and a table is used only after its length and checksum are right.
+ * boot_map() alone, and a table is used only after its length and checksum are right.
  */
 #include "boot/acpi.h"
 
@@ -45,70 +45,57 @@ static const uint8_t madt_sizes[] INITCONST = {
 };
 
 struct parser {
-    const void *(*map)(paddr_t start, size_t size);
     struct acpi_info *out;
     const char *problem;
 };
 
-static bool INIT sum_is_zero(struct bytes b)
+/* What lies at `at`, if its length is possible and its checksum right, or an empty run. */
+static struct bytes INIT checked_map(paddr_t at, uint32_t length, uint32_t min, uint32_t max)
 {
+    struct bytes b = bytes_map(at, length >= min && length <= max ? length : 0);
     uint8_t sum = 0;
 
     for (size_t i = 0; i < b.size; i++)
         sum = (uint8_t)(sum + b.at[i]);
-    return sum == 0;
+    if (sum)
+        b.size = 0;
+    return b;
 }
 
 /* A good RSDP at `at`, of the size that its revision has, or an empty run. */
-static struct bytes INIT rsdp_map(const struct parser *p, paddr_t at)
+static struct bytes INIT rsdp_map(paddr_t at)
 {
-    struct bytes rsdp = bytes_map(p->map, at, RSDP_V1_SIZE), none = { NULL, 0 };
-    uint32_t length;
+    struct bytes rsdp = checked_map(at, RSDP_V1_SIZE, RSDP_V1_SIZE, RSDP_V1_SIZE);
 
-    if (bytes_u64(rsdp, 0) != RSDP_SIGNATURE || !sum_is_zero(rsdp))
-        return none;
+    if (bytes_u64(rsdp, 0) != RSDP_SIGNATURE)
+        rsdp.size = 0;
     if (bytes_u8(rsdp, 15) < 2)
         return rsdp;
-    rsdp = bytes_map(p->map, at, RSDP_V2_SIZE);
-    length = bytes_u32(rsdp, 20);
-    if (length < RSDP_V2_SIZE || length > RSDP_MAX_SIZE)
-        return none;
-    rsdp = bytes_map(p->map, at, length);
-    return sum_is_zero(rsdp) ? rsdp : none;
+    return checked_map(at, bytes_u32(bytes_map(at, RSDP_V2_SIZE), 20), RSDP_V2_SIZE, RSDP_MAX_SIZE);
 }
 
-static paddr_t INIT rsdp_search(const struct parser *p, paddr_t start, uint64_t size)
+/* The first good one where a loader or the BIOS may have put it. */
+static struct bytes INIT rsdp_find(paddr_t given)
 {
-    for (paddr_t at = start & ~UINT64_C(15); at < start + size; at += 16) {
-        if (rsdp_map(p, at).size)
-            return at;
-    }
-    return 0;
-}
+    paddr_t ebda = (paddr_t)bytes_u16(bytes_map(EBDA_POINTER, 2), 0) << 4;
+    const struct { paddr_t start, size; } places[] = {
+        { given, given ? 1 : 0 },
+        { ebda, ebda ? EBDA_SEARCH_SIZE : 0 },
+        { BIOS_SEARCH_START, BIOS_SEARCH_SIZE },
+    };
+    struct bytes rsdp = { NULL, 0 };
 
-static paddr_t INIT rsdp_find(const struct parser *p, paddr_t given)
-{
-    paddr_t ebda, found = 0;
-
-    if (given && rsdp_map(p, given).size)
-        return given;
-    ebda = (paddr_t)bytes_u16(bytes_map(p->map, EBDA_POINTER, 2), 0) << 4;
-    if (ebda)
-        found = rsdp_search(p, ebda, EBDA_SEARCH_SIZE);
-    return found ? found : rsdp_search(p, BIOS_SEARCH_START, BIOS_SEARCH_SIZE);
+    for (unsigned int i = 0; i < ARRAY_SIZE(places) && !rsdp.size; i++)
+        for (paddr_t at = places[i].start; at < places[i].start + places[i].size && !rsdp.size; at += 16)
+            rsdp = rsdp_map(at);
+    return rsdp;
 }
 
 /* A whole table, header included, or an empty run. */
-static struct bytes INIT table_map(const struct parser *p, paddr_t at)
+static struct bytes INIT table_map(paddr_t at)
 {
-    struct bytes none = { NULL, 0 };
-    struct bytes table = bytes_map(p->map, at, TABLE_HEADER_SIZE);
-    uint32_t length = bytes_u32(table, 4);
-
-    if (length < TABLE_HEADER_SIZE || length > TABLE_MAX_SIZE)
-        return none;
-    table = bytes_map(p->map, at, length);
-    return sum_is_zero(table) ? table : none;
+    return checked_map(at, bytes_u32(bytes_map(at, TABLE_HEADER_SIZE), 4), TABLE_HEADER_SIZE,
+                       TABLE_MAX_SIZE);
 }
 
 /* Room for one more of `max` entries? */
@@ -239,7 +226,7 @@ static const struct table_parser table_parsers[] INITCONST = {
  */
 static void INIT parse_table(struct parser *p, paddr_t at, uint32_t *seen)
 {
-    struct bytes header = bytes_map(p->map, at, TABLE_HEADER_SIZE);
+    struct bytes header = bytes_map(at, TABLE_HEADER_SIZE);
 
     for (uint32_t i = 0; i < ARRAY_SIZE(table_parsers); i++) {
         const struct table_parser *row = &table_parsers[i];
@@ -249,7 +236,7 @@ static void INIT parse_table(struct parser *p, paddr_t at, uint32_t *seen)
         if (!bytes_match(header, 0, row->signature) || (*seen & (1u << i)))
             continue;
         *seen |= 1u << i;
-        table = table_map(p, at);
+        table = table_map(at);
         if (table.size)
             problem = row->parse(p, table);
         if (problem)
@@ -257,48 +244,35 @@ static void INIT parse_table(struct parser *p, paddr_t at, uint32_t *seen)
     }
 }
 
-static void INIT parse_root(struct parser *p, struct bytes root, unsigned int width)
+/* The tables that `root` lists, if it is one with this signature and entries of this width. */
+static bool INIT parse_root(struct parser *p, paddr_t at, const char *signature, unsigned int width)
 {
+    struct bytes root = table_map(at);
     uint32_t seen = 0;
     uint64_t offset = TABLE_HEADER_SIZE;
 
+    if (!bytes_match(root, 0, signature))
+        return false;
     for (unsigned int i = 0; bytes_have(root, offset, width); i++, offset += width) {
         if (have_room(p, i, ACPI_MAX_TABLES))
             parse_table(p, bytes_read(root, offset, width), &seen);
     }
+    return true;
 }
 
-/* The XSDT if there is a good one, else the RSDT. */
-static struct bytes INIT root_map(struct parser *p, struct bytes rsdp, unsigned int *width)
+const char *INIT acpi_parse(paddr_t rsdp, struct acpi_info *info)
 {
-    struct bytes root = table_map(p, bytes_u64(rsdp, 24));
-
-    *width = 8;
-    if (bytes_match(root, 0, "XSDT"))
-        return root;
-    *width = 4;
-    root = table_map(p, bytes_u32(rsdp, 16));
-    if (!bytes_match(root, 0, "RSDT"))
-        root.size = 0;
-    return root;
-}
-
-const char *INIT acpi_parse(paddr_t rsdp, const void *(*map)(paddr_t start, size_t size),
-                            struct acpi_info *info)
-{
-    struct parser p = { .map = map, .out = info };
-    struct bytes root;
-    unsigned int width;
+    struct parser p = { .out = info };
+    struct bytes table;
 
     memset(info, 0, sizeof(*info));
-    rsdp = rsdp_find(&p, rsdp);
-    if (!rsdp)
+    table = rsdp_find(rsdp);
+    if (!table.size)
         return "no RSDP found, so there is one CPU, no IO-APIC and no power-off: enable ACPI in "
                "the firmware's setup";
-    root = root_map(&p, rsdp_map(&p, rsdp), &width);
-    if (!root.size)
+    if (!parse_root(&p, bytes_u64(table, 24), "XSDT", 8) &&
+        !parse_root(&p, bytes_u32(table, 16), "RSDT", 4))
         return "RSDT and XSDT are missing or have wrong checksums, so there is one CPU, no IO-APIC "
                "and no power-off: update the firmware";
-    parse_root(&p, root, width);
     return p.problem;
 }

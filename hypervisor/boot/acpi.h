@@ -47,9 +47,7 @@ struct acpi_info {
 
 /*
  * Finds the tables, from `rsdp` if it is not 0, else by the search in BIOS memory, and fills
- * `info`. `map` makes a physical range readable for the rest of boot, or returns NULL. Answers
- * which table was last refused or cut off, and why, or NULL; a machine without a MADT gives
- * nr_cpus == 0.
+ * `info`. Answers which table was last refused or cut off, and why, or NULL; a machine without a
+ * MADT gives nr_cpus == 0.
  */
-const char *acpi_parse(paddr_t rsdp, const void *(*map)(paddr_t start, size_t size),
-                       struct acpi_info *info);
+const char *acpi_parse(paddr_t rsdp, struct acpi_info *info);

@@ -2,7 +2,7 @@
 /*
  * Parser of the multiboot information, versions 1 and 2 (GNU Multiboot Specification 0.6.96,
  * section 3.3, and Multiboot2 Specification 2.0, section 3.6). Pure: physical memory is reached
- * through the caller's `map` alone, and no offset, count or length is used before it is checked.
+ * through boot_map() alone, and no offset, count or length is used before it is checked.
  */
 #include "boot/bootinfo.h"
 
@@ -30,9 +30,9 @@ enum mb2_tag_type {
 
 /* A loader lists a few dozen ranges; this bounds the time that a broken table can cost. */
 #define MAX_MMAP_ENTRIES 4096
+#define MMAP_ENTRY 20u
 
 struct parser {
-    const void *(*map)(paddr_t start, size_t size);
     struct bootinfo *out;
     paddr_t info;
     bool has_surplus;   /* more ranges than fit */
@@ -45,7 +45,7 @@ static void INIT copy_string(struct parser *p, char *to, size_t to_size, paddr_t
     size_t i = 0;
 
     while (i < length && i + 1 < to_size) {
-        to[i] = (char)bytes_u8(bytes_map(p->map, from + i, 1), 0);
+        to[i] = (char)bytes_u8(bytes_map(from + i, 1), 0);
         if (!to[i])
             return;
         i++;
@@ -69,7 +69,7 @@ static struct boot_module *INIT add_module(struct parser *p, uint64_t start, uin
     }
     m = &out->modules[out->nr_modules++];
     m->start = start;
-    m->size = bytes_map(p->map, start, end > start ? end - start : 0).size;
+    m->size = bytes_map(start, end > start ? end - start : 0).size;
     return m;
 }
 
@@ -89,7 +89,7 @@ static void INIT mb1_modules(struct parser *p, uint32_t count, paddr_t list)
 {
     for (uint32_t i = 0; i < count; i++) {
         paddr_t at = list + (uint64_t)i * MB1_MODULE_SIZE;
-        struct bytes entry = bytes_map(p->map, at, MB1_MODULE_SIZE);
+        struct bytes entry = bytes_map(at, MB1_MODULE_SIZE);
         struct boot_module *m = add_module(p, bytes_u32(entry, 0), bytes_u32(entry, 4));
 
         if (!m)
@@ -99,26 +99,28 @@ static void INIT mb1_modules(struct parser *p, uint32_t count, paddr_t list)
     }
 }
 
-/* Entries carry their own size, which does not count the size field itself. */
-static void INIT mb1_mmap(struct parser *p, struct bytes map)
+/*
+ * From the first entry, at `offset`, on. `size` is that of each; 0: each carries its own before it,
+ * which does not count the size field itself.
+ */
+static void INIT add_ranges(struct parser *p, struct bytes map, uint64_t offset, uint32_t size)
 {
-    uint64_t offset = 0;
+    uint64_t gap = size ? 0 : 4, this_size;
 
-    for (unsigned int i = 0; i < MAX_MMAP_ENTRIES && bytes_have(map, offset, 24); i++) {
-        uint32_t size = bytes_u32(map, offset);
-
-        if (size < 20)
+    for (unsigned int i = 0; i < MAX_MMAP_ENTRIES && bytes_have(map, offset, MMAP_ENTRY); i++) {
+        this_size = size ? size : bytes_u32(map, offset - gap);
+        if (this_size < MMAP_ENTRY)
             return;
-        add_range(p, bytes_u64(map, offset + 4), bytes_u64(map, offset + 12),
-                  bytes_u32(map, offset + 20));
-        offset += 4 + (uint64_t)size;
+        add_range(p, bytes_u64(map, offset), bytes_u64(map, offset + 8),
+                  bytes_u32(map, offset + 16));
+        offset += this_size + gap;
     }
 }
 
 static const char *INIT mb1_parse(struct parser *p)
 {
     struct bootinfo *out = p->out;
-    struct bytes info = bytes_map(p->map, p->info, MB1_INFO_SIZE);
+    struct bytes info = bytes_map(p->info, MB1_INFO_SIZE);
     uint32_t flags = bytes_u32(info, 0);
 
     if (!info.size)
@@ -130,24 +132,8 @@ static const char *INIT mb1_parse(struct parser *p)
     if (flags & MB1_HAS_MODULES)
         mb1_modules(p, bytes_u32(info, 20), bytes_u32(info, 24));
     if (flags & MB1_HAS_MMAP)
-        mb1_mmap(p, bytes_map(p->map, bytes_u32(info, 48), bytes_u32(info, 44)));
+        add_ranges(p, bytes_map(bytes_u32(info, 48), bytes_u32(info, 44)), 4, 0);
     return NULL;
-}
-
-static void INIT mb2_mmap(struct parser *p, struct bytes tag)
-{
-    uint32_t entry_size = bytes_u32(tag, 0);
-
-    if (entry_size < 20)
-        return;
-    for (unsigned int i = 0; i < MAX_MMAP_ENTRIES; i++) {
-        uint64_t offset = 8 + (uint64_t)i * entry_size;
-
-        if (!bytes_have(tag, offset, 20))
-            return;
-        add_range(p, bytes_u64(tag, offset), bytes_u64(tag, offset + 8),
-                  bytes_u32(tag, offset + 16));
-    }
 }
 
 /* `tag` is the tag's body, which lies at `at`. */
@@ -169,7 +155,8 @@ static void INIT mb2_tag(struct parser *p, uint32_t type, struct bytes tag, padd
             copy_string(p, m->cmdline, sizeof(m->cmdline), at + 8, tag.size - 8);
         return;
     case MB2_MMAP:
-        mb2_mmap(p, tag);
+        if (bytes_u32(tag, 0))
+            add_ranges(p, tag, 8, bytes_u32(tag, 0));
         return;
     case MB2_RSDP:
     case MB2_NEW_RSDP:
@@ -182,12 +169,12 @@ static void INIT mb2_tag(struct parser *p, uint32_t type, struct bytes tag, padd
 
 static const char *INIT mb2_parse(struct parser *p)
 {
-    struct bytes info = bytes_map(p->map, p->info, 8);
+    struct bytes info = bytes_map(p->info, 8);
     uint32_t size = bytes_u32(info, 0);
     uint64_t at = 8;
 
     if (size >= 8 && size <= MB2_MAX_INFO_SIZE)
-        info = bytes_map(p->map, p->info, size);
+        info = bytes_map(p->info, size);
     if (info.size <= 8)
         return "the multiboot2 information is unreadable or has an impossible size: "
                "use another boot loader";
@@ -287,11 +274,9 @@ static void INIT strip_name(char *line, bool has_name)
     drop_first_word(line, "placeholder");
 }
 
-const char *INIT bootinfo_parse(uint32_t magic, paddr_t info,
-                                const void *(*map)(paddr_t start, size_t size),
-                                struct bootinfo *out)
+const char *INIT bootinfo_parse(uint32_t magic, paddr_t info, struct bootinfo *out)
 {
-    struct parser p = { .map = map, .out = out, .info = info };
+    struct parser p = { .out = out, .info = info };
     const char *why = "the boot loader does not speak multiboot 1 or 2: use GRUB's multiboot2 "
                       "command or QEMU's -kernel";
     bool has_names;

@@ -54,13 +54,11 @@ struct bootinfo {
 };
 
 /*
- * Reads the structure at `info` that a loader with `magic` in EAX left behind. `map` makes a
- * physical range readable for the rest of boot, or returns NULL. NULL, or one sentence with cause
- * and cure if there is nothing to boot from: wrong magic, unreadable structure, no memory map or
- * one that does not fit.
+ * Reads the structure at `info` that a loader with `magic` in EAX left behind. NULL, or one sentence
+ * with cause and cure if there is nothing to boot from: wrong magic, unreadable structure, no memory
+ * map or one that does not fit.
  */
-const char *bootinfo_parse(uint32_t magic, paddr_t info,
-                           const void *(*map)(paddr_t start, size_t size), struct bootinfo *out);
+const char *bootinfo_parse(uint32_t magic, paddr_t info, struct bootinfo *out);
 
 /*
  * Sorts the `*nr` ranges in place, decides overlaps (the more restrictive type wins) and merges

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A run of bytes from outside (firmware, boot loader, kernel file) and bounds-checked little-endian
+ * What boot's parsers read and write: runs of bytes, and memory that goes back at once.
+ *
+ * struct bytes is a run of bytes from outside (firmware, boot loader, kernel file) and bounds-checked little-endian
  * reads from it. A read outside the run gives 0: a parser checks a structure's length once with
  * bytes_have(), and a forgotten check can mislead it but never make it read elsewhere.
  */
@@ -18,11 +20,13 @@ static inline bool bytes_have(struct bytes b, uint64_t offset, uint64_t size)
     return offset <= b.size && size <= b.size - offset;
 }
 
-/* Physical memory through a parser's `map`, or an empty run. */
-static inline struct bytes bytes_map(const void *(*map)(paddr_t start, size_t size), paddr_t start,
-                                     uint64_t size)
+/* main.c: makes a physical range readable for the rest of boot, or returns NULL. */
+const void *boot_map(paddr_t start, size_t size);
+
+/* Physical memory, or an empty run. */
+static inline struct bytes bytes_map(paddr_t start, uint64_t size)
 {
-    const void *at = size && start + size > start ? map(start, (size_t)size) : NULL;
+    const void *at = size && start + size > start ? boot_map(start, (size_t)size) : NULL;
 
     return (struct bytes){ at, at ? (size_t)size : 0 };
 }
@@ -61,4 +65,32 @@ static inline bool bytes_match(struct bytes b, uint64_t offset, const char *text
     size_t length = strlen(text);
 
     return bytes_have(b, offset, length) && !memcmp(b.at + offset, text, length);
+}
+
+/*
+ * Memory that is handed out from the front and given back as a whole, by whoever provided it.
+ * For work at boot with many sizes and one end. No locks: one user at a time.
+ */
+struct arena {
+    uint8_t *base;
+    size_t size;
+    size_t used;
+};
+
+static inline size_t arena_left(const struct arena *arena)
+{
+    return arena->size - arena->used;
+}
+
+/* `size` bytes, aligned to `align` (a power of two), or NULL. Contents are whatever was there. */
+static inline void *arena_alloc(struct arena *arena, size_t size, size_t align)
+{
+    size_t gap = -((uintptr_t)arena->base + arena->used) & (align - 1);
+    void *at;
+
+    if (gap > arena_left(arena) || size > arena_left(arena) - gap)
+        return NULL;
+    at = arena->base + arena->used + gap;
+    arena->used += gap + size;
+    return at;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Glue between codec.h and liblzma, zlib, libzstd and liblz4. Each is called in the way that
+ * Glue between image.h and liblzma, zlib, libzstd and liblz4. Each is called in the way that
  * decodes straight into the one output buffer and needs the least memory, and never reaches
  * malloc().
  */
-#include "boot/codec.h"
+#include "boot/image.h"
 
 #define ZLIB_CONST
 #define Z_SOLO
@@ -171,27 +171,18 @@ static const struct codec codecs[] INITCONST = {
     { { 0x02, 0x21, 0x4c, 0x18 }, 4, lz4_decode },
 };
 
-static const struct codec *INIT find(struct bytes in)
-{
-    for (const struct codec *c = codecs; c < codecs + ARRAY_SIZE(codecs); c++)
-        if (in.size >= c->magic_size && !memcmp(in.at, c->magic, c->magic_size))
-            return c;
-    return NULL;
-}
-
-bool INIT codec_knows(struct bytes in)
-{
-    return find(in);
-}
-
 const char *INIT codec_decode(struct bytes in, size_t room, struct arena *arena, struct bytes *out)
 {
     struct job job = { .in = in, .out_size = room, .work = arena };
-    const struct codec *codec = find(in);
+    const struct codec *codec = codecs, *end = codecs + ARRAY_SIZE(codecs);
     const char *why;
 
-    if (!codec)
-        return "the kernel is not compressed in a form known here: use xz, zstd, gzip or lz4";
+    while (codec < end &&
+           (in.size < codec->magic_size || memcmp(in.at, codec->magic, codec->magic_size)))
+        codec++;
+    if (codec == end)
+        return "module 1 is no kernel, or is not compressed in a form known here: give an ELF kernel or "
+               "a Linux vmlinuz (xz, zstd, gzip or lz4)";
     if (in.size > MAX_SIZE || room > MAX_SIZE)
         return too_large;
     job.out = arena_alloc(arena, room, OUTPUT_ALIGN);

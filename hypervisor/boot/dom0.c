@@ -10,11 +10,10 @@
  * then, not mapped there, initramfs and p2m list if their place is elsewhere. Page-table frames are
  * mapped read-only.
  */
-#include "boot/dom0.h"
+#include "boot/boot.h"
 
 #include "boot/elf.h"
 #include "boot/image.h"
-#include "boot/memory.h"
 #include "boot/options.h"
 #include "public/features.h"
 #include "pv/page_type.h"
@@ -23,7 +22,6 @@
 #define MIB(n)           ((uint64_t)(n) << 20)
 #define TAIL_MIN         0x80000
 #define TAIL_ALIGN       MIB(4)
-#define MIN_DOM0_PAGES   (MIB(4) >> PAGE_SHIFT)
 #define SCRATCH_MAX_ORDER 16              /* 256 MiB */
 #define SCRATCH_MIN_ORDER 12
 
@@ -130,6 +128,20 @@ static INIT void place_tables(struct layout *l, uint64_t pfn)
     } while (l->nr_tables < count_tables(l));
 }
 
+/* Initramfs and p2m list from `pfn` on, if their place is there. Answers where they end. */
+static INIT uint64_t place_rest(struct layout *l, uint64_t pfn, bool is_apart)
+{
+    if (l->initrd_apart == is_apart) {
+        l->initrd_pfn = pfn;
+        pfn += l->initrd_pages;
+    }
+    if (l->p2m_apart == is_apart) {
+        l->p2m_pfn = pfn;
+        pfn += l->p2m_pages;
+    }
+    return pfn;
+}
+
 static INIT void plan_layout(struct layout *l, uint64_t initrd_size)
 {
     uint64_t pfn = pages_of_bytes(l->elf.paddr_end), last;
@@ -138,24 +150,8 @@ static INIT void plan_layout(struct layout *l, uint64_t initrd_size)
     l->p2m_pages = pages_of_bytes(l->nr_pages * sizeof(uint64_t));
     l->initrd_apart = l->elf.mod_start_pfn && initrd_size;
     l->p2m_apart = l->elf.has_init_p2m;
-    if (!l->initrd_apart) {
-        l->initrd_pfn = pfn;
-        pfn += l->initrd_pages;
-    }
-    if (!l->p2m_apart) {
-        l->p2m_pfn = pfn;
-        pfn += l->p2m_pages;
-    }
-    place_tables(l, pfn);
-    last = l->mapped_end_pfn;
-    if (l->initrd_apart) {
-        l->initrd_pfn = last;
-        last += l->initrd_pages;
-    }
-    if (l->p2m_apart) {
-        l->p2m_pfn = last;
-        last += l->p2m_pages;
-    }
+    place_tables(l, place_rest(l, pfn, false));
+    last = place_rest(l, l->mapped_end_pfn, true);
     if (last > l->nr_pages)
         boot_stop("the control domain's memory is %lu MiB and its kernel needs %lu MiB to start: "
                   "raise dom0_mem= or give the machine more",
@@ -320,13 +316,28 @@ static INIT void start_vcpu(const struct builder *b)
 }
 
 /*
+ * A kernel that says what it supports must support being the control domain, and none may need
+ * translated memory.
+ */
+static INIT const char *check_features(const struct elf_plan *plan)
+{
+    if (plan->features_required & 1u << XENFEAT_auto_translated_physmap)
+        return "it needs auto-translated memory, which PV does not have: use a kernel built for Xen PV";
+    if (plan->features_supported && !(plan->features_supported & 1u << XENFEAT_dom0))
+        return "it was built without dom0 support: use one with CONFIG_XEN_DOM0, such as "
+               "linux-image-amd64";
+    return NULL;
+}
+
+/*
  * What the decoders, built for user space, expect of the machine is set up here: see boot/image.h.
  */
-static INIT void unpack_kernel(struct builder *b, struct unpack *u)
+static INIT void plan_kernel(struct builder *b, struct unpack *u)
 {
     static INITDATA char tls_block[64];
     const char *why;
 
+    u->module = (struct bytes){ direct_map(b->kernel->start), b->kernel->size };
     b->scratch = INVALID_MFN;
     for (unsigned order = SCRATCH_MAX_ORDER;
          order >= SCRATCH_MIN_ORDER && mfn_eq(b->scratch, INVALID_MFN); order--) {
@@ -338,47 +349,19 @@ static INIT void unpack_kernel(struct builder *b, struct unpack *u)
     u->scratch = (struct arena){ mfn_to_virt(b->scratch), PAGE_SIZE << b->scratch_order, 0 };
     wrmsr(MSR_FS_BASE, (uintptr_t)tls_block);
     why = call_on_stack(boot_stack + CPU_STACK_SIZE - 1024, image_unpack, u);
+    wrmsr(MSR_FS_BASE, 0);
+    if (!why)
+        why = elf_plan(u->elf.at, u->elf.size, &b->l.elf);
+    if (!why)
+        why = check_features(&b->l.elf);
     if (why)
         boot_stop("kernel: %s", why);
-    wrmsr(MSR_FS_BASE, 0);
-}
-
-/*
- * A kernel that says what it supports must support being the control domain, and none may need
- * translated memory.
- */
-static INIT void check_features(const struct elf_plan *plan)
-{
-    if (plan->features_required & 1u << XENFEAT_auto_translated_physmap)
-        boot_stop("kernel: it needs auto-translated memory, which PV does not have: use a kernel "
-                  "built for Xen PV");
-    if (plan->features_supported && !(plan->features_supported & 1u << XENFEAT_dom0))
-        boot_stop("kernel: it was built without dom0 support: use one with CONFIG_XEN_DOM0, such "
-                  "as linux-image-amd64");
-}
-
-static INIT unsigned dom0_vcpus(void)
-{
-    unsigned nr = MAX(MIN(nr_cpus, options.dom0_max_vcpus.max), options.dom0_max_vcpus.min);
-
-    return MIN(nr, (unsigned)MAX_VCPUS);
-}
-
-static INIT struct builder *make_builder(const struct bootinfo *info)
-{
-    static INITDATA struct builder b;
-
-    if (!info->nr_modules)
-        boot_stop("no kernel was loaded: pass it as the first module (GRUB: module2 /vmlinuz; "
-                  "QEMU: -initrd \"vmlinuz args,initrd\")");
-    b.kernel = &info->modules[0];
-    b.initrd = info->nr_modules > 1 ? &info->modules[1] : NULL;
-    return &b;
 }
 
 static INIT void create_domain(struct builder *b)
 {
-    struct domain *d = domain_create(0, dom0_vcpus());
+    unsigned nr = MAX(MIN(nr_cpus, options.dom0_max_vcpus.max), options.dom0_max_vcpus.min);
+    struct domain *d = domain_create(0, MIN(nr, (unsigned)MAX_VCPUS));
 
     if (!d)
         boot_stop("no memory for the control domain's structures: give the machine more memory");
@@ -389,18 +372,19 @@ static INIT void create_domain(struct builder *b)
         boot_stop("no memory for the control domain's interrupts: give the machine more memory");
 }
 
-INIT struct domain *dom0_build(const struct bootinfo *info)
+INIT void dom0_build(const struct bootinfo *info)
 {
-    struct builder *b = make_builder(info);
-    struct unpack u = { .module = { direct_map(b->kernel->start), b->kernel->size } };
+    static INITDATA struct builder builder;
+    struct builder *b = &builder;
     struct layout *l = &b->l;
-    const char *why;
+    struct unpack u;
 
-    unpack_kernel(b, &u);
-    why = elf_plan(u.elf.at, u.elf.size, &l->elf);
-    if (why)
-        boot_stop("kernel: %s", why);
-    check_features(&l->elf);
+    if (!info->nr_modules)
+        boot_stop("no kernel was loaded: pass it as the first module (GRUB: module2 /vmlinuz; "
+                  "QEMU: -initrd \"vmlinuz args,initrd\")");
+    b->kernel = &info->modules[0];
+    b->initrd = info->nr_modules > 1 ? &info->modules[1] : NULL;
+    plan_kernel(b, &u);
     create_domain(b);
     l->nr_pages = dom0_pages(b);
     plan_layout(l, b->initrd ? b->initrd->size : 0);
@@ -419,5 +403,4 @@ INIT struct domain *dom0_build(const struct bootinfo *info)
     page_free(virt_to_mfn(b->p2m), b->p2m_order);
     log_info("control domain: %lu MiB, %u vCPU%s, kernel entered at %lx", l->nr_pages >> 8,
              b->d->domain.max_vcpus, b->d->domain.max_vcpus == 1 ? "" : "s", l->elf.entry);
-    return &b->d->domain;
 }

@@ -7,8 +7,6 @@
  */
 #include "boot/image.h"
 
-#include "boot/codec.h"
-
 #define SETUP_SECTS 0x1f1
 #define BOOT_FLAG 0x1fe
 #define HEADER_MAGIC 0x202
@@ -26,25 +24,13 @@ static bool INIT is_elf(struct bytes b)
     return bytes_match(b, 0, "\177ELF");
 }
 
-static bool INIT is_bzimage(struct bytes b)
-{
-    return bytes_have(b, 0, HEADER_END) && bytes_u16(b, BOOT_FLAG) == 0xaa55 &&
-           bytes_match(b, HEADER_MAGIC, "HdrS");
-}
-
-/* What the boot protocol calls the payload: normally a compressed ELF file. */
-static struct bytes INIT payload_of(struct bytes image)
-{
-    uint8_t setup_sects = bytes_u8(image, SETUP_SECTS);
-    uint64_t setup_size = ((setup_sects ? setup_sects : 4u) + 1u) * SECTOR;
-
-    return bytes_part(image, setup_size + bytes_u32(image, PAYLOAD_OFFSET),
-                      bytes_u32(image, PAYLOAD_LENGTH));
-}
-
+/* What the boot protocol calls the payload is normally a compressed ELF file. */
 static const char *INIT unpack_bzimage(struct unpack *u)
 {
-    struct bytes payload = payload_of(u->module);
+    uint8_t setup_sects = bytes_u8(u->module, SETUP_SECTS);
+    uint64_t setup_size = ((setup_sects ? setup_sects : 4u) + 1u) * SECTOR;
+    struct bytes payload = bytes_part(u->module, setup_size + bytes_u32(u->module, PAYLOAD_OFFSET),
+                                      bytes_u32(u->module, PAYLOAD_LENGTH));
     uint32_t size = bytes_u32(payload, payload.size - SIZE_FIELD);
     const char *why;
 
@@ -69,9 +55,10 @@ const char *INIT image_unpack(struct unpack *u)
     const char *why = NULL;
 
     u->elf = u->module;
-    if (is_bzimage(u->module))
+    if (bytes_have(u->module, 0, HEADER_END) && bytes_u16(u->module, BOOT_FLAG) == 0xaa55 &&
+        bytes_match(u->module, HEADER_MAGIC, "HdrS"))
         why = unpack_bzimage(u);
-    else if (codec_knows(u->module))
+    else if (!is_elf(u->module))
         why = codec_decode(u->module, arena_left(&u->scratch) / 2, &u->scratch, &u->elf);
     if (!why && !is_elf(u->elf))
         why = "module 1 is no kernel that is known here: give a Linux vmlinuz or an ELF kernel";

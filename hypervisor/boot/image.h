@@ -9,7 +9,6 @@
  */
 #pragma once
 
-#include "boot/arena.h"
 #include "boot/bytes.h"
 
 struct unpack {
@@ -32,3 +31,10 @@ struct unpack {
  * CR4.OSFXSR 1), no state in the SSE registers that matters, and 16 KiB of stack.
  */
 const char *image_unpack(struct unpack *u);
+
+/*
+ * The four decompressors behind one function (codec.c). Input and output are whole buffers; the
+ * output and working memory come from the arena. Decompresses `in` to at most `room` bytes; `*out`
+ * becomes what there is. NULL, or one sentence with cause and cure.
+ */
+const char *codec_decode(struct bytes in, size_t room, struct arena *arena, struct bytes *out);

@@ -7,8 +7,8 @@
 #include <stdarg.h>
 
 #include "boot/acpi.h"
-#include "boot/dom0.h"
-#include "boot/memory.h"
+#include "boot/boot.h"
+#include "boot/bytes.h"
 #include "boot/options.h"
 #include "core/hypercall.h"
 #include "core/machine.h"
@@ -21,7 +21,7 @@
 
 #define VERSION "0.1"
 #define LOW_4G  0x100000000
-#define LAPIC_WINDOW       0xfee00000u      /* and where messages of MSI go */
+#define LAPIC_WINDOW       0xfee00000u      /* unless firmware says otherwise, and where MSIs go */
 #define LAPIC_WINDOW_SIZE  0x100000u
 
 static INITDATA struct bootinfo bootinfo;
@@ -56,34 +56,17 @@ static void panic_end(void)
 }
 
 /* head.S maps the first 4 GiB, which is where boot loaders and firmware put what they tell us. */
-static INIT const void *map_low(paddr_t start, size_t size)
+INIT const void *boot_map(paddr_t start, size_t size)
 {
     return start < LOW_4G && size <= LOW_4G - start ? direct_map(start) : NULL;
 }
 
-static INIT void start_console(void)
-{
-    if (options.has_console)
-        uart_init(&options.com1);
-    log_info("version " VERSION ", loaded by %s",
-             bootinfo.loader[0] ? bootinfo.loader : "an unnamed loader");
-    if (bootinfo.cmdline[0])
-        log_info("command line: %s", bootinfo.cmdline);
-}
-
-static INIT void read_firmware(void)
-{
-    const char *problem = acpi_parse(bootinfo.rsdp, map_low, &acpi);
-
-    if (problem)
-        log_warn("warning: ACPI: %s", problem);
-    power_init(&acpi.power);
-}
-
 static INIT void start_interrupts(void)
 {
+    if (!acpi.lapic_address)
+        acpi.lapic_address = LAPIC_WINDOW;
     lapic_init(acpi.lapic_address);
-    mmio_restrict(paddr_to_mfn(acpi.lapic_address ? acpi.lapic_address : 0xfee00000), MMIO_NONE);
+    mmio_restrict(paddr_to_mfn(acpi.lapic_address), MMIO_NONE);
     for (unsigned i = 0; i < acpi.nr_ioapics; i++) {
         if (ioapic_add(acpi.ioapics[i].id, acpi.ioapics[i].address, acpi.ioapics[i].gsi_base))
             log_warn("warning: IO-APIC %u left out", acpi.ioapics[i].id);
@@ -103,15 +86,6 @@ static INIT void start_clock(void)
     if (acpi.pm_timer_port)
         pmtimer_init(acpi.pm_timer_port, acpi.pm_timer_is_32bit);
     clock_init();
-}
-
-static INIT void start_cpus(void)
-{
-    if (acpi.nr_cpus > 1 && !smp_trampoline_page)
-        log_warn("warning: no free page below 1 MiB: other CPUs stay off");
-    else
-        smp_boot(acpi.apic_ids, acpi.nr_cpus, options.maxcpus);
-    log_info("%u CPU%s", nr_cpus, nr_cpus == 1 ? "" : "s");
 }
 
 /* Other CPUs arrive here, each on its own stack. */
@@ -143,11 +117,6 @@ static void run_control_domain(void)
     reset_stack_and_jump(sched_idle_loop);
 }
 
-static INIT void start_core(void)
-{
-    sched_cpu_init(0);
-}
-
 static INIT void publish_machine(void)
 {
     crash_halts_machine = options.noreboot;
@@ -166,15 +135,21 @@ static INIT void publish_machine(void)
 /* The boot CPU, on its own stack. */
 static INIT void boot_cpu_main(void)
 {
+    const char *problem;
+
     descriptor_cpu_init();
     if (cpu_features.smap)
         smap_enable();
-    read_firmware();
+    problem = acpi_parse(bootinfo.rsdp, &acpi);
+    if (problem)
+        log_warn("warning: ACPI: %s", problem);
+    power_init(&acpi.power);
     start_interrupts();
     start_clock();
-    start_core();
+    sched_cpu_init(0);
     irq_enable();
-    start_cpus();
+    smp_boot(acpi.apic_ids, acpi.nr_cpus, options.maxcpus);
+    log_info("%u CPU%s", nr_cpus, nr_cpus == 1 ? "" : "s");
     mitigation_init();
     publish_machine();
     console_io_init(irq_isa_to_gsi(options.com1.irq));
@@ -185,10 +160,13 @@ static INIT void boot_cpu_main(void)
 
 INIT void boot_main(uint32_t magic, uint32_t info)
 {
-    const char *why = bootinfo_parse(magic, info, map_low, &bootinfo);
+    const char *why = bootinfo_parse(magic, info, &bootinfo);
 
     options_parse(bootinfo.cmdline);
-    start_console();
+    if (options.has_console)
+        uart_init(&options.com1);
+    log_info("version " VERSION ", loaded by %s, command line: \"%s\"",
+             bootinfo.loader[0] ? bootinfo.loader : "an unnamed loader", bootinfo.cmdline);
     if (bootinfo.is_cut)
         log_warn("warning: the boot loader told more than fits: shorten its command lines, load "
                  "fewer modules");

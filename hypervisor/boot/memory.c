@@ -5,7 +5,7 @@
  * all memory, and what is left goes to the page allocator. Frames below 1 MiB and all that is not
  * RAM are the control domain's to map (FRAME_OWNER_IO).
  */
-#include "boot/memory.h"
+#include "boot/boot.h"
 
 #include "cpu/regs.h"
 #include "cpu/smp.h"

@@ -31,7 +31,6 @@ enum {
     LAPIC_TIMER_DIVIDE = 0x3e0,
 };
 
-#define LAPIC_DEFAULT_ADDRESS  0xfee00000u
 #define APIC_BASE_X2APIC       (UINT64_C(1) << 10)
 #define APIC_BASE_ENABLE       (UINT64_C(1) << 11)
 #define APIC_BASE_FLAGS        UINT64_C(0xfff)
@@ -83,7 +82,7 @@ static void pic_disable(void)
 void lapic_init(paddr_t address)
 {
     pic_disable();
-    lapic_address = address ? address : LAPIC_DEFAULT_ADDRESS;
+    lapic_address = address;
     if (!cpu_features.x2apic)
         lapic_registers = ioremap(lapic_address, PAGE_SIZE);
     if (!cpu_features.x2apic && !lapic_registers)

@@ -7,8 +7,8 @@
 #include "lib/base.h"
 
 /*
- * Boot CPU: silence the 8259s, choose the mode and map the registers at `address` (0: the
- * architectural one). Then lapic_cpu_init().
+ * Boot CPU: silence the 8259s, choose the mode and map the registers at `address`. Then
+ * lapic_cpu_init().
  */
 void lapic_init(paddr_t address);
 /* Each CPU: enable it, route LINT0 nowhere and LINT1 to NMI, the timer standing. */

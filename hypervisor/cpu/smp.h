@@ -10,8 +10,8 @@ extern uint32_t cpu_apic_id[MAX_CPUS];
 /* A free page below 1 MiB, set by boot before smp_boot(): where other CPUs start. */
 extern paddr_t smp_trampoline_page;
 
-/* Start all CPUs that `apic_ids` names, at most max_cpus. Returns how many are online. */
-unsigned smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus);
+/* Start all CPUs that `apic_ids` names, at most max_cpus; nr_cpus tells how many did. */
+void smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus);
 /*
  * boot/main.c: where a started CPU goes, on its own stack in the idle address space, interrupts
  * off. Calls smp_mark_online().

@@ -39,16 +39,6 @@ static struct {
     uint64_t boot_tsc;
 } sync;
 
-static pte_t map_low_memory(void)
-{
-    pte_t before = hyp_l4[0];
-
-    low_l2[0] = pte(PTE_PRESENT | PTE_RW | PTE_PSE);
-    low_l3[0] = pte(image_paddr(low_l2) | PTE_PRESENT | PTE_RW);
-    hyp_l4[0] = pte(image_paddr(low_l3) | PTE_PRESENT | PTE_RW);
-    return before;
-}
-
 /*
  * Fill the trampoline page for `cpu`. Only what fits below 4 GiB can be given to it: the idle L4 is
  * in the image.
@@ -149,22 +139,19 @@ static bool start_cpu(unsigned cpu, uint32_t apic_id)
     return false;
 }
 
-/*
- * A start-up message that was not yet taken outlives INIT on QEMU: who takes it from now on, in real mode, is to sleep.
- */
-static void park_latecomers(void)
+void smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus)
 {
     static const uint8_t sleep_for_ever[] = { 0xfa, 0xf4, 0xeb, 0xfd };     /* cli; 1: hlt; jmp 1b */
-
-    if (smp_trampoline_page)
-        memcpy(direct_map(smp_trampoline_page), sleep_for_ever, sizeof(sleep_for_ever));
-}
-
-unsigned smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus)
-{
     uint32_t self = lapic_id();
-    pte_t before = map_low_memory();
+    pte_t before = hyp_l4[0];
 
+    if (!smp_trampoline_page) {
+        log_warn("warning: no free page below 1 MiB: other CPUs stay off");
+        return;
+    }
+    low_l2[0] = pte(PTE_PRESENT | PTE_RW | PTE_PSE);
+    low_l3[0] = pte(image_paddr(low_l2) | PTE_PRESENT | PTE_RW);
+    hyp_l4[0] = pte(image_paddr(low_l3) | PTE_PRESENT | PTE_RW);
     max_cpus = MIN(max_cpus ? max_cpus : MAX_CPUS, MAX_CPUS);
     for (unsigned i = 0; i < nr && nr_cpus < max_cpus; i++) {
         unsigned cpu = nr_cpus;
@@ -181,8 +168,11 @@ unsigned smp_boot(const uint32_t *apic_ids, unsigned nr, unsigned max_cpus)
         }
         nr_cpus++;
     }
-    park_latecomers();
+    /*
+     * A start-up message that was not yet taken outlives INIT on QEMU: who takes it from now on, in
+     * real mode, is to sleep.
+     */
+    memcpy(direct_map(smp_trampoline_page), sleep_for_ever, sizeof(sleep_for_ever));
     hyp_l4[0] = before;
     tlb_flush_mask(&online_cpus, FLUSH_TLB_GLOBAL);
-    return nr_cpus;
 }

@@ -2,6 +2,7 @@
 // boot/acpi.c: the input is physical memory from 0xe0000 on, where the search looks. Checksums are
 // made right where a table's header can be found, so that mutations reach the code behind them.
 #include "boot/acpi.h"
+#include "boot/bytes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,10 @@
 static uint8_t *memory;
 static size_t memory_size;
 
-static const void *map(paddr_t start, size_t size)
+const void *boot_map(paddr_t start, size_t size)
 {
+    if (!memory)
+        return unit_map(start, size);
     if (start < BASE || start - BASE > memory_size || size > memory_size - (start - BASE))
         return NULL;
     return memory + (start - BASE);
@@ -63,10 +66,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(memory, data, size);
     memory_size = size;
     for (int pass = 0; pass < 2; pass++, fix_sums()) {
-        (void)acpi_parse(pass ? BASE : 0, map, &info);
+        (void)acpi_parse(pass ? BASE : 0, &info);
         require(info.nr_cpus <= ACPI_MAX_CPUS && info.nr_ioapics <= ACPI_MAX_IOAPICS);
         require(info.nr_overrides <= ACPI_MAX_OVERRIDES);
     }
     free(memory);
+    memory = NULL;
     return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // boot/bootinfo.c: the input is physical memory from 0x1000 on, its first byte chooses the version.
 #include "boot/bootinfo.h"
+#include "boot/bytes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,10 @@
 static const uint8_t *memory;
 static size_t memory_size;
 
-static const void *map(paddr_t start, size_t size)
+const void *boot_map(paddr_t start, size_t size)
 {
+    if (!memory)
+        return unit_map(start, size);
     if (start < BASE || start - BASE > memory_size || size > memory_size - (start - BASE))
         return NULL;
     return memory + (start - BASE);
@@ -34,7 +37,7 @@ static void check(const struct bootinfo *b)
         const struct boot_module *m = &b->modules[i];
 
         require(memchr(m->cmdline, 0, sizeof(m->cmdline)) != NULL);
-        require(!m->size || map(m->start, m->size) != NULL);
+        require(!m->size || boot_map(m->start, m->size) != NULL);
     }
     for (unsigned i = 0; i < b->nr_ranges; i++) {
         const struct boot_range *r = &b->ranges[i];
@@ -57,10 +60,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     magic = data[0] & 1 ? MULTIBOOT1_LOADER_MAGIC : MULTIBOOT2_LOADER_MAGIC;
     memory = data + 1;
     memory_size = size - 1;
-    why = bootinfo_parse(magic, BASE, map, &info);
+    why = bootinfo_parse(magic, BASE, &info);
     if (!why)
         check(&info);
     else
         require(strchr(why, ':') != NULL);
+    memory = NULL;
     return 0;
 }

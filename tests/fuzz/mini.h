@@ -20,3 +20,5 @@ static inline void fuzz_put(uint8_t *at, uint64_t value, unsigned width)
 // Runs the target on all shorter versions of the seed (on some 2,000 of them if it is long), and on
 // `rounds` copies of it with one to four changes each. Returns how many inputs ran.
 unsigned long fuzz_mini(const uint8_t *seed, size_t size, unsigned rounds);
+// The unit test's physical memory, which a fuzz target's boot_map() shows while it has no input.
+const void *unit_map(uint64_t start, size_t size) __attribute__((weak));

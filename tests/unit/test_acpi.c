@@ -21,7 +21,7 @@ static uint8_t low[0x1000];   // physical 0: the BIOS data area
 static struct acpi_info info;
 static const char *problem;
 
-static const void *map(paddr_t start, size_t size)
+const void *unit_map(paddr_t start, size_t size)
 {
     if (start < sizeof(low) && size <= sizeof(low) - start)
         return low + start;
@@ -176,7 +176,7 @@ static void build(void)
 
 static void parse(paddr_t rsdp)
 {
-    problem = acpi_parse(rsdp, map, &info);
+    problem = acpi_parse(rsdp, &info);
 }
 
 static void finds_nothing(paddr_t rsdp)

@@ -18,7 +18,7 @@ static uint8_t memory[SIZE];
 static struct bootinfo info;
 static const char *why;
 
-static const void *map(paddr_t start, size_t size)
+const void *unit_map(paddr_t start, size_t size)
 {
     if (start < BASE || start - BASE > SIZE || size > SIZE - (start - BASE))
         return NULL;
@@ -73,7 +73,7 @@ static void build_mb1(void)
 
 static const char *parse_mb1(void)
 {
-    return why = bootinfo_parse(MULTIBOOT1_LOADER_MAGIC, 0x1000, map, &info);
+    return why = bootinfo_parse(MULTIBOOT1_LOADER_MAGIC, 0x1000, &info);
 }
 
 static void expect_range(unsigned i, uint64_t start, uint64_t size, uint32_t type)
@@ -121,12 +121,12 @@ static void no_memory_is_refused(void)
     put(0x1000, 1 << 2, 4);
     CU_ASSERT_PTR_NOT_NULL_FATAL(parse_mb1());
     CU_ASSERT_PTR_NOT_NULL(strstr(why, "memory map"));
-    why = bootinfo_parse(0x12345678, 0x1000, map, &info);
+    why = bootinfo_parse(0x12345678, 0x1000, &info);
     CU_ASSERT_PTR_NOT_NULL_FATAL(why);
     CU_ASSERT_PTR_NOT_NULL(strstr(why, "multiboot"));
-    CU_ASSERT_PTR_NOT_NULL(bootinfo_parse(MULTIBOOT1_LOADER_MAGIC, 0x4ff0, map, &info));
-    CU_ASSERT_PTR_NOT_NULL(bootinfo_parse(MULTIBOOT2_LOADER_MAGIC, 0x4ffc, map, &info));
-    CU_ASSERT_PTR_NOT_NULL(bootinfo_parse(MULTIBOOT2_LOADER_MAGIC, UINT64_MAX - 3, map, &info));
+    CU_ASSERT_PTR_NOT_NULL(bootinfo_parse(MULTIBOOT1_LOADER_MAGIC, 0x4ff0, &info));
+    CU_ASSERT_PTR_NOT_NULL(bootinfo_parse(MULTIBOOT2_LOADER_MAGIC, 0x4ffc, &info));
+    CU_ASSERT_PTR_NOT_NULL(bootinfo_parse(MULTIBOOT2_LOADER_MAGIC, UINT64_MAX - 3, &info));
 }
 
 // A module that lies outside memory, or ends before it starts, keeps its place but has no bytes.
@@ -212,7 +212,7 @@ static void build_mb2(void)
 
 static const char *parse_mb2(void)
 {
-    return why = bootinfo_parse(MULTIBOOT2_LOADER_MAGIC, 0x1000, map, &info);
+    return why = bootinfo_parse(MULTIBOOT2_LOADER_MAGIC, 0x1000, &info);
 }
 
 static void mb2_of_grub(void)
@@ -230,7 +230,7 @@ static void mb2_of_grub(void)
     expect_range(1, 0x9f000, 0x61000, E820_RESERVED);
     expect_range(2, 0x100000, 0x7f00000, E820_RAM);
     CU_ASSERT_NOT_EQUAL_FATAL(info.rsdp, 0);
-    CU_ASSERT_EQUAL(memcmp(map(info.rsdp, 8), "RSD PTR ", 8), 0);
+    CU_ASSERT_EQUAL(memcmp(unit_map(info.rsdp, 8), "RSD PTR ", 8), 0);
 }
 
 // A tag that claims more than there is ends the walk; what came before it counts.
