@@ -7,13 +7,14 @@
 modprobe -a virtio_pci virtio_blk
 start_tools
 
-# start NAME ADDRESS SERIES MIB VCPUS [SCRATCH]
+# start NAME ADDRESS SERIES MIB VCPUS [SCRATCH]. The second disk comes when the guest runs: xl gives all hotplug scripts of a
+# guest ten seconds together, which is little on an emulated CPU.
 start() {
-    local name=$1 disks="'phy:/dev/vda,xvda,r'"
-    [ -z "${6:-}" ] || disks+=", 'phy:$6,xvdb,w'"
-    SERIES=$3 EXTRA="pv.net=10.0.0.$2" define "$name" "$4" "$5" "disk=[$disks]" "vif=['bridge=br0']"
+    local name=$1
+    SERIES=$3 EXTRA="pv.net=10.0.0.$2" define "$name" "$4" "$5" "disk=['phy:/dev/vda,xvda,r']" "vif=['bridge=br0']"
     step "$name-create" quiet xl create "/tmp/$name.cfg"
     step "$name-ready" guest_ready "$name"
+    [ -z "${6:-}" ] || step "$name-scratch" quiet xl block-attach "$name" "phy:$6" xvdb w
     ask "$name" "modprobe -a crc32c_generic ext4; mkdir -p /tools; mount -t ext4 -o ro /dev/xvda /tools; echo cpus-\$(nproc)"
     step "$name-cpus" wait_for 60 said "$name" "^cpus-$5"
 }
