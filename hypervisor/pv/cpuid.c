@@ -55,34 +55,37 @@ static const struct { uint32_t leaf; uint8_t subleaf, reg; uint32_t hidden; } ro
     { 0x80000021, 0, EBX, HIDE_ALL }, { 0x80000021, 0, EDX, HIDE_ALL },
 };
 
-/* Leaves of which nothing is shown. */
-static const uint32_t hidden_leaves[] = {
-    5, 10, 0xf, 0x10, 0x12, 0x14, 0x8000000a, 0x8000001b, 0x8000001f, 0x80000022,
+/* Leaves of which nothing is shown, and those that rows are of: basic ones, and ones from FIRST_EXT_LEAF on. */
+#define LEAF(n)            (UINT64_C(1) << (n))
+static const uint64_t hidden_leaves[] = {
+    LEAF(5) | LEAF(10) | LEAF(0xf) | LEAF(0x10) | LEAF(0x12) | LEAF(0x14), LEAF(0xa) | LEAF(0x1b) | LEAF(0x1f) | LEAF(0x22),
 };
+static const uint64_t leaves_of_rows[] = { LEAF(1) | LEAF(6) | LEAF(7) | LEAF(0xd), LEAF(1) | LEAF(7) | LEAF(8) | LEAF(0x21) };
 
 static uint32_t *reg_of(struct cpuid *r, unsigned row)
 {
-    uint32_t *const regs[] = { &r->eax, &r->ebx, &r->ecx, &r->edx };
-
-    return regs[rows[row].reg];
+    return &r->eax + rows[row].reg;
 }
+_Static_assert(offsetof(struct cpuid, edx) == EDX * sizeof(uint32_t), "registers stand in the order of their numbers");
 
-static bool row_is_of(unsigned row, uint32_t leaf, uint32_t subleaf)
+static uint32_t subleaf_of_row(uint32_t leaf, uint32_t subleaf)
 {
-    bool has_subleaves = leaf == 7 || leaf == 0xd;
-
-    return rows[row].leaf == leaf && (!has_subleaves || rows[row].subleaf == subleaf);
+    return leaf == 7 || leaf == 0xd ? subleaf : 0;
 }
 
 /* `lacks`: features that a policy does not have. */
 static void hide(const uint32_t *lacks, uint32_t leaf, uint32_t subleaf, struct cpuid *r)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-        if (row_is_of(i, leaf, subleaf))
+    unsigned is_ext = leaf >= FIRST_EXT_LEAF, n = leaf & 63;
+
+    if ((leaf & ~FIRST_EXT_LEAF) > 63)
+        return;
+    if (hidden_leaves[is_ext] >> n & 1)
+        *r = (struct cpuid){ 0, 0, 0, 0 };
+    subleaf = subleaf_of_row(leaf, subleaf);
+    for (unsigned i = 0; leaves_of_rows[is_ext] >> n & 1 && i < ARRAY_SIZE(rows); i++)
+        if (rows[i].leaf == leaf && rows[i].subleaf == subleaf)
             *reg_of(r, i) &= ~(rows[i].hidden | (i < CPU_FEATURE_WORDS ? lacks[i] : 0));
-    for (unsigned i = 0; i < ARRAY_SIZE(hidden_leaves); i++)
-        if (hidden_leaves[i] == leaf)
-            *r = (struct cpuid){ 0, 0, 0, 0 };
 }
 
 static void xstate_leaf(uint32_t subleaf, struct cpuid *r)
@@ -273,7 +276,7 @@ static int take_leaf(const struct xen_cpuid_leaf *leaf, uint32_t *lacks)
     struct cpuid r = { leaf->a, leaf->b, leaf->c, leaf->d };
 
     for (unsigned i = 0; i < CPU_FEATURE_WORDS; i++) {
-        if (!row_is_of(i, leaf->leaf, leaf->subleaf))
+        if (rows[i].leaf != leaf->leaf || rows[i].subleaf != subleaf_of_row(leaf->leaf, leaf->subleaf))
             continue;
         lacks[i] = ~*reg_of(&r, i);
         if (leaf->leaf != LAST_EXT_LEAF && ~(lacks[i] | feature_word(NULL, i) | feature_word(lacks_nothing, i)))
