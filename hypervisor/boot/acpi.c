@@ -78,15 +78,15 @@ static struct bytes INIT rsdp_map(paddr_t at)
 static struct bytes INIT rsdp_find(paddr_t given)
 {
     paddr_t ebda = (paddr_t)bytes_u16(bytes_map(EBDA_POINTER, 2), 0) << 4;
-    const struct { paddr_t start, size; } places[] = {
-        { given, given ? 1 : 0 },
-        { ebda, ebda ? EBDA_SEARCH_SIZE : 0 },
-        { BIOS_SEARCH_START, BIOS_SEARCH_SIZE },
+    const struct { paddr_t start, end; } places[] = {
+        { given, given ? given + 1 : 0 },
+        { ebda, ebda ? ebda + EBDA_SEARCH_SIZE : 0 },
+        { BIOS_SEARCH_START, BIOS_SEARCH_START + BIOS_SEARCH_SIZE },
     };
     struct bytes rsdp = { NULL, 0 };
 
     for (unsigned int i = 0; i < ARRAY_SIZE(places) && !rsdp.size; i++)
-        for (paddr_t at = places[i].start; at < places[i].start + places[i].size && !rsdp.size; at += 16)
+        for (paddr_t at = places[i].start; at < places[i].end && !rsdp.size; at += 16)
             rsdp = rsdp_map(at);
     return rsdp;
 }

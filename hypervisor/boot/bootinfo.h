@@ -54,9 +54,9 @@ struct bootinfo {
 };
 
 /*
- * Reads the structure at `info` that a loader with `magic` in EAX left behind. NULL, or one sentence
- * with cause and cure if there is nothing to boot from: wrong magic, unreadable structure, no memory
- * map or one that does not fit.
+ * Reads the structure at `info` that a loader with `magic` in EAX left behind. NULL, or one
+ * sentence with cause and cure if there is nothing to boot from: wrong magic, unreadable structure,
+ * no memory map or one that does not fit.
  */
 const char *bootinfo_parse(uint32_t magic, paddr_t info, struct bootinfo *out);
 

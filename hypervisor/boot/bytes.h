@@ -2,9 +2,10 @@
 /*
  * What boot's parsers read and write: runs of bytes, and memory that goes back at once.
  *
- * struct bytes is a run of bytes from outside (firmware, boot loader, kernel file) and bounds-checked little-endian
- * reads from it. A read outside the run gives 0: a parser checks a structure's length once with
- * bytes_have(), and a forgotten check can mislead it but never make it read elsewhere.
+ * struct bytes is a run of bytes from outside (firmware, boot loader, kernel file) with
+ * bounds-checked little-endian reads from it. A read outside the run gives 0: a parser checks a
+ * structure's length once with bytes_have(), and a forgotten check can mislead it but never make it
+ * read elsewhere.
  */
 #pragma once
 

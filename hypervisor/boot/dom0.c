@@ -322,7 +322,7 @@ static INIT void start_vcpu(const struct builder *b)
 static INIT const char *check_features(const struct elf_plan *plan)
 {
     if (plan->features_required & 1u << XENFEAT_auto_translated_physmap)
-        return "it needs auto-translated memory, which PV does not have: use a kernel built for Xen PV";
+        return "it needs auto-translated memory, which PV lacks: use a kernel built for Xen PV";
     if (plan->features_supported && !(plan->features_supported & 1u << XENFEAT_dom0))
         return "it was built without dom0 support: use one with CONFIG_XEN_DOM0, such as "
                "linux-image-amd64";

@@ -38,15 +38,6 @@ void guest_trap_entry(struct cpu_user_regs *regs)
     upcall_guest_trap(regs, detail);
 }
 
-/* A linear search: faults in the table are rare, and the table is a few dozen rows. */
-static uint64_t extable_find(uint64_t rip)
-{
-    for (const struct extable_row *row = _extable_start; row < _extable_end; row++)
-        if ((uint64_t)((int64_t)&row->from + row->from) == rip)
-            return (uint64_t)((int64_t)&row->to + row->to);
-    return 0;
-}
-
 void trap_dump(const struct cpu_user_regs *regs)
 {
     log_err("cpu %u  rip %04x:%016lx  rsp %04x:%016lx  rflags %lx", cpu_id(), regs->cs, regs->rip, regs->ss,
@@ -82,13 +73,16 @@ static NORETURN void fatal_trap(const struct cpu_user_regs *regs)
           regs->entry_vector, name ? name : "?", regs->error_code);
 }
 
+/* A linear search: faults in the table are rare, and the table is a few dozen rows. */
 void hyp_trap(struct cpu_user_regs *regs)
 {
-    uint64_t fixup = extable_find(regs->rip);
+    const struct extable_row *row = _extable_start;
 
-    if (!fixup)
+    while (row < _extable_end && (uint64_t)((int64_t)&row->from + row->from) != regs->rip)
+        row++;
+    if (row == _extable_end)
         fatal_trap(regs);
-    regs->rip = fixup;
+    regs->rip = (uint64_t)((int64_t)&row->to + row->to);
 }
 
 /*
