@@ -341,8 +341,10 @@ void sched_wake(struct vcpu *v)
         fits = cpumask_test(&v->sched.hard_affinity, to->cpu);
         done = v->sched.cpu == from->cpu && (stays ? to == from : fits);
         if (done && fits && vcpu_is_runnable(v) && from->current != v && !v->sched.queued &&
-            !v->sched.parked)
+            !v->sched.parked) {
+            policy_charge(to, clock_now());     /* or who was alone for long would owe all that time */
             enqueue(to, v, to != from);
+        }
         spin_unlock_pair(&from->lock, &to->lock);
     } while (!done);
     irq_restore(flags);

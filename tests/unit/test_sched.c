@@ -153,6 +153,19 @@ static void a_newcomer_waits_no_longer_than_its_share(void)
     CU_ASSERT(is_within(sim_used(a), 60 * SECOND / 257, 200));
 }
 
+// Who was alone for long had no turns that ended; one that comes then does not get all that time as its own.
+static void a_newcomer_gets_no_more_than_its_share(void)
+{
+    sim_reset(1);
+    unsigned a = sim_domain(1, 256, 0, SIM_FOREVER, 0);
+    sim_run(10 * SECOND);
+    sim_vcpu(a, 0)->worst_gap_ns = sim_vcpu(a, 0)->used_ns = 0;
+    sim_domain(1, 256, 0, SIM_FOREVER, 0);
+    sim_run(SECOND);
+    CU_ASSERT(sim_vcpu(a, 0)->worst_gap_ns <= 50 * SIM_MS);
+    CU_ASSERT(is_within(sim_used(a), SECOND / 2, 50));
+}
+
 // Who sleeps gets the CPU at once when it wakes, whatever the load; the load still gets the rest.
 static void waking_is_prompt(void)
 {
@@ -527,6 +540,7 @@ int main(void)
         {"a_cap_can_be_lifted", a_cap_can_be_lifted},
         {"a_cap_forgets_idle_time", a_cap_forgets_idle_time},
         {"a_newcomer_waits_no_longer_than_its_share", a_newcomer_waits_no_longer_than_its_share},
+        {"a_newcomer_gets_no_more_than_its_share", a_newcomer_gets_no_more_than_its_share},
         {"waking_is_prompt", waking_is_prompt},
         {"waking_together_is_bounded", waking_together_is_bounded},
         {"naps_do_not_pay", naps_do_not_pay},
