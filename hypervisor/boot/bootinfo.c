@@ -239,11 +239,6 @@ bool INIT boot_ranges_sanitize(struct boot_range *ranges, unsigned int *nr)
     return true;
 }
 
-static bool INIT is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 /*
  * Removes the first word, and the blanks behind it, if it is `word`, or whatever it is without
  * `word`.

@@ -95,3 +95,9 @@ static inline void *arena_alloc(struct arena *arena, size_t size, size_t align)
     arena->used += gap + size;
     return at;
 }
+
+/* What parts the words of a command line: control characters too, so that none reaches the console in a warning. */
+static inline bool is_blank(char c)
+{
+    return c > '\0' && c <= ' ';
+}

@@ -16,22 +16,18 @@ NORETURN void __stack_chk_fail(void);
 unsigned long long ZSTD_trace_decompress_begin(const void *context);
 void ZSTD_trace_decompress_end(unsigned long long trace, const void *result);
 
-void *INIT malloc(size_t size)
+void *INIT malloc(size_t size UNUSED)
 {
-    (void)size;
     return NULL;
 }
 
-void *INIT calloc(size_t count, size_t size)
+void *INIT calloc(size_t count UNUSED, size_t size UNUSED)
 {
-    (void)count;
-    (void)size;
     return NULL;
 }
 
-void INIT free(void *memory)
+void INIT free(void *memory UNUSED)
 {
-    (void)memory;
 }
 
 NORETURN void INIT __stack_chk_fail(void)
@@ -43,14 +39,11 @@ NORETURN void INIT __stack_chk_fail(void)
  * libzstd names these hooks weakly, but calls them directly: undefined they would be calls to
  * address 0, which is out of a call's reach where the image lies. 0 means that nobody traces.
  */
-unsigned long long INIT ZSTD_trace_decompress_begin(const void *context)
+unsigned long long INIT ZSTD_trace_decompress_begin(const void *context UNUSED)
 {
-    (void)context;
     return 0;
 }
 
-void INIT ZSTD_trace_decompress_end(unsigned long long trace, const void *result)
+void INIT ZSTD_trace_decompress_end(unsigned long long trace UNUSED, const void *result UNUSED)
 {
-    (void)trace;
-    (void)result;
 }

@@ -6,6 +6,8 @@
  */
 #include "boot/options.h"
 
+#include "boot/bytes.h"
+
 #define MAX_WORD 256
 #define COM1_IO_BASE 0x3f8
 #define COM1_IRQ 4
@@ -240,12 +242,6 @@ static void INIT parse_word(char *word)
     }
     log_warn("warning: unknown option '%.80s' is ignored; remove it, or see docs/options.md for "
              "what there is", word);
-}
-
-/* Control characters part words too, so that none reaches the console in a warning. */
-static bool INIT is_blank(char c)
-{
-    return c > '\0' && c <= ' ';
 }
 
 void INIT options_parse(const char *cmdline)

@@ -56,12 +56,6 @@ static void free_handle(struct grant_table *gt, uint32_t handle)
     spin_unlock(&gt->maps_lock);
 }
 
-/* What a handle maps, which is the caller's now; 0 if there is no such, or somebody else has it. */
-static uint32_t take_parts(struct grant_table *gt, uint32_t handle)
-{
-    return handle < load_acquire(&gt->nr_maps) ? xchg32(&maptrack(gt, handle)->parts, 0) : 0;
-}
-
 /* The handle keeps the domain, so that its number is nobody else's: a guest may have lost the frame long ago. */
 static void drop_pin(struct grant_batch *b, const struct grant_maptrack *m)
 {
@@ -170,14 +164,16 @@ void grant_unmap_finish(struct grant_batch *b)
 int16_t grant_unmap_ref(struct grant_batch *b, void *arg)
 {
     const struct gnttab_unmap_grant_ref *op = arg;
-    uint32_t parts = take_parts(b->d->grant_table, op->handle);
+    struct grant_table *gt = b->d->grant_table;
+    /* What the handle maps, which is the caller's now; 0 if there is no such, or somebody else has it. */
+    uint32_t parts = op->handle < load_acquire(&gt->nr_maps) ? xchg32(&maptrack(gt, op->handle)->parts, 0) : 0;
     uint32_t wanted = (op->host_addr ? GNTMAP_host_map : 0) | (op->dev_bus_addr ? GNTMAP_device_map : 0);
     struct grant_maptrack *map;
     int16_t status;
 
     if (!parts)
         return GNTST_bad_handle;
-    map = maptrack(b->d->grant_table, op->handle);
+    map = maptrack(gt, op->handle);
     status = unmap_parts(b->d, op, map, parts & wanted);
     if (status == GNTST_okay)
         parts &= ~wanted;

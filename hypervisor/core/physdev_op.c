@@ -204,7 +204,7 @@ static long physdev_alloc_irq_vector(struct vcpu *v UNUSED, void *arg)
 {
     struct physdev_irq *op = arg;
 
-    if (op->irq >= ioapic_nr_gsis())
+    if (op->irq >= ioapic_nr_gsis)
         return -XEN_EINVAL;
     op->vector = op->irq;           /* dom0 only hands it back; the real one is ours */
     return 0;
@@ -243,7 +243,7 @@ static long physdev_map_pirq(struct vcpu *v, void *arg)
 
     if (op->domid != DOMID_SELF && op->domid != v->domain->id)
         return -XEN_ESRCH;
-    if (table && op->type == MAP_PIRQ_TYPE_GSI && (unsigned)op->index < ioapic_nr_gsis() &&
+    if (table && op->type == MAP_PIRQ_TYPE_GSI && (unsigned)op->index < ioapic_nr_gsis &&
         (op->pirq < 0 || op->pirq == op->index))
         irq = op->index;
     else if (table && (op->type == MAP_PIRQ_TYPE_MSI || op->type == MAP_PIRQ_TYPE_MSI_SEG))
@@ -307,7 +307,7 @@ static long physdev_restore_msi_ext(struct vcpu *v, void *arg)
     if (!table)
         return 0;
     spin_lock(&table->lock);
-    for (unsigned irq = ioapic_nr_gsis(); irq < NR_IRQS; irq++) {
+    for (unsigned irq = ioapic_nr_gsis; irq < NR_IRQS; irq++) {
         const struct msi *m = table->row[irq].msi;
         if (m && m->device.bus == op->bus && m->device.devfn == op->devfn)
             irq_reprogram(irq);

@@ -107,14 +107,6 @@ static void set_gate(unsigned vector, uint64_t address, unsigned ist, unsigned d
     };
 }
 
-static void build_idt(void)
-{
-    for (unsigned v = 0; v < ARRAY_SIZE(idt); v++)
-        set_gate(v, (uint64_t)entry_stubs + v * 16, 0, v == TRAP_BP || v == TRAP_OF || v == 0x80);
-    for (unsigned i = 0; i < ARRAY_SIZE(ist_gates); i++)
-        set_gate(ist_gates[i].vector, entry_ist[i], i + 1, 0);
-}
-
 /* mov %rsp, frame.rsp(%rip); lea frame.rsp(%rip), %rsp; jmp target */
 static void write_stub(unsigned cpu, uint8_t *at, uint64_t target)
 {
@@ -170,8 +162,11 @@ void descriptor_cpu_init(void)
     uint8_t *stub = (uint8_t *)(area(cpu) + CPU_STUB_OFFSET);
     struct table_ptr idt_ptr = { sizeof(idt) - 1, (uint64_t)idt };
 
-    if (!idt[0].selector)
-        build_idt();
+    /* The same for each CPU. */
+    for (unsigned v = 0; v < ARRAY_SIZE(idt); v++)
+        set_gate(v, (uint64_t)entry_stubs + v * 16, 0, v == TRAP_BP || v == TRAP_OF || v == 0x80);
+    for (unsigned i = 0; i < ARRAY_SIZE(ist_gates); i++)
+        set_gate(ist_gates[i].vector, entry_ist[i], i + 1, 0);
     build_descriptor_page(cpu);
     descriptor_load_gdt(0);
     load_segments();

@@ -29,7 +29,7 @@ struct ioapic {
 
 static struct ioapic ioapics[MAX_IOAPICS];
 static unsigned nr_ioapics;
-static unsigned nr_gsis;
+unsigned ioapic_nr_gsis;
 /* Guards: the index and data registers of all chips, entries. */
 static struct spinlock ioapic_lock = SPINLOCK_INIT(LOCK_DEVICE);
 static uint32_t entries[NR_IRQS][2];    /* by GSI */
@@ -76,14 +76,9 @@ int ioapic_add(unsigned id, paddr_t address, unsigned gsi_base)
         entry_write(chip, gsi, 1, 0);
     }
     nr_ioapics++;
-    nr_gsis = MAX(nr_gsis, gsi_base + chip->nr_pins);
+    ioapic_nr_gsis = MAX(ioapic_nr_gsis, gsi_base + chip->nr_pins);
     log_debug("IO-APIC %u: GSIs %u to %u", id, gsi_base, gsi_base + chip->nr_pins - 1);
     return 0;
-}
-
-unsigned ioapic_nr_gsis(void)
-{
-    return nr_gsis;
 }
 
 bool ioapic_has_gsi(unsigned gsi)

@@ -207,7 +207,7 @@ bool irq_is_level(unsigned irq)
 
 int irq_alloc_msi(irq_write_fn write, void *arg, unsigned *out)
 {
-    for (unsigned irq = ioapic_nr_gsis(); irq < NR_IRQS; irq++) {
+    for (unsigned irq = ioapic_nr_gsis; irq < NR_IRQS; irq++) {
         struct irq_line *line = &lines[irq];
         unsigned long flags = spin_lock_irqsave(&line->lock);
         bool is_free = !line->write_msi;
@@ -294,7 +294,7 @@ unsigned irq_isa_to_gsi(unsigned isa)
 void irq_init(void)
 {
     for (unsigned irq = 0; irq < NR_IRQS; irq++) {
-        bool is_pci = irq >= NR_ISA_IRQS && irq < ioapic_nr_gsis();
+        bool is_pci = irq >= NR_ISA_IRQS && irq < ioapic_nr_gsis;
 
         spin_lock_init(&lines[irq].lock, LOCK_IRQ);
         line_set_trigger(&lines[irq], is_pci, is_pci);

@@ -71,7 +71,7 @@ void irq_free_msi(unsigned irq);
 /* Boot: map a chip and mask all its pins. 0, -XEN_ENOSPC or -XEN_ENOMEM. */
 int ioapic_add(unsigned id, paddr_t address, unsigned gsi_base);
 /* GSIs that exist are below this number; there may be holes. */
-unsigned ioapic_nr_gsis(void);
+extern unsigned ioapic_nr_gsis;
 bool ioapic_has_gsi(unsigned gsi);
 /*
  * Make a pin's entry say this. One that changes its vector is masked meanwhile; one that only moves

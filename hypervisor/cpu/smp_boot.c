@@ -58,16 +58,6 @@ static volatile struct trampoline_words *prepare_trampoline(unsigned cpu)
     return (volatile struct trampoline_words *)page;
 }
 
-static void answer_sync(void)
-{
-    uint32_t asked = load_acquire(&sync.asked);
-
-    if (asked != sync.answered) {
-        sync.boot_tsc = rdtsc_ordered();
-        store_release(&sync.answered, asked);
-    }
-}
-
 /*
  * The starting CPU: how far its TSC is ahead. Each round brackets one reading of the boot CPU's; if
  * that lies in the narrowest bracket, the two are taken to be equal.
@@ -108,12 +98,18 @@ void smp_mark_online(void)
     cpumask_set_atomic(&online_cpus, cpu_id());
 }
 
+/* Meanwhile the boot CPU's TSC is read whenever the starting CPU asks for it. */
 static bool wait_for(unsigned cpu, const volatile uint32_t *seen, uint64_t timeout_us)
 {
     uint64_t end = clock_now() + timeout_us * 1000;
 
     while (clock_now() < end) {
-        answer_sync();
+        uint32_t asked = load_acquire(&sync.asked);
+
+        if (asked != sync.answered) {
+            sync.boot_tsc = rdtsc_ordered();
+            store_release(&sync.answered, asked);
+        }
         if (cpumask_test(&online_cpus, cpu) || (seen && *seen))
             return true;
         cpu_relax();

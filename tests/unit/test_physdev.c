@@ -68,10 +68,7 @@ bool irq_is_level(unsigned irq)
     return is_level[irq];
 }
 
-unsigned ioapic_nr_gsis(void)
-{
-    return NR_GSIS;
-}
+unsigned ioapic_nr_gsis = NR_GSIS;
 
 int ioapic_read_register(paddr_t address, uint32_t reg, uint32_t *value)
 {
