@@ -165,6 +165,13 @@ static void stream_free(void *arg)
 
 void http_wake_streams(struct vaned *v)
 {
+    v->wakes = true;
+}
+
+// Not from within MHD_run(): a connection that is resumed there, while another's request is answered, can be
+// forgotten (0.9.75).
+static void wake_streams(struct vaned *v)
+{
     for (struct stream *s = v->streams; s; s = s->next) {
         if (s->is_suspended)
             MHD_resume_connection(s->connection);
@@ -301,6 +308,11 @@ int http_open(struct vaned *v, struct vane_error *error)
 void http_run(struct vaned *v)
 {
     MHD_run(v->http);
+    while (v->wakes) {
+        v->wakes = false;
+        wake_streams(v);
+        MHD_run(v->http);
+    }
 }
 
 int http_timeout(struct vaned *v)
@@ -312,7 +324,7 @@ int http_timeout(struct vaned *v)
 
 void http_close(struct vaned *v)
 {
-    http_wake_streams(v);
+    wake_streams(v);
     MHD_run(v->http);
     MHD_stop_daemon(v->http);
     unlink(v->socket);

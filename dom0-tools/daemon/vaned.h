@@ -45,6 +45,7 @@ struct vaned {
     struct stream *streams;
     struct event events[MAX_EVENTS];
     uint64_t next_event;
+    bool wakes;                 // events have come that streams wait for
     uint64_t nr_requests, nr_refused;
     bool stop;
     bool is_starting;                   // autostart is under way
