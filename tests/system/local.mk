@@ -7,13 +7,11 @@ SYSTEM_TESTS += \
     tests/system/run:broken,option \
     tests/system/run:dev \
     tests/system/run:guests \
-    tests/system/peer:xl \
-    $(if $(FULL),tests/system/peer:xl-io) \
     tests/system/run:selftests \
     tests/system/run:stress
 
 # Minutes each, under Debian's Xen and ours.
-SYSTEM_TESTS += $(if $(FULL),$(addprefix tests/system/peer:,xl-sched xl-many xl-life xl-time xl-cross))
+SYSTEM_TESTS += $(if $(FULL),$(addprefix tests/system/peer:,xl xl-io xl-sched xl-many xl-life xl-time xl-cross))
 
 EXTRA_DIST += \
     tests/system/README.md \
