@@ -363,6 +363,7 @@ static INIT void create_domain(struct builder *b)
     unsigned nr = MAX(MIN(nr_cpus, options.dom0_max_vcpus.max), options.dom0_max_vcpus.min);
     struct domain *d = domain_create(0, MIN(nr, (unsigned)MAX_VCPUS));
 
+    cpuid_init();
     if (!d)
         boot_stop("no memory for the control domain's structures: give the machine more memory");
     d->is_control = true;

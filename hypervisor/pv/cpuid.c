@@ -55,12 +55,13 @@ static const struct { uint32_t leaf; uint8_t subleaf, reg; uint32_t hidden; } ro
     { 0x80000021, 0, EBX, HIDE_ALL }, { 0x80000021, 0, EDX, HIDE_ALL },
 };
 
-/* Leaves of which nothing is shown, and those that rows are of: basic ones, and ones from FIRST_EXT_LEAF on. */
+/* Leaves of which nothing is shown: basic ones, and ones from FIRST_EXT_LEAF on. */
 #define LEAF(n)            (UINT64_C(1) << (n))
 static const uint64_t hidden_leaves[] = {
     LEAF(5) | LEAF(10) | LEAF(0xf) | LEAF(0x10) | LEAF(0x12) | LEAF(0x14), LEAF(0xa) | LEAF(0x1b) | LEAF(0x1f) | LEAF(0x22),
 };
-static const uint64_t leaves_of_rows[] = { LEAF(1) | LEAF(6) | LEAF(7) | LEAF(0xd), LEAF(1) | LEAF(7) | LEAF(8) | LEAF(0x21) };
+static uint64_t rows_of[2][64];          /* the rows of each of these leaves, as bits */
+_Static_assert(ARRAY_SIZE(rows) <= 64, "a row is a bit");
 
 static uint32_t *reg_of(struct cpuid *r, unsigned row)
 {
@@ -73,6 +74,12 @@ static uint32_t subleaf_of_row(uint32_t leaf, uint32_t subleaf)
     return leaf == 7 || leaf == 0xd ? subleaf : 0;
 }
 
+void cpuid_init(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        rows_of[rows[i].leaf >= FIRST_EXT_LEAF][rows[i].leaf & 63] |= UINT64_C(1) << i;
+}
+
 /* `lacks`: features that a policy does not have. */
 static void hide(const uint32_t *lacks, uint32_t leaf, uint32_t subleaf, struct cpuid *r)
 {
@@ -83,9 +90,11 @@ static void hide(const uint32_t *lacks, uint32_t leaf, uint32_t subleaf, struct 
     if (hidden_leaves[is_ext] >> n & 1)
         *r = (struct cpuid){ 0, 0, 0, 0 };
     subleaf = subleaf_of_row(leaf, subleaf);
-    for (unsigned i = 0; leaves_of_rows[is_ext] >> n & 1 && i < ARRAY_SIZE(rows); i++)
+    for (uint64_t left = rows_of[is_ext][n]; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(left);
         if (rows[i].leaf == leaf && rows[i].subleaf == subleaf)
             *reg_of(r, i) &= ~(rows[i].hidden | (i < CPU_FEATURE_WORDS ? lacks[i] : 0));
+    }
 }
 
 static void xstate_leaf(uint32_t subleaf, struct cpuid *r)

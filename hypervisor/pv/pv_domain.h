@@ -174,6 +174,8 @@ bool pv_code_segment(const struct pv_vcpu *v, uint16_t selector, uint64_t *base,
 /* --- Policy: what a guest's kernel sees of CPUID and MSRs (cpuid.c, msr.c), and of ports (ports.c) --------------- */
 
 /* The leaf as the guest's forced CPUID shows it. */
+/* Before the first guest is made. */
+void cpuid_init(void);
 struct cpuid pv_cpuid(const struct pv_vcpu *v, uint32_t leaf, uint32_t subleaf);
 /* 0, or -XEN_EINVAL: the guest gets #GP. */
 int pv_read_msr(struct pv_vcpu *v, uint32_t msr, uint64_t *value);

@@ -47,6 +47,7 @@ size_t guest_copy_raw(void *to, const void *from, size_t size)
 
 static void start(void)
 {
+    cpuid_init();
     memset(&cpu_features, 0, sizeof(cpu_features));
     cpu_features.max_leaf = 0x1f;
     cpu_features.max_ext_leaf = 0x80000022;
