@@ -420,13 +420,6 @@ static bool claim_frames(struct domain *d, uint64_t nr)
     return ok;
 }
 
-static void unclaim_frames(uint64_t nr)
-{
-    spin_lock(&claims_lock);
-    nr_claimed -= nr;
-    spin_unlock(&claims_lock);
-}
-
 /* Count `nr` frames before they are there, so that the limit holds. */
 static int domain_reserve_frames(struct domain *d, uint64_t nr)
 {
@@ -451,7 +444,9 @@ int domain_alloc_frames(struct domain *d, unsigned order, unsigned alloc_flags, 
     if (order > MAX_PAGE_ORDER || domain_reserve_frames(d, nr))
         return -XEN_ENOMEM;
     m = page_alloc(order, d->is_control ? alloc_flags : alloc_flags | ALLOC_ZERO);
-    unclaim_frames(nr);
+    spin_lock(&claims_lock);
+    nr_claimed -= nr;
+    spin_unlock(&claims_lock);
     spin_lock(&d->page_list_lock);
     if (mfn_eq(m, INVALID_MFN))
         d->tot_pages -= nr;

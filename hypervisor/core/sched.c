@@ -445,15 +445,6 @@ static bool move_one(struct run_queue *from, struct run_queue *to)
     return v != NULL;
 }
 
-/* This CPU would idle while others have more than they can run: take one over. */
-static void steal(struct run_queue *rq)
-{
-    for_each_cpu(cpu, &crowded_cpus) {
-        if (cpu != rq->cpu && move_one(queue_of(cpu), rq))
-            return;
-    }
-}
-
 /* Its domain's cap is used up: out of the way until the timer brings it back. */
 static void park(struct vcpu *v)
 {
@@ -536,8 +527,11 @@ static void schedule(void)
     irq_disable();
     rq = &this_cpu(run_queue);
     prev = rq->current;
+    /* This CPU would idle while others have more than they can run: take one over. */
     if (!rq->nr_waiting && (prev->is_idle || !vcpu_is_runnable(prev)))
-        steal(rq);
+        for_each_cpu(cpu, &crowded_cpus)
+            if (cpu != rq->cpu && move_one(queue_of(cpu), rq))
+                break;
 
     spin_lock(&rq->lock);
     now = clock_now();
