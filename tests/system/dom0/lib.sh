@@ -27,3 +27,25 @@ complaints() {
     dmesg | grep -E 'WARNING|BUG|Oops|Call Trace|rcu.*stall|soft lockup|hard LOCKUP|Marking clocksource .xen' |
         grep -v 'ommand line:' | head -n 3
 }
+
+# wait_for SECONDS COMMAND...: until it succeeds
+wait_for() {
+    local tries=$(($1 * 5))
+    shift
+    until "$@" > /dev/null 2>&1; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || { echo "waited in vain for: $*"; return 1; }
+        sleep 0.2
+    done
+}
+
+# What Debian's tools expect of a dom0 that has booted: folders, the hypervisor's devices, the loopback.
+tools_setup() {
+    mkdir -p /var/log/xen /var/lib/xen /var/lib/xenstored /var/run /run/xen /run/xenstored /run/lock /etc/xen /proc/xen
+    [ -e /var/run/xen ] || ln -s /run/xen /run/xenstored /var/run/
+    ln -s /run/lock /var/lock 2> /dev/null
+    echo 'autoballoon="off"' > /etc/xen/xl.conf
+    ifconfig lo 127.0.0.1 up
+    modprobe -a xenfs xen-privcmd xen-evtchn xen-gntdev xen-gntalloc
+    mount -t xenfs xenfs /proc/xen
+}

@@ -8,7 +8,7 @@ brctl addbr br0 && ip addr add 10.0.0.1/24 dev br0 && ip link set br0 up
 
 # ask WORDS: run by the guest's shell; what it prints is in the log
 ask() { type_in "$id" "$1"; }
-hears() { check "$1" await 60 said io "$2"; }
+hears() { check "$1" wait_for 60 said io "$2"; }
 
 dd if=/dev/urandom of=/tmp/disk bs=1M count=8 2> /dev/null
 sum=$(md5sum < /tmp/disk | cut -c 1-32)
@@ -17,7 +17,7 @@ vane-build create io 160 1 /guest/vmlinuz /guest/initrd-io 'console=hvc0 quiet p
 cat /tmp/io.out
 id=$(domid_of /tmp/io.out)
 check create test -n "$id"
-check ready await 60 said io 'guest ready'
+check ready wait_for 60 said io 'guest ready'
 said io 'guest ready' || { tail -n 20 $LOGS/guest-io.log; vane-build list; xenstore-ls -p "/local/domain/$id"; cat /tmp/store.log; ls $LOGS; }
 ask 'echo sum-$(md5sum < /dev/xvda | cut -c 1-32)'
 hears guest-reads-the-disk "sum-$sum"
@@ -37,11 +37,11 @@ expect disk-is-connected 4 "$(xenstore-read "/local/domain/$id/device/vbd/51712/
 check detach vane-build detach "$id" xvda
 ask 'dd if=/dev/xvda of=/dev/null count=1 2> /dev/null; echo read-$?'
 hears disk-is-gone read-1
-check loop-is-free await 20 sh -c '! losetup -a | grep -q /tmp/disk'
+check loop-is-free wait_for 20 sh -c '! losetup -a | grep -q /tmp/disk'
 check asks vane-build request "$id" poweroff
 expect shuts-down poweroff "$(vane-build wait "$id" 60)"
 check destroy vane-build destroy "$id"
-check interface-is-gone await 20 sh -c "! ip link show vif$id.0"
+check interface-is-gone wait_for 20 sh -c "! ip link show vif$id.0"
 expect no-backend-left '' "$(xenstore-ls /local/domain/0/backend 2> /dev/null | grep "\"$id\"")"
 expect no-domain-left 1 "$(vane-build list | wc -l)"
 expect dmesg-clean '' "$(complaints)"

@@ -5,17 +5,6 @@
 export PATH=$PATH:/usr/lib/xen-4.17/bin:/usr/bin LD_LIBRARY_PATH=/usr/lib
 LOGS=/var/log/xen
 
-# await SECONDS COMMAND...: until it succeeds
-await() {
-    local tries=$(($1 * 10))
-    shift
-    until "$@" > /dev/null 2>&1; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-
 said() { grep -aq "$2" "$LOGS/guest-$1.log"; }
 type_in() { echo "$2" > "$(xenstore-read "/local/domain/$1/console/tty")"; }
 now_ms() { awk '{ printf "%d", $1 * 1000 }' /proc/uptime; }
@@ -42,15 +31,9 @@ start_store() {
 }
 
 start_daemons() {
-    mkdir -p $LOGS /var/lib/xen /var/lib/xenstored /var/run /run/xen /run/xenstored /run/lock /etc/xen /proc/xen
-    [ -e /var/run/xen ] || ln -s /run/xen /run/xenstored /var/run/
-    ln -s /run/lock /var/lock 2> /dev/null
-    echo 'autoballoon="off"' > /etc/xen/xl.conf
-    ifconfig lo 127.0.0.1 up
-    modprobe -a xenfs xen-privcmd xen-evtchn xen-gntdev xen-gntalloc
-    mount -t xenfs xenfs /proc/xen
+    tools_setup
     check store start_store
-    check store-answers await 20 test -S /run/xenstored/socket
+    check store-answers wait_for 20 test -S /run/xenstored/socket
     check init-dom0 xen-init-dom0
     check consoles xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=$LOGS
 }

@@ -11,7 +11,7 @@ first_line() {
     shift
     "$@" > "/tmp/$name.out" 2>&1 || { fail "starts-$name" "$(tail -n 1 "/tmp/$name.out")"; return 1; }
     value "$name-create-ms" $(($(now_ms) - before))
-    await 120 said "$name" GUEST-UP || { fail "first-line-$name" "no line within 120 s"; return 1; }
+    wait_for 120 said "$name" GUEST-UP || { fail "first-line-$name" "no line within 120 s"; return 1; }
     value "$name-first-line-ms" $(($(now_ms) - before))
     pass "first-line-$name"
 }
@@ -31,7 +31,7 @@ tsc_mode = "native"
 END
 first_line theirs xl create -q /tmp/theirs.cfg
 xl destroy theirs
-check theirs-is-gone await 20 is_gone theirs
+check theirs-is-gone wait_for 20 is_gone theirs
 
 # What dom0 keeps for its first guest (tables of grants and ports) is not the second one's.
 sleep 1
@@ -45,10 +45,10 @@ if [ -n "$id" ]; then
     expect xl-sees-it ours "$(xl domname "$id")"
     expect xl-counts-vcpus 2 "$(xl vcpu-list "$id" | grep -c '^ours')"
     type_in "$id" hello
-    check answers await 20 said ours 'GUEST-SAYS hello'
+    check answers wait_for 20 said ours 'GUEST-SAYS hello'
     expect calls ok "$(vane-build calls "$id" 2>&1)"
     type_in "$id" again
-    check answers-still await 20 said ours 'GUEST-SAYS again'
+    check answers-still wait_for 20 said ours 'GUEST-SAYS again'
     type_in "$id" end
     expect shuts-down poweroff "$(vane-build wait "$id" 60)"
     check destroy vane-build destroy "$id"
@@ -60,10 +60,10 @@ check memory-comes-back frees "$before"
 vane-build create pair 128 1 /guest/vmlinuz /guest/initrd "$OPTIONS" count=2 > /tmp/pair.out
 expect two 2 "$(grep -c ^domid /tmp/pair.out)"
 cat /tmp/pair.out
-for name in pair-1 pair-2; do check "line-$name" await 120 said $name GUEST-UP; done
+for name in pair-1 pair-2; do check "line-$name" wait_for 120 said $name GUEST-UP; done
 check xl-destroys-ours xl destroy pair-1
 check ours-destroys vane-build destroy "$(xl domid pair-2)"
-for name in pair-1 pair-2; do check "gone-$name" await 20 is_gone $name; done
+for name in pair-1 pair-2; do check "gone-$name" wait_for 20 is_gone $name; done
 check memory-after-two frees "$before"
 
 # A console that xenconsoled leaves alone.

@@ -7,22 +7,12 @@ export PATH=$PATH:/usr/lib/xen-4.17/bin:/usr/bin LD_LIBRARY_PATH=/usr/lib
 LOGS=/var/log/xen
 OPTIONS='console=hvc0 quiet'
 
-# await SECONDS COMMAND...: until it succeeds
-await() {
-    local tries=$(($1 * 5))
-    shift
-    until "$@" > /dev/null 2>&1; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || return 1
-        sleep 0.2
-    done
-}
 said() { [ "$(grep -ac "$2" "$LOGS/guest-$1.log")" -ge "${3:-1}" ]; }
 is() { vane show "$1" | grep -q "^state *$2\$"; }
 vaned_up() {
     vaned 2>> /tmp/vaned.log &
     vaned_pid=$!
-    await 30 vane list
+    wait_for 30 vane list
 }
 # status NUMBER NAME COMMAND...: vane's exit status
 status() {
@@ -32,14 +22,10 @@ status() {
     expect "$name" "$want" $?
 }
 
-mkdir -p $LOGS /var/lib/xen /var/lib /run/vane /var/run /run/xen /run/xenstored /run/lock /proc/xen
-[ -e /var/run/xen ] || ln -s /run/xen /run/xenstored /var/run/
-ln -s /run/lock /var/lock 2> /dev/null
-ifconfig lo 127.0.0.1 up
-modprobe -a xenfs xen-privcmd xen-evtchn xen-gntdev xen-gntalloc
-mount -t xenfs xenfs /proc/xen
+tools_setup
+mkdir -p /run/vane
 vane-stored &
-check store await 20 test -S /run/xenstored/socket
+check store wait_for 20 test -S /run/xenstored/socket
 check init-dom0 xen-init-dom0
 check consoles xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=$LOGS
 check vaned vaned_up
@@ -62,15 +48,15 @@ check define-xml vane define /tmp/one.xml
 check define-json vane define /tmp/two.json
 check define-xl vane define /tmp/three.cfg
 check first-start vane start one
-check one-line await 120 said one GUEST-UP
+check one-line wait_for 120 said one GUEST-UP
 vane destroy one
-await 20 is one off
+wait_for 20 is one off
 sleep 1
 before=$(vane-build free)
 value free-pages "$before"
 
 for name in one two; do check "start-$name" vane start $name; done
-for name in one two; do check "line-$name" await 120 said $name GUEST-UP; done
+for name in one two; do check "line-$name" wait_for 120 said $name GUEST-UP; done
 vane list
 expect both-run 2 "$(vane list | grep -c running)"
 check vcpus vane vcpus one
@@ -96,16 +82,16 @@ expect guest-is-found "$id" "$(vane show one | sed -n 's/^id *//p')"
 check still-running is one running
 
 check reboot vane reboot one
-check second-boot await 120 said one GUEST-UP 3
-check runs-again await 20 is one running
+check second-boot wait_for 120 said one GUEST-UP 3
+check runs-again wait_for 20 is one running
 check shutdown vane shutdown one
-check powers-off await 60 is one off
+check powers-off wait_for 60 is one off
 check destroy vane destroy zwei
 check create vane create /tmp/three.cfg
-check line-three await 120 said three GUEST-UP
+check line-three wait_for 120 said three GUEST-UP
 check destroy-three vane destroy three
 expect nothing-runs 0 "$(vane list | grep -c running)"
-check memory-comes-back await 20 sh -c "[ \"\$(vane-build free)\" = $before ]"
+check memory-comes-back wait_for 20 sh -c "[ \"\$(vane-build free)\" = $before ]"
 [ "$(vane-build free)" = "$before" ] || vane-build free
 tail -n 40 /tmp/vaned.log
 expect dmesg-clean '' "$(complaints)"

@@ -41,17 +41,6 @@ quiet() {
 }
 exec 3>&1
 
-# wait_for SECONDS COMMAND...
-wait_for() {
-    local tries=$(($1 * 5))
-    shift
-    until "$@" > /dev/null 2>&1; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || { echo "waited in vain for: $*"; return 1; }
-        sleep 0.2
-    done
-}
-
 said() { grep -aq "$2" "$LOGS/guest-$1.log"; }
 guest_ready() { wait_for "${2:-180}" said "$1" 'guest ready'; }
 # ask NAME WORDS: a line typed on its console, whose answer shows up in its log
