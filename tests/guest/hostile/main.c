@@ -262,22 +262,23 @@ static void change_limits(void)
     ctl(XEN_DOMCTL_settimeoffset, fill_clock);
 }
 
-static void unmap(struct mapping *m)
+/* False as long as the attacker has made a table of the frame of a lost mapping: it can not be put back for now. */
+static bool unmap(struct mapping *m)
 {
     struct gnttab_unmap_grant_ref u = { .host_addr = U64(m->va), .handle = m->handle };
 
     if (!m->is_mapped)
-        return;
-    m->is_mapped = false;
-    if (m->is_lost)
-        CHECK_EQ(foreign_map(m->va, attacker.id, m->pte), 0);
-    m->is_lost = false;
+        return true;
+    if (m->is_lost && foreign_map(m->va, attacker.id, m->pte))
+        return false;
+    m->is_mapped = m->is_lost = false;
     if (m->is_grant) {
         CHECK_EQ(hyp_grant_op(GNTTABOP_unmap_grant_ref, &u, 1), 0);
         CHECK_EQ(u.status, GNTST_okay);
     } else {
         CHECK_EQ(pte_set(m->va, 0), 0);
     }
+    return true;
 }
 
 static struct mapping *fresh_mapping(bool is_grant)
@@ -286,7 +287,8 @@ static struct mapping *fresh_mapping(bool is_grant)
 
     if (!m->va)
         m->va = window();
-    unmap(m);
+    if (!unmap(m))
+        return NULL;
     m->is_grant = is_grant;
     return m;
 }
@@ -295,15 +297,19 @@ static void map_its_frame(void)
 {
     struct mapping *m = fresh_mapping(false);
 
-    m->is_mapped = !foreign_map(m->va, attacker.id, attacker.frame[1 + below(attacker.nr_pages - 1)] << 12 | (below(2) ? PTE_RW : PTE_RO));
+    if (m)
+        m->is_mapped = !foreign_map(m->va, attacker.id, attacker.frame[1 + below(attacker.nr_pages - 1)] << 12 | (below(2) ? PTE_RW : PTE_RO));
 }
 
 static void map_its_grant(void)
 {
     struct mapping *m = fresh_mapping(true);
-    struct gnttab_map_grant_ref map = { .host_addr = U64(m->va), .ref = below(24), .dom = (domid_t)attacker.id,
+    struct gnttab_map_grant_ref map = { .ref = below(24), .dom = (domid_t)attacker.id,
                                         .flags = GNTMAP_host_map | (below(2) ? GNTMAP_readonly : 0) };
 
+    if (!m)
+        return;
+    map.host_addr = U64(m->va);
     CHECK_EQ(hyp_grant_op(GNTTABOP_map_grant_ref, &map, 1), 0);
     m->is_mapped = map.status == GNTST_okay;
     m->handle = map.handle;
@@ -367,7 +373,7 @@ static void ask_for_its_table(void)
                                           .frame_list = U64(table) };
     struct mapping *m = fresh_mapping(false);
 
-    if (!hyp_memory_op(XENMEM_acquire_resource, &r))
+    if (m && !hyp_memory_op(XENMEM_acquire_resource, &r))
         m->is_mapped = !foreign_map(m->va, attacker.id, table[0] << 12 | PTE_RW);
 }
 
@@ -442,7 +448,7 @@ static void bury(void)
     CHECK_EQ(domctl_simple(XEN_DOMCTL_destroydomain, attacker.id), 0);
     total.calls += calls_so_far();
     for (unsigned int i = 0; i < NR_MAPPINGS; i++)
-        unmap(&mappings[i]);
+        CHECK(unmap(&mappings[i]));              /* no frame of a destroyed domain is a table any more */
     CHECK_EQ(pte_set((void *)(uint64_t)board_a, 0), 0);
     for (unsigned int i = 0; i < NR_PORTS; i++)
         event_close(ports[i]);
