@@ -35,7 +35,7 @@ static uint64_t max_pages;               /* what we allow the attacker */
 static struct { unsigned long calls, lives, crashed, ended, stuck, slain; } total;
 
 /* What we hold of the attacker: mappings of its frames and of its grants, each at an address of ours. */
-static struct mapping { uint8_t *va; bool is_mapped, is_grant, is_lost; uint32_t handle; uint64_t pte; } mappings[NR_MAPPINGS];
+static struct mapping { uint8_t *va; bool is_mapped, is_grant; uint32_t handle; } mappings[NR_MAPPINGS];
 
 static unsigned int below(uint64_t n)
 {
@@ -262,23 +262,19 @@ static void change_limits(void)
     ctl(XEN_DOMCTL_settimeoffset, fill_clock);
 }
 
-/* False as long as the attacker has made a table of the frame of a lost mapping: it can not be put back for now. */
-static bool unmap(struct mapping *m)
+static void unmap(struct mapping *m)
 {
     struct gnttab_unmap_grant_ref u = { .host_addr = U64(m->va), .handle = m->handle };
 
     if (!m->is_mapped)
-        return true;
-    if (m->is_lost && foreign_map(m->va, attacker.id, m->pte))
-        return false;
-    m->is_mapped = m->is_lost = false;
+        return;
+    m->is_mapped = false;
     if (m->is_grant) {
         CHECK_EQ(hyp_grant_op(GNTTABOP_unmap_grant_ref, &u, 1), 0);
         CHECK_EQ(u.status, GNTST_okay);
     } else {
         CHECK_EQ(pte_set(m->va, 0), 0);
     }
-    return true;
 }
 
 static struct mapping *fresh_mapping(bool is_grant)
@@ -287,8 +283,7 @@ static struct mapping *fresh_mapping(bool is_grant)
 
     if (!m->va)
         m->va = window();
-    if (!unmap(m))
-        return NULL;
+    unmap(m);
     m->is_grant = is_grant;
     return m;
 }
@@ -297,35 +292,41 @@ static void map_its_frame(void)
 {
     struct mapping *m = fresh_mapping(false);
 
-    if (m)
-        m->is_mapped = !foreign_map(m->va, attacker.id, attacker.frame[1 + below(attacker.nr_pages - 1)] << 12 | (below(2) ? PTE_RW : PTE_RO));
+    m->is_mapped = !foreign_map(m->va, attacker.id, attacker.frame[1 + below(attacker.nr_pages - 1)] << 12 | (below(2) ? PTE_RW : PTE_RO));
 }
 
 static void map_its_grant(void)
 {
     struct mapping *m = fresh_mapping(true);
-    struct gnttab_map_grant_ref map = { .ref = below(24), .dom = (domid_t)attacker.id,
+    struct gnttab_map_grant_ref map = { .host_addr = U64(m->va), .ref = below(24), .dom = (domid_t)attacker.id,
                                         .flags = GNTMAP_host_map | (below(2) ? GNTMAP_readonly : 0) };
 
-    if (!m)
-        return;
-    map.host_addr = U64(m->va);
     CHECK_EQ(hyp_grant_op(GNTTABOP_map_grant_ref, &map, 1), 0);
     m->is_mapped = map.status == GNTST_okay;
     m->handle = map.handle;
 }
 
-/* A back end that loses its page table entry, and finds it again before it unmaps. */
+/*
+ * A back end that loses its page table entry, and finds it again before it unmaps. Another entry keeps the frame meanwhile: a
+ * handle does not, so that the attacker could give it away, and nobody could unmap it any more.
+ */
 static void lose_its_grants(void)
 {
+    static void *keeper;
+
+    if (!keeper)
+        keeper = window();
     for (unsigned int i = 0; i < NR_MAPPINGS; i++) {
         struct mapping *m = &mappings[i];
-        if (!m->is_mapped || !m->is_grant || m->is_lost)
+        uint64_t pte;
+        if (!m->is_mapped || !m->is_grant)
             continue;
-        m->pte = pte_get(m->va);
-        m->is_lost = true;
+        pte = pte_get(m->va);
+        CHECK_EQ(foreign_map(keeper, attacker.id, pte), 0);
         CHECK_EQ(pte_set(m->va, 0), 0);
+        CHECK_EQ(foreign_map(m->va, attacker.id, pte), 0);
         unmap(m);
+        CHECK_EQ(pte_set(keeper, 0), 0);
     }
 }
 
@@ -373,7 +374,7 @@ static void ask_for_its_table(void)
                                           .frame_list = U64(table) };
     struct mapping *m = fresh_mapping(false);
 
-    if (m && !hyp_memory_op(XENMEM_acquire_resource, &r))
+    if (!hyp_memory_op(XENMEM_acquire_resource, &r))
         m->is_mapped = !foreign_map(m->va, attacker.id, table[0] << 12 | PTE_RW);
 }
 
@@ -448,7 +449,7 @@ static void bury(void)
     CHECK_EQ(domctl_simple(XEN_DOMCTL_destroydomain, attacker.id), 0);
     total.calls += calls_so_far();
     for (unsigned int i = 0; i < NR_MAPPINGS; i++)
-        CHECK(unmap(&mappings[i]));              /* no frame of a destroyed domain is a table any more */
+        unmap(&mappings[i]);
     CHECK_EQ(pte_set((void *)(uint64_t)board_a, 0), 0);
     for (unsigned int i = 0; i < NR_PORTS; i++)
         event_close(ports[i]);
