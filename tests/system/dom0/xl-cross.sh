@@ -34,13 +34,17 @@ same_memory() {
     sum=$(answer "$1" sum "md5sum < /tmp/f | cut -c1-32")
     [ "$sum" = "$(cat "/mnt/$1.sum")" ] || { echo "its file's sum is $sum, not $(cat "/mnt/$1.sum")"; return 1; }
 }
+# ask_clocks NAME: dom0's wall clock before it was asked, and what the guest's program says, in ms
+ask_clocks() { echo "$((${EPOCHREALTIME/./} / 1000))" "$(answer "$1" clocks clocks)"; }
+# Its wall clock is as far from dom0's as it was; Linux' own resume may shift it by up to two seconds.
 clocks_go_on() {
-    local was_mono was_boot was_real mono boot real at=$((${EPOCHREALTIME/./} / 1000))
-    read -r _ was_mono was_boot was_real _ < "/mnt/$1.clocks"
-    read -r _ mono boot real _ <<< "$(answer "$1" clocks clocks)"
-    echo "$1: monotonic $was_mono -> $mono, uptime $was_boot -> $boot, wall clock $was_real -> $real ms; dom0's $at"
+    local was_at was_mono was_boot was_real at mono boot real lag
+    read -r was_at _ was_mono was_boot was_real _ < "/mnt/$1.clocks"
+    read -r at _ mono boot real _ <<< "$(ask_clocks "$1")"
+    lag=$((was_at > was_real ? was_at - was_real : 0))
+    echo "$1: monotonic $was_mono -> $mono, uptime $was_boot -> $boot, wall clock $was_real -> $real ms; dom0's $was_at -> $at"
     [ $((mono - was_mono)) -ge 0 ] && [ $((mono - was_mono)) -le 60000 ] &&
-        [ $((real - at)) -ge -1000 ] && [ $((real - at)) -le 20000 ] && [ $((boot - was_boot)) -ge 0 ]
+        [ $((real - at)) -ge $((-lag - 3000)) ] && [ $((real - at)) -le 20000 ] && [ $((boot - was_boot)) -ge 0 ]
 }
 cpus() { [ "$(answer "$1" cpus nproc)" = "$2" ]; }
 
@@ -61,7 +65,7 @@ guest() {
         cat /tmp/why
         check "$name-cpus" cpus "$name" "$4"
     fi
-    answer "$name" clocks clocks > "/mnt/$name.clocks"
+    ask_clocks "$name" > "/mnt/$name.clocks"
     rm -f "/mnt/$name.image"
     check "$name-save" quiet xl save "$name" "/mnt/$name.image"
 }
