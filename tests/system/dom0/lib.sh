@@ -28,13 +28,14 @@ complaints() {
         grep -v 'ommand line:' | head -n 3
 }
 
+uptime_seconds() { cut -d. -f1 /proc/uptime; }
+
 # wait_for SECONDS COMMAND...: until it succeeds
 wait_for() {
-    local tries=$(($1 * 5))
+    local end=$(($(uptime_seconds) + $1))
     shift
     until "$@" > /dev/null 2>&1; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || { echo "waited in vain for: $*"; return 1; }
+        [ "$(uptime_seconds)" -lt $end ] || { echo "waited in vain for: $*"; return 1; }
         sleep 0.2
     done
 }

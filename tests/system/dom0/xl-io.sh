@@ -16,7 +16,7 @@ start() {
     step "$name-ready" guest_ready "$name"
     [ -z "${6:-}" ] || step "$name-scratch" quiet xl block-attach "$name" "phy:$6" xvdb w
     ask "$name" "modprobe -a crc32c_generic ext4; mkdir -p /tools; mount -t ext4 -o ro /dev/xvda /tools; echo cpus-\$(nproc)"
-    step "$name-cpus" wait_for 60 said "$name" "^cpus-$5"
+    step "$name-cpus" hears "$name" 60 "^cpus-$5"
 }
 
 stop() {
@@ -24,10 +24,13 @@ stop() {
     step "$1-gone" is_gone "$1"
 }
 
+# hears NAME SECONDS PATTERN: or shows what the guest said instead
+hears() { wait_for "$2" said "$1" "$3" || { tail -n 12 "$LOGS/guest-$1.log"; return 1; }; }
 # verify NAME MIB: fio's own judgement of what it wrote and read back
+fio_agrees() { hears "$1" 600 '^fio-[0-9]' && hears "$1" 0 '^fio-0'; }
 verify() {
     ask "$1" "sh /tools/verify $2; echo fio-\$?"
-    step "$1-fio" wait_for 600 said "$1" '^fio-0'
+    step "$1-fio" fio_agrees "$1"
 }
 
 # A sum is made where the data arrive and sent back to where they came from: busybox' nc leaves when the other end has
@@ -38,7 +41,7 @@ SUM='\([0-9a-f]\{32\}\) -'
 send() {
     ask "$1" "head -c ${4}m /dev/urandom > /tmp/f; for i in 1 2 3 4 5 6 7 8 9; do
 b=\$(nc $2 $3 < /tmp/f) && break; sleep 1; done; echo $5-\$(md5sum < /tmp/f) \$b; rm /tmp/f"
-    step "$1-$5" wait_for 240 said "$1" "^$5-$SUM \1"
+    step "$1-$5" hears "$1" 240 "^$5-$SUM \1"
 }
 
 # upload NAME MIB: from the guest to dom0

@@ -52,7 +52,7 @@ step again-destroy xl destroy again
 begin dumps 'on_crash="coredump-destroy"'
 mkdir -p /var/lib/xen/dump
 ask dumps 'echo c > /proc/sysrq-trigger'
-step dumps-gone wait_for 60 alone
+step dumps-gone wait_for 400 alone
 step dumped sh -c 'head -c 4 /var/lib/xen/dump/* | tail -c 3; rm -f /var/lib/xen/dump/*'
 begin kept
 step save-and-stay quiet xl save -c kept /tmp/saved
