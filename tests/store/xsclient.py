@@ -201,33 +201,40 @@ class RingClient(Client):
         if select.select([self.doorbell], [], [], seconds)[0]:
             os.read(self.doorbell, 4096)
 
+    def pending(self):
+        """Bytes of ours that the store has not taken."""
+        return (self.get('req_prod') - self.get('req_cons')) & 0xffffffff
+
     def put(self, data):
-        """As much as there is room for; returns how many bytes."""
-        prod = self.get('req_prod')
-        room = RING - ((prod - self.get('req_cons')) & 0xffffffff)
-        part = data[:max(room, 0)]
+        """As much as there is room for; returns how many bytes. Like Linux, it notifies only if it found the ring empty."""
+        prod, before = self.get('req_prod'), self.pending()
+        part = data[:max(RING - before, 0)]
         for i, byte in enumerate(part):
             self.page[(prod + i) % RING] = byte
         self.set('req_prod', prod + len(part))
+        if part and self.pending() <= len(part):
+            self.notify()
         return len(part)
 
     def send(self, data):
+        """Linux puts a header in before what follows it."""
         deadline = time.monotonic() + self.patience
-        while data:
-            done = self.put(data)
-            data = data[done:]
-            self.notify()
-            if data and not done:
-                if time.monotonic() > deadline:
-                    raise TimeoutError('the store takes nothing from the ring')
-                self.wait(0.01)
+        for piece in (data[:HEADER.size], data[HEADER.size:]):
+            while piece:
+                done = self.put(piece)
+                piece = piece[done:]
+                if piece and not done:
+                    if time.monotonic() > deadline:
+                        raise TimeoutError('the store takes nothing from the ring')
+                    self.wait(0.01)
 
     def take(self):
+        """What the store has put in. Like Linux, it notifies only if the ring was full."""
         cons = self.get('rsp_cons')
         size = (self.get('rsp_prod') - cons) & 0xffffffff
         data = bytes(self.page[RING + (cons + i) % RING] for i in range(min(size, RING)))
         self.set('rsp_cons', cons + len(data))
-        if data:
+        if (self.get('rsp_prod') - cons) & 0xffffffff >= RING:
             self.notify()
         return data
 

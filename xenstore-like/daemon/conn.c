@@ -2,6 +2,7 @@
 // Connections: queues between the event loop, the journal and the transports.
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "persist.h"
 
@@ -167,6 +168,32 @@ void server_commit(struct server *s)
     }
     s->dirty.length = 0;
     persist_commit(s);
+}
+
+static time_t seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_sec;
+}
+
+void server_look_later(struct server *s)
+{
+    if (!s->look_at)
+        s->look_at = seconds() + 2;
+}
+
+int server_look(struct server *s)
+{
+    if (!s->look_at)
+        return -1;
+    if (seconds() < s->look_at)
+        return 1000;
+    s->look_at = 0;
+    for (struct conn *c = s->rings; c; c = c->next)
+        conn_ready(s, c);
+    return 0;
 }
 
 // As many turns as there are ready connections now; those that become ready meanwhile have theirs in

@@ -187,23 +187,13 @@ static void take_event(struct server *s, const struct epoll_event *event)
     }
 }
 
-static void feed_rings(struct server *s)
-{
-    s->is_starved = false;
-    for (struct conn *c = s->rings; c; c = c->next)
-        conn_ready(s, c);
-}
-
 static void loop(struct server *s)
 {
     struct epoll_event events[MAX_EVENTS];
     bool more = false;
 
     while (!s->stop) {
-        int count = epoll_wait(s->epoll, events, MAX_EVENTS, more ? 0 : s->is_starved ? 1000 : -1);
-
-        if (count == 0 && s->is_starved)
-            feed_rings(s);
+        int wait = server_look(s), count = epoll_wait(s->epoll, events, MAX_EVENTS, more ? 0 : wait);
 
         // All events before any turn: a turn may end a connection that an event is for.
         for (int i = 0; i < count; i++)

@@ -3,9 +3,9 @@
 // once, bytes are copied once, and only copies are looked at. Of the page's own positions the daemon
 // believes those that the domain moves (req_prod, rsp_cons); its own (req_cons, rsp_prod) it keeps.
 //
-// A request is taken only when it is there whole, so that taking it, what it does and its reply are one
-// group of the journal. One that is longer than the ring comes in parts, each of which goes into the
-// journal before its place is given back.
+// What a domain has put into its ring is always taken: Linux notifies only of bytes that it puts into a ring which it
+// finds empty, and a header goes in before its payload. Taking a whole request, what it does and its reply are one group of
+// the journal. Of one that is not there whole each part goes into the journal before its place is given back.
 #include <string.h>
 
 #include "log.h"
@@ -131,7 +131,7 @@ static int give(struct conn *c)
     return 1;
 }
 
-// Takes a part of a request that fills the ring without being whole.
+// Takes a part of a request.
 static void take_part(struct server *s, struct conn *c, size_t size)
 {
     copy_out(c, c->in_pos, buf_reserve(&c->in, size), size);
@@ -163,16 +163,14 @@ static int take(struct server *s, struct conn *c)
     size = wire_size(bytes, had + there);
     if (size < 0)
         return -1;
+    // It and its reply must go into the journal: without room there it stays where it is.
+    if (persist_room(s, ROOM_FOR_REPLY)) {
+        server_look_later(s);
+        return 0;
+    }
     if (size == 0 || (size_t)size > had + there) {
-        if (there < XENSTORE_RING_SIZE)
-            return 0;
         take_part(s, c, there);
         return 1;
-    }
-    // Its reply must go into the journal: without room there it stays where it is.
-    if (persist_room(s, ROOM_FOR_REPLY)) {
-        s->is_starved = true;
-        return 0;
     }
     memcpy(&m.header, bytes, sizeof(m.header));
     bytes[size] = '\0';
@@ -207,9 +205,13 @@ static int turn(struct server *s, struct conn *c)
         ring_break(s, c, XENSTORE_ERROR_PROTO, "a position or a length in its ring is impossible");
         return 0;
     }
-    if (give(c) > 0 || moved)
+    moved = give(c) > 0 || moved;
+    if (moved)
         s->host->notify(s->host, c->port);
-    // When nothing moved, the domain notifies once it has made room or a request.
+    // When nothing moved, the domain notifies once it has made room or a request. Linux decides that without a barrier: very
+    // rarely it sees an old position of ours and stays silent.
+    if (moved)
+        server_look_later(s);
     return rc > 0;
 }
 

@@ -79,7 +79,7 @@ struct server {
     int epoll;
     int listener;
     time_t next_compaction;             // 0: at any time
-    bool is_starved;                    // rings wait for room in the journal
+    time_t look_at;                     // when all rings are looked at again, by the monotonic clock; 0: no need to
     bool stop;
     uint64_t nr_requests, nr_events, nr_merged, nr_commits, nr_conflicts;
 };
@@ -104,6 +104,10 @@ void conn_dirty(struct server *s, struct conn *c);
 void conn_send_missed(struct server *s, struct conn *c);
 // The group being written ends: what connections are to get is part of it.
 void server_commit(struct server *s);
+// In a second or two all rings are looked at, whether their domains notify or not.
+void server_look_later(struct server *s);
+// Milliseconds until then, -1 if there is no need; at 0 their turns have been asked for.
+int server_look(struct server *s);
 // Gives every ready connection a turn. Returns whether some are still ready.
 bool server_turns(struct server *s);
 
