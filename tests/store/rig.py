@@ -54,8 +54,12 @@ class Daemon:
                 time.sleep(0.002)
 
     def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        # subprocess takes a stop, which a process that is traced reports first, for its end.
+        if self.process.returncode is None:
+            os.kill(self.process.pid, signal.SIGKILL)
+            while os.WIFSTOPPED(os.waitpid(self.process.pid, 0)[1]):
+                pass
+            self.process.wait()
 
     def client(self):
         return SocketClient(self.path('socket'))
