@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     server_init(&s);
     persist_attach(&s);
     for (uint16_t i = 0; i < NR_CONNS; i++)
-        conns[i] = conn_new(&s, &transport, &s.sockets, (uint16_t)(i ? 4 + i : 0));
+        conns[i] = conn_new(&transport, &s.sockets, (uint16_t)(i ? 4 + i : 0));
     while (size > PIECE) {
         struct conn *c = conns[(data[0] & 0x7f) % NR_CONNS];
         size_t length = data[3] | (size_t)data[4] << 8;

@@ -14,7 +14,7 @@ struct domain *domain_new(struct server *s, uint16_t domid, uint64_t gfn, uint32
     d->domid = domid;
     d->gfn = gfn;
     d->remote_port = port;
-    d->conn = conn_new(s, &ring_transport, &s->rings, domid);
+    d->conn = conn_new(&ring_transport, &s->rings, domid);
     d->conn->is_ring = true;
     s->domains[domid] = d;
     return d;
@@ -134,25 +134,20 @@ bool domain_adopt(struct server *s, struct domain *d)
     return true;
 }
 
-struct gone {
-    const struct fire *fire;
-};
-
-static void tell_gone(void *arg, const char *path, struct node *tree)
+static void tell_gone(void *fire, const char *path, struct node *tree)
 {
-    fire_node(((struct gone *)arg)->fire, path, tree);
+    fire_node(fire, path, tree);
 }
 
 // What it owned goes with it, and what it was allowed.
 void domain_release(struct server *s, const struct fire *fire, uint16_t domid)
 {
-    struct gone gone = { fire };
     struct view view;
 
     domain_free(s, s->domains[domid]);
     persist_release(s, domid);
     view_open(&view, &s->store, &persist_hooks);
-    view_remove_owned(&view, domid, tell_gone, &gone);
+    view_remove_owned(&view, domid, tell_gone, (void *)fire);
     view_publish(&view);
     perms_domain_ended(&s->store.ends, domid);
     persist_ended(s, domid);

@@ -93,20 +93,16 @@ static void reconnect(struct server *s, struct conn *c)
 
 static void copy_out(const struct conn *c, uint32_t pos, uint8_t *to, size_t size)
 {
-    size_t at = MASK_XENSTORE_IDX(pos), first = XENSTORE_RING_SIZE - at;
+    size_t at = MASK_XENSTORE_IDX(pos), left = XENSTORE_RING_SIZE - at, first = size < left ? size : left;
 
-    if (first > size)
-        first = size;
     memcpy(to, c->page->req + at, first);
     memcpy(to + first, c->page->req, size - first);
 }
 
 static void copy_in(const struct conn *c, uint32_t pos, const uint8_t *from, size_t size)
 {
-    size_t at = MASK_XENSTORE_IDX(pos), first = XENSTORE_RING_SIZE - at;
+    size_t at = MASK_XENSTORE_IDX(pos), left = XENSTORE_RING_SIZE - at, first = size < left ? size : left;
 
-    if (first > size)
-        first = size;
     memcpy(c->page->rsp + at, from, first);
     memcpy(c->page->rsp, from + first, size - first);
 }
@@ -205,13 +201,12 @@ static int turn(struct server *s, struct conn *c)
         ring_break(s, c, XENSTORE_ERROR_PROTO, "a position or a length in its ring is impossible");
         return 0;
     }
-    moved = give(c) > 0 || moved;
-    if (moved)
+    // The domain notifies once it has made room or a request. Linux decides that without a barrier: very rarely it sees an
+    // old position of ours and stays silent.
+    if (give(c) > 0 || moved) {
         s->host->notify(s->host, c->port);
-    // When nothing moved, the domain notifies once it has made room or a request. Linux decides that without a barrier: very
-    // rarely it sees an old position of ours and stays silent.
-    if (moved)
         server_look_later(s);
+    }
     return rc > 0;
 }
 

@@ -79,7 +79,7 @@ struct server {
     int epoll;
     int listener;
     time_t next_compaction;             // 0: at any time
-    time_t look_at;                     // when all rings are looked at again, by the monotonic clock; 0: no need to
+    time_t look_at;                     // when all rings are looked at again; 0: no need to
     bool stop;
     uint64_t nr_requests, nr_events, nr_merged, nr_commits, nr_conflicts;
 };
@@ -88,8 +88,7 @@ enum { SPECIAL_INTRODUCE, SPECIAL_RELEASE };
 
 // conn.c
 void server_init(struct server *s);
-struct conn *conn_new(struct server *s, const struct transport *transport, struct conn **list,
-                      uint16_t domid);
+struct conn *conn_new(const struct transport *transport, struct conn **list, uint16_t domid);
 void conn_free(struct server *s, struct conn *c);
 // All its watches and transactions are no more; what a request of the guest asks for, or its end.
 void conn_reset(struct server *s, struct conn *c);

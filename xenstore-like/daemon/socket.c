@@ -165,7 +165,7 @@ void socket_accept(struct server *s)
         refuse_one(s);
         return;
     }
-    c = conn_new(s, &socket_transport, &s->sockets, 0);
+    c = conn_new(&socket_transport, &s->sockets, 0);
     c->fd = fd;
     c->is_heard = true;
     event.data.ptr = c;
