@@ -72,14 +72,20 @@ with_vane() {
 
 with_vaned() {
     built_programs dom0-tools/vaned dom0-tools/vane tests/tools/vane-build xenstore-like/vane-stored xenstore-like/vane-store
+    files+=("$PV_SYSTEM/dom0/vane-lib.sh")
 }
 
-# A guest with drivers, and a kernel whose lz4 an emulated CPU unpacks in a tenth of the time of xz.
-with_guest_io() {
+# A kernel for guests whose lz4 an emulated CPU unpacks in a tenth of the time of xz.
+with_guest_lz4() {
     bzimage_unpack "$(realpath "$image")" > "$work/vmlinux" &&
-        bzimage_repack "$(realpath "$image")" "$work/vmlinux" "$work/vmlinuz-io" lz4 -l -1 - - &&
-        guest_image 6.1 "$work/guest-io.cpio" && gzip -1 < "$work/guest-io.cpio" > "$work/initrd-io" || return 1
-    files+=("$work/initrd-io=guest/initrd-io" "$work/vmlinuz-io=guest/vmlinuz")
+        bzimage_repack "$(realpath "$image")" "$work/vmlinux" "$work/vmlinuz-lz4" lz4 -l -1 - - || return 1
+    files+=("$work/vmlinuz-lz4=guest/vmlinuz")
+}
+
+# And a guest with drivers.
+with_guest_io() {
+    with_guest_lz4 && guest_image 6.1 "$work/guest-io.cpio" && gzip -1 < "$work/guest-io.cpio" > "$work/initrd-io" || return 1
+    files+=("$work/initrd-io=guest/initrd-io")
 }
 
 # built_programs PROGRAM...: of the build folder, in dom0's /bin, with the libraries that they name

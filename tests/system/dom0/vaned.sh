@@ -2,17 +2,17 @@
 # Run in dom0: vaned and vane with our store. A stock kernel starts from XML, from JSON and from an xl.cfg; every command
 # that works on a guest; what follows its end; kill -9 of vaned while it runs.
 
-. /test/lib.sh
-export PATH=$PATH:/usr/lib/xen-4.17/bin:/usr/bin LD_LIBRARY_PATH=/usr/lib
-LOGS=/var/log/xen
+. /test/vane-lib.sh
 OPTIONS='console=hvc0 quiet'
 
-said() { [ "$(grep -ac "$2" "$LOGS/guest-$1.log")" -ge "${3:-1}" ]; }
+says() { [ "$(grep -ac "$2" "$LOGS/guest-$1.log")" -ge "$3" ]; }
 is() { vane show "$1" | grep -q "^state *$2\$"; }
+domid() { vane show "$1" | sed -n 's/^id *//p'; }
+# vaned_up NAME: starts it, and waits until it answers
 vaned_up() {
-    vaned 2>> /tmp/vaned.log &
+    vaned > /dev/null 2>> /tmp/vaned.log &
     vaned_pid=$!
-    wait_for 30 vane list
+    check "$1" wait_for 30 vane list
 }
 # status NUMBER NAME COMMAND...: vane's exit status
 status() {
@@ -22,13 +22,9 @@ status() {
     expect "$name" "$want" $?
 }
 
-tools_setup
-mkdir -p /run/vane
-vane-stored &
-check store wait_for 20 test -S /run/xenstored/socket
-check init-dom0 xen-init-dom0
-check consoles xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=$LOGS
-check vaned vaned_up
+mkdir -p /run/vane /var/lib
+start_daemons
+vaned_up vaned
 check doctor vane doctor
 vane info
 
@@ -56,7 +52,8 @@ before=$(vane-build free)
 value free-pages "$before"
 
 for name in one two; do check "start-$name" vane start $name; done
-for name in one two; do check "line-$name" wait_for 120 said $name GUEST-UP; done
+check line-one wait_for 120 says one GUEST-UP 2
+check line-two wait_for 120 says two GUEST-UP 1
 vane list
 expect both-run 2 "$(vane list | grep -c running)"
 check vcpus vane vcpus one
@@ -67,31 +64,31 @@ check sched vane sched one 512 50
 check pin vane pin one 0 0
 check set-vcpus vane set-vcpus one 2
 check rename vane rename two zwei
-expect renamed-in-store zwei "$(vane store read "/local/domain/$(vane show zwei | sed -n 's/^id *//p')/name")"
+expect renamed-in-store zwei "$(vane store read "/local/domain/$(domid zwei)/name")"
 check top vane top
 check dmesg vane dmesg
 check metrics sh -c 'vane metrics | grep -q "paravane_domain_up{domain=\"one\".* 1"'
 status 6 start-again start one
 status 4 nobody start nobody
 
-id=$(vane show one | sed -n 's/^id *//p')
+id=$(domid one)
 kill -9 "$vaned_pid"
 wait "$vaned_pid" 2> /dev/null
-check vaned-comes-back vaned_up
-expect guest-is-found "$id" "$(vane show one | sed -n 's/^id *//p')"
+vaned_up vaned-comes-back
+expect guest-is-found "$id" "$(domid one)"
 check still-running is one running
 
 check reboot vane reboot one
-check second-boot wait_for 120 said one GUEST-UP 3
+check second-boot wait_for 120 says one GUEST-UP 3
 check runs-again wait_for 20 is one running
 check shutdown vane shutdown one
 check powers-off wait_for 60 is one off
 check destroy vane destroy zwei
+check undefine vane undefine three
 check create vane create /tmp/three.cfg
 check line-three wait_for 120 said three GUEST-UP
 check destroy-three vane destroy three
 expect nothing-runs 0 "$(vane list | grep -c running)"
-check memory-comes-back wait_for 20 sh -c "[ \"\$(vane-build free)\" = $before ]"
-[ "$(vane-build free)" = "$before" ] || vane-build free
+check memory-comes-back frees "$before"
 tail -n 40 /tmp/vaned.log
 expect dmesg-clean '' "$(complaints)"
