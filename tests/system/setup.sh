@@ -75,6 +75,8 @@ with_vaned() {
     files+=("$PV_SYSTEM/dom0/vane-lib.sh")
 }
 
+with_vane_blk() { built_programs pv-drivers/vane-blk xenstore-like/vane-store; }
+
 # A kernel for guests whose lz4 an emulated CPU unpacks in a tenth of the time of xz.
 with_guest_lz4() {
     bzimage_unpack "$(realpath "$image")" > "$work/vmlinux" &&
