@@ -43,21 +43,11 @@ struct xs {
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
-static const struct {
-    const char *name;
-    int error;
-} errors[] = {
-    { "EINVAL", EINVAL }, { "EACCES", EACCES }, { "EEXIST", EEXIST }, { "EISDIR", EISDIR },
-    { "ENOENT", ENOENT }, { "ENOMEM", ENOMEM }, { "ENOSPC", ENOSPC }, { "EIO", EIO },
-    { "ENOTEMPTY", ENOTEMPTY }, { "ENOSYS", ENOSYS }, { "EROFS", EROFS }, { "EBUSY", EBUSY },
-    { "EAGAIN", EAGAIN }, { "EISCONN", EISCONN }, { "E2BIG", E2BIG }, { "EPERM", EPERM },
-};
-
 static int error_of(const char *name)
 {
-    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
-        if (strcmp(errors[i].name, name) == 0)
-            return -errors[i].error;
+    for (size_t i = 0; i < sizeof(xsd_errors) / sizeof(xsd_errors[0]); i++)
+        if (strcmp(xsd_errors[i].errstring, name) == 0)
+            return -xsd_errors[i].errnum;
     return -EIO;
 }
 

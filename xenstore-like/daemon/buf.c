@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "buf.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,14 +48,20 @@ void buf_append(struct buf *b, const void *bytes, size_t size)
     b->length += size;
 }
 
+void buf_print(struct buf *b, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    b->length += (size_t)vsnprintf((char *)buf_reserve(b, BUF_PRINT_MAX), BUF_PRINT_MAX, format, args);
+    va_end(args);
+}
+
 void buf_consume(struct buf *b, size_t size)
 {
-    if (size == b->length) {
-        b->length = 0;
-        return;
-    }
-    memmove(b->bytes, b->bytes + size, b->length - size);
     b->length -= size;
+    if (b->length)
+        memmove(b->bytes, b->bytes + size, b->length);
 }
 
 void buf_free(struct buf *b)

@@ -3,8 +3,6 @@
 // mean the same here; there is more about quotas.
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
@@ -18,32 +16,24 @@ struct command {
     const char *help;
 };
 
-static void print(struct buf *reply, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void print(struct buf *reply, const char *format, ...)
+int server_set_quota(struct server *s, const char *words[], size_t count)
 {
-    char line[512];
-    va_list args;
-    int size;
+    int kind = count >= 2 ? quota_find(words[count - 2]) : -1;
+    uint32_t domid = NO_DOMID, limit;
 
-    va_start(args, format);
-    size = vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    if (size > 0)
-        buf_append(reply, line, (size_t)size < sizeof(line) ? (size_t)size : sizeof(line) - 1);
-}
+    if (kind < 0 || count > 3 || wire_number(words[count - 1], UINT32_MAX, &limit) ||
+        (count == 3 && wire_number(words[0], MAX_DOMID - 1, &domid)))
+        return -EINVAL;
+    if (count == 3) {
+        struct account *account = quota_account(&s->store.quotas, (uint16_t)domid);
 
-void server_set_quota(struct server *s, uint16_t domid, enum quota kind, uint32_t limit)
-{
-    struct account *account = domid == NO_DOMID ? NULL : quota_account(&s->store.quotas, domid);
-
-    if (account) {
         account->has_limit[kind] = true;
         account->limit[kind] = limit;
     } else {
         s->store.quotas.limit[kind] = limit;
     }
-    persist_quota(s, domid, kind);
+    persist_quota(s, (uint16_t)domid, (enum quota)kind);
+    return 0;
 }
 
 struct recount {
@@ -84,7 +74,7 @@ static int run_check(struct server *s, const char *words[], size_t count, struct
         log_line("check: %zu faults in the tree or its accounts", recount.faults);
         return -EIO;
     }
-    print(reply, "OK");
+    buf_print(reply, "OK");
     return 0;
 }
 
@@ -126,24 +116,23 @@ static int run_memreport(struct server *s, const char *words[], size_t count, st
         return -EINVAL;
     for (unsigned domid = 0; domid < s->store.quotas.nr_domids; domid++)
         nodes += s->store.quotas.accounts[domid] ? s->store.quotas.accounts[domid]->nodes : 0;
-    print(reply, "nodes %" PRIu64 "\nwatches %zu\nrings %zu\nsockets %zu\n", nodes, s->watches.nr_watches,
-          count_list(s->rings), count_list(s->sockets));
-    print(reply, "requests %" PRIu64 "\nevents %" PRIu64 "\nevents-merged %" PRIu64 "\n", s->nr_requests,
-          s->nr_events, s->nr_merged);
-    print(reply, "commits %" PRIu64 "\nconflicts %" PRIu64 "\njournal-bytes %zu\n", s->nr_commits,
-          s->nr_conflicts, s->journal.fd >= 0 ? s->journal.end : 0);
-    for (int kind = 0; kind < NR_QUOTAS; kind++)
-        print(reply, "refused-%s %" PRIu64 "\n", quota_name((enum quota)kind),
-              s->store.quotas.refused[kind]);
+    buf_print(reply, "nodes %" PRIu64 "\nwatches %zu\nrings %zu\nsockets %zu\n", nodes, s->watches.nr_watches,
+              count_list(s->rings), count_list(s->sockets));
+    buf_print(reply, "requests %" PRIu64 "\nevents %" PRIu64 "\nevents-merged %" PRIu64 "\n", s->nr_requests,
+              s->nr_events, s->nr_merged);
+    buf_print(reply, "commits %" PRIu64 "\nconflicts %" PRIu64 "\njournal-bytes %zu\n", s->nr_commits,
+              s->nr_conflicts, s->journal.fd >= 0 ? s->journal.end : 0);
+    for (int i = 0; i < NR_QUOTAS; i++)
+        buf_print(reply, "refused-%s %" PRIu64 "\n", quota_kinds[i].name, s->store.quotas.refused[i]);
     return 0;
 }
 
 static int show_limits(struct server *s, struct buf *reply)
 {
-    print(reply, "Quota settings:\n");
-    for (int kind = 0; kind < NR_QUOTAS; kind++)
-        print(reply, "%-17s: %8" PRIu32 " %s\n", quota_name((enum quota)kind),
-              s->store.quotas.limit[kind], quota_meaning((enum quota)kind));
+    buf_print(reply, "Quota settings:\n");
+    for (int i = 0; i < NR_QUOTAS; i++)
+        buf_print(reply, "%-17s: %8" PRIu32 " %s\n", quota_kinds[i].name, s->store.quotas.limit[i],
+                  quota_kinds[i].meaning);
     return 0;
 }
 
@@ -157,33 +146,25 @@ static int show_domain(struct server *s, const char *word, struct buf *reply)
     account = s->store.quotas.accounts[domid];
     if (!account)
         return -ENOENT;
-    print(reply, "Domain %" PRIu32 ":\nnodes            : %8" PRIu32 "\nwatches          : %8" PRIu32
-          "\ntransactions     : %8" PRIu32 "\n", domid, account->nodes, account->watches,
-          account->transactions);
-    for (int kind = 0; kind < NR_QUOTAS; kind++)
-        print(reply, "%-17s: limit %" PRIu32 "%s, refused %" PRIu64 "\n", quota_name((enum quota)kind),
-              quota_limit(&s->store.quotas, (uint16_t)domid, (enum quota)kind),
-              account->has_limit[kind] ? " (own)" : "", account->refused[kind]);
+    buf_print(reply, "Domain %" PRIu32 ":\nnodes            : %8" PRIu32 "\nwatches          : %8" PRIu32
+              "\ntransactions     : %8" PRIu32 "\n", domid, account->nodes, account->watches,
+              account->transactions);
+    for (int i = 0; i < NR_QUOTAS; i++)
+        buf_print(reply, "%-17s: limit %" PRIu32 "%s, refused %" PRIu64 "\n", quota_kinds[i].name,
+                  quota_limit(&s->store.quotas, (uint16_t)domid, (enum quota)i),
+                  account->has_limit[i] ? " (own)" : "", account->refused[i]);
     return 0;
 }
 
 static int run_quota(struct server *s, const char *words[], size_t count, struct buf *reply)
 {
-    bool all = count == 3 && strcmp(words[0], "set") == 0;
-    bool one = count == 4 && strcmp(words[0], "set-domain") == 0;
-    uint32_t domid = NO_DOMID, limit;
-    int kind;
-
-    if (count <= 1)
-        return count ? show_domain(s, words[0], reply) : show_limits(s, reply);
-    if (!all && !one)
+    if (count == 0)
+        return show_limits(s, reply);
+    if (count == 1)
+        return show_domain(s, words[0], reply);
+    if (strcmp(words[0], count == 3 ? "set" : "set-domain") != 0)
         return -EINVAL;
-    kind = quota_find(words[count - 2], strlen(words[count - 2]));
-    if (kind < 0 || wire_number(words[count - 1], UINT32_MAX, &limit) ||
-        (one && wire_number(words[1], MAX_DOMID - 1, &domid)))
-        return -EINVAL;
-    server_set_quota(s, (uint16_t)domid, (enum quota)kind, limit);
-    return 0;
+    return server_set_quota(s, words + 1, count - 1);
 }
 
 static int run_help(struct server *s, const char *words[], size_t count, struct buf *reply);
@@ -203,15 +184,14 @@ static int run_help(struct server *s, const char *words[], size_t count, struct 
     (void)words;
     (void)count;
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        print(reply, "%s\t%s\n", commands[i].name, commands[i].help);
+        buf_print(reply, "%s\t%s\n", commands[i].name, commands[i].help);
     return 0;
 }
 
 int control_command(struct server *s, const char *payload, size_t length, struct buf *reply)
 {
     const char *words[MAX_WORDS];
-    size_t lengths[MAX_WORDS], rest;
-    size_t count = wire_strings(payload, length, words, lengths, MAX_WORDS, &rest);
+    size_t rest, count = wire_strings(payload, length, words, MAX_WORDS, &rest);
 
     for (size_t i = 0; count && i < sizeof(commands) / sizeof(commands[0]); i++) {
         int rc;

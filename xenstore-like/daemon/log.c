@@ -11,22 +11,13 @@ bool log_requests;
 
 static void put(const char *format, va_list args)
 {
-    char line[1024];
-    struct timespec now;
-    struct tm date;
-    size_t length;
-    int size;
+    char date[32], text[900];
+    time_t now = time(NULL);
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &date);
-    length = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%SZ vane-stored: ", &date);
-    size = vsnprintf(line + length, sizeof(line) - length - 1, format, args);
-    if (size > 0)
-        length += (size_t)size < sizeof(line) - length - 1 ? (size_t)size : sizeof(line) - length - 2;
-    line[length++] = '\n';
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
+    vsnprintf(text, sizeof(text), format, args);
     // A log that cannot be written must not stop the store.
-    if (write(STDERR_FILENO, line, length) < 0)
-        return;
+    (void)dprintf(STDERR_FILENO, "%s vane-stored: %s\n", date, text);
 }
 
 void log_line(const char *format, ...)

@@ -2,6 +2,8 @@
 // vane-stored: options, the order of starting, and the event loop.
 #include <errno.h>
 #include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,13 +49,11 @@ static void stop(int signal)
 
 static void add_quota(struct server *s, const char *text)
 {
-    const char *equals = strchr(text, '=');
-    int kind = equals ? quota_find(text, (size_t)(equals - text)) : -1;
-    uint32_t limit;
+    char name[32], number[16];
+    const char *words[] = { name, number };
 
-    if (kind < 0 || wire_number(equals + 1, UINT32_MAX, &limit))
+    if (sscanf(text, "%31[^=]=%15s", name, number) != 2 || server_set_quota(s, words, 2))
         log_fatal("--quota %s: not NAME=NUMBER with a name that xenstore-control quota lists", text);
-    s->store.quotas.limit[kind] = limit;
 }
 
 static void parse(struct server *s, struct options *o, int argc, char *argv[])
@@ -88,14 +88,10 @@ static void parse(struct server *s, struct options *o, int argc, char *argv[])
 
 static void make_folder(const char *file)
 {
-    char folder[4096];
-    char *slash;
+    char path[PATH_MAX], *folder;
 
-    snprintf(folder, sizeof(folder), "%s", file);
-    slash = strrchr(folder, '/');
-    if (!slash || slash == folder)
-        return;
-    *slash = '\0';
+    snprintf(path, sizeof(path), "%s", file);
+    folder = dirname(path);
     if (mkdir(folder, 0755) && errno != EEXIST)
         log_fatal("the folder %s cannot be made: %s", folder, strerror(errno));
 }

@@ -14,39 +14,38 @@ static bool is_component_char(char c)
     return c >= 0 && (allowed[c >> 6] >> (c & 63) & 1);
 }
 
+// Whether these are components with one slash between them.
+static bool are_components(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (text[i] == '/' ? i == 0 || text[i - 1] == '/' : !is_component_char(text[i]))
+            return false;
+    return length > 0 && text[length - 1] != '/';
+}
+
 bool path_is_valid(const char *text, size_t length)
 {
     if (length == 0 || text[0] != '/' || length > XENSTORE_ABS_PATH_MAX)
         return false;
-    if (length == 1)
-        return true;
-    for (size_t i = 1; i < length; i++)
-        if (text[i] == '/' ? text[i - 1] == '/' : !is_component_char(text[i]))
-            return false;
-    return text[length - 1] != '/';
+    return length == 1 || are_components(text + 1, length - 1);
 }
 
-bool path_is_special(const char *text, size_t length)
+bool path_is_special(const char *text)
 {
-    if (length < 2 || text[0] != '@' || length > XENSTORE_REL_PATH_MAX)
-        return false;
-    for (size_t i = 1; i < length; i++)
-        if (text[i] == '/' ? text[i - 1] == '/' || i == 1 : !is_component_char(text[i]))
-            return false;
-    return text[length - 1] != '/';
+    size_t length = strlen(text);
+
+    return text[0] == '@' && length <= XENSTORE_REL_PATH_MAX && are_components(text + 1, length - 1);
 }
 
-int path_resolve(struct path *path, char *room, unsigned domid, const char *text, size_t length)
+int path_resolve(struct path *path, char *room, unsigned domid, const char *text)
 {
-    size_t base;
+    size_t length = strlen(text), base;
 
     *path = (struct path){ text, length, 0 };
-    if (length == 0 || text[0] == '@')
+    if (length == 0 || text[0] == '@' || (text[0] != '/' && length > XENSTORE_REL_PATH_MAX))
         return -EINVAL;
     if (text[0] != '/') {
-        base = (size_t)snprintf(room, PATH_ROOM, "/local/domain/%u/", domid);
-        if (length > XENSTORE_REL_PATH_MAX)
-            return -EINVAL;
+        base = (size_t)sprintf(room, "/local/domain/%u/", domid);
         memcpy(room + base, text, length + 1);
         *path = (struct path){ room, base + length, base };
     }

@@ -25,12 +25,12 @@ struct component {
 
 bool path_is_valid(const char *text, size_t length);
 // "@" and what may stand in a path without slashes, or "@releaseDomain/5".
-bool path_is_special(const char *text, size_t length);
+bool path_is_special(const char *text);
 
-// The absolute path that `text`, which a zero byte closes, means: itself if it starts with a slash, else
+// The absolute path that `text` means: itself if it starts with a slash, else
 // one below /local/domain/DOMID, which is put into `room` (PATH_ROOM bytes). Returns 0, or -EINVAL if
 // that is no valid path or longer than the protocol allows.
-int path_resolve(struct path *path, char *room, unsigned domid, const char *text, size_t length);
+int path_resolve(struct path *path, char *room, unsigned domid, const char *text);
 
 // The components in turn: set `at` to the path's text, and call until it returns false.
 bool path_next(const char **at, struct component *c);

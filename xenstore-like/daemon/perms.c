@@ -2,9 +2,10 @@
 #include "perms.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "wire.h"
 
 static const char letters[] = "nrwb";       // indexed by bits
 
@@ -78,47 +79,27 @@ bool perms_allow(const struct perms *perms, const struct domain_ends *ends, stru
     return who.target != NO_DOMID && (bits_of(perms, ends, who.target) & bits) == bits;
 }
 
-static int parse_one(struct perm *entry, const char *text, size_t length)
-{
-    const char *letter = length ? strchr(letters, text[0]) : NULL;
-    unsigned domid = 0;
-
-    if (!letter || *letter == '\0' || length < 2 || length > 6)
-        return -EINVAL;
-    for (size_t i = 1; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return -EINVAL;
-        domid = domid * 10 + (unsigned)(text[i] - '0');
-    }
-    if (domid >= MAX_DOMID)
-        return -EINVAL;
-    *entry = (struct perm){ (uint16_t)domid, (uint16_t)(letter - letters) };
-    return 0;
-}
-
 int perms_parse(struct perm *entries, size_t max, const char *text, size_t length)
 {
+    const char *end = text + length;
     size_t count = 0;
 
-    while (length) {
-        const char *end = memchr(text, '\0', length);
+    if (length == 0 || end[-1] != '\0')
+        return -EINVAL;
+    for (; text < end; text += strlen(text) + 1) {
+        const char *letter = *text ? strchr(letters, *text) : NULL;
+        uint32_t domid;
 
-        if (!end || count == max || parse_one(&entries[count], text, (size_t)(end - text)))
+        if (!letter || count == max || wire_number(text + 1, MAX_DOMID - 1, &domid))
             return -EINVAL;
-        count++;
-        length -= (size_t)(end - text) + 1;
-        text = end + 1;
+        entries[count++] = (struct perm){ (uint16_t)domid, (uint16_t)(letter - letters) };
     }
-    return count ? (int)count : -EINVAL;
+    return (int)count;
 }
 
 void perms_format(const struct perms *perms, const struct domain_ends *ends, struct buf *out)
 {
-    for (size_t i = 0; i < perms->count; i++) {
-        char *to = (char *)buf_reserve(out, 8);
-        const struct perm *entry = &perms->entries[i];
-
+    for (size_t i = 0; i < perms->count; i++)
         if (entry_counts(perms, ends, i))
-            out->length += (size_t)snprintf(to, 8, "%c%u", letters[entry->bits], entry->domid) + 1;
-    }
+            buf_print(out, "%c%u%c", letters[perms->entries[i].bits], perms->entries[i].domid, '\0');
 }

@@ -8,12 +8,7 @@
 
 #include "log.h"
 
-static const struct {
-    const char *name;
-    uint32_t limit;
-    int error;
-    const char *meaning;
-} rows[NR_QUOTAS] = {
+const struct quota_kind quota_kinds[NR_QUOTAS] = {
     [QUOTA_NODES] = { "nodes", 8000, ENOSPC, "nodes owned" },
     [QUOTA_WATCHES] = { "watches", 1024, E2BIG, "watches set" },
     [QUOTA_TRANSACTIONS] = { "transactions", 32, ENOSPC, "transactions open at a time" },
@@ -28,23 +23,13 @@ static const struct {
 void quota_init(struct quotas *q)
 {
     for (int i = 0; i < NR_QUOTAS; i++)
-        q->limit[i] = rows[i].limit;
+        q->limit[i] = quota_kinds[i].limit;
 }
 
-const char *quota_name(enum quota kind)
-{
-    return rows[kind].name;
-}
-
-const char *quota_meaning(enum quota kind)
-{
-    return rows[kind].meaning;
-}
-
-int quota_find(const char *name, size_t length)
+int quota_find(const char *name)
 {
     for (int i = 0; i < NR_QUOTAS; i++)
-        if (strlen(rows[i].name) == length && memcmp(rows[i].name, name, length) == 0)
+        if (strcmp(quota_kinds[i].name, name) == 0)
             return i;
     return -1;
 }
@@ -73,6 +58,7 @@ uint32_t quota_limit(const struct quotas *q, uint16_t domid, enum quota kind)
 
 int quota_check(struct quotas *q, struct subject who, enum quota kind, uint64_t wanted)
 {
+    const struct quota_kind *k = &quota_kinds[kind];
     uint32_t limit = quota_limit(q, who.domid, kind);
     uint64_t refused;
 
@@ -83,7 +69,6 @@ int quota_check(struct quotas *q, struct subject who, enum quota kind, uint64_t 
     if ((refused & (refused - 1)) == 0)
         log_line("domain %u is at its quota of %s: %" PRIu64 " wanted, limit %" PRIu32 " (%s), "
                  "refused %" PRIu64 " times; raise it with: xenstore-control quota set-domain %u %s NUMBER",
-                 who.domid, rows[kind].name, wanted, limit, rows[kind].meaning, refused, who.domid,
-                 rows[kind].name);
-    return -rows[kind].error;
+                 who.domid, k->name, wanted, limit, k->meaning, refused, who.domid, k->name);
+    return -k->error;
 }

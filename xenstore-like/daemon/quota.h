@@ -23,6 +23,13 @@ enum quota {
     NR_QUOTAS,
 };
 
+extern const struct quota_kind {
+    const char *name;
+    uint32_t limit;         // at first
+    int error;              // of a refusal
+    const char *meaning;
+} quota_kinds[NR_QUOTAS];
+
 // A domain's part; made when first needed, gone with the domain.
 struct account {
     uint32_t nodes;
@@ -42,10 +49,8 @@ struct quotas {
 
 // `q` is all zero before, but for limits.
 void quota_init(struct quotas *q);
-const char *quota_name(enum quota kind);
-const char *quota_meaning(enum quota kind);
 // The number of a name, or -1.
-int quota_find(const char *name, size_t length);
+int quota_find(const char *name);
 
 struct account *quota_account(struct quotas *q, uint16_t domid);
 void quota_forget(struct quotas *q, uint16_t domid);

@@ -20,7 +20,6 @@ struct request {
     struct fire fire;
     size_t nr_strings, rest;            // the strings in front of the payload, and where they end
     const char *strings[MAX_STRINGS];
-    size_t lengths[MAX_STRINGS];
     struct path path;                   // the first string, for those who name a node
     struct buf *reply;                  // empty: OK
 };
@@ -40,17 +39,9 @@ struct operation {
     unsigned min_strings, max_strings;  // that the payload must start with, and that are looked for
 };
 
-static void reply_text(struct request *r, const char *text)
-{
-    buf_append(r->reply, text, strlen(text) + 1);
-}
-
 static void reply_number(struct request *r, uint64_t number)
 {
-    char text[24];
-
-    snprintf(text, sizeof(text), "%" PRIu64, number);
-    reply_text(r, text);
+    buf_print(r->reply, "%" PRIu64 "%c", number, '\0');
 }
 
 static int domid_of(const struct request *r, size_t i, uint32_t *domid)
@@ -138,7 +129,7 @@ static int resolve(struct request *r)
 {
     static char room[PATH_ROOM];
 
-    return path_resolve(&r->path, room, r->c->who.domid, r->strings[0], r->lengths[0]);
+    return path_resolve(&r->path, room, r->c->who.domid, r->strings[0]);
 }
 
 static int do_get_perms(struct request *r)
@@ -229,12 +220,12 @@ static int do_set_perms(struct request *r)
 
 static int watch_path(struct request *r)
 {
-    if (r->lengths[1] > MAX_TOKEN)
+    if (strlen(r->strings[1]) > MAX_TOKEN)
         return -EINVAL;
-    if (r->strings[0][0] != '@')
+    if (!path_is_special(r->strings[0]))
         return resolve(r);
-    r->path = (struct path){ r->strings[0], r->lengths[0], 0 };
-    return path_is_special(r->strings[0], r->lengths[0]) ? 0 : -EINVAL;
+    r->path = (struct path){ r->strings[0], strlen(r->strings[0]), 0 };
+    return 0;
 }
 
 static int do_watch(struct request *r)
@@ -446,13 +437,11 @@ static int do_set_target(struct request *r)
 
 static int do_get_domain_path(struct request *r)
 {
-    char text[32];
     uint32_t domid;
 
     if (domid_of(r, 0, &domid))
         return -EINVAL;
-    snprintf(text, sizeof(text), "/local/domain/%" PRIu32, domid);
-    reply_text(r, text);
+    buf_print(r->reply, "/local/domain/%" PRIu32 "%c", domid, '\0');
     return 0;
 }
 
@@ -462,7 +451,7 @@ static int do_is_domain_introduced(struct request *r)
 
     if (domid_of(r, 0, &domid))
         return -EINVAL;
-    reply_text(r, domid == 0 || r->s->domains[domid] ? "T" : "F");
+    buf_append(r->reply, domid == 0 || r->s->domains[domid] ? "T" : "F", 2);
     return 0;
 }
 
@@ -475,14 +464,12 @@ static int do_get_quota(struct request *r)
     int kind;
 
     if (r->nr_strings == 0) {
-        for (int i = 0; i < NR_QUOTAS; i++) {
-            buf_append(r->reply, i ? " " : "", i ? 1 : 0);
-            buf_append(r->reply, quota_name((enum quota)i), strlen(quota_name((enum quota)i)));
-        }
+        for (int i = 0; i < NR_QUOTAS; i++)
+            buf_print(r->reply, "%s%s", i ? " " : "", quota_kinds[i].name);
         buf_append(r->reply, "", 1);
         return 0;
     }
-    kind = quota_find(r->strings[r->nr_strings - 1], r->lengths[r->nr_strings - 1]);
+    kind = quota_find(r->strings[r->nr_strings - 1]);
     if (kind < 0 || (r->nr_strings == 2 && domid_of(r, 0, &domid)))
         return -EINVAL;
     reply_number(r, r->nr_strings == 2 ? quota_limit(q, (uint16_t)domid, (enum quota)kind) : q->limit[kind]);
@@ -491,14 +478,7 @@ static int do_get_quota(struct request *r)
 
 static int do_set_quota(struct request *r)
 {
-    size_t last = r->nr_strings - 1;
-    int kind = quota_find(r->strings[last - 1], r->lengths[last - 1]);
-    uint32_t domid = NO_DOMID, value;
-
-    if (kind < 0 || wire_number(r->strings[last], UINT32_MAX, &value) || (last == 2 && domid_of(r, 0, &domid)))
-        return -EINVAL;
-    server_set_quota(r->s, (uint16_t)domid, (enum quota)kind, value);
-    return 0;
+    return server_set_quota(r->s, r->strings, r->nr_strings);
 }
 
 static int do_control(struct request *r)
@@ -546,8 +526,7 @@ static int prepare(struct request *r, const struct operation *op)
         return -ENOSYS;
     if ((op->flags & FOR_DOM0) && !subject_is_privileged(r->c->who))
         return -EACCES;
-    r->nr_strings = wire_strings(r->m->payload, r->m->header.len, r->strings, r->lengths, op->max_strings,
-                                 &r->rest);
+    r->nr_strings = wire_strings(r->m->payload, r->m->header.len, r->strings, op->max_strings, &r->rest);
     if (r->nr_strings < op->min_strings)
         return -EINVAL;
     rc = op->flags & ON_PATH ? resolve(r) : 0;

@@ -125,8 +125,8 @@ void fire_watch(const struct fire *fire, struct watch *watch, const char *path);
 void request_handle(struct server *s, struct conn *c, const struct message *m);
 
 // control.c
-// A limit of a domain, or (NO_DOMID) of all that have none of their own.
-void server_set_quota(struct server *s, uint16_t domid, enum quota kind, uint32_t limit);
+// [DOMID] NAME NUMBER: a limit of a domain, or of all that have none of their own.
+int server_set_quota(struct server *s, const char *words[], size_t count);
 int control_command(struct server *s, const char *payload, size_t length, struct buf *reply);
 
 // domain.c

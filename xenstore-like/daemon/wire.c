@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
+
 #include "wire.h"
 
-#include <errno.h>
 #include <string.h>
-
-static const struct {
-    int error;
-    const char *name;
-} errors[] = {
-    { EINVAL, "EINVAL" }, { EACCES, "EACCES" }, { EEXIST, "EEXIST" }, { EISDIR, "EISDIR" },
-    { ENOENT, "ENOENT" }, { ENOMEM, "ENOMEM" }, { ENOSPC, "ENOSPC" }, { EIO, "EIO" },
-    { ENOTEMPTY, "ENOTEMPTY" }, { ENOSYS, "ENOSYS" }, { EROFS, "EROFS" }, { EBUSY, "EBUSY" },
-    { EAGAIN, "EAGAIN" }, { EISCONN, "EISCONN" }, { E2BIG, "E2BIG" }, { EPERM, "EPERM" },
-};
 
 int wire_size(const void *bytes, size_t size)
 {
@@ -26,19 +17,13 @@ int wire_size(const void *bytes, size_t size)
     return (int)(sizeof(header) + header.len);
 }
 
-size_t wire_strings(const char *payload, size_t length, const char *strings[], size_t lengths[],
-                    size_t max, size_t *rest)
+size_t wire_strings(const char *payload, size_t length, const char *strings[], size_t max, size_t *rest)
 {
     size_t count = 0, at = 0;
 
-    while (count < max && at < length) {
-        const char *end = memchr(payload + at, '\0', length - at);
-
-        if (!end)
-            break;
+    while (count < max && memchr(payload + at, '\0', length - at)) {
         strings[count] = payload + at;
-        lengths[count] = (size_t)(end - payload) - at;
-        at += lengths[count++] + 1;
+        at += strlen(strings[count++]) + 1;
     }
     *rest = at;
     return count;
@@ -73,8 +58,8 @@ void wire_put(struct buf *out, uint32_t type, uint32_t req_id, uint32_t tx_id, c
 
 const char *wire_error(int error)
 {
-    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
-        if (errors[i].error == error)
-            return errors[i].name;
+    for (size_t i = 0; i < sizeof(xsd_errors) / sizeof(xsd_errors[0]); i++)
+        if (xsd_errors[i].errnum == error)
+            return xsd_errors[i].errstring;
     return "EIO";
 }

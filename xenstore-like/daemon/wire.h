@@ -26,8 +26,7 @@ int wire_size(const void *bytes, size_t size);
 
 // The strings of a payload, each closed by a zero byte. Returns their number, at most `max`, and in
 // *rest where the bytes behind the last of them start.
-size_t wire_strings(const char *payload, size_t length, const char *strings[], size_t lengths[],
-                    size_t max, size_t *rest);
+size_t wire_strings(const char *payload, size_t length, const char *strings[], size_t max, size_t *rest);
 
 // A decimal number of at most `max`, and nothing else: 0 or -EINVAL.
 int wire_number(const char *text, uint32_t max, uint32_t *number);
