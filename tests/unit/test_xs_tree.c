@@ -102,6 +102,42 @@ static void names_in_order(void)
     node_put(n);
 }
 
+// Children come and go at random, often the first there is; each is found as long as it is there.
+static void children_come_and_go(void)
+{
+    struct node *n = leaf("", 0), *snapshot = NULL;
+    static bool there[MANY];
+    size_t count = 0;
+    char name[32];
+
+    srandom(1);
+    for (unsigned step = 0; step < 40 * MANY; step++) {
+        unsigned i = (unsigned)random() % MANY, shrinks = step / (5 * MANY) % 2;
+
+        if (shrinks && count && random() % 3 == 0)
+            i = value_of(node_child_at(n, 0));
+        name_of(i, name);
+        CU_ASSERT_EQUAL(node_child(n, name, strlen(name)) != NULL, there[i]);
+        if (!there[i] && random() % 4 >= shrinks * 3)
+            node_insert_child(n, leaf(name, i));
+        else if (there[i])
+            node_put(node_remove_child(n, name, strlen(name)));
+        else
+            continue;
+        there[i] = !there[i];
+        count = count + there[i] - !there[i];
+        if (step % 1000 != 0)
+            continue;
+        CU_ASSERT(node_nr_children(n) == count && in_order(n));
+        if (snapshot)
+            node_put(snapshot);
+        snapshot = node_get(n);
+        n = node_own(n);
+    }
+    node_put(snapshot);
+    node_put(n);
+}
+
 struct seen {
     unsigned count;
     char last[64];
@@ -194,6 +230,7 @@ int main(void)
     static const struct unit_test tests[] = {
         { "many children", many_children },
         { "names in order", names_in_order },
+        { "children come and go", children_come_and_go },
         { "watches", watches },
         { "many watches", many_watches },
         { NULL, NULL },

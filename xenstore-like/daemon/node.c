@@ -65,16 +65,22 @@ struct node *node_get(struct node *n)
     return n;
 }
 
+static void kids_put(struct kids *k);
+
+static void slot_put(const struct kids *k, unsigned i)
+{
+    if (k->is_leaf)
+        node_put(k->slots[i].node);
+    else
+        kids_put(k->slots[i].kids);
+}
+
 static void kids_put(struct kids *k)
 {
     if (--k->references)
         return;
-    for (unsigned i = 0; i < k->count; i++) {
-        if (k->is_leaf)
-            node_put(k->slots[i].node);
-        else
-            kids_put(k->slots[i].kids);
-    }
+    for (unsigned i = 0; i < k->count; i++)
+        slot_put(k, i);
     free(k);
 }
 
@@ -159,26 +165,24 @@ static struct kids *kids_own(struct kids *k)
 
 static const struct node *first_node(const struct kids *k, unsigned i)
 {
-    struct slot slot = k->slots[i];
+    for (; !k->is_leaf; i = 0)
+        k = k->slots[i].kids;
+    return k->slots[i].node;
+}
 
-    for (; !k->is_leaf; slot = k->slots[0])
-        k = slot.kids;
-    return slot.node;
+int node_compare(const struct node *n, const char *text, size_t length)
+{
+    int order = memcmp(n->bytes, text, n->name_length < length ? n->name_length : length);
+
+    return order ? order : (n->name_length > length) - (n->name_length < length);
 }
 
 // <0, 0, >0: how a name stands to the (first) name of a slot.
 static int compare(const struct name *name, const struct kids *k, unsigned i)
 {
-    const struct node *n;
-    size_t shorter;
-    int order;
-
     if (name->key != k->slots[i].key)
         return name->key < k->slots[i].key ? -1 : 1;
-    n = first_node(k, i);
-    shorter = name->length < n->name_length ? name->length : n->name_length;
-    order = shorter > 8 ? memcmp(name->text + 8, n->bytes + 8, shorter - 8) : 0;
-    return order ? order : (name->length > n->name_length) - (name->length < n->name_length);
+    return -node_compare(first_node(k, i), name->text, name->length);
 }
 
 // How many slots stand before a name or (if `with` it) are it.
@@ -205,12 +209,6 @@ static unsigned branch(const struct kids *k, const struct name *name)
     return before ? before - 1 : 0;
 }
 
-static bool leaf_find(const struct kids *k, const struct name *name, unsigned *i)
-{
-    *i = rank(k, name, false);
-    return *i < k->count && compare(name, k, *i) == 0;
-}
-
 size_t node_nr_children(const struct node *n)
 {
     return n->kids ? n->kids->total : 0;
@@ -226,7 +224,8 @@ struct node *node_child(const struct node *n, const char *text, size_t length)
         return NULL;
     while (!k->is_leaf)
         k = k->slots[branch(k, &name)].kids;
-    return leaf_find(k, &name, &i) ? k->slots[i].node : NULL;
+    i = rank(k, &name, false);
+    return i < k->count && compare(&name, k, i) == 0 ? k->slots[i].node : NULL;
 }
 
 struct node *node_child_at(const struct node *n, size_t index)
@@ -242,13 +241,6 @@ struct node *node_child_at(const struct node *n, size_t index)
         k = k->slots[i].kids;
     }
     return k->slots[index].node;
-}
-
-int node_compare(const struct node *n, const char *text, size_t length)
-{
-    int order = memcmp(n->bytes, text, n->name_length < length ? n->name_length : length);
-
-    return order ? order : (n->name_length > length) - (n->name_length < length);
 }
 
 bool node_lists_are_equal(const struct node *a, const struct node *b)
@@ -298,91 +290,71 @@ struct node **node_own_path(struct node **at, const char *path, size_t length, s
     return at;
 }
 
-static struct kids *slot_insert(struct kids *k, unsigned i, struct slot slot)
+static void slot_insert(struct kids **at, unsigned i, struct slot slot)
 {
+    struct kids *k = *at;
+
     if (k->count == k->room) {
         k->room = (uint8_t)(k->room * 2);
-        k = mem_realloc(k, sizeof(*k) + k->room * sizeof(k->slots[0]));
+        k = *at = mem_realloc(k, sizeof(*k) + k->room * sizeof(k->slots[0]));
     }
     memmove(&k->slots[i + 1], &k->slots[i], (k->count - i) * sizeof(k->slots[0]));
     k->slots[i] = slot;
     k->count++;
-    return k;
 }
 
-static uint64_t slot_total(const struct kids *k, unsigned i)
+static uint32_t slot_total(const struct kids *k, unsigned i)
 {
     return k->is_leaf ? 1 : k->slots[i].kids->total;
 }
 
-// Moves the upper part of a full block into a new one. A block that grows at its end, as when names
-// come in order, is left nearly full.
-static struct kids *split(struct kids *k, bool at_end)
+// Moves the upper part of a full block below *at into a new one behind it. A block that grows at its end,
+// as when names come in order, is left nearly full.
+static void split(struct kids **at, unsigned i, const struct name *name)
 {
-    unsigned keep = at_end ? KIDS_MAX - 2 : KIDS_MAX / 2;
+    struct kids *k = (*at)->slots[i].kids = kids_own((*at)->slots[i].kids);
     struct kids *upper = kids_new(k->is_leaf, KIDS_MAX);
 
-    upper->count = (uint8_t)(k->count - keep);
-    memcpy(upper->slots, &k->slots[keep], upper->count * sizeof(k->slots[0]));
-    k->count = (uint8_t)keep;
-    for (unsigned i = 0; i < upper->count; i++)
-        upper->total += (uint32_t)slot_total(upper, i);
+    k->count = rank(k, name, true) == KIDS_MAX ? KIDS_MAX - 2 : KIDS_MAX / 2;
+    upper->count = (uint8_t)(KIDS_MAX - k->count);
+    memcpy(upper->slots, &k->slots[k->count], upper->count * sizeof(k->slots[0]));
+    for (unsigned j = 0; j < upper->count; j++)
+        upper->total += slot_total(upper, j);
     k->total -= upper->total;
-    return upper;
+    slot_insert(at, i + 1, (struct slot){ upper->slots[0].key, { .kids = upper } });
 }
 
-// Inserts below *at, which becomes own; returns a new right neighbour if the block had to be split.
-static struct kids *insert(struct kids **at, const struct name *name, struct node *child)
-{
-    struct kids *k = *at = kids_own(*at), *upper = NULL;
-    struct slot slot = { name->key, { .node = child } };
-    unsigned i;
-
-    if (k->is_leaf) {
-        // Names mostly come in order, as when all are read again.
-        i = k->count && compare(name, k, k->count - 1u) > 0 ? k->count : rank(k, name, false);
-    } else {
-        i = branch(k, name);
-        slot.kids = insert(&k->slots[i].kids, name, child);
-        if (i == 0 && name->key < k->slots[0].key)
-            k->slots[0].key = name->key;
-        k->total++;
-        if (!slot.kids)
-            return NULL;
-        slot.key = slot.kids->slots[0].key;
-        k->total -= slot.kids->total;
-        i++;
-    }
-    if (k->count == KIDS_MAX) {
-        upper = split(k, i == KIDS_MAX);
-        if (i > k->count) {
-            upper = slot_insert(upper, i - k->count, slot);
-            upper->total += k->is_leaf ? 1 : slot.kids->total;
-            return upper;
-        }
-    }
-    k = *at = slot_insert(k, i, slot);
-    k->total += k->is_leaf ? 1 : slot.kids->total;
-    return upper;
-}
-
+// Full blocks are split on the way down, so what a block below is split into has room above it.
 void node_insert_child(struct node *n, struct node *child)
 {
     struct name name = name_of(child->bytes, child->name_length);
-    struct kids *upper, *top;
+    struct kids **at = &n->kids, *top;
+    unsigned i;
 
     assert(n->references == 1);
     if (!n->kids)
         n->kids = kids_new(true, 1);
-    upper = insert(&n->kids, &name, child);
-    if (!upper)
-        return;
-    top = kids_new(false, 4);
-    top->count = 2;
-    top->slots[0] = (struct slot){ n->kids->slots[0].key, { .kids = n->kids } };
-    top->slots[1] = (struct slot){ upper->slots[0].key, { .kids = upper } };
-    top->total = n->kids->total + upper->total;
-    n->kids = top;
+    if (n->kids->count == KIDS_MAX) {
+        top = kids_new(false, 4);
+        top->total = n->kids->total;
+        slot_insert(&top, 0, (struct slot){ n->kids->slots[0].key, { .kids = n->kids } });
+        n->kids = top;
+    }
+    for (*at = kids_own(*at); !(*at)->is_leaf; *at = kids_own(*at)) {
+        i = branch(*at, &name);
+        if ((*at)->slots[i].kids->count == KIDS_MAX) {
+            split(at, i, &name);
+            i = branch(*at, &name);
+        }
+        if (name.key < (*at)->slots[i].key)
+            (*at)->slots[i].key = name.key;
+        (*at)->total++;
+        at = &(*at)->slots[i].kids;
+    }
+    // Names mostly come in order, as when all are read again.
+    i = (*at)->count && compare(&name, *at, (*at)->count - 1u) > 0 ? (*at)->count : rank(*at, &name, false);
+    slot_insert(at, i, (struct slot){ name.key, { .node = child } });
+    (*at)->total++;
 }
 
 void node_expect_children(struct node *n, size_t count)
@@ -395,51 +367,29 @@ void node_expect_children(struct node *n, size_t count)
         n->kids = kids_new(true, room);
 }
 
-static void slot_remove(struct kids *k, unsigned i)
-{
-    k->count--;
-    memmove(&k->slots[i], &k->slots[i + 1], (k->count - i) * sizeof(k->slots[0]));
-}
-
-// Blocks that become empty go; half-empty ones stay, and fill again.
-static struct node *remove_below(struct kids **at, const struct name *name)
-{
-    struct kids *k = *at = kids_own(*at);
-    struct node *n;
-    unsigned i;
-
-    k->total--;
-    if (k->is_leaf) {
-        (void)leaf_find(k, name, &i);
-        n = k->slots[i].node;
-        slot_remove(k, i);
-        return n;
-    }
-    i = branch(k, name);
-    n = remove_below(&k->slots[i].kids, name);
-    if (k->slots[i].kids->count) {
-        k->slots[i].key = k->slots[i].kids->slots[0].key;
-    } else {
-        kids_put(k->slots[i].kids);
-        slot_remove(k, i);
-    }
-    return n;
-}
-
+// Blocks that would become empty go; half-empty ones stay, and fill again. A key may stay that of a first
+// name which is gone: it still parts the names before it from those behind.
 struct node *node_remove_child(struct node *n, const char *text, size_t length)
 {
     struct name name = name_of(text, length);
-    struct node *child;
-    struct kids *only;
+    struct node *child = node_get(node_child(n, text, length));
+    struct kids **at = &n->kids, *k;
+    unsigned i;
 
-    assert(n->references == 1 && node_child(n, text, length));
-    child = remove_below(&n->kids, &name);
-    while (n->kids && n->kids->count <= 1 && (!n->kids->is_leaf || n->kids->count == 0)) {
-        only = n->kids->count ? n->kids->slots[0].kids : NULL;
-        if (only)
-            only->references++;
+    assert(n->references == 1);
+    if (n->kids->total == 1) {
         kids_put(n->kids);
-        n->kids = only;
+        n->kids = NULL;
+        return child;
     }
+    do {
+        k = *at = kids_own(*at);
+        k->total--;
+        i = k->is_leaf ? rank(k, &name, false) : branch(k, &name);
+        at = &k->slots[i].kids;
+    } while (slot_total(k, i) > 1);
+    slot_put(k, i);
+    k->count--;
+    memmove(&k->slots[i], &k->slots[i + 1], (k->count - i) * sizeof(k->slots[0]));
     return child;
 }
