@@ -346,8 +346,6 @@ void node_insert_child(struct node *n, struct node *child)
             split(at, i, &name);
             i = branch(*at, &name);
         }
-        if (name.key < (*at)->slots[i].key)
-            (*at)->slots[i].key = name.key;
         (*at)->total++;
         at = &(*at)->slots[i].kids;
     }
@@ -367,8 +365,7 @@ void node_expect_children(struct node *n, size_t count)
         n->kids = kids_new(true, room);
 }
 
-// Blocks that would become empty go; half-empty ones stay, and fill again. A key may stay that of a first
-// name which is gone: it still parts the names before it from those behind.
+// Blocks that would become empty go; half-empty ones stay, and fill again.
 struct node *node_remove_child(struct node *n, const char *text, size_t length)
 {
     struct name name = name_of(text, length);

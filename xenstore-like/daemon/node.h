@@ -13,9 +13,9 @@
 //                               |               +--> block (leaf)  [ key | node ] [ key | node ]
 //                               +--> block (leaf)  [ key | node ] ...
 //
-// A key is the first 8 bytes of a name (of the first name below, in inner blocks) as a big-endian
-// number, so most comparisons touch no node. Recursion goes as deep as the tree, which the longest
-// path bounds: 1,536 nodes.
+// A key is the first 8 bytes of a name as a big-endian number, so most comparisons touch no node. In inner
+// blocks the name was the first below when the slot was made: it parts the names there from those before.
+// Recursion goes as deep as the tree, which the longest path bounds: 1,536 nodes.
 #pragma once
 
 #include <stdbool.h>
