@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mini.h"
+#include "tests/store/fini.h"
 #include "xenstore-like/daemon/persist.h"
 
 enum { NR_CONNS = 3, PIECE = 5 };
@@ -70,19 +71,19 @@ static void feed(struct server *s, struct conn *c, const uint8_t *bytes, size_t 
 static void finish(struct server *s)
 {
     struct buf reply = { 0 };
+    struct conn *c;
 
-    for (struct conn *c = s->sockets; c; c = c->next)
+    LIST_FOREACH(c, &s->sockets, link)
         check_output(c);
     if (control_command(s, "check", 6, &reply) || memcmp(reply.bytes, "OK", 3) != 0)
         abort();
     buf_free(&reply);
-    while (s->sockets)
-        conn_free(s, s->sockets);
+    while (!LIST_EMPTY(&s->sockets))
+        conn_free(s, LIST_FIRST(&s->sockets));
     watch_tree_fini(&s->watches);
     store_fini(&s->store);
     for (int i = 0; i < 2; i++)
         perms_put(s->special[i]);
-    buf_free(&s->dirty);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

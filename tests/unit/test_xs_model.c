@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "unit_main.h"
+#include "tests/store/fini.h"
 #include "xenstore-like/daemon/txn.h"
 
 #define OPERATIONS 1000000
@@ -326,13 +327,6 @@ static bool interfered(const struct mtxn *t)
     return false;
 }
 
-static void ignore(void *arg, const char *path, struct node *removed)
-{
-    (void)arg;
-    (void)path;
-    (void)removed;
-}
-
 // All a transaction did and read, done again on the model as it is now, gives the same results.
 static void replay(const struct mtxn *t)
 {
@@ -352,11 +346,13 @@ static void replay(const struct mtxn *t)
 static void finish(struct mtxn *t)
 {
     static const struct view_hooks none = { NULL, NULL };
+    struct told told = { 0 };
     struct view view;
     int rc;
 
     view_open(&view, &store, &none);
-    rc = txn_commit(t->txn, t->who, &view, ignore, NULL);
+    rc = txn_commit(t->txn, t->who, &view, &told);
+    told_drop(&told);
     if (rc == 0) {
         view_publish(&view);
         replay(t);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "unit_main.h"
+#include "tests/store/fini.h"
 #include "xenstore-like/daemon/watch.h"
 
 enum { MANY = 5000 };
@@ -165,7 +166,8 @@ static void watches(void)
     static struct store store;
     static const struct view_hooks none = { NULL, NULL };
     struct watch_tree tree;
-    struct watch *mine = NULL, *w;
+    struct watch_list mine = LIST_HEAD_INITIALIZER(mine);
+    struct watch *w;
     struct seen seen = { 0 };
     struct node *removed;
     struct view view;
@@ -192,14 +194,14 @@ static void watches(void)
     view_borrow(&view, &store, &none);
     CU_ASSERT_EQUAL(view_mkdir(&view, dom0, &deep), 0);
     CU_ASSERT_EQUAL(view_rm(&view, dom0, &top, &removed), 0);
-    view_return(&view);
+    view_publish(&view);
     watch_match_removed(&tree, "/a/b", removed, see, &seen);
     CU_ASSERT_EQUAL(seen.count, 1);
     CU_ASSERT_STRING_EQUAL(seen.last, "/a/b/c");
     node_put(removed);
     store_fini(&store);
-    while (mine)
-        watch_remove(&tree, mine);
+    while (!LIST_EMPTY(&mine))
+        watch_remove(&tree, LIST_FIRST(&mine));
     CU_ASSERT_EQUAL(node_nr_children(tree.paths) + node_nr_children(tree.special), 0);
     watch_tree_fini(&tree);
 }
@@ -207,7 +209,7 @@ static void watches(void)
 static void many_watches(void)
 {
     struct watch_tree tree;
-    struct watch *mine = NULL;
+    struct watch_list mine = LIST_HEAD_INITIALIZER(mine);
     char path[64];
 
     watch_tree_init(&tree);
@@ -219,8 +221,8 @@ static void many_watches(void)
         sprintf(path, "/local/domain/%u/%u/x", i % 50, i);
         CU_ASSERT_EQUAL(matches(&tree, path), 1);
     }
-    while (mine)
-        watch_remove(&tree, mine);
+    while (!LIST_EMPTY(&mine))
+        watch_remove(&tree, LIST_FIRST(&mine));
     CU_ASSERT_EQUAL(node_nr_children(tree.paths) + node_nr_children(tree.special), 0);
     watch_tree_fini(&tree);
 }

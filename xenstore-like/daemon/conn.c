@@ -16,11 +16,12 @@ void server_init(struct server *s)
     watch_tree_init(&s->watches);
     for (int i = 0; i < 2; i++)
         s->special[i] = perms_new(&dom0_only, 1, 0);
-    s->last_ready = &s->ready;
+    TAILQ_INIT(&s->ready);
+    TAILQ_INIT(&s->dirty);
     s->epoll = s->listener = s->journal.fd = -1;
 }
 
-struct conn *conn_new(const struct transport *transport, struct conn **list, uint16_t domid)
+struct conn *conn_new(const struct transport *transport, struct conn_list *list, uint16_t domid)
 {
     struct conn *c = mem_zalloc(sizeof(*c));
 
@@ -28,11 +29,7 @@ struct conn *conn_new(const struct transport *transport, struct conn **list, uin
     c->who = (struct subject){ domid, NO_DOMID };
     c->fd = -1;
     c->next_txn = 1;
-    c->next = *list;
-    c->link = list;
-    if (c->next)
-        c->next->link = &c->next;
-    *list = c;
+    LIST_INSERT_HEAD(list, c, link);
     return c;
 }
 
@@ -40,8 +37,7 @@ struct txn *conn_add_txn(struct server *s, struct conn *c, uint32_t id)
 {
     struct txn *txn = txn_start(&s->store, id);
 
-    txn->next = c->txns;
-    c->txns = txn;
+    LIST_INSERT_HEAD(&c->txns, txn, link);
     c->next_txn = id == UINT32_MAX ? 1 : id + 1;
     quota_account(&s->store.quotas, c->who.domid)->transactions++;
     return txn;
@@ -49,11 +45,7 @@ struct txn *conn_add_txn(struct server *s, struct conn *c, uint32_t id)
 
 void conn_drop_txn(struct server *s, struct conn *c, struct txn *txn)
 {
-    struct txn **at = &c->txns;
-
-    while (*at != txn)
-        at = &(*at)->next;
-    *at = txn->next;
+    LIST_REMOVE(txn, link);
     quota_account(&s->store.quotas, c->who.domid)->transactions--;
     txn_drop(txn);
 }
@@ -67,43 +59,21 @@ void conn_unwatch(struct server *s, struct conn *c, struct watch *watch)
 
 void conn_reset(struct server *s, struct conn *c)
 {
-    while (c->watches)
-        conn_unwatch(s, c, c->watches);
-    while (c->txns)
-        conn_drop_txn(s, c, c->txns);
-}
-
-static void forget_dirty(struct server *s, struct conn *c)
-{
-    struct conn **dirty = (struct conn **)(void *)s->dirty.bytes;
-
-    for (size_t i = 0; c->is_dirty && i < s->dirty.length / sizeof(c); i++)
-        if (dirty[i] == c)
-            dirty[i] = NULL;
-}
-
-static void forget_ready(struct server *s, struct conn *c)
-{
-    struct conn **at = &s->ready;
-
-    if (!c->is_ready)
-        return;
-    while (*at != c)
-        at = &(*at)->next_ready;
-    *at = c->next_ready;
-    if (!*at)
-        s->last_ready = at;
+    while (!LIST_EMPTY(&c->watches))
+        conn_unwatch(s, c, LIST_FIRST(&c->watches));
+    while (!LIST_EMPTY(&c->txns))
+        conn_drop_txn(s, c, LIST_FIRST(&c->txns));
 }
 
 void conn_free(struct server *s, struct conn *c)
 {
     conn_reset(s, c);
-    forget_dirty(s, c);
-    forget_ready(s, c);
+    if (c->is_dirty)
+        TAILQ_REMOVE(&s->dirty, c, dirty);
+    if (c->is_ready)
+        TAILQ_REMOVE(&s->ready, c, ready);
     c->transport->close(s, c);
-    *c->link = c->next;
-    if (c->next)
-        c->next->link = c->link;
+    LIST_REMOVE(c, link);
     buf_free(&c->in);
     buf_free(&c->out);
     free(c);
@@ -114,17 +84,16 @@ void conn_ready(struct server *s, struct conn *c)
     if (c->is_ready)
         return;
     c->is_ready = true;
-    c->next_ready = NULL;
-    *s->last_ready = c;
-    s->last_ready = &c->next_ready;
+    TAILQ_INSERT_TAIL(&s->ready, c, ready);
 }
 
 struct txn *conn_txn(struct conn *c, uint32_t id)
 {
-    struct txn *txn = c->txns;
+    struct txn *txn;
 
-    while (txn && txn->id != id)
-        txn = txn->next;
+    LIST_FOREACH(txn, &c->txns, link)
+        if (txn->id == id)
+            break;
     return txn;
 }
 
@@ -133,14 +102,15 @@ void conn_dirty(struct server *s, struct conn *c)
     if (c->is_dirty)
         return;
     c->is_dirty = true;
-    buf_append(&s->dirty, &c, sizeof(c));
+    TAILQ_INSERT_TAIL(&s->dirty, c, dirty);
 }
 
 void conn_send_missed(struct server *s, struct conn *c)
 {
     struct fire fire = { .s = s };
+    struct watch *watch;
 
-    for (struct watch *watch = c->watches; watch && c->nr_missed; watch = watch->next) {
+    LIST_FOREACH(watch, &c->watches, link) {
         if (!watch->missed)
             continue;
         watch->missed = false;
@@ -155,18 +125,15 @@ void conn_send_missed(struct server *s, struct conn *c)
 
 void server_commit(struct server *s)
 {
-    struct conn **dirty = (struct conn **)(void *)s->dirty.bytes;
-    size_t count = s->dirty.length / sizeof(dirty[0]);
+    struct conn *c;
 
-    for (size_t i = 0; i < count; i++) {
-        if (!dirty[i])
-            continue;
-        dirty[i]->is_dirty = false;
-        if (dirty[i]->is_ring)
-            persist_out(s, dirty[i]);
-        conn_ready(s, dirty[i]);
+    while ((c = TAILQ_FIRST(&s->dirty))) {
+        TAILQ_REMOVE(&s->dirty, c, dirty);
+        c->is_dirty = false;
+        if (c->is_ring)
+            persist_out(s, c);
+        conn_ready(s, c);
     }
-    s->dirty.length = 0;
     persist_commit(s);
 }
 
@@ -179,13 +146,14 @@ void server_look_later(struct server *s)
 int server_look(struct server *s)
 {
     time_t left = s->look_at - time(NULL);
+    struct conn *c;
 
     if (!s->look_at)
         return -1;
     if (left > 0 && left <= LOOK_SECONDS)       // the clock may have been set
         return 1000;
     s->look_at = 0;
-    for (struct conn *c = s->rings; c; c = c->next)
+    LIST_FOREACH(c, &s->rings, link)
         conn_ready(s, c);
     return 0;
 }
@@ -195,16 +163,14 @@ int server_look(struct server *s)
 bool server_turns(struct server *s)
 {
     size_t count = 0;
+    struct conn *c;
 
-    for (struct conn *c = s->ready; c; c = c->next_ready)
+    TAILQ_FOREACH(c, &s->ready, ready)
         count++;
-    for (; count && s->ready; count--) {
-        struct conn *c = s->ready;
+    for (; count && (c = TAILQ_FIRST(&s->ready)); count--) {
         int rc;
 
-        s->ready = c->next_ready;
-        if (!s->ready)
-            s->last_ready = &s->ready;
+        TAILQ_REMOVE(&s->ready, c, ready);
         c->is_ready = false;
         rc = c->transport->turn(s, c);
         if (rc < 0)
@@ -212,5 +178,5 @@ bool server_turns(struct server *s)
         else if (rc > 0)
             conn_ready(s, c);
     }
-    return s->ready != NULL;
+    return !TAILQ_EMPTY(&s->ready);
 }

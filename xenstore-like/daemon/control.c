@@ -98,11 +98,12 @@ static int run_print(struct server *s, const char *words[], size_t count, struct
     return 0;
 }
 
-static size_t count_list(const struct conn *c)
+static size_t count_list(const struct conn_list *list)
 {
+    const struct conn *c;
     size_t count = 0;
 
-    for (; c; c = c->next)
+    LIST_FOREACH(c, list, link)
         count++;
     return count;
 }
@@ -117,7 +118,7 @@ static int run_memreport(struct server *s, const char *words[], size_t count, st
     for (unsigned domid = 0; domid < s->store.quotas.nr_domids; domid++)
         nodes += s->store.quotas.accounts[domid] ? s->store.quotas.accounts[domid]->nodes : 0;
     buf_print(reply, "nodes %" PRIu64 "\nwatches %zu\nrings %zu\nsockets %zu\n", nodes, s->watches.nr_watches,
-              count_list(s->rings), count_list(s->sockets));
+              count_list(&s->rings), count_list(&s->sockets));
     buf_print(reply, "requests %" PRIu64 "\nevents %" PRIu64 "\nevents-merged %" PRIu64 "\n", s->nr_requests,
               s->nr_events, s->nr_merged);
     buf_print(reply, "commits %" PRIu64 "\nconflicts %" PRIu64 "\njournal-bytes %zu\n", s->nr_commits,

@@ -134,21 +134,18 @@ bool domain_adopt(struct server *s, struct domain *d)
     return true;
 }
 
-static void tell_gone(void *fire, const char *path, struct node *tree)
-{
-    fire_node(fire, path, tree);
-}
-
 // What it owned goes with it, and what it was allowed.
 void domain_release(struct server *s, const struct fire *fire, uint16_t domid)
 {
+    struct told told = { 0 };
     struct view view;
 
     domain_free(s, s->domains[domid]);
     persist_release(s, domid);
     view_open(&view, &s->store, &persist_hooks);
-    view_remove_owned(&view, domid, tell_gone, (void *)fire);
+    view_remove_owned(&view, domid, &told);
     view_publish(&view);
+    fire_told(fire, &told, true);
     perms_domain_ended(&s->store.ends, domid);
     persist_ended(s, domid);
     quota_forget(&s->store.quotas, domid);

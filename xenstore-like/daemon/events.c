@@ -5,12 +5,13 @@
 
 #include "persist.h"
 
-// An event under way: what the callback of the watch tree needs to judge it.
+// An event under way: it is for those who may read by one of the lists.
 struct event {
     const struct fire *fire;
-    const struct node *before, *after;      // the node, where it was and is; either may be missing
-    const struct node *parent;
+    const struct perms *perms[3];
 };
+
+const char *const special_names[] = { "@introduceDomain", "@releaseDomain" };
 
 static bool may_queue(struct server *s, const struct fire *fire, const struct conn *c, size_t size)
 {
@@ -55,57 +56,58 @@ void fire_watch(const struct fire *fire, struct watch *watch, const char *path)
         conn_dirty(fire->s, c);
 }
 
-static bool may_read(const struct event *event, const struct conn *c, const struct node *n)
-{
-    return n && perms_allow(n->perms, &event->fire->s->store.ends, c->who, PERM_READ);
-}
-
 static void fire_readable(void *arg, struct watch *watch, const char *path)
 {
     const struct event *event = arg;
     const struct conn *c = watch->owner;
+    bool may = false;
 
-    if (subject_is_privileged(c->who) || may_read(event, c, event->after) ||
-        may_read(event, c, event->before) || may_read(event, c, event->parent))
+    // Which domain began or ended is for those who asked for it.
+    if (path[0] == '@' && watch->depth < 0 && !strchr(watch->path, '/'))
+        path = watch->path;
+    for (int i = 0; i < 3 && !may; i++)
+        may = event->perms[i] && perms_allow(event->perms[i], &event->fire->s->store.ends, c->who, PERM_READ);
+    if (may)
         fire_watch(event->fire, watch, path);
 }
 
 void fire_node(const struct fire *fire, const char *path, struct node *removed)
 {
     struct server *s = fire->s;
-    struct event event = { .fire = fire, .before = removed };
+    struct event event = { .fire = fire };
+    struct place place;
 
     if (s->watches.nr_watches == 0)
         return;
-    event.after = tree_find_up(s->store.root, path, &event.parent);
+    place = tree_locate(s->store.root, path);
+    event.perms[0] = place.node ? place.node->perms : NULL;
+    event.perms[1] = place.above ? place.above->perms : NULL;
+    event.perms[2] = removed ? removed->perms : NULL;
     if (removed)
         watch_match_removed(&s->watches, path, removed, fire_readable, &event);
     watch_match(&s->watches, path, fire_readable, &event);
 }
 
-struct special_event {
-    const struct fire *fire;
-    const struct perms *perms;
-};
-
-static void fire_allowed(void *arg, struct watch *watch, const char *path)
+void fire_told(const struct fire *fire, struct told *told, bool happened)
 {
-    const struct special_event *event = arg;
-    const struct conn *c = watch->owner;
+    struct node **removed = (struct node **)(void *)told->removed.bytes;
+    const char *path = (const char *)told->paths.bytes;
 
-    // Which domain it was is for those who asked for it.
-    if (watch->depth < 0 && !strchr(watch->path, '/'))
-        path = watch->path;
-    if (perms_allow(event->perms, &event->fire->s->store.ends, c->who, PERM_READ))
-        fire_watch(event->fire, watch, path);
+    for (size_t i = 0; i < told->removed.length / sizeof(removed[0]); i++, path += strlen(path) + 1) {
+        if (happened)
+            fire_node(fire, path, removed[i]);
+        if (removed[i])
+            node_put(removed[i]);
+    }
+    buf_free(&told->paths);
+    buf_free(&told->removed);
 }
 
 void fire_special(const struct fire *fire, int special, uint16_t domid)
 {
-    struct special_event event = { fire, fire->s->special[special] };
+    struct event event = { fire, { fire->s->special[special] } };
     char path[32];
 
-    snprintf(path, sizeof(path), "%s/%u",
-             special == SPECIAL_INTRODUCE ? "@introduceDomain" : "@releaseDomain", domid);
-    watch_match(&fire->s->watches, path, fire_allowed, &event);
+    snprintf(path, sizeof(path), "%s/%u", special_names[special], domid);
+    watch_match(&fire->s->watches, path, fire_readable, &event);
 }

@@ -105,7 +105,7 @@ static void fill_new_store(struct server *s)
 
     view_borrow(&view, &s->store, &persist_hooks);
     (void)view_mkdir(&view, dom0, &path);
-    view_return(&view);
+    view_publish(&view);
     persist_commit(s);
 }
 

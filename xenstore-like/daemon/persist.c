@@ -211,8 +211,8 @@ void persist_txn(struct server *s, const struct conn *c, uint32_t id)
 void persist_txn_op(struct server *s, const struct conn *c, uint32_t id, const struct txn_op *op)
 {
     if (c->is_ring)
-        PUT(s, R_TXN_OP, .domid = c->who.domid, .n = { id, op->kind }, .text = txn_op_path(op).text,
-            .bytes = txn_op_value(op), .bytes_size = op->size);
+        PUT(s, R_TXN_OP, .domid = c->who.domid, .n = { id, op->kind }, .text = op->path.text,
+            .bytes = op->bytes, .bytes_size = op->size);
 }
 
 void persist_txn_end(struct server *s, const struct conn *c, uint32_t id)
@@ -288,6 +288,7 @@ static void put_all_of_domid(struct server *s, uint16_t domid)
 {
     const struct account *account = s->store.quotas.accounts[domid];
     const struct domain *d = s->domains[domid];
+    const struct watch *watch;
 
     if (s->store.ends.ended[domid])
         persist_ended(s, domid);
@@ -300,7 +301,7 @@ static void put_all_of_domid(struct server *s, uint16_t domid)
     persist_state(s, d);
     put_bytes(s, R_PART, d->conn, d->conn->in.bytes, d->conn->in.length);
     put_bytes(s, R_OUT, d->conn, d->conn->out.bytes, d->conn->out.length);
-    for (const struct watch *watch = d->conn->watches; watch; watch = watch->next)
+    LIST_FOREACH(watch, &d->conn->watches, link)
         persist_watch(s, d->conn, watch);
 }
 
@@ -320,11 +321,15 @@ static void put_all_but_nodes(struct server *s)
 // when the new log was begun.
 static void put_txns(struct server *s, const struct conn *c)
 {
-    for (struct txn *txn = c->txns; txn; txn = txn->next) {
+    const struct txn_op *op;
+    struct txn *txn;
+
+    LIST_FOREACH(txn, &c->txns, link) {
         if (!txn->old_ops)
             continue;
         persist_txn(s, c, txn->id);
-        for (const struct txn_op *op = txn->ops; --txn->old_ops; op = op->next)
+        op = TAILQ_FIRST(&txn->ops);
+        for (; --txn->old_ops; op = TAILQ_NEXT(op, link))
             persist_txn_op(s, c, txn->id, op);
     }
     persist_commit(s);
@@ -362,8 +367,11 @@ static void put_slice(struct server *s)
 
 static void mark_txns(const struct server *s, bool marked)
 {
-    for (const struct conn *ring = s->rings; ring; ring = ring->next)
-        for (struct txn *txn = ring->txns; txn; txn = txn->next)
+    const struct conn *ring;
+    struct txn *txn;
+
+    LIST_FOREACH(ring, &s->rings, link)
+        LIST_FOREACH(txn, &ring->txns, link)
             txn->old_ops = marked ? txn->nr_ops + 1 : 0;
 }
 
@@ -392,11 +400,15 @@ static size_t size_of_slice(const struct server *s)
 {
     size_t size = (1 << 20) + 64 * (size_t)(s->store.ends.clock < MAX_DOMID ? s->store.ends.clock : MAX_DOMID);
 
-    for (const struct conn *c = s->rings; c; c = c->next) {
+    const struct watch *watch;
+    const struct conn *c;
+    const struct txn *txn;
+
+    LIST_FOREACH(c, &s->rings, link) {
         size += 1024 + c->in.length + c->out.length;
-        for (const struct watch *watch = c->watches; watch; watch = watch->next)
+        LIST_FOREACH(watch, &c->watches, link)
             size += 128 + strlen(watch->path) + strlen(watch->token);
-        for (const struct txn *txn = c->txns; txn; txn = txn->next)
+        LIST_FOREACH(txn, &c->txns, link)
             size += 128 + 4 * txn->size;
     }
     return size;
@@ -425,6 +437,7 @@ static bool begin_compaction(struct server *s)
 bool persist_compact(struct server *s)
 {
     struct compaction *c = s->compaction;
+    const struct conn *ring;
 
     if (!c)
         return s->journal.fd >= 0 && s->journal.end >= s->journal.compact_at &&
@@ -437,7 +450,7 @@ bool persist_compact(struct server *s)
         switch_logs(s);
         return true;
     }
-    for (const struct conn *ring = s->rings; ring; ring = ring->next)
+    LIST_FOREACH(ring, &s->rings, link)
         put_txns(s, ring);
     switch_logs(s);
     return end_compaction(s, journal_replace(&s->journal, c->since, &c->to));
@@ -517,7 +530,7 @@ static int apply_change(struct loader *l, const struct rec *rec, enum txn_kind k
         rc = view_apply(&view, dom0, kind, &path, rec->bytes, rec->bytes_size, &removed);
     if (rc == 0 && perms)
         rc = view_take_perms(&view, &path, perms_get(rec->perms));
-    view_return(&view);
+    view_publish(&view);
     if (removed)
         node_put(removed);
     return rc;

@@ -117,10 +117,8 @@ static int do_directory_part(struct request *r)
 
 static int special_of(const struct request *r)
 {
-    static const char *const names[] = { "@introduceDomain", "@releaseDomain" };
-
     for (int i = 0; i < 2; i++)
-        if (strcmp(r->strings[0], names[i]) == 0)
+        if (strcmp(r->strings[0], special_names[i]) == 0)
             return i;
     return -1;
 }
@@ -161,12 +159,12 @@ static int change(struct request *r, enum txn_kind kind, const void *value, size
     if (r->txn) {
         rc = txn_apply(r->txn, r->c->who, kind, &r->path, value, size);
         if (rc == 0)
-            persist_txn_op(r->s, r->c, r->txn->id, txn_last_op(r->txn));
+            persist_txn_op(r->s, r->c, r->txn->id, TAILQ_LAST(&r->txn->ops, txn_ops));
         return rc;
     }
     rc = view_apply(r->view, r->c->who, kind, &r->path, value, size, &removed);
     // The store has its root back before events look at it.
-    view_return(r->view);
+    view_publish(r->view);
     r->view = NULL;
     if (rc == 0 && (kind != TXN_RM || removed))
         fire_node(&r->fire, r->path.text, removed);
@@ -296,7 +294,7 @@ static int do_transaction_start(struct request *r)
     rc = quota_check(&r->s->store.quotas, r->c->who, QUOTA_TRANSACTIONS, account->transactions + 1ull);
     if (rc)
         return rc;
-    view_return(r->view);
+    view_publish(r->view);
     r->view = NULL;
     txn = conn_add_txn(r->s, r->c, free_txn_id(r->c));
     persist_txn(r->s, r->c, txn->id);
@@ -304,45 +302,14 @@ static int do_transaction_start(struct request *r)
     return 0;
 }
 
-// What a commit changed, in order, to be told when the store has changed.
-struct told {
-    struct buf paths;
-    struct buf removed;         // of struct node *, one for each path
-};
-
-static void remember(void *arg, const char *path, struct node *removed)
-{
-    struct told *told = arg;
-
-    if (removed)
-        node_get(removed);
-    buf_append(&told->paths, path, strlen(path) + 1);
-    buf_append(&told->removed, &removed, sizeof(removed));
-}
-
-static void tell(const struct fire *fire, struct told *told, bool happened)
-{
-    struct node **removed = (struct node **)(void *)told->removed.bytes;
-    const char *path = (const char *)told->paths.bytes;
-
-    for (size_t i = 0; i < told->removed.length / sizeof(removed[0]); i++, path += strlen(path) + 1) {
-        if (happened)
-            fire_node(fire, path, removed[i]);
-        if (removed[i])
-            node_put(removed[i]);
-    }
-    buf_free(&told->paths);
-    buf_free(&told->removed);
-}
-
 static int commit(struct request *r)
 {
-    struct told told = { { 0 }, { 0 } };
+    struct told told = { 0 };
     struct view view;
     int rc;
 
     view_open(&view, &r->s->store, &persist_hooks);
-    rc = txn_commit(r->txn, r->c->who, &view, remember, &told);
+    rc = txn_commit(r->txn, r->c->who, &view, &told);
     if (rc == 0) {
         view_publish(&view);
         r->s->nr_commits++;
@@ -351,7 +318,7 @@ static int commit(struct request *r)
         persist_forget(r->s);
         r->s->nr_conflicts++;
     }
-    tell(&r->fire, &told, rc == 0);
+    fire_told(&r->fire, &told, rc == 0);
     return rc;
 }
 
@@ -555,7 +522,7 @@ static int run(struct request *r, const struct operation *op)
     }
     rc = op->handle(r);
     if (r->view == &borrowed)
-        view_return(&borrowed);
+        view_publish(&borrowed);
     return rc;
 }
 

@@ -31,18 +31,18 @@ struct transport {
 // the last of `out` will be.
 struct conn {
     const struct transport *transport;
-    struct conn *next, **link;          // of its kind
-    struct conn *next_ready;            // in server.ready, while is_ready
+    LIST_ENTRY(conn) link;              // of its kind's
+    TAILQ_ENTRY(conn) ready, dirty;     // in the server's queues, while is_ready and is_dirty
     bool is_ready;
+    bool is_dirty;                      // `out` has grown
     bool is_ring;
     struct subject who;
     struct buf in;                      // a request that has not come whole
     struct buf out;                     // unsent
     size_t out_told;                    // how much of `out` is in the journal (rings)
-    bool is_dirty;                      // in server.dirty: `out` has grown
-    struct watch *watches;
+    struct watch_list watches;
     size_t nr_missed;                   // watches that are owed an event
-    struct txn *txns;
+    LIST_HEAD(, txn) txns;
     uint32_t next_txn;
     // sockets
     int fd;
@@ -53,6 +53,8 @@ struct conn {
     uint32_t in_pos, out_pos;
     bool is_broken;                     // the domain broke the protocol: it is not served any more
 };
+
+LIST_HEAD(conn_list, conn);
 
 struct domain {
     uint16_t domid;
@@ -68,11 +70,10 @@ struct server {
     struct watch_tree watches;
     struct perms *special[2];           // of @introduceDomain and @releaseDomain
     struct domain *domains[MAX_DOMID + 1];
-    struct conn *rings, *sockets;
+    struct conn_list rings, sockets;
     struct conn **ports;                // by local port
     size_t nr_ports;
-    struct conn *ready, **last_ready;
-    struct buf dirty;                   // of struct conn *
+    TAILQ_HEAD(, conn) ready, dirty;
     struct host *host;                  // NULL: no hypervisor
     struct journal journal;
     struct compaction *compaction;      // a new journal being written, or NULL
@@ -85,10 +86,11 @@ struct server {
 };
 
 enum { SPECIAL_INTRODUCE, SPECIAL_RELEASE };
+extern const char *const special_names[];
 
 // conn.c
 void server_init(struct server *s);
-struct conn *conn_new(const struct transport *transport, struct conn **list, uint16_t domid);
+struct conn *conn_new(const struct transport *transport, struct conn_list *list, uint16_t domid);
 void conn_free(struct server *s, struct conn *c);
 // All its watches and transactions are no more; what a request of the guest asks for, or its end.
 void conn_reset(struct server *s, struct conn *c);
@@ -118,6 +120,8 @@ struct fire {
     struct buf *later;
 };
 void fire_node(const struct fire *fire, const char *path, struct node *removed);
+// What was done in a view, if it has become the store's; empties the list.
+void fire_told(const struct fire *fire, struct told *told, bool happened);
 void fire_special(const struct fire *fire, int special, uint16_t domid);
 void fire_watch(const struct fire *fire, struct watch *watch, const char *path);
 

@@ -15,46 +15,27 @@ void store_init(struct store *store)
     quota_account(&store->quotas, 0)->nodes = 1;
 }
 
-void store_fini(struct store *store)
-{
-    node_put(store->root);
-    for (unsigned domid = 0; domid < store->quotas.nr_domids; domid++)
-        quota_forget(&store->quotas, (uint16_t)domid);
-    store->quotas.nr_domids = 0;
-}
-
 void view_open(struct view *view, struct store *store, const struct view_hooks *hooks)
 {
     *view = (struct view){ .store = store, .root = node_get(store->root), .hooks = hooks };
 }
 
-static void settle(struct view *view)
+void view_publish(struct view *view)
 {
     const struct tally *tally = (const struct tally *)view->tallies.bytes;
 
     for (size_t i = 0; i < view->tallies.length / sizeof(*tally); i++)
         quota_account(&view->store->quotas, tally[i].domid)->nodes += (uint32_t)tally[i].nodes;
+    if (view->store->root)
+        node_put(view->store->root);
     view->store->root = view->root;
     buf_free(&view->tallies);
-}
-
-void view_publish(struct view *view)
-{
-    struct node *before = view->store->root;
-
-    settle(view);
-    node_put(before);
 }
 
 void view_borrow(struct view *view, struct store *store, const struct view_hooks *hooks)
 {
     *view = (struct view){ .store = store, .root = store->root, .hooks = hooks };
     store->root = NULL;
-}
-
-void view_return(struct view *view)
-{
-    settle(view);
 }
 
 void view_drop(struct view *view)
@@ -75,29 +56,7 @@ static struct tally *tally_of(struct view *view, uint16_t domid)
     return (struct tally *)view->tallies.bytes + count;
 }
 
-struct node *tree_find_up(struct node *root, const char *path, const struct node **above)
-{
-    struct node *n = root;
-    struct component c;
-
-    *above = NULL;
-    while (n && path_next(&path, &c)) {
-        *above = n;
-        n = node_child(n, c.name, c.length);
-    }
-    return n;
-}
-
-// Where a path leads: to a node, or as far as there are nodes.
-struct place {
-    struct node *node;          // NULL: there is none
-    struct node *near;          // the last there is on the way
-    size_t near_length;         // of its path
-    size_t first_missing;       // the length of the path of the first that is not there
-    size_t nr_missing;
-};
-
-static struct place locate(struct node *root, const char *path)
+struct place tree_locate(struct node *root, const char *path)
 {
     struct place place = { .near = root, .near_length = 1 };
     const char *at = path;
@@ -106,6 +65,7 @@ static struct place locate(struct node *root, const char *path)
     while (path_next(&at, &c)) {
         struct node *child = node_child(place.near, c.name, c.length);
 
+        place.above = place.near;
         if (!child) {
             place.first_missing = (size_t)(at - path);
             place.nr_missing = 1 + path_depth(at);
@@ -120,7 +80,7 @@ static struct place locate(struct node *root, const char *path)
 
 struct node *tree_find(struct node *root, const char *path)
 {
-    return locate(root, path).node;
+    return tree_locate(root, path).node;
 }
 
 // Tells what an operation on a place depends on: these parts of the node; or that it is not there and
@@ -151,7 +111,7 @@ static void changed(struct view *view, enum change change, const char *path, siz
 int view_find(struct view *view, struct subject who, const struct path *path, unsigned bits,
               unsigned parts, struct node **found)
 {
-    struct place place = locate(view->root, path->text);
+    struct place place = tree_locate(view->root, path->text);
 
     saw(view, path, &place, parts);
     *found = place.node;
@@ -166,12 +126,10 @@ static struct node **own_path(struct view *view, const char *path, size_t length
     return node_own_path(&view->root, path, length > 1 ? length : 0, NULL);
 }
 
-static int check_nodes(struct view *view, struct subject who, size_t more)
+// How many nodes a domain owns, in this view.
+static int64_t nodes_of(struct view *view, uint16_t domid)
 {
-    const struct account *account = quota_account(&view->store->quotas, who.domid);
-    int64_t nodes = (int64_t)account->nodes + tally_of(view, who.domid)->nodes + (int64_t)more;
-
-    return quota_check(&view->store->quotas, who, QUOTA_NODES, nodes > 0 ? (uint64_t)nodes : 0);
+    return (int64_t)quota_account(&view->store->quotas, domid)->nodes + tally_of(view, domid)->nodes;
 }
 
 static struct perms *inherit(const struct node *parent, struct subject who)
@@ -210,15 +168,20 @@ static void create(struct view *view, struct subject who, const struct path *pat
 // Whether `who` may write to a place, or create what is missing there.
 static int check_write(struct view *view, struct subject who, const struct place *place)
 {
+    int64_t nodes;
+
     if (!may(view, who, place, PERM_WRITE))
         return -EACCES;
-    return place->node || subject_is_privileged(who) ? 0 : check_nodes(view, who, place->nr_missing);
+    if (place->node || subject_is_privileged(who))
+        return 0;
+    nodes = nodes_of(view, who.domid) + (int64_t)place->nr_missing;
+    return quota_check(&view->store->quotas, who, QUOTA_NODES, nodes > 0 ? (uint64_t)nodes : 0);
 }
 
 int view_write(struct view *view, struct subject who, const struct path *path, const void *value,
                size_t length)
 {
-    struct place place = locate(view->root, path->text);
+    struct place place = tree_locate(view->root, path->text);
     struct node **at;
     int rc;
 
@@ -240,7 +203,7 @@ int view_write(struct view *view, struct subject who, const struct path *path, c
 
 int view_mkdir(struct view *view, struct subject who, const struct path *path)
 {
-    struct place place = locate(view->root, path->text);
+    struct place place = tree_locate(view->root, path->text);
     int rc;
 
     saw(view, path, &place, SAW_PERMS);
@@ -273,7 +236,7 @@ static struct node *take_out(struct view *view, const char *path, size_t length)
 
 int view_rm(struct view *view, struct subject who, const struct path *path, struct node **removed)
 {
-    struct place place = locate(view->root, path->text);
+    struct place place = tree_locate(view->root, path->text);
 
     *removed = NULL;
     saw(view, path, &place, SAW_TREE);
@@ -342,44 +305,38 @@ static void collect_owned(const struct node *n, uint16_t domid, struct buf *path
     }
 }
 
-static void remove_owned_below(struct view *view, uint16_t domid, const char *top,
-                               void (*gone)(void *arg, const char *path, struct node *tree), void *arg)
+static void remove_owned_below(struct view *view, uint16_t domid, const char *top, struct told *told)
 {
     struct node *n = tree_find(view->root, top);
-    struct buf path = { 0 }, paths = { 0 };
+    size_t at = told->paths.length;
+    struct buf path = { 0 };
 
-    if (n) {
-        buf_append(&path, top, strlen(top) > 1 ? strlen(top) : 0);
-        collect_owned(n, domid, &path, &paths);
-    }
-    for (size_t at = 0; at < paths.length; at += strlen((char *)paths.bytes + at) + 1) {
-        const char *text = (char *)paths.bytes + at;
-        struct node *tree = take_out(view, text, strlen(text));
-
-        gone(arg, text, tree);
-        node_put(tree);
-    }
+    if (!n)
+        return;
+    buf_append(&path, top, strlen(top) > 1 ? strlen(top) : 0);
+    collect_owned(n, domid, &path, &told->paths);
     buf_free(&path);
-    buf_free(&paths);
-}
+    while (at < told->paths.length) {
+        const char *text = (const char *)told->paths.bytes + at;
+        size_t length = strlen(text);
+        struct node *removed = take_out(view, text, length);
 
-static bool owns_nodes(struct view *view, uint16_t domid)
-{
-    return (int64_t)quota_account(&view->store->quotas, domid)->nodes + tally_of(view, domid)->nodes > 0;
+        buf_append(&told->removed, &removed, sizeof(removed));
+        at += length + 1;
+    }
 }
 
 // Mostly all of a domain's nodes are in its home, if the toolstack has left any: only if there are
 // others the whole tree is searched. The root itself stays, and goes to the control domain.
-void view_remove_owned(struct view *view, uint16_t domid,
-                       void (*gone)(void *arg, const char *path, struct node *tree), void *arg)
+void view_remove_owned(struct view *view, uint16_t domid, struct told *told)
 {
     char home[32];
 
     snprintf(home, sizeof(home), "/local/domain/%u", domid);
-    if (owns_nodes(view, domid))
-        remove_owned_below(view, domid, home, gone, arg);
-    if (owns_nodes(view, domid))
-        remove_owned_below(view, domid, "/", gone, arg);
+    if (nodes_of(view, domid) > 0)
+        remove_owned_below(view, domid, home, told);
+    if (nodes_of(view, domid) > 0)
+        remove_owned_below(view, domid, "/", told);
     if (perms_owner(view->root->perms) == domid) {
         struct node **root = own_path(view, "/", 1);
 

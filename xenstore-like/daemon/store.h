@@ -45,22 +45,29 @@ struct view {
 
 // `store` is all zero before.
 void store_init(struct store *store);
-void store_fini(struct store *store);
 
 // A view of the store as it is now. What is done in it is nobody's until view_publish(), which makes
 // it the store's, or view_drop().
 void view_open(struct view *view, struct store *store, const struct view_hooks *hooks);
 void view_publish(struct view *view);
 void view_drop(struct view *view);
-// The same for a single operation, which changes nothing if it fails, without a snapshot to go back to:
-// the store has no root in between.
+// For a single operation, which changes nothing if it fails, and then view_publish() in any case: without a
+// snapshot to go back to, the store has no root in between.
 void view_borrow(struct view *view, struct store *store, const struct view_hooks *hooks);
-void view_return(struct view *view);
 
-// The node at a path, or NULL; no checks.
+// Where a path leads: to a node, or as far as there are nodes.
+struct place {
+    struct node *node;          // NULL: there is none
+    struct node *above;         // its parent, or the last there is on the way; NULL for the root's
+    struct node *near;          // the last there is on the way, itself or `above`
+    size_t near_length;         // of its path
+    size_t first_missing;       // the length of the path of the first that is not there
+    size_t nr_missing;
+};
+
+// No checks; tree_find() gives the node alone.
+struct place tree_locate(struct node *root, const char *path);
 struct node *tree_find(struct node *root, const char *path);
-// Likewise; and its parent, or the nearest node above that exists (NULL for the root's).
-struct node *tree_find_up(struct node *root, const char *path, const struct node **above);
 
 // The node, if `who` has `bits` on it. A node that is not there is -ENOENT to those who have them on the
 // nearest node above, and -EACCES to others. `parts` is what the caller will look at.
@@ -78,7 +85,11 @@ int view_set_perms(struct view *view, struct subject who, const struct path *pat
 // Gives a node that exists other permissions, unasked; takes over the reference.
 int view_take_perms(struct view *view, const struct path *path, struct perms *perms);
 
-// Removes every node that a domain owns, with all below it: when the domain is gone. Calls `gone` for
-// each removed tree, which still has its nodes.
-void view_remove_owned(struct view *view, uint16_t domid,
-                       void (*gone)(void *arg, const char *path, struct node *tree), void *arg);
+// Changes of a view in order, to be told once they are the store's: paths with their zero bytes, and for
+// each a struct node *, a reference to the tree that is gone, or NULL.
+struct told {
+    struct buf paths, removed;
+};
+
+// Removes every node that a domain owns, with all below it: when the domain is gone.
+void view_remove_owned(struct view *view, uint16_t domid, struct told *told);

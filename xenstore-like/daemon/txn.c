@@ -7,16 +7,6 @@
 
 enum { TOLD = 0x80 };       // beside the parts seen: committing, an event for the path has been made
 
-struct path txn_op_path(const struct txn_op *op)
-{
-    return (struct path){ op->bytes + op->size, op->length, 0 };
-}
-
-const char *txn_op_value(const struct txn_op *op)
-{
-    return op->bytes;
-}
-
 static uint8_t parts_of(const struct node *seen)
 {
     return seen->value_length ? (uint8_t)node_value(seen)[0] : 0;
@@ -48,17 +38,15 @@ struct txn *txn_start(struct store *store, uint32_t id)
     txn->id = id;
     txn->base = node_get(store->root);
     view_open(&txn->view, store, &hooks);
-    txn->last_op = &txn->ops;
+    TAILQ_INIT(&txn->ops);
     txn->seen = node_new("", 0, NULL, 0, perms_get(txn->base->perms), 0);
     return txn;
 }
 
 void txn_drop(struct txn *txn)
 {
-    for (struct txn_op *op = txn->ops, *next; op; op = next) {
-        next = op->next;
-        free(op);
-    }
+    for (struct txn_op *op; (op = TAILQ_FIRST(&txn->ops)); free(op))
+        TAILQ_REMOVE(&txn->ops, op, link);
     node_put(txn->seen);
     view_drop(&txn->view);
     node_put(txn->base);
@@ -97,12 +85,11 @@ int txn_apply(struct txn *txn, struct subject who, enum txn_kind kind, const str
     if (removed)
         node_put(removed);
     op = mem_alloc(bytes);
-    *op = (struct txn_op){ .kind = kind, .length = (uint16_t)path->length, .size = (uint32_t)size };
+    *op = (struct txn_op){ .kind = kind, .path = { op->bytes + size, path->length, 0 }, .size = size };
     if (size)
         memcpy(op->bytes, value, size);
     memcpy(op->bytes + size, path->text, path->length + 1);
-    *txn->last_op = op;
-    txn->last_op = &op->next;
+    TAILQ_INSERT_TAIL(&txn->ops, op, link);
     txn->nr_ops++;
     txn->size += bytes;
     return 0;
@@ -138,22 +125,20 @@ static bool is_as_seen(const struct node *seen, const struct node *then, const s
     return true;
 }
 
-int txn_commit(struct txn *txn, struct subject who, struct view *view,
-               void (*told)(void *arg, const char *path, struct node *removed), void *arg)
+int txn_commit(struct txn *txn, struct subject who, struct view *view, struct told *told)
 {
     struct node *removed;
+    struct txn_op *op;
 
     if (txn->must_fail || !is_as_seen(txn->seen, txn->base, view->root))
         return -EAGAIN;
-    for (const struct txn_op *op = txn->ops; op; op = op->next) {
-        struct path path = txn_op_path(op);
-
-        if (view_apply(view, who, op->kind, &path, txn_op_value(op), op->size, &removed))
+    TAILQ_FOREACH(op, &txn->ops, link) {
+        if (view_apply(view, who, op->kind, &op->path, op->bytes, op->size, &removed))
             return -EAGAIN;
-        if (!(see(txn, path.text, path.length, TOLD) & TOLD) || removed)
-            told(arg, path.text, removed);
-        if (removed)
-            node_put(removed);
+        if ((see(txn, op->path.text, op->path.length, TOLD) & TOLD) && !removed)
+            continue;
+        buf_append(&told->paths, op->path.text, op->path.length + 1);
+        buf_append(&told->removed, &removed, sizeof(removed));
     }
     return 0;
 }

@@ -5,40 +5,33 @@
 // different children of one node do not either, unless they listed them. Pure.
 #pragma once
 
+#include <sys/queue.h>
+
 #include "store.h"
 
 enum txn_kind { TXN_WRITE, TXN_MKDIR, TXN_RM, TXN_SET_PERMS };
 
 // What was done: for set_perms the value is an array of struct perm.
 struct txn_op {
-    struct txn_op *next;
+    TAILQ_ENTRY(txn_op) link;
     enum txn_kind kind;
-    uint16_t length;        // of the path
-    uint32_t size;          // of the value
+    struct path path;       // in `bytes`
+    size_t size;            // of the value
     char bytes[];           // the value, which is aligned so, and the path, closed by a zero byte
 };
 
 struct txn {
-    struct txn *next;       // of its connection
+    LIST_ENTRY(txn) link;   // of its connection's
     uint32_t id;
     bool must_fail;         // it has lived through a restart, which forgot what it saw
     uint64_t size;          // bytes kept, against QUOTA_TRANSACTION_SIZE
     struct node *base;
     struct view view;
-    struct txn_op *ops, **last_op;
+    TAILQ_HEAD(txn_ops, txn_op) ops;
     size_t nr_ops;
     size_t old_ops;         // 1 and how many it had when the journal began to be written anew, or 0
     struct node *seen;      // a tree of the paths seen, whose values are the parts, one byte
 };
-
-struct path txn_op_path(const struct txn_op *op);
-const char *txn_op_value(const struct txn_op *op);
-
-// What it did last; there must be something.
-static inline const struct txn_op *txn_last_op(const struct txn *txn)
-{
-    return (const struct txn_op *)(const void *)((const char *)txn->last_op - offsetof(struct txn_op, next));
-}
 
 struct txn *txn_start(struct store *store, uint32_t id);
 void txn_drop(struct txn *txn);
@@ -50,7 +43,6 @@ int view_apply(struct view *view, struct subject who, enum txn_kind kind, const 
 int txn_apply(struct txn *txn, struct subject who, enum txn_kind kind, const struct path *path,
               const void *value, size_t size);
 
-// Applies the transaction to `view`, a view of the store; `told` is called for each path that was
-// changed, once. On -EAGAIN the view is to be dropped.
-int txn_commit(struct txn *txn, struct subject who, struct view *view,
-               void (*told)(void *arg, const char *path, struct node *removed), void *arg);
+// Applies the transaction to `view`, a view of the store; `told` gets each path that was changed, once. On
+// -EAGAIN the view is to be dropped.
+int txn_commit(struct txn *txn, struct subject who, struct view *view, struct told *told);

@@ -14,13 +14,6 @@ void watch_tree_init(struct watch_tree *tree)
     tree->nr_watches = 0;
 }
 
-void watch_tree_fini(struct watch_tree *tree)
-{
-    node_put(tree->paths);
-    node_put(tree->special);
-    perms_put(tree->perms);
-}
-
 static struct node **top_of(struct watch_tree *tree, const char *path)
 {
     return path[0] == '@' ? &tree->special : &tree->paths;
@@ -45,7 +38,7 @@ static struct node **step_of(struct watch_tree *tree, const char *path, size_t l
     return node_own_path(top_of(tree, path), path, length, make ? tree->perms : NULL);
 }
 
-struct watch *watch_add(struct watch_tree *tree, struct watch **list, void *owner, const char *path,
+struct watch *watch_add(struct watch_tree *tree, struct watch_list *list, void *owner, const char *path,
                         size_t relative, const char *token, int32_t depth)
 {
     size_t path_size = strlen(path) + 1, token_size = strlen(token) + 1;
@@ -60,11 +53,7 @@ struct watch *watch_add(struct watch_tree *tree, struct watch **list, void *owne
     watch->relative = (uint16_t)relative;
     watch->next_here = watches_at(*step);
     set_watches(step, watch);
-    watch->next = *list;
-    watch->link = list;
-    if (watch->next)
-        watch->next->link = &watch->next;
-    *list = watch;
+    LIST_INSERT_HEAD(list, watch, link);
     tree->nr_watches++;
     return watch;
 }
@@ -104,9 +93,7 @@ void watch_remove(struct watch_tree *tree, struct watch *watch)
         at = &(*at)->next_here;
     *at = watch->next_here;
     set_watches(step, first);
-    *watch->link = watch->next;
-    if (watch->next)
-        watch->next->link = watch->link;
+    LIST_REMOVE(watch, link);
     prune(tree, watch->path);
     free(watch);
     tree->nr_watches--;

@@ -3,11 +3,13 @@
 // no others. Pure.
 #pragma once
 
+#include <sys/queue.h>
+
 #include "store.h"
 
 struct watch {
     struct watch *next_here;        // those with the same path
-    struct watch *next, **link;     // those of the same owner
+    LIST_ENTRY(watch) link;         // of its owner's
     void *owner;
     int32_t depth;                  // how many levels below the path count; -1: all
     uint16_t relative;              // how many first bytes of the path its owner does not see
@@ -15,6 +17,8 @@ struct watch {
     char *token;
     char path[];                    // absolute, or special; the token behind it
 };
+
+LIST_HEAD(watch_list, watch);
 
 // Trees of nodes, whose values point to the first watch of a path.
 struct watch_tree {
@@ -24,10 +28,8 @@ struct watch_tree {
 };
 
 void watch_tree_init(struct watch_tree *tree);
-void watch_tree_fini(struct watch_tree *tree);      // no watches may be left
 
-// `list` is the head of the owner's watches.
-struct watch *watch_add(struct watch_tree *tree, struct watch **list, void *owner, const char *path,
+struct watch *watch_add(struct watch_tree *tree, struct watch_list *list, void *owner, const char *path,
                         size_t relative, const char *token, int32_t depth);
 // An owner has one watch of a path with a token, whether he named it by its whole path or not.
 struct watch *watch_find(struct watch_tree *tree, const void *owner, const char *path, const char *token);
