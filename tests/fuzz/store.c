@@ -92,7 +92,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct conn *conns[NR_CONNS];
 
     server_init(&s);
-    persist_attach(&s);
     for (uint16_t i = 0; i < NR_CONNS; i++)
         conns[i] = conn_new(&transport, &s.sockets, (uint16_t)(i ? 4 + i : 0));
     while (size > PIECE) {

@@ -19,6 +19,7 @@ void server_init(struct server *s)
     TAILQ_INIT(&s->ready);
     TAILQ_INIT(&s->dirty);
     s->epoll = s->listener = s->journal.fd = -1;
+    journal_begin(&s->journal);
 }
 
 struct conn *conn_new(const struct transport *transport, struct conn_list *list, uint16_t domid)
@@ -63,6 +64,15 @@ void conn_reset(struct server *s, struct conn *c)
         conn_unwatch(s, c, LIST_FIRST(&c->watches));
     while (!LIST_EMPTY(&c->txns))
         conn_drop_txn(s, c, LIST_FIRST(&c->txns));
+}
+
+void conn_restart(struct server *s, struct conn *c, uint32_t in_pos, uint32_t out_pos)
+{
+    conn_reset(s, c);
+    c->in.length = c->out.length = c->out_told = 0;
+    c->is_broken = false;
+    c->in_pos = in_pos;
+    c->out_pos = out_pos;
 }
 
 void conn_free(struct server *s, struct conn *c)
@@ -118,7 +128,7 @@ void conn_send_missed(struct server *s, struct conn *c)
         fire_watch(&fire, watch, watch->path);
         if (watch->missed)
             break;
-        persist_watch(s, c, watch);
+        persist_watch(s, R_WATCH, c, watch);
     }
     server_commit(s);
 }
@@ -134,7 +144,7 @@ void server_commit(struct server *s)
             persist_out(s, c);
         conn_ready(s, c);
     }
-    persist_commit(s);
+    journal_commit(&s->journal);
 }
 
 void server_look_later(struct server *s)

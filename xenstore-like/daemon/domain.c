@@ -7,13 +7,11 @@
 #include "log.h"
 #include "persist.h"
 
-struct domain *domain_new(struct server *s, uint16_t domid, uint64_t gfn, uint32_t port)
+struct domain *domain_new(struct server *s, uint16_t domid)
 {
     struct domain *d = mem_zalloc(sizeof(*d));
 
     d->domid = domid;
-    d->gfn = gfn;
-    d->remote_port = port;
     d->conn = conn_new(&ring_transport, &s->rings, domid);
     d->conn->is_ring = true;
     s->domains[domid] = d;
@@ -62,7 +60,7 @@ static int connect_ring(struct server *s, struct domain *d)
 }
 
 // Introduced again, a domain has begun anew, as after a restore: with another port, and nothing asked.
-static int introduce_again(struct server *s, struct domain *d, uint64_t gfn, uint32_t port)
+static int introduce_again(struct server *s, struct domain *d, uint32_t port)
 {
     struct conn *c = d->conn;
     int64_t local = s->host->bind(s->host, d->domid, port);
@@ -72,16 +70,14 @@ static int introduce_again(struct server *s, struct domain *d, uint64_t gfn, uin
     s->host->unbind(s->host, c->port);
     s->ports[c->port] = NULL;
     set_port(s, c, (uint32_t)local);
-    d->gfn = gfn;
     d->remote_port = port;
     d->told_shutdown = false;
-    conn_reset(s, c);
-    ring_restart(c);
     persist_domain(s, d);
+    ring_restart(s, c);
     return 0;
 }
 
-int domain_introduce(struct server *s, const struct fire *fire, uint16_t domid, uint64_t gfn, uint32_t port)
+int domain_introduce(struct server *s, const struct fire *fire, uint16_t domid, uint32_t port)
 {
     uint8_t handle[HANDLE_SIZE];
     struct domain *d = s->domains[domid];
@@ -92,16 +88,17 @@ int domain_introduce(struct server *s, const struct fire *fire, uint16_t domid, 
     if (s->host->life(s->host, domid, handle) == DOMAIN_GONE)
         return -ENOENT;
     if (d)
-        return introduce_again(s, d, gfn, port);
-    d = domain_new(s, domid, gfn, port);
+        return introduce_again(s, d, port);
+    d = domain_new(s, domid);
+    d->remote_port = port;
     memcpy(d->handle, handle, HANDLE_SIZE);
     rc = connect_ring(s, d);
     if (rc) {
         domain_free(s, d);
         return rc;
     }
-    ring_restart(d->conn);
     persist_domain(s, d);
+    ring_restart(s, d->conn);
     ring_offer(d->conn);
     conn_ready(s, d->conn);
     // dom0's kernel waits for this before it uses its ring.
@@ -141,7 +138,6 @@ void domain_release(struct server *s, const struct fire *fire, uint16_t domid)
     struct view view;
 
     domain_free(s, s->domains[domid]);
-    persist_release(s, domid);
     view_open(&view, &s->store, &persist_hooks);
     view_remove_owned(&view, domid, &told);
     view_publish(&view);
@@ -168,7 +164,7 @@ static void check(struct server *s, struct domain *d)
         if (d->told_shutdown)
             return;
         d->told_shutdown = true;
-        persist_state(s, d);
+        persist_domain(s, d);
         fire_special(&fire, SPECIAL_RELEASE, domid);
         break;
     }

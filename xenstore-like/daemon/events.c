@@ -31,7 +31,7 @@ static void miss(struct server *s, struct conn *c, struct watch *watch)
         return;
     watch->missed = true;
     c->nr_missed++;
-    persist_watch(s, c, watch);
+    persist_watch(s, R_WATCH, c, watch);
 }
 
 void fire_watch(const struct fire *fire, struct watch *watch, const char *path)

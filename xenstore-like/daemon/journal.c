@@ -24,7 +24,7 @@ struct file_header {
     char boot_id[48];
 };
 
-static const char magic[16] = "vane-stored 1\n";
+static const char magic[16] = "vane-stored 2\n";
 
 struct record_header {
     uint16_t type;
@@ -89,7 +89,7 @@ static int map_file(struct journal *j)
     return j->map == MAP_FAILED ? -errno : 0;
 }
 
-static void begin_group(struct journal *j)
+void journal_begin(struct journal *j)
 {
     j->staged = j->end + sizeof(uint64_t);
 }
@@ -111,7 +111,7 @@ int journal_create(struct journal *j, const char *path)
         return rc;
     }
     memcpy(j->map, &header, sizeof(header));
-    begin_group(j);
+    journal_begin(j);
     return 0;
 }
 
@@ -131,7 +131,7 @@ static int find_end(struct journal *j)
         uint64_t size = *group_at(j, j->end);
 
         if (size == 0) {
-            begin_group(j);
+            journal_begin(j);
             return 0;
         }
         if (size % 8 || size > j->allocated - j->end - sizeof(uint64_t))
@@ -141,13 +141,13 @@ static int find_end(struct journal *j)
     return -EINVAL;
 }
 
-static int open_existing(struct journal *j, const char *path, bool *usable)
+// Leaves the path NULL if there is no log that is of use.
+static int open_existing(struct journal *j, const char *path)
 {
     struct file_header header = header_now();
     struct stat stat;
     int rc;
 
-    *usable = false;
     *j = (struct journal){ .fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) };
     if (j->fd < 0)
         return errno == ENOENT ? 0 : -errno;
@@ -163,17 +163,15 @@ static int open_existing(struct journal *j, const char *path, bool *usable)
     (void)madvise(j->map, j->allocated, MADV_POPULATE_READ);
     j->path = strcpy(mem_alloc(strlen(path) + 1), path);
     j->compact_at = COMPACT_MIN;
-    *usable = true;
     return find_end(j);
 }
 
 int journal_open(struct journal *j, const char *path, bool *fresh)
 {
-    bool usable;
-    int rc = open_existing(j, path, &usable);
+    int rc = open_existing(j, path);
 
-    *fresh = !usable;
-    if (rc || usable)
+    *fresh = !j->path;
+    if (rc || !*fresh)
         return rc;
     journal_close(j);
     rc = journal_create(j, path);
@@ -221,12 +219,7 @@ void journal_commit(struct journal *j)
     set_group_size(j, j->staged, 0);
     set_group_size(j, j->end, size);
     j->end = j->staged;
-    begin_group(j);
-}
-
-void journal_abort(struct journal *j)
-{
-    begin_group(j);
+    journal_begin(j);
 }
 
 int journal_replay(struct journal *j, int (*apply)(void *arg, uint16_t type, const uint8_t *payload,
@@ -259,7 +252,7 @@ int journal_replace(struct journal *from, size_t since, struct journal *to)
     if (rc == 0) {
         memcpy(to->map + to->end, from->map + since, size);
         to->end += size;
-        begin_group(to);
+        journal_begin(to);
         set_group_size(to, to->end, 0);
         rc = rename_new(to, from->path);
     }

@@ -41,8 +41,8 @@ int journal_room(struct journal *j, size_t bytes);
 uint8_t *journal_record(struct journal *j, uint16_t type, size_t size);
 // The group counts. Nothing happens if it has no records.
 void journal_commit(struct journal *j);
-// The group's records are forgotten.
-void journal_abort(struct journal *j);
+// A group begins; records that were written since the last commit are forgotten.
+void journal_begin(struct journal *j);
 
 // Calls `apply` for each record in turn; stops with -EINVAL at a record that it refuses, or that is not
 // in one piece.

@@ -106,14 +106,13 @@ static void fill_new_store(struct server *s)
     view_borrow(&view, &s->store, &persist_hooks);
     (void)view_mkdir(&view, dom0, &path);
     view_publish(&view);
-    persist_commit(s);
+    journal_commit(&s->journal);
 }
 
 static void open_state(struct server *s, const struct options *o)
 {
     bool fresh = true;
 
-    persist_attach(s);
     if (!o->no_state) {
         make_folder(o->state);
         if (persist_open(s, o->state, &fresh))
@@ -132,7 +131,7 @@ static void connect_dom0(struct server *s)
 
     if (port < 0 || s->domains[0])
         return;
-    rc = domain_introduce(s, &fire, 0, 0, (uint32_t)port);
+    rc = domain_introduce(s, &fire, 0, (uint32_t)port);
     if (rc)
         log_line("the kernel's own connection cannot be set up: %s", strerror(-rc));
     server_commit(s);

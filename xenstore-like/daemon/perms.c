@@ -79,6 +79,14 @@ bool perms_allow(const struct perms *perms, const struct domain_ends *ends, stru
     return who.target != NO_DOMID && (bits_of(perms, ends, who.target) & bits) == bits;
 }
 
+bool perms_are_valid(const struct perm *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].bits > (PERM_READ | PERM_WRITE))
+            return false;
+    return true;
+}
+
 int perms_parse(struct perm *entries, size_t max, const char *text, size_t length)
 {
     const char *end = text + length;

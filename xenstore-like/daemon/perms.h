@@ -65,6 +65,7 @@ bool perms_allow(const struct perms *perms, const struct domain_ends *ends, stru
 // Whether `who` may change the list itself.
 bool perms_are_owned(const struct perms *perms, struct subject who);
 
+bool perms_are_valid(const struct perm *entries, size_t count);
 // From strings "r5", each closed by a zero byte, at most `max` of them: their number or -EINVAL.
 int perms_parse(struct perm *entries, size_t max, const char *text, size_t length);
 // As such strings. Entries of domains that have ended are left out.

@@ -12,34 +12,7 @@
 
 #include "log.h"
 
-enum record {
-    //                  domid    n[0]      n[1]      n[2]     text          bytes    permissions
-    R_START = 1,    //          epoch
-    R_NODE,         //          depth     inherits  children name          value    unless it inherits
-    R_NEW,          //                                       path          value    yes
-    R_VALUE,        //                                       path          value
-    R_PERMS,        //                                       path                   yes
-    R_GONE,         //                                       path
-    R_SPECIAL,      //          which                                               yes
-    R_DOMAIN,       //  domid   port      in_pos    out_pos                gfn, handle
-    R_STATE,        //  domid   target    told_shutdown
-    R_RELEASE,      //  domid
-    R_ENDED,        //  domid                                   (clock: of its end)
-    R_QUOTA,        //  domid   kind      has       limit       (NO_DOMID: the limit of all)
-    R_WATCH,        //  domid   depth     relative  missed   path          token
-    R_UNWATCH,      //  domid                                path          token
-    R_RESET,        //  domid
-    R_TXN,          //  domid   id
-    R_TXN_OP,       //  domid   id        kind               path          value
-    R_TXN_END,      //  domid   id
-    R_IN,           //  domid   in_pos
-    R_PART,         //  domid                                              of a request
-    R_OUT,          //  domid                                              of replies and events
-    R_RESTART,      //  domid   in_pos    out_pos
-    NR_RECORDS,
-};
-
-// Behind it in the journal: permission entries, the text and its zero byte, the bytes.
+// Behind it in the journal: permission entries, the bytes, the text and its zero byte.
 struct fixed {
     uint64_t clock;
     uint32_t n[3];
@@ -58,11 +31,6 @@ struct rec {
     struct perms *perms;
 };
 
-struct domain_bytes {
-    uint64_t gfn;
-    uint8_t handle[HANDLE_SIZE];
-};
-
 // A new log under way: what was there when it began is written a slice at a time, from a snapshot of the
 // tree; what has come since then is in the old log behind `since`, and is copied at the end.
 struct compaction {
@@ -78,8 +46,6 @@ struct frame {
 };
 
 enum { SLICE_NODES = 512, SLICE_BYTES = 512 << 10, RETRY_SECONDS = 5 };
-
-static struct server *server;       // that persist_hooks write for
 
 // --- writing
 
@@ -106,36 +72,29 @@ static void put(struct server *s, enum record type, const struct rec *rec)
         fixed.clock = rec->perms->clock;
         perms_size = fixed.nr_perms * sizeof(rec->perms->entries[0]);
     }
-    to = journal_record(&s->journal, type, sizeof(fixed) + perms_size + fixed.text_size + fixed.bytes_size);
+    to = journal_record(&s->journal, type, sizeof(fixed) + perms_size + fixed.bytes_size + fixed.text_size);
     to = copy(to, &fixed, sizeof(fixed));
     to = copy(to, rec->perms ? rec->perms->entries : NULL, perms_size);
-    if (fixed.text_size) {
-        to = copy(to, rec->text, fixed.text_size - 1);
-        *to++ = '\0';
-    }
-    copy(to, rec->bytes, rec->bytes_size);
+    to = copy(to, rec->bytes, rec->bytes_size);
+    if (fixed.text_size)
+        *copy(to, rec->text, fixed.text_size - 1) = '\0';
 }
 
 #define PUT(s, type, ...) put(s, type, &(struct rec){ __VA_ARGS__ })
 
+_Static_assert(offsetof(struct server, store) == 0, "a view's store is the server's");
+
 static void put_change(struct view *view, enum change change, const char *path, size_t length,
                        const struct node *n)
 {
-    static const enum record types[] = { R_NEW, R_VALUE, R_PERMS, R_GONE };
     bool perms = change == CHANGE_NEW || change == CHANGE_PERMS;
     bool value = change == CHANGE_NEW || change == CHANGE_VALUE;
 
-    (void)view;
-    PUT(server, types[change], .text = path, .text_length = length, .bytes = node_value(n),
-        .bytes_size = value ? n->value_length : 0, .perms = perms ? n->perms : NULL);
+    PUT((struct server *)view->store, R_CHANGE, .n = { change }, .text = path, .text_length = length,
+        .bytes = node_value(n), .bytes_size = value ? n->value_length : 0, .perms = perms ? n->perms : NULL);
 }
 
 const struct view_hooks persist_hooks = { .changed = put_change };
-
-void persist_attach(struct server *s)
-{
-    server = s;
-}
 
 void persist_special(struct server *s, int which)
 {
@@ -144,22 +103,8 @@ void persist_special(struct server *s, int which)
 
 void persist_domain(struct server *s, const struct domain *d)
 {
-    const struct conn *c = d->conn;
-    struct domain_bytes bytes = { d->gfn, { 0 } };
-
-    memcpy(bytes.handle, d->handle, HANDLE_SIZE);
-    PUT(s, R_DOMAIN, .domid = d->domid, .bytes = &bytes, .bytes_size = sizeof(bytes),
-        .n = { d->remote_port, c->in_pos - (uint32_t)c->in.length, c->out_pos - (uint32_t)c->out.length });
-}
-
-void persist_state(struct server *s, const struct domain *d)
-{
-    PUT(s, R_STATE, .domid = d->domid, .n = { d->conn->who.target, d->told_shutdown });
-}
-
-void persist_release(struct server *s, uint16_t domid)
-{
-    PUT(s, R_RELEASE, .domid = domid);
+    PUT(s, R_DOMAIN, .domid = d->domid, .n = { d->remote_port, d->conn->who.target, d->told_shutdown },
+        .bytes = d->handle, .bytes_size = HANDLE_SIZE);
 }
 
 void persist_ended(struct server *s, uint16_t domid)
@@ -175,37 +120,17 @@ void persist_quota(struct server *s, uint16_t domid, enum quota kind)
         account ? account->limit[kind] : s->store.quotas.limit[kind] });
 }
 
-static void put_watch(struct server *s, enum record type, const struct conn *c, const struct watch *watch)
+void persist_watch(struct server *s, enum record type, const struct conn *c, const struct watch *watch)
 {
     if (c->is_ring)
         PUT(s, type, .domid = c->who.domid, .n = { (uint32_t)watch->depth, watch->relative, watch->missed },
             .text = watch->path, .bytes = watch->token, .bytes_size = strlen(watch->token) + 1);
 }
 
-void persist_watch(struct server *s, const struct conn *c, const struct watch *watch)
-{
-    put_watch(s, R_WATCH, c, watch);
-}
-
-void persist_unwatch(struct server *s, const struct conn *c, const struct watch *watch)
-{
-    put_watch(s, R_UNWATCH, c, watch);
-}
-
-static void put_numbers(struct server *s, enum record type, const struct conn *c, uint32_t n0, uint32_t n1)
+void persist_numbers(struct server *s, enum record type, const struct conn *c, uint32_t n0, uint32_t n1)
 {
     if (c->is_ring)
         PUT(s, type, .domid = c->who.domid, .n = { n0, n1 });
-}
-
-void persist_reset(struct server *s, const struct conn *c)
-{
-    put_numbers(s, R_RESET, c, 0, 0);
-}
-
-void persist_txn(struct server *s, const struct conn *c, uint32_t id)
-{
-    put_numbers(s, R_TXN, c, id, 0);
 }
 
 void persist_txn_op(struct server *s, const struct conn *c, uint32_t id, const struct txn_op *op)
@@ -215,40 +140,19 @@ void persist_txn_op(struct server *s, const struct conn *c, uint32_t id, const s
             .bytes = op->bytes, .bytes_size = op->size);
 }
 
-void persist_txn_end(struct server *s, const struct conn *c, uint32_t id)
-{
-    put_numbers(s, R_TXN_END, c, id, 0);
-}
-
-static void put_bytes(struct server *s, enum record type, const struct conn *c, const void *bytes,
-                      size_t size)
+void persist_bytes(struct server *s, enum record type, const struct conn *c, const void *bytes, size_t size)
 {
     if (size)
         PUT(s, type, .domid = c->who.domid, .bytes = bytes, .bytes_size = size);
-}
-
-void persist_in(struct server *s, const struct conn *c)
-{
-    put_numbers(s, R_IN, c, c->in_pos, 0);
-}
-
-void persist_part(struct server *s, const struct conn *c, size_t size)
-{
-    put_bytes(s, R_PART, c, c->in.bytes + c->in.length - size, size);
 }
 
 void persist_out(struct server *s, struct conn *c)
 {
     size_t size = c->out.length - c->out_told;
 
-    put_bytes(s, R_OUT, c, c->out.bytes + c->out_told, size);
+    persist_bytes(s, R_OUT, c, c->out.bytes + c->out_told, size);
     c->out_told = c->out.length;
     c->out_pos += (uint32_t)size;
-}
-
-void persist_restart(struct server *s, const struct conn *c)
-{
-    put_numbers(s, R_RESTART, c, c->in_pos, c->out_pos);
 }
 
 int persist_room(struct server *s, size_t bytes)
@@ -259,18 +163,6 @@ int persist_room(struct server *s, size_t bytes)
     if (rc)
         s->journal.compact_at = 0;
     return rc;
-}
-
-void persist_forget(struct server *s)
-{
-    if (s->journal.fd >= 0)
-        journal_abort(&s->journal);
-}
-
-void persist_commit(struct server *s)
-{
-    if (s->journal.fd >= 0)
-        journal_commit(&s->journal);
 }
 
 // --- the log anew
@@ -289,6 +181,7 @@ static void put_all_of_domid(struct server *s, uint16_t domid)
     const struct account *account = s->store.quotas.accounts[domid];
     const struct domain *d = s->domains[domid];
     const struct watch *watch;
+    const struct conn *c;
 
     if (s->store.ends.ended[domid])
         persist_ended(s, domid);
@@ -297,24 +190,29 @@ static void put_all_of_domid(struct server *s, uint16_t domid)
             persist_quota(s, domid, (enum quota)kind);
     if (!d)
         return;
+    c = d->conn;
     persist_domain(s, d);
-    persist_state(s, d);
-    put_bytes(s, R_PART, d->conn, d->conn->in.bytes, d->conn->in.length);
-    put_bytes(s, R_OUT, d->conn, d->conn->out.bytes, d->conn->out.length);
-    LIST_FOREACH(watch, &d->conn->watches, link)
-        persist_watch(s, d->conn, watch);
+    persist_numbers(s, R_RESTART, c, c->in_pos - (uint32_t)c->in.length, c->out_pos - (uint32_t)c->out.length);
+    persist_bytes(s, R_PART, c, c->in.bytes, c->in.length);
+    persist_bytes(s, R_OUT, c, c->out.bytes, c->out.length);
+    LIST_FOREACH(watch, &c->watches, link)
+        persist_watch(s, R_WATCH, c, watch);
 }
 
-static void put_all_but_nodes(struct server *s)
+static void put_all_but_children(struct server *s)
 {
+    const struct node *root = s->compaction->root;
+
     PUT(s, R_START, .n = { (uint32_t)(s->store.generation >> 32) });
+    PUT(s, R_CHANGE, .n = { CHANGE_NEW }, .text = "/", .bytes = node_value(root),
+        .bytes_size = root->value_length, .perms = root->perms);
     for (int kind = 0; kind < NR_QUOTAS; kind++)
         persist_quota(s, NO_DOMID, (enum quota)kind);
     persist_special(s, SPECIAL_INTRODUCE);
     persist_special(s, SPECIAL_RELEASE);
     for (unsigned domid = 0; domid < NO_DOMID; domid++)
         put_all_of_domid(s, (uint16_t)domid);
-    persist_commit(s);
+    journal_commit(&s->journal);
 }
 
 // After the nodes, for a transaction starts from the tree that is there then: what transactions had done
@@ -327,25 +225,30 @@ static void put_txns(struct server *s, const struct conn *c)
     LIST_FOREACH(txn, &c->txns, link) {
         if (!txn->old_ops)
             continue;
-        persist_txn(s, c, txn->id);
+        persist_numbers(s, R_TXN, c, txn->id, 0);
         op = TAILQ_FIRST(&txn->ops);
         for (; --txn->old_ops; op = TAILQ_NEXT(op, link))
             persist_txn_op(s, c, txn->id, op);
     }
-    persist_commit(s);
+    journal_commit(&s->journal);
+}
+
+static void push(struct compaction *c, const struct node *n)
+{
+    struct frame frame = { n, 0 };
+
+    buf_append(&c->stack, &frame, sizeof(frame));
 }
 
 static void put_node(struct server *s, const struct node *n, const struct node *parent)
 {
-    struct buf *stack = &s->compaction->stack;
-    uint32_t depth = (uint32_t)(stack->length / sizeof(struct frame));
-    bool inherits = parent && parent->perms == n->perms;
-    struct frame frame = { n, 0 };
+    uint32_t depth = (uint32_t)(s->compaction->stack.length / sizeof(struct frame));
+    bool inherits = parent->perms == n->perms;
 
-    PUT(s, R_NODE, .n = { depth, inherits, (uint32_t)node_nr_children(n) }, .text = parent ? node_name(n) : "",
+    PUT(s, R_NODE, .n = { depth, inherits, (uint32_t)node_nr_children(n) }, .text = node_name(n),
         .text_length = n->name_length, .bytes = node_value(n), .bytes_size = n->value_length,
         .perms = inherits ? NULL : n->perms);
-    buf_append(stack, &frame, sizeof(frame));
+    push(s->compaction, n);
 }
 
 static void put_slice(struct server *s)
@@ -362,7 +265,7 @@ static void put_slice(struct server *s)
         if (s->journal.staged - s->journal.end > SLICE_BYTES)
             break;
     }
-    persist_commit(s);
+    journal_commit(&s->journal);
 }
 
 static void mark_txns(const struct server *s, bool marked)
@@ -428,8 +331,8 @@ static bool begin_compaction(struct server *s)
     c->root = node_get(s->store.root);
     mark_txns(s, true);
     switch_logs(s);
-    put_all_but_nodes(s);
-    put_node(s, c->root, NULL);
+    put_all_but_children(s);
+    push(c, c->root);
     switch_logs(s);
     return true;
 }
@@ -438,6 +341,7 @@ bool persist_compact(struct server *s)
 {
     struct compaction *c = s->compaction;
     const struct conn *ring;
+    bool more;
 
     if (!c)
         return s->journal.fd >= 0 && s->journal.end >= s->journal.compact_at &&
@@ -445,15 +349,14 @@ bool persist_compact(struct server *s)
     if (journal_room(&c->to, size_of_slice(s)))
         return end_compaction(s, -ENOSPC);
     switch_logs(s);
-    if (c->stack.length) {
+    more = c->stack.length > 0;
+    if (more)
         put_slice(s);
-        switch_logs(s);
-        return true;
-    }
-    LIST_FOREACH(ring, &s->rings, link)
-        put_txns(s, ring);
+    else
+        LIST_FOREACH(ring, &s->rings, link)
+            put_txns(s, ring);
     switch_logs(s);
-    return end_compaction(s, journal_replace(&s->journal, c->since, &c->to));
+    return more || end_compaction(s, journal_replace(&s->journal, c->since, &c->to));
 }
 
 // --- reading
@@ -461,7 +364,7 @@ bool persist_compact(struct server *s)
 struct loader {
     struct server *s;
     uint64_t epoch;
-    struct buf stack;               // of struct node *: the way to the node read last
+    struct buf stack;               // of struct node *: the way to the node read last, without the root
     struct conn *c;                 // of the record's domain, if there is one
 };
 
@@ -475,34 +378,17 @@ static int read_start(struct loader *l, const struct rec *rec)
     return 0;
 }
 
-static int load_root(struct loader *l, const struct rec *rec)
-{
-    struct store *store = &l->s->store;
-
-    if (node_nr_children(store->root) || store->root->references != 1 || !rec->perms)
-        return -EINVAL;
-    quota_account(&store->quotas, perms_owner(store->root->perms))->nodes--;
-    node_set_perms(store->root, perms_get(rec->perms), store->generation);
-    quota_account(&store->quotas, perms_owner(rec->perms))->nodes++;
-    store->root = node_set_value(store->root, rec->bytes, rec->bytes_size, store->generation);
-    l->stack.length = 0;
-    buf_append(&l->stack, &store->root, sizeof(store->root));
-    return 0;
-}
-
 // Nodes come parents first, children in order. The stack holds whom the next can be a child of.
 static int read_node(struct loader *l, const struct rec *rec)
 {
-    struct node *parent, *n;
-    uint32_t depth = rec->n[0];
+    struct node *parent = l->s->store.root, *n;
+    size_t above = rec->n[0] - 1u, count;
     struct perms *perms;
-    size_t count;
 
-    if (depth == 0)
-        return load_root(l, rec);
-    if (depth > l->stack.length / sizeof(n) || !rec->text || (!rec->perms && !rec->n[1]))
+    if (above > l->stack.length / sizeof(n) || parent->references != 1 || (!rec->perms && !rec->n[1]))
         return -EINVAL;
-    parent = ((struct node **)(void *)l->stack.bytes)[depth - 1];
+    if (above)
+        parent = ((struct node **)(void *)l->stack.bytes)[above - 1];
     count = node_nr_children(parent);
     if (count && node_compare(node_child_at(parent, count - 1), rec->text, rec->text_length) >= 0)
         return -EINVAL;
@@ -511,24 +397,24 @@ static int read_node(struct loader *l, const struct rec *rec)
     node_expect_children(n, rec->n[2]);
     node_insert_child(parent, n);
     quota_account(&l->s->store.quotas, perms_owner(perms))->nodes++;
-    l->stack.length = depth * sizeof(n);
+    l->stack.length = above * sizeof(n);
     buf_append(&l->stack, &n, sizeof(n));
     return 0;
 }
 
-static int apply_change(struct loader *l, const struct rec *rec, enum txn_kind kind, bool perms)
+static int read_change(struct loader *l, const struct rec *rec)
 {
     struct path path = { rec->text, rec->text_length, 0 };
     struct node *removed = NULL;
     struct view view;
     int rc = 0;
 
-    if (!rec->text || !path_is_valid(rec->text, rec->text_length) || (perms && !rec->perms))
-        return -EINVAL;
     view_borrow(&view, &l->s->store, &no_hooks);
-    if (kind != TXN_SET_PERMS)
-        rc = view_apply(&view, dom0, kind, &path, rec->bytes, rec->bytes_size, &removed);
-    if (rc == 0 && perms)
+    if (rec->n[0] == CHANGE_GONE)
+        rc = view_rm(&view, dom0, &path, &removed);
+    else if (rec->n[0] != CHANGE_PERMS)
+        rc = view_write(&view, dom0, &path, rec->bytes, rec->bytes_size);
+    if (rc == 0 && rec->perms)
         rc = view_take_perms(&view, &path, perms_get(rec->perms));
     view_publish(&view);
     if (removed)
@@ -536,29 +422,9 @@ static int apply_change(struct loader *l, const struct rec *rec, enum txn_kind k
     return rc;
 }
 
-static int read_new(struct loader *l, const struct rec *rec)
-{
-    return apply_change(l, rec, TXN_WRITE, true);
-}
-
-static int read_value(struct loader *l, const struct rec *rec)
-{
-    return apply_change(l, rec, TXN_WRITE, false);
-}
-
-static int read_perms(struct loader *l, const struct rec *rec)
-{
-    return apply_change(l, rec, TXN_SET_PERMS, true);
-}
-
-static int read_gone(struct loader *l, const struct rec *rec)
-{
-    return apply_change(l, rec, TXN_RM, false);
-}
-
 static int read_special(struct loader *l, const struct rec *rec)
 {
-    if (rec->n[0] > SPECIAL_RELEASE || !rec->perms)
+    if (rec->n[0] > SPECIAL_RELEASE)
         return -EINVAL;
     perms_put(l->s->special[rec->n[0]]);
     l->s->special[rec->n[0]] = perms_get(rec->perms);
@@ -567,31 +433,14 @@ static int read_special(struct loader *l, const struct rec *rec)
 
 static int read_domain(struct loader *l, const struct rec *rec)
 {
-    struct domain_bytes bytes;
-    struct domain *d;
+    struct domain *d = l->c ? l->s->domains[rec->domid] : domain_new(l->s, rec->domid);
 
-    if (rec->bytes_size != sizeof(bytes))
+    if (rec->bytes_size != HANDLE_SIZE)
         return -EINVAL;
-    memcpy(&bytes, rec->bytes, sizeof(bytes));
-    if (l->c)
-        domain_free(l->s, l->s->domains[rec->domid]);
-    d = domain_new(l->s, rec->domid, bytes.gfn, rec->n[0]);
-    memcpy(d->handle, bytes.handle, HANDLE_SIZE);
-    d->conn->in_pos = rec->n[1];
-    d->conn->out_pos = rec->n[2];
-    return 0;
-}
-
-static int read_state(struct loader *l, const struct rec *rec)
-{
-    l->c->who.target = (uint16_t)rec->n[0];
-    l->s->domains[rec->domid]->told_shutdown = rec->n[1];
-    return 0;
-}
-
-static int read_release(struct loader *l, const struct rec *rec)
-{
-    domain_free(l->s, l->s->domains[rec->domid]);
+    d->remote_port = rec->n[0];
+    d->conn->who.target = (uint16_t)rec->n[1];
+    d->told_shutdown = rec->n[2];
+    memcpy(d->handle, rec->bytes, HANDLE_SIZE);
     return 0;
 }
 
@@ -599,9 +448,11 @@ static int read_ended(struct loader *l, const struct rec *rec)
 {
     struct domain_ends *ends = &l->s->store.ends;
 
+    if (l->c)
+        domain_free(l->s, l->s->domains[rec->domid]);
     ends->ended[rec->domid] = rec->clock;
     ends->clock = rec->clock > ends->clock ? rec->clock : ends->clock;
-    if (!l->c && quota_account(&l->s->store.quotas, rec->domid)->nodes == 0)
+    if (quota_account(&l->s->store.quotas, rec->domid)->nodes == 0)
         quota_forget(&l->s->store.quotas, rec->domid);
     return 0;
 }
@@ -624,14 +475,12 @@ static int read_quota(struct loader *l, const struct rec *rec)
 
 static int read_watch(struct loader *l, const struct rec *rec)
 {
-    const char *token = rec->bytes;
-    struct watch *watch;
+    struct watch *watch = watch_find(&l->s->watches, l->c, rec->text, rec->bytes);
 
-    if (!rec->text || rec->n[1] > rec->text_length || strnlen(token, rec->bytes_size) + 1 != rec->bytes_size)
+    if (rec->n[1] > rec->text_length)
         return -EINVAL;
-    watch = watch_find(&l->s->watches, l->c, rec->text, token);
     if (!watch) {
-        watch = watch_add(&l->s->watches, &l->c->watches, l->c, rec->text, rec->n[1], token,
+        watch = watch_add(&l->s->watches, &l->c->watches, l->c, rec->text, rec->n[1], rec->bytes,
                           (int32_t)rec->n[0]);
         quota_account(&l->s->store.quotas, rec->domid)->watches++;
     }
@@ -642,11 +491,8 @@ static int read_watch(struct loader *l, const struct rec *rec)
 
 static int read_unwatch(struct loader *l, const struct rec *rec)
 {
-    const char *token = rec->bytes;
-    struct watch *watch = NULL;
+    struct watch *watch = watch_find(&l->s->watches, l->c, rec->text, rec->bytes);
 
-    if (rec->text && strnlen(token, rec->bytes_size) + 1 == rec->bytes_size)
-        watch = watch_find(&l->s->watches, l->c, rec->text, token);
     if (!watch)
         return -EINVAL;
     conn_unwatch(l->s, l->c, watch);
@@ -672,18 +518,16 @@ static int read_txn(struct loader *l, const struct rec *rec)
 // fails now that went well then, because the tree is another, does not matter.
 static int read_txn_op(struct loader *l, const struct rec *rec)
 {
-    struct perm entries[XENSTORE_PAYLOAD_MAX / 3];      // aligned, as the bytes are not
+    size_t nr_perms = rec->n[1] == TXN_SET_PERMS ? rec->bytes_size / sizeof(struct perm) : 0;
     struct path path = { rec->text, rec->text_length, 0 };
     struct txn *txn = conn_txn(l->c, rec->n[0]);
 
     if (!txn)
         return 0;       // it ended before the log was complete that it is in only from here on
-    if (!rec->text || !path_is_valid(rec->text, rec->text_length) || rec->n[1] > TXN_SET_PERMS ||
-        rec->bytes_size > sizeof(entries) ||
-        (rec->n[1] == TXN_SET_PERMS && rec->bytes_size < sizeof(entries[0])))
+    if (rec->n[1] > TXN_SET_PERMS || (rec->n[1] == TXN_SET_PERMS && nr_perms == 0) ||
+        !perms_are_valid(rec->bytes, nr_perms))
         return -EINVAL;
-    copy((uint8_t *)entries, rec->bytes, rec->bytes_size);
-    (void)txn_apply(txn, l->c->who, (enum txn_kind)rec->n[1], &path, entries, rec->bytes_size);
+    (void)txn_apply(txn, l->c->who, (enum txn_kind)rec->n[1], &path, rec->bytes, rec->bytes_size);
     return 0;
 }
 
@@ -722,59 +566,66 @@ static int read_out(struct loader *l, const struct rec *rec)
 
 static int read_restart(struct loader *l, const struct rec *rec)
 {
-    conn_reset(l->s, l->c);
-    l->c->in.length = l->c->out.length = l->c->out_told = 0;
-    l->c->in_pos = rec->n[0];
-    l->c->out_pos = rec->n[1];
+    conn_restart(l->s, l->c, rec->n[0], rec->n[1]);
     return 0;
 }
 
+// What a record must have: a domain that there is, text, text that is a path, bytes that are a string,
+// permissions.
+enum { DOMAIN = 1, TEXT = 2, PATH = 4, STRING = 8, PERMS = 16 };
+
 static const struct {
     int (*read)(struct loader *l, const struct rec *rec);
-    bool of_domain;         // one that there is
+    unsigned needs;
 } readers[NR_RECORDS] = {
-    [R_START] = { read_start, false },     [R_NODE] = { read_node, false },
-    [R_NEW] = { read_new, false },         [R_VALUE] = { read_value, false },
-    [R_PERMS] = { read_perms, false },     [R_GONE] = { read_gone, false },
-    [R_SPECIAL] = { read_special, false }, [R_DOMAIN] = { read_domain, false },
-    [R_STATE] = { read_state, true },      [R_RELEASE] = { read_release, true },
-    [R_ENDED] = { read_ended, false },     [R_QUOTA] = { read_quota, false },
-    [R_WATCH] = { read_watch, true },      [R_UNWATCH] = { read_unwatch, true },
-    [R_RESET] = { read_reset, true },      [R_TXN] = { read_txn, true },
-    [R_TXN_OP] = { read_txn_op, true },    [R_TXN_END] = { read_txn_end, true },
-    [R_IN] = { read_in, true },            [R_PART] = { read_part, true },
-    [R_OUT] = { read_out, true },          [R_RESTART] = { read_restart, true },
+    [R_START] = { read_start, 0 },
+    [R_NODE] = { read_node, TEXT },
+    [R_CHANGE] = { read_change, PATH },
+    [R_SPECIAL] = { read_special, PERMS },
+    [R_DOMAIN] = { read_domain, 0 },
+    [R_ENDED] = { read_ended, 0 },
+    [R_QUOTA] = { read_quota, 0 },
+    [R_WATCH] = { read_watch, DOMAIN | TEXT | STRING },
+    [R_UNWATCH] = { read_unwatch, DOMAIN | TEXT | STRING },
+    [R_RESET] = { read_reset, DOMAIN },
+    [R_TXN] = { read_txn, DOMAIN },
+    [R_TXN_OP] = { read_txn_op, DOMAIN | PATH },
+    [R_TXN_END] = { read_txn_end, DOMAIN },
+    [R_IN] = { read_in, DOMAIN },
+    [R_PART] = { read_part, DOMAIN },
+    [R_OUT] = { read_out, DOMAIN },
+    [R_RESTART] = { read_restart, DOMAIN },
 };
 
-// The permissions are one reference, which the caller drops.
+static bool has(const struct loader *l, const struct rec *rec, unsigned needs)
+{
+    return !((needs & DOMAIN) && !l->c) &&
+           !((needs & (TEXT | PATH)) && !rec->text) &&
+           !((needs & PATH) && !path_is_valid(rec->text, rec->text_length)) &&
+           !((needs & STRING) && strnlen(rec->bytes, rec->bytes_size) + 1 != rec->bytes_size) &&
+           !((needs & PERMS) && !rec->perms);
+}
+
+// The permissions are one reference, which the caller drops. Records are aligned, and what may be entries
+// of permissions stands in front of what may have any length.
 static int decode(const uint8_t *payload, size_t size, struct rec *rec)
 {
-    struct perm entries[XENSTORE_PAYLOAD_MAX / 3];
-    struct fixed fixed;
-    size_t perms_size;
+    const struct fixed *fixed = (const struct fixed *)(const void *)payload;
+    const struct perm *entries = (const struct perm *)(const void *)(fixed + 1);
 
-    if (size < sizeof(fixed))
+    if (size < sizeof(*fixed) || size != sizeof(*fixed) + fixed->nr_perms * sizeof(entries[0]) +
+        (uint64_t)fixed->bytes_size + fixed->text_size || !perms_are_valid(entries, fixed->nr_perms))
         return -EINVAL;
-    memcpy(&fixed, payload, sizeof(fixed));
-    perms_size = fixed.nr_perms * sizeof(entries[0]);
-    if (perms_size > sizeof(entries) ||
-        size != sizeof(fixed) + perms_size + (uint64_t)fixed.text_size + fixed.bytes_size)
-        return -EINVAL;
-    payload += sizeof(fixed) + perms_size;
-    *rec = (struct rec){ .domid = fixed.domid, .clock = fixed.clock, .bytes_size = fixed.bytes_size };
-    memcpy(rec->n, fixed.n, sizeof(rec->n));
-    if (fixed.text_size) {
-        rec->text = (const char *)payload;
-        rec->text_length = fixed.text_size - 1;
-        if (strnlen(rec->text, fixed.text_size) != rec->text_length)
+    *rec = (struct rec){ .domid = fixed->domid, .clock = fixed->clock, .bytes_size = fixed->bytes_size,
+                         .bytes = entries + fixed->nr_perms };
+    memcpy(rec->n, fixed->n, sizeof(rec->n));
+    if (fixed->text_size) {
+        rec->text = (const char *)rec->bytes + rec->bytes_size;
+        rec->text_length = fixed->text_size - 1;
+        if (strnlen(rec->text, fixed->text_size) != rec->text_length)
             return -EINVAL;
     }
-    rec->bytes = payload + fixed.text_size;
-    copy((uint8_t *)entries, payload - perms_size, perms_size);
-    for (unsigned i = 0; i < fixed.nr_perms; i++)
-        if (entries[i].bits > (PERM_READ | PERM_WRITE))
-            return -EINVAL;
-    rec->perms = fixed.nr_perms ? perms_new(entries, fixed.nr_perms, fixed.clock) : NULL;
+    rec->perms = fixed->nr_perms ? perms_new(entries, fixed->nr_perms, fixed->clock) : NULL;
     return 0;
 }
 
@@ -789,7 +640,7 @@ static int apply_record(void *arg, uint16_t type, const uint8_t *payload, size_t
     if (type != R_NODE)
         l->stack.length = 0;
     l->c = l->s->domains[rec.domid] ? l->s->domains[rec.domid]->conn : NULL;
-    rc = readers[type].of_domain && !l->c ? -EINVAL : readers[type].read(l, &rec);
+    rc = has(l, &rec, readers[type].needs) ? readers[type].read(l, &rec) : -EINVAL;
     if (rc)
         log_line("a record of type %u for domain %u, %.200s, does not fit what was read before", type,
                  rec.domid, rec.text ? rec.text : "");
@@ -813,7 +664,7 @@ int persist_open(struct server *s, const char *path, bool *fresh)
     // Generations seen by clients must not come back for other contents.
     s->store.generation = (l.epoch + 1) << 32;
     PUT(s, R_START, .n = { (uint32_t)(l.epoch + 1) });
-    persist_commit(s);
+    journal_commit(&s->journal);
     return 0;
 }
 

@@ -245,7 +245,7 @@ static int do_watch(struct request *r)
     watch = watch_add(&r->s->watches, &r->c->watches, r->c, r->path.text, r->path.relative, r->strings[1],
                       r->nr_strings > 2 ? (int32_t)depth : -1);
     account->watches++;
-    persist_watch(r->s, r->c, watch);
+    persist_watch(r->s, R_WATCH, r->c, watch);
     fire_watch(&r->fire, watch, watch->path);
     return 0;
 }
@@ -260,7 +260,7 @@ static int do_unwatch(struct request *r)
     watch = watch_find(&r->s->watches, r->c, r->path.text, r->strings[1]);
     if (!watch)
         return -ENOENT;
-    persist_unwatch(r->s, r->c, watch);
+    persist_watch(r->s, R_UNWATCH, r->c, watch);
     conn_unwatch(r->s, r->c, watch);
     return 0;
 }
@@ -268,7 +268,7 @@ static int do_unwatch(struct request *r)
 static int do_reset_watches(struct request *r)
 {
     conn_reset(r->s, r->c);
-    persist_reset(r->s, r->c);
+    persist_numbers(r->s, R_RESET, r->c, 0, 0);
     return 0;
 }
 
@@ -297,7 +297,7 @@ static int do_transaction_start(struct request *r)
     view_publish(r->view);
     r->view = NULL;
     txn = conn_add_txn(r->s, r->c, free_txn_id(r->c));
-    persist_txn(r->s, r->c, txn->id);
+    persist_numbers(r->s, R_TXN, r->c, txn->id, 0);
     reply_number(r, txn->id);
     return 0;
 }
@@ -315,7 +315,7 @@ static int commit(struct request *r)
         r->s->nr_commits++;
     } else {
         view_drop(&view);
-        persist_forget(r->s);
+        journal_begin(&r->s->journal);
         r->s->nr_conflicts++;
     }
     fire_told(&r->fire, &told, rc == 0);
@@ -333,7 +333,7 @@ static int do_transaction_end(struct request *r)
         return -ENOENT;
     if (all)
         rc = commit(r);
-    persist_txn_end(r->s, r->c, r->txn->id);
+    persist_numbers(r->s, R_TXN_END, r->c, r->txn->id, 0);
     conn_drop_txn(r->s, r->c, r->txn);
     return rc;
 }
@@ -349,7 +349,7 @@ static int do_introduce(struct request *r)
     if (domid_of(r, 0, &domid) || wire_number(r->strings[2], UINT32_MAX, &port) || domid == 0 ||
         sscanf(r->strings[1], "%" SCNu64, &gfn) != 1)
         return -EINVAL;
-    return domain_introduce(r->s, &r->fire, (uint16_t)domid, gfn, port);
+    return domain_introduce(r->s, &r->fire, (uint16_t)domid, port);
 }
 
 // The domain that the first string names, if it has been introduced and is not the control domain.
@@ -380,7 +380,7 @@ static int do_resume(struct request *r)
 
     if (rc == 0) {
         d->told_shutdown = false;
-        persist_state(r->s, d);
+        persist_domain(r->s, d);
     }
     return rc;
 }
@@ -398,7 +398,7 @@ static int do_set_target(struct request *r)
     if (target == 0 || !r->s->domains[target])
         return target ? -ENOENT : -EINVAL;
     d->conn->who.target = (uint16_t)target;
-    persist_state(r->s, d);
+    persist_domain(r->s, d);
     return 0;
 }
 
@@ -558,7 +558,7 @@ void request_handle(struct server *s, struct conn *c, const struct message *m)
     if (log_requests)
         log_request(&r, op, rc);
     if (c->is_ring) {
-        persist_in(s, c);
+        persist_numbers(s, R_IN, c, c->in_pos, 0);
         conn_dirty(s, c);
     }
     server_commit(s);

@@ -41,12 +41,10 @@ void ring_offer(struct conn *c)
 }
 
 // The ring as it is found is empty, wherever its positions are.
-void ring_restart(struct conn *c)
+void ring_restart(struct server *s, struct conn *c)
 {
-    c->in.length = c->out.length = c->out_told = 0;
-    c->is_broken = false;
-    c->in_pos = load(&c->page->req_cons);
-    c->out_pos = load(&c->page->rsp_prod);
+    conn_restart(s, c, load(&c->page->req_cons), load(&c->page->rsp_prod));
+    persist_numbers(s, R_RESTART, c, c->in_pos, c->out_pos);
 }
 
 // After a restart of the daemon: what the journal has is true, and the ring may be behind it.
@@ -65,9 +63,8 @@ bool ring_resume(struct conn *c)
 void ring_break(struct server *s, struct conn *c, uint32_t error, const char *why)
 {
     log_line("domain %u is not served any more: %s", c->who.domid, why);
-    conn_reset(s, c);
-    persist_reset(s, c);
-    c->in.length = c->out.length = c->out_told = 0;
+    conn_restart(s, c, c->in_pos, c->out_pos);
+    persist_numbers(s, R_RESTART, c, c->in_pos, c->out_pos);
     c->is_broken = true;
     publish(&c->page->error, error);
     s->host->notify(s->host, c->port);
@@ -77,12 +74,8 @@ void ring_break(struct server *s, struct conn *c, uint32_t error, const char *wh
 // The domain asked to begin anew.
 static void reconnect(struct server *s, struct conn *c)
 {
-    conn_reset(s, c);
-    c->in.length = c->out.length = c->out_told = 0;
-    c->is_broken = false;
-    c->in_pos = load(&c->page->req_prod);
-    c->out_pos = load(&c->page->rsp_cons);
-    persist_restart(s, c);
+    conn_restart(s, c, load(&c->page->req_prod), load(&c->page->rsp_cons));
+    persist_numbers(s, R_RESTART, c, c->in_pos, c->out_pos);
     server_commit(s);
     publish(&c->page->req_cons, c->in_pos);
     publish(&c->page->rsp_prod, c->out_pos);
@@ -133,7 +126,7 @@ static void take_part(struct server *s, struct conn *c, size_t size)
     copy_out(c, c->in_pos, buf_reserve(&c->in, size), size);
     c->in.length += size;
     c->in_pos += (uint32_t)size;
-    persist_part(s, c, size);
+    persist_bytes(s, R_PART, c, c->in.bytes + c->in.length - size, size);
     server_commit(s);
     publish(&c->page->req_cons, c->in_pos);
 }

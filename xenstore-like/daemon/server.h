@@ -58,7 +58,6 @@ LIST_HEAD(conn_list, conn);
 
 struct domain {
     uint16_t domid;
-    uint64_t gfn;
     uint32_t remote_port;
     uint8_t handle[HANDLE_SIZE];
     bool told_shutdown;
@@ -94,6 +93,8 @@ struct conn *conn_new(const struct transport *transport, struct conn_list *list,
 void conn_free(struct server *s, struct conn *c);
 // All its watches and transactions are no more; what a request of the guest asks for, or its end.
 void conn_reset(struct server *s, struct conn *c);
+// Likewise; and its ring begins at these positions, with nothing asked or unsent.
+void conn_restart(struct server *s, struct conn *c, uint32_t in_pos, uint32_t out_pos);
 void conn_unwatch(struct server *s, struct conn *c, struct watch *watch);
 void conn_ready(struct server *s, struct conn *c);
 struct txn *conn_txn(struct conn *c, uint32_t id);
@@ -135,8 +136,8 @@ int control_command(struct server *s, const char *payload, size_t length, struct
 
 // domain.c
 // A domain's record and its connection, without a ring yet.
-struct domain *domain_new(struct server *s, uint16_t domid, uint64_t gfn, uint32_t port);
-int domain_introduce(struct server *s, const struct fire *fire, uint16_t domid, uint64_t gfn, uint32_t port);
+struct domain *domain_new(struct server *s, uint16_t domid);
+int domain_introduce(struct server *s, const struct fire *fire, uint16_t domid, uint32_t port);
 // Sets up a domain's ring again after a restart. Returns whether it is still there.
 bool domain_adopt(struct server *s, struct domain *d);
 void domain_release(struct server *s, const struct fire *fire, uint16_t domid);
@@ -148,7 +149,7 @@ void domain_free(struct server *s, struct domain *d);
 extern const struct transport ring_transport;
 void ring_break(struct server *s, struct conn *c, uint32_t error, const char *why);
 void ring_offer(struct conn *c);
-void ring_restart(struct conn *c);
+void ring_restart(struct server *s, struct conn *c);
 bool ring_resume(struct conn *c);
 
 // socket.c
