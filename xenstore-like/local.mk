@@ -36,7 +36,8 @@ xenstore_like_vane_stored_LDFLAGS =
 xenstore_like_vane_stored_LDADD =
 
 noinst_LIBRARIES += xenstore-like/libvanestore.a
-xenstore_like_libvanestore_a_SOURCES = xenstore-like/client/xs.c xenstore-like/client/xs.h
+xenstore_like_libvanestore_a_SOURCES = xenstore-like/client/xs.c xenstore-like/client/xs.h \
+    xenstore-like/client/xs_errors.h
 xenstore_like_libvanestore_a_CPPFLAGS = $(USER_CPPFLAGS)
 xenstore_like_libvanestore_a_CFLAGS = $(USER_CFLAGS)
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "xs.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "public/io/xs_wire.h"
+#include "xs_errors.h"
 
 // A watch, so that it can be set again, or an event; the token is behind the node's zero byte.
 struct item {

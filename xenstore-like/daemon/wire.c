@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
-
 #include "wire.h"
 
 #include <string.h>
+
+#include "xenstore-like/client/xs_errors.h"
 
 int wire_size(const void *bytes, size_t size)
 {

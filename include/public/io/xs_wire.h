@@ -58,19 +58,6 @@ struct xsd_sockmsg {
     uint32_t len;
 };
 
-// What ERROR replies say for an errno; there for who includes <errno.h> first.
-#ifdef EINVAL
-#define XSD_ERROR(name) { name, #name }
-static const struct xsd_errors {
-    int errnum;
-    const char *errstring;
-} xsd_errors[] __attribute__((unused)) = {
-    XSD_ERROR(EINVAL), XSD_ERROR(EACCES), XSD_ERROR(EEXIST), XSD_ERROR(EISDIR), XSD_ERROR(ENOENT), XSD_ERROR(ENOMEM),
-    XSD_ERROR(ENOSPC), XSD_ERROR(EIO), XSD_ERROR(ENOTEMPTY), XSD_ERROR(ENOSYS), XSD_ERROR(EROFS), XSD_ERROR(EBUSY),
-    XSD_ERROR(EAGAIN), XSD_ERROR(EISCONN), XSD_ERROR(E2BIG), XSD_ERROR(EPERM),
-};
-#endif
-
 // Positions in the two rings run on and wrap at 2^32.
 typedef uint32_t XENSTORE_RING_IDX;
 #define MASK_XENSTORE_IDX(idx) ((idx) & (XENSTORE_RING_SIZE - 1))
