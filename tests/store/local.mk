@@ -13,11 +13,11 @@ tests_unit_test_xs_model_SOURCES = tests/unit/test_xs_model.c $(STORE_PURE)
 tests_unit_test_xs_model_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
 
 UNIT_TESTS += tests/unit/test_xs_fuzz
-tests_unit_test_xs_fuzz_SOURCES = tests/unit/test_xs_fuzz.c tests/fuzz/store.c $(FUZZ_MINI) $(STORE_DAEMON)
+tests_unit_test_xs_fuzz_SOURCES = tests/unit/test_xs_fuzz.c tests/fuzz/store.c $(FUZZ_MINI) $(STORE_DAEMON) tests/store/xen_sim.c
 tests_unit_test_xs_fuzz_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
 
 # The daemon with a folder of files in place of the hypervisor: sanitized, and as fast as it is.
-STORE_SIMULATED = $(STORE_DAEMON) xenstore-like/daemon/main.c tests/store/host_sim.c
+STORE_SIMULATED = $(STORE_DAEMON) xenstore-like/daemon/main.c tests/store/xen_sim.c
 check_PROGRAMS += tests/store/stored tests/store/stored_fast tests/store/storebench
 tests_store_stored_SOURCES = $(STORE_SIMULATED)
 tests_store_stored_CPPFLAGS = $(STORE_TEST_CPPFLAGS)

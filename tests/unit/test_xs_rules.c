@@ -66,8 +66,6 @@ static void path_parts(void)
     at = "/";
     CU_ASSERT_FALSE(path_next(&at, &c));
     CU_ASSERT_EQUAL(path_depth("/a/b/c"), 3);
-    CU_ASSERT_EQUAL(path_parent_length("/a/bc", 5), 2);
-    CU_ASSERT_EQUAL(path_parent_length("/a", 2), 1);
 }
 
 static void permission_strings(void)

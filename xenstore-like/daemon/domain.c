@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "persist.h"
+#include "public/grant_table.h"
 
 struct domain *domain_new(struct server *s, uint16_t domid)
 {
@@ -38,36 +39,38 @@ static void set_port(struct server *s, struct conn *c, uint32_t port)
     c->port = port;
 }
 
-// Maps the ring and binds the port; the rest of the domain is as it was.
+// Its ring and port; if one of them cannot be had the domain is of no use.
 static int connect_ring(struct server *s, struct domain *d)
 {
     struct conn *c = d->conn;
-    int64_t port;
+    int port;
 
-    if (!s->host)
-        return -ENODEV;
-    c->page = s->host->map(s->host, d->domid);
+    c->page = d->domid ? xen_map_grant(&s->xen, d->domid, GNTTAB_RESERVED_XENSTORE) : xen_map_xenbus(&s->xen);
     if (!c->page)
         return -errno;
-    port = s->host->bind(s->host, d->domid, d->remote_port);
-    if (port < 0) {
-        s->host->unmap(s->host, c->page);
-        c->page = NULL;
-        return (int)port;
-    }
+    port = xen_bind_interdomain(&s->xen, d->domid, d->remote_port);
+    if (port < 0)
+        return port;
     set_port(s, c, (uint32_t)port);
     return 0;
+}
+
+// Whether a domain lives, and what is known of it. The control domain is the one that asks: it lives.
+static bool is_alive(struct server *s, uint16_t domid, struct xen_domain_info *info)
+{
+    *info = (struct xen_domain_info){ 0 };
+    return domid == 0 || (xen_domain_info(&s->xen, domid, info) == 0 && !(info->flags & XEN_DOMAIN_DYING));
 }
 
 // Introduced again, a domain has begun anew, as after a restore: with another port, and nothing asked.
 static int introduce_again(struct server *s, struct domain *d, uint32_t port)
 {
     struct conn *c = d->conn;
-    int64_t local = s->host->bind(s->host, d->domid, port);
+    int local = xen_bind_interdomain(&s->xen, d->domid, port);
 
     if (local < 0)
-        return (int)local;
-    s->host->unbind(s->host, c->port);
+        return local;
+    (void)xen_unbind(&s->xen, c->port);
     s->ports[c->port] = NULL;
     set_port(s, c, (uint32_t)local);
     d->remote_port = port;
@@ -79,19 +82,19 @@ static int introduce_again(struct server *s, struct domain *d, uint32_t port)
 
 int domain_introduce(struct server *s, const struct fire *fire, uint16_t domid, uint32_t port)
 {
-    uint8_t handle[HANDLE_SIZE];
     struct domain *d = s->domains[domid];
+    struct xen_domain_info info;
     int rc;
 
-    if (!s->host)
+    if (!s->has_xen)
         return -ENODEV;
-    if (s->host->life(s->host, domid, handle) == DOMAIN_GONE)
+    if (!is_alive(s, domid, &info))
         return -ENOENT;
     if (d)
         return introduce_again(s, d, port);
     d = domain_new(s, domid);
     d->remote_port = port;
-    memcpy(d->handle, handle, HANDLE_SIZE);
+    memcpy(d->handle, info.handle, XEN_HANDLE_SIZE);
     rc = connect_ring(s, d);
     if (rc) {
         domain_free(s, d);
@@ -102,18 +105,17 @@ int domain_introduce(struct server *s, const struct fire *fire, uint16_t domid, 
     ring_offer(d->conn);
     conn_ready(s, d->conn);
     // dom0's kernel waits for this before it uses its ring.
-    s->host->notify(s->host, d->conn->port);
+    (void)xen_notify(&s->xen, d->conn->port);
     fire_special(fire, SPECIAL_INTRODUCE, domid);
     return 0;
 }
 
-bool domain_adopt(struct server *s, struct domain *d)
+static bool adopt(struct server *s, struct domain *d)
 {
-    uint8_t handle[HANDLE_SIZE];
+    struct xen_domain_info info;
     int rc;
 
-    if (!s->host || s->host->life(s->host, d->domid, handle) == DOMAIN_GONE ||
-        memcmp(handle, d->handle, HANDLE_SIZE) != 0)
+    if (!is_alive(s, d->domid, &info) || memcmp(info.handle, d->handle, XEN_HANDLE_SIZE) != 0)
         return false;
     rc = connect_ring(s, d);
     if (rc) {
@@ -127,7 +129,7 @@ bool domain_adopt(struct server *s, struct domain *d)
     ring_offer(d->conn);
     conn_ready(s, d->conn);
     // What the domain was to be told may have been lost with the daemon before.
-    s->host->notify(s->host, d->conn->port);
+    (void)xen_notify(&s->xen, d->conn->port);
     return true;
 }
 
@@ -151,23 +153,26 @@ void domain_release(struct server *s, const struct fire *fire, uint16_t domid)
 static void check(struct server *s, struct domain *d)
 {
     struct fire fire = { .s = s };
-    uint8_t handle[HANDLE_SIZE];
+    struct xen_domain_info info;
     uint16_t domid = d->domid;
 
-    switch (s->host->life(s->host, domid, handle)) {
-    case DOMAIN_RUNS:
-        return;
-    case DOMAIN_GONE:
+    if (!is_alive(s, domid, &info)) {
         domain_release(s, &fire, domid);
-        break;
-    case DOMAIN_IS_SHUT_DOWN:
-        if (d->told_shutdown)
-            return;
+    } else if ((info.flags & XEN_DOMAIN_SHUT_DOWN) && !d->told_shutdown) {
         d->told_shutdown = true;
         persist_domain(s, d);
         fire_special(&fire, SPECIAL_RELEASE, domid);
-        break;
     }
+    server_commit(s);
+}
+
+void domains_adopt(struct server *s)
+{
+    struct fire fire = { .s = s };
+
+    for (unsigned domid = 0; domid < NO_DOMID; domid++)
+        if (s->domains[domid] && !adopt(s, s->domains[domid]))
+            domain_release(s, &fire, (uint16_t)domid);
     server_commit(s);
 }
 

@@ -16,6 +16,7 @@
 
 #include "log.h"
 #include "persist.h"
+#include "public/xen.h"
 
 enum { MAX_EVENTS = 64, MAX_PORTS = 256 };
 
@@ -126,8 +127,7 @@ static void open_state(struct server *s, const struct options *o)
 static void connect_dom0(struct server *s)
 {
     struct fire fire = { .s = s };
-    int64_t port = s->host->dom0_port(s->host);
-    int rc;
+    int port = xen_xenbus_port(&s->xen), rc;
 
     if (port < 0 || s->domains[0])
         return;
@@ -137,18 +137,25 @@ static void connect_dom0(struct server *s)
     server_commit(s);
 }
 
-static void open_host(struct server *s, const struct options *o)
+static void open_xen(struct server *s, const struct options *o)
 {
-    struct epoll_event event = { .events = EPOLLIN, .data.ptr = &s->host };
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = &s->xen };
+    const char *failed;
+    int rc = xen_open(&s->xen, o->devices, &failed);
 
-    s->host = host_open(o->devices);
-    if (!s->host) {
-        log_line("there is no hypervisor to talk to (%s): only the socket is served", strerror(errno));
+    if (rc) {
+        log_line("%s/%s cannot be used (%s): only the socket is served", o->devices, failed, strerror(-rc));
         return;
     }
-    if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->host->fd, &event))
+    rc = xen_bind_virq(&s->xen, VIRQ_DOM_EXC);
+    if (rc < 0)
+        log_fatal("the end of domains will not be told (VIRQ_DOM_EXC: %s): does another store run?",
+                  strerror(-rc));
+    s->virq_port = (uint32_t)rc;
+    s->has_xen = true;
+    if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->xen.evtchn, &event))
         log_fatal("event channels cannot be waited for: %s", strerror(errno));
-    persist_adopt(s);
+    domains_adopt(s);
     if (!o->no_dom0)
         connect_dom0(s);
 }
@@ -156,11 +163,11 @@ static void open_host(struct server *s, const struct options *o)
 static void take_ports(struct server *s)
 {
     uint32_t ports[MAX_PORTS];
-    size_t count = s->host->pending(s->host, ports, MAX_PORTS);
+    size_t count = xen_pending(&s->xen, ports, MAX_PORTS);
 
     for (size_t i = 0; i < count; i++) {
-        s->host->unmask(s->host, ports[i]);
-        if (ports[i] == PORT_DOMAINS)
+        (void)xen_unmask(&s->xen, ports[i]);
+        if (ports[i] == s->virq_port)
             domains_check(s);
         else if (ports[i] < s->nr_ports && s->ports[ports[i]])
             conn_ready(s, s->ports[ports[i]]);
@@ -173,7 +180,7 @@ static void take_event(struct server *s, const struct epoll_event *event)
 
     if (event->data.ptr == &s->listener) {
         socket_accept(s);
-    } else if (event->data.ptr == &s->host) {
+    } else if (event->data.ptr == &s->xen) {
         take_ports(s);
     } else {
         c = event->data.ptr;
@@ -217,7 +224,7 @@ int main(int argc, char *argv[])
     if (server.epoll < 0)
         log_fatal("no epoll: %s", strerror(errno));
     open_state(&server, &o);
-    open_host(&server, &o);
+    open_xen(&server, &o);
     make_folder(o.socket);
     rc = socket_listen(&server, o.socket);
     if (rc)

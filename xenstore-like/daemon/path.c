@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "path.h"
 
+#include <ctype.h>
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 static bool is_component_char(char c)
 {
-    // Letters, digits, - _ @: one bit for each of the 128 characters of ASCII.
-    static const uint64_t allowed[2] = { 0x03ff200000000000, 0x07fffffe87ffffff };
-
-    return c >= 0 && (allowed[c >> 6] >> (c & 63) & 1);
+    return isalnum((unsigned char)c) || c == '-' || c == '_' || c == '@';
 }
 
 // Whether these are components with one slash between them.
@@ -74,11 +71,4 @@ size_t path_depth(const char *text)
     while (path_next(&text, &c))
         depth++;
     return depth;
-}
-
-size_t path_parent_length(const char *text, size_t length)
-{
-    while (length > 1 && text[length - 1] != '/')
-        length--;
-    return length > 1 ? length - 1 : 1;
 }

@@ -36,5 +36,3 @@ int path_resolve(struct path *path, char *room, unsigned domid, const char *text
 bool path_next(const char **at, struct component *c);
 
 size_t path_depth(const char *text);
-// The length of the parent's path; 1 for children of the root. Not for the root itself.
-size_t path_parent_length(const char *text, size_t length);

@@ -104,7 +104,7 @@ void persist_special(struct server *s, int which)
 void persist_domain(struct server *s, const struct domain *d)
 {
     PUT(s, R_DOMAIN, .domid = d->domid, .n = { d->remote_port, d->conn->who.target, d->told_shutdown },
-        .bytes = d->handle, .bytes_size = HANDLE_SIZE);
+        .bytes = d->handle, .bytes_size = XEN_HANDLE_SIZE);
 }
 
 void persist_ended(struct server *s, uint16_t domid)
@@ -435,12 +435,12 @@ static int read_domain(struct loader *l, const struct rec *rec)
 {
     struct domain *d = l->c ? l->s->domains[rec->domid] : domain_new(l->s, rec->domid);
 
-    if (rec->bytes_size != HANDLE_SIZE)
+    if (rec->bytes_size != XEN_HANDLE_SIZE)
         return -EINVAL;
     d->remote_port = rec->n[0];
     d->conn->who.target = (uint16_t)rec->n[1];
     d->told_shutdown = rec->n[2];
-    memcpy(d->handle, rec->bytes, HANDLE_SIZE);
+    memcpy(d->handle, rec->bytes, XEN_HANDLE_SIZE);
     return 0;
 }
 
@@ -666,14 +666,4 @@ int persist_open(struct server *s, const char *path, bool *fresh)
     PUT(s, R_START, .n = { (uint32_t)(l.epoch + 1) });
     journal_commit(&s->journal);
     return 0;
-}
-
-void persist_adopt(struct server *s)
-{
-    struct fire fire = { .s = s };
-
-    for (unsigned domid = 0; domid < NO_DOMID; domid++)
-        if (s->domains[domid] && !domain_adopt(s, s->domains[domid]))
-            domain_release(s, &fire, (uint16_t)domid);
-    server_commit(s);
 }

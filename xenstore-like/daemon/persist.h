@@ -29,9 +29,6 @@ enum record {
 
 // Takes up the state in the journal at a path, or begins a new one. Returns 0 or a negative errno.
 int persist_open(struct server *s, const char *path, bool *fresh);
-// Sets up again what hangs on the hypervisor: after persist_open() and once there is a host.
-void persist_adopt(struct server *s);
-
 // The hooks of views of the store: each change becomes a record.
 extern const struct view_hooks persist_hooks;
 

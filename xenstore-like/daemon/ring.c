@@ -7,6 +7,7 @@
 // finds empty, and a header goes in before its payload. Taking a whole request, what it does and its reply are one group of
 // the journal. Of one that is not there whole each part goes into the journal before its place is given back.
 #include <string.h>
+#include <sys/mman.h>
 
 #include "log.h"
 #include "persist.h"
@@ -67,7 +68,7 @@ void ring_break(struct server *s, struct conn *c, uint32_t error, const char *wh
     persist_numbers(s, R_RESTART, c, c->in_pos, c->out_pos);
     c->is_broken = true;
     publish(&c->page->error, error);
-    s->host->notify(s->host, c->port);
+    (void)xen_notify(&s->xen, c->port);
     server_commit(s);
 }
 
@@ -81,7 +82,7 @@ static void reconnect(struct server *s, struct conn *c)
     publish(&c->page->rsp_prod, c->out_pos);
     publish(&c->page->error, XENSTORE_ERROR_NONE);
     publish(&c->page->connection, XENSTORE_CONNECTED);
-    s->host->notify(s->host, c->port);
+    (void)xen_notify(&s->xen, c->port);
 }
 
 static void copy_out(const struct conn *c, uint32_t pos, uint8_t *to, size_t size)
@@ -197,7 +198,7 @@ static int turn(struct server *s, struct conn *c)
     // The domain notifies once it has made room or a request. Linux decides that without a barrier: very rarely it sees an
     // old position of ours and stays silent.
     if (give(c) > 0 || moved) {
-        s->host->notify(s->host, c->port);
+        (void)xen_notify(&s->xen, c->port);
         server_look_later(s);
     }
     return rc > 0;
@@ -205,11 +206,18 @@ static int turn(struct server *s, struct conn *c)
 
 static void ring_close(struct server *s, struct conn *c)
 {
-    if (!c->page)
-        return;
-    s->ports[c->port] = NULL;
-    s->host->unbind(s->host, c->port);
-    s->host->unmap(s->host, c->page);
+    int rc = 0;
+
+    if (c->port) {
+        s->ports[c->port] = NULL;
+        (void)xen_unbind(&s->xen, c->port);
+    }
+    if (c->page && c->who.domid == 0)
+        munmap(c->page, XEN_PAGE_SIZE);
+    else if (c->page)
+        rc = xen_unmap_grant(&s->xen, c->page);
+    if (rc)
+        log_line("the ring page of domain %u could not be given back: %s", c->who.domid, strerror(-rc));
 }
 
 const struct transport ring_transport = { "ring", turn, ring_close };

@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-#include "host.h"
+#include "dom0-tools/lib/xen_linux.h"
 #include "journal.h"
 #include "txn.h"
 #include "watch.h"
@@ -49,7 +49,7 @@ struct conn {
     bool is_readable, is_heard, wants_write;
     // rings
     struct xenstore_domain_interface *page;
-    uint32_t port;
+    uint32_t port;                      // 0: none
     uint32_t in_pos, out_pos;
     bool is_broken;                     // the domain broke the protocol: it is not served any more
 };
@@ -59,7 +59,7 @@ LIST_HEAD(conn_list, conn);
 struct domain {
     uint16_t domid;
     uint32_t remote_port;
-    uint8_t handle[HANDLE_SIZE];
+    uint8_t handle[XEN_HANDLE_SIZE];    // what makes it this one among all that had its number
     bool told_shutdown;
     struct conn *conn;
 };
@@ -73,7 +73,9 @@ struct server {
     struct conn **ports;                // by local port
     size_t nr_ports;
     TAILQ_HEAD(, conn) ready, dirty;
-    struct host *host;                  // NULL: no hypervisor
+    struct xen_devices xen;             // if there is a hypervisor
+    bool has_xen;
+    uint32_t virq_port;                 // tells of a domain's end or shutdown
     struct journal journal;
     struct compaction *compaction;      // a new journal being written, or NULL
     int epoll;
@@ -138,8 +140,8 @@ int control_command(struct server *s, const char *payload, size_t length, struct
 // A domain's record and its connection, without a ring yet.
 struct domain *domain_new(struct server *s, uint16_t domid);
 int domain_introduce(struct server *s, const struct fire *fire, uint16_t domid, uint32_t port);
-// Sets up a domain's ring again after a restart. Returns whether it is still there.
-bool domain_adopt(struct server *s, struct domain *d);
+// Sets up the rings again after a restart; domains that are not there any more are released.
+void domains_adopt(struct server *s);
 void domain_release(struct server *s, const struct fire *fire, uint16_t domid);
 // Some domain has ended or shut down: finds out which.
 void domains_check(struct server *s);

@@ -13,12 +13,12 @@
 #include "log.h"
 #include "persist.h"
 
-enum { READ_SIZE = 64 << 10, BACKLOG = 64 };
+enum { READ_SIZE = 16 << 10, BACKLOG = 64 };
 
-static void want(struct server *s, struct conn *c, bool write)
+static void want(struct server *s, struct conn *c)
 {
     // Who does not fetch his replies is not heard.
-    bool hear = c->out.length <= MAX_UNSENT_REPLIES;
+    bool hear = c->out.length <= MAX_UNSENT_REPLIES, write = c->out.length > 0;
     struct epoll_event event = { .events = (hear ? EPOLLIN : 0u) | (write ? EPOLLOUT : 0u), .data.ptr = c };
 
     if (write == c->wants_write && hear == c->is_heard)
@@ -28,30 +28,45 @@ static void want(struct server *s, struct conn *c, bool write)
     epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->fd, &event);
 }
 
-// Handles the whole messages at the front of some bytes. Returns how many bytes those had, or -1.
-static ssize_t handle_all(struct server *s, struct conn *c, uint8_t *bytes, size_t size)
+// Takes in what there is, and leaves room for one byte behind it. Returns 0, or -1 at the end.
+static int take(struct conn *c)
+{
+    ssize_t got = recv(c->fd, buf_reserve(&c->in, READ_SIZE), READ_SIZE - 1, MSG_DONTWAIT);
+
+    c->is_readable = false;
+    if (got <= 0)
+        return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+    c->in.length += (size_t)got;
+    return 0;
+}
+
+// The size of the whole message there is at a place, 0 if there is none, -EMSGSIZE for what is none.
+static int whole_at(const struct buf *in, size_t at)
+{
+    int length = at < in->length ? wire_size(in->bytes + at, in->length - at) : 0;
+
+    return length > 0 && (size_t)length > in->length - at ? 0 : length;
+}
+
+// Handles what has come, as long as the client fetches his replies. Returns what whole_at() says then.
+static int handle_all(struct server *s, struct conn *c)
 {
     size_t at = 0;
+    int length;
 
-    while (c->out.length <= MAX_UNSENT_REPLIES) {
-        struct message m;
-        int length = wire_size(bytes + at, size - at);
-        uint8_t after;
+    while ((length = whole_at(&c->in, at)) > 0 && c->out.length <= MAX_UNSENT_REPLIES) {
+        uint8_t *bytes = c->in.bytes + at, after = bytes[length];
+        struct message m = { .payload = (const char *)bytes + sizeof(m.header) };
 
-        if (length < 0)
-            return -1;
-        if (length == 0 || (size_t)length > size - at)
-            break;
-        memcpy(&m.header, bytes + at, sizeof(m.header));
-        m.payload = (const char *)bytes + at + sizeof(m.header);
+        memcpy(&m.header, bytes, sizeof(m.header));
         // The zero byte that is promised takes the place of the next message's first for that long.
-        after = bytes[at + (size_t)length];
-        bytes[at + (size_t)length] = '\0';
+        bytes[length] = '\0';
         request_handle(s, c, &m);
+        bytes[length] = after;
         at += (size_t)length;
-        bytes[at] = after;
     }
-    return (ssize_t)at;
+    buf_consume(&c->in, at);
+    return length;
 }
 
 static int give(struct conn *c)
@@ -67,50 +82,24 @@ static int give(struct conn *c)
     return 0;
 }
 
-static bool has_whole(const struct conn *c)
-{
-    int size = wire_size(c->in.bytes, c->in.length);
-
-    return size < 0 || (size > 0 && (size_t)size <= c->in.length);
-}
-
 static int turn(struct server *s, struct conn *c)
 {
-    static uint8_t bytes[WIRE_MAX + READ_SIZE + 1];
-    size_t had = c->in.length, left;
-    ssize_t got = 0, used;
+    int length;
 
     if (give(c) < 0)
         return -1;
     if (c->nr_missed && c->out.length == 0)
         conn_send_missed(s, c);
-    if (c->out.length > MAX_UNSENT_REPLIES) {
-        want(s, c, true);
-        return 0;
-    }
     // A ready connection may be so only for its output: there is nothing to read then.
-    if (had)
-        memcpy(bytes, c->in.bytes, had);
-    if (c->is_readable && had < WIRE_MAX) {
-        got = recv(c->fd, bytes + had, READ_SIZE, MSG_DONTWAIT);
-        c->is_readable = false;
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-            return -1;
-    }
-    got = got < 0 ? 0 : got;
-    used = handle_all(s, c, bytes, had + (size_t)got);
-    if (used < 0) {
+    if (c->is_readable && c->in.length < WIRE_MAX && take(c) < 0)
+        return -1;
+    length = handle_all(s, c);
+    if (length < 0)
         log_line("a client sent a message of more than %d bytes and is disconnected", XENSTORE_PAYLOAD_MAX);
+    if (length < 0 || give(c) < 0)
         return -1;
-    }
-    left = had + (size_t)got - (size_t)used;
-    c->in.length = 0;
-    if (left)
-        buf_append(&c->in, bytes + used, left);
-    if (give(c) < 0)
-        return -1;
-    want(s, c, c->out.length > 0);
-    return c->out.length <= MAX_UNSENT_REPLIES && has_whole(c);
+    want(s, c);
+    return length > 0 && c->out.length <= MAX_UNSENT_REPLIES;
 }
 
 static void socket_close(struct server *s, struct conn *c)

@@ -223,9 +223,8 @@ static void tally_tree(struct view *view, const struct node *n)
 // Takes a node that exists out of the tree.
 static struct node *take_out(struct view *view, const char *path, size_t length)
 {
-    size_t parent_length = path_parent_length(path, length);
-    const char *name = path + parent_length + (parent_length > 1);
-    struct node **parent = own_path(view, path, parent_length), *n;
+    const char *name = (const char *)memrchr(path, '/', length) + 1;
+    struct node **parent = own_path(view, path, (size_t)(name - path) - 1), *n;
 
     n = node_remove_child(*parent, name, length - (size_t)(name - path));
     (*parent)->generation = ++view->store->generation;

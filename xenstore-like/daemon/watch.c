@@ -70,17 +70,17 @@ struct watch *watch_find(struct watch_tree *tree, const void *owner, const char 
 // Drops the step of a path if it has neither watches nor steps below it, and then those above it.
 static void prune(struct watch_tree *tree, const char *path)
 {
-    size_t length = strlen(path), start;
+    size_t length = strlen(path), above;
 
-    for (; length > 0; length = start ? start - 1 : 0) {
-        struct node *step = *step_of(tree, path, length, false), **above;
+    for (; length > 0; length = above) {
+        const char *slash = memrchr(path, '/', length), *name = slash ? slash + 1 : path;
+        struct node *step = *step_of(tree, path, length, false);
 
-        for (start = length; start > 0 && path[start - 1] != '/'; start--)
-            ;
-        if (start == length || step->value_length || node_nr_children(step))
+        if (name == path + length || step->value_length || node_nr_children(step))
             return;
-        above = step_of(tree, path, start ? start - 1 : 0, false);
-        node_put(node_remove_child(*above, path + start, length - start));
+        above = slash ? (size_t)(slash - path) : 0;
+        step = *step_of(tree, path, above, false);
+        node_put(node_remove_child(step, name, length - (size_t)(name - path)));
     }
 }
 
