@@ -10,9 +10,16 @@
 
 enum { MAX_WORDS = 6 };
 
+struct control {
+    struct server *s;
+    const char *words[MAX_WORDS];
+    size_t count;               // of words behind the command
+    struct buf *reply;
+};
+
 struct command {
     const char *name;
-    int (*run)(struct server *s, const char *words[], size_t count, struct buf *reply);
+    int (*run)(struct control *c);
     const char *help;
 };
 
@@ -56,16 +63,14 @@ static void recount_below(struct recount *count, const struct node *n)
 }
 
 // Counts all nodes again: they are found under their names, and every account is right.
-static int run_check(struct server *s, const char *words[], size_t count, struct buf *reply)
+static int run_check(struct control *c)
 {
     static struct recount recount;
 
-    (void)words;
-    (void)count;
     recount.faults = 0;
-    recount_below(&recount, s->store.root);
-    for (unsigned domid = 0; domid < s->store.quotas.nr_domids; domid++) {
-        const struct account *account = s->store.quotas.accounts[domid];
+    recount_below(&recount, c->s->store.root);
+    for (unsigned domid = 0; domid < c->s->store.quotas.nr_domids; domid++) {
+        const struct account *account = c->s->store.quotas.accounts[domid];
 
         recount.faults += (account ? account->nodes : 0) != recount.owned[domid];
         recount.owned[domid] = 0;
@@ -74,27 +79,23 @@ static int run_check(struct server *s, const char *words[], size_t count, struct
         log_line("check: %zu faults in the tree or its accounts", recount.faults);
         return -EIO;
     }
-    buf_print(reply, "OK");
+    buf_print(c->reply, "OK");
     return 0;
 }
 
-static int run_log(struct server *s, const char *words[], size_t count, struct buf *reply)
+static int run_log(struct control *c)
 {
-    (void)s;
-    (void)reply;
-    if (count != 1 || (strcmp(words[0], "on") != 0 && strcmp(words[0], "off") != 0))
+    if (c->count != 1 || (strcmp(c->words[1], "on") != 0 && strcmp(c->words[1], "off") != 0))
         return -EINVAL;
-    log_requests = strcmp(words[0], "on") == 0;
+    log_requests = strcmp(c->words[1], "on") == 0;
     return 0;
 }
 
-static int run_print(struct server *s, const char *words[], size_t count, struct buf *reply)
+static int run_print(struct control *c)
 {
-    (void)s;
-    (void)reply;
-    if (count != 1)
+    if (c->count != 1)
         return -EINVAL;
-    log_line("control: %s", words[0]);
+    log_line("control: %s", c->words[1]);
     return 0;
 }
 
@@ -108,67 +109,66 @@ static size_t count_list(const struct conn_list *list)
     return count;
 }
 
-static int run_memreport(struct server *s, const char *words[], size_t count, struct buf *reply)
+static int run_memreport(struct control *c)
 {
     uint64_t nodes = 0;
 
-    (void)words;
-    if (count)
+    if (c->count)
         return -EINVAL;
-    for (unsigned domid = 0; domid < s->store.quotas.nr_domids; domid++)
-        nodes += s->store.quotas.accounts[domid] ? s->store.quotas.accounts[domid]->nodes : 0;
-    buf_print(reply, "nodes %" PRIu64 "\nwatches %zu\nrings %zu\nsockets %zu\n", nodes, s->watches.nr_watches,
-              count_list(&s->rings), count_list(&s->sockets));
-    buf_print(reply, "requests %" PRIu64 "\nevents %" PRIu64 "\nevents-merged %" PRIu64 "\n", s->nr_requests,
-              s->nr_events, s->nr_merged);
-    buf_print(reply, "commits %" PRIu64 "\nconflicts %" PRIu64 "\njournal-bytes %zu\n", s->nr_commits,
-              s->nr_conflicts, s->journal.fd >= 0 ? s->journal.end : 0);
+    for (unsigned domid = 0; domid < c->s->store.quotas.nr_domids; domid++)
+        nodes += c->s->store.quotas.accounts[domid] ? c->s->store.quotas.accounts[domid]->nodes : 0;
+    buf_print(c->reply, "nodes %" PRIu64 "\nwatches %zu\nrings %zu\nsockets %zu\n", nodes, c->s->watches.nr_watches,
+              count_list(&c->s->rings), count_list(&c->s->sockets));
+    buf_print(c->reply, "requests %" PRIu64 "\nevents %" PRIu64 "\nevents-merged %" PRIu64 "\n", c->s->nr_requests,
+              c->s->nr_events, c->s->nr_merged);
+    buf_print(c->reply, "commits %" PRIu64 "\nconflicts %" PRIu64 "\njournal-bytes %zu\n", c->s->nr_commits,
+              c->s->nr_conflicts, c->s->journal.fd >= 0 ? c->s->journal.end : 0);
     for (int i = 0; i < NR_QUOTAS; i++)
-        buf_print(reply, "refused-%s %" PRIu64 "\n", quota_kinds[i].name, s->store.quotas.refused[i]);
+        buf_print(c->reply, "refused-%s %" PRIu64 "\n", quota_kinds[i].name, c->s->store.quotas.refused[i]);
     return 0;
 }
 
-static int show_limits(struct server *s, struct buf *reply)
+static int show_limits(struct control *c)
 {
-    buf_print(reply, "Quota settings:\n");
+    buf_print(c->reply, "Quota settings:\n");
     for (int i = 0; i < NR_QUOTAS; i++)
-        buf_print(reply, "%-17s: %8" PRIu32 " %s\n", quota_kinds[i].name, s->store.quotas.limit[i],
+        buf_print(c->reply, "%-17s: %8" PRIu32 " %s\n", quota_kinds[i].name, c->s->store.quotas.limit[i],
                   quota_kinds[i].meaning);
     return 0;
 }
 
-static int show_domain(struct server *s, const char *word, struct buf *reply)
+static int show_domain(struct control *c)
 {
     const struct account *account;
     uint32_t domid;
 
-    if (wire_number(word, MAX_DOMID - 1, &domid))
+    if (wire_number(c->words[1], MAX_DOMID - 1, &domid))
         return -EINVAL;
-    account = s->store.quotas.accounts[domid];
+    account = c->s->store.quotas.accounts[domid];
     if (!account)
         return -ENOENT;
-    buf_print(reply, "Domain %" PRIu32 ":\nnodes            : %8" PRIu32 "\nwatches          : %8" PRIu32
+    buf_print(c->reply, "Domain %" PRIu32 ":\nnodes            : %8" PRIu32 "\nwatches          : %8" PRIu32
               "\ntransactions     : %8" PRIu32 "\n", domid, account->nodes, account->watches,
               account->transactions);
     for (int i = 0; i < NR_QUOTAS; i++)
-        buf_print(reply, "%-17s: limit %" PRIu32 "%s, refused %" PRIu64 "\n", quota_kinds[i].name,
-                  quota_limit(&s->store.quotas, (uint16_t)domid, (enum quota)i),
+        buf_print(c->reply, "%-17s: limit %" PRIu32 "%s, refused %" PRIu64 "\n", quota_kinds[i].name,
+                  quota_limit(&c->s->store.quotas, (uint16_t)domid, (enum quota)i),
                   account->has_limit[i] ? " (own)" : "", account->refused[i]);
     return 0;
 }
 
-static int run_quota(struct server *s, const char *words[], size_t count, struct buf *reply)
+static int run_quota(struct control *c)
 {
-    if (count == 0)
-        return show_limits(s, reply);
-    if (count == 1)
-        return show_domain(s, words[0], reply);
-    if (strcmp(words[0], count == 3 ? "set" : "set-domain") != 0)
+    if (c->count == 0)
+        return show_limits(c);
+    if (c->count == 1)
+        return show_domain(c);
+    if (strcmp(c->words[1], c->count == 3 ? "set" : "set-domain") != 0)
         return -EINVAL;
-    return server_set_quota(s, words + 1, count - 1);
+    return server_set_quota(c->s, c->words + 2, c->count - 1);
 }
 
-static int run_help(struct server *s, const char *words[], size_t count, struct buf *reply);
+static int run_help(struct control *c);
 
 static const struct command commands[] = {
     { "check", run_check, "" },
@@ -179,27 +179,25 @@ static const struct command commands[] = {
     { "help", run_help, "" },
 };
 
-static int run_help(struct server *s, const char *words[], size_t count, struct buf *reply)
+static int run_help(struct control *c)
 {
-    (void)s;
-    (void)words;
-    (void)count;
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        buf_print(reply, "%s\t%s\n", commands[i].name, commands[i].help);
+        buf_print(c->reply, "%s\t%s\n", commands[i].name, commands[i].help);
     return 0;
 }
 
 int control_command(struct server *s, const char *payload, size_t length, struct buf *reply)
 {
-    const char *words[MAX_WORDS];
-    size_t rest, count = wire_strings(payload, length, words, MAX_WORDS, &rest);
+    struct control c = { .s = s, .reply = reply };
+    size_t rest, nr_words = wire_strings(payload, length, c.words, MAX_WORDS, &rest);
 
-    for (size_t i = 0; count && i < sizeof(commands) / sizeof(commands[0]); i++) {
+    for (size_t i = 0; nr_words && i < sizeof(commands) / sizeof(commands[0]); i++) {
         int rc;
 
-        if (strcmp(commands[i].name, words[0]) != 0)
+        if (strcmp(commands[i].name, c.words[0]) != 0)
             continue;
-        rc = commands[i].run(s, words + 1, count - 1, reply);
+        c.count = nr_words - 1;
+        rc = commands[i].run(&c);
         if (rc == 0 && reply->length)
             buf_append(reply, "", 1);
         return rc;

@@ -11,7 +11,7 @@ struct event {
     const struct perms *perms[3];
 };
 
-const char *const special_names[] = { "@introduceDomain", "@releaseDomain" };
+const char *const special_names[NR_SPECIAL] = { "@introduceDomain", "@releaseDomain" };
 
 static bool may_queue(struct server *s, const struct fire *fire, const struct conn *c, size_t size)
 {

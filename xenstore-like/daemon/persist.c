@@ -424,7 +424,7 @@ static int read_change(struct loader *l, const struct rec *rec)
 
 static int read_special(struct loader *l, const struct rec *rec)
 {
-    if (rec->n[0] > SPECIAL_RELEASE)
+    if (rec->n[0] >= NR_SPECIAL)
         return -EINVAL;
     perms_put(l->s->special[rec->n[0]]);
     l->s->special[rec->n[0]] = perms_get(rec->perms);

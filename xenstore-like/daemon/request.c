@@ -20,7 +20,10 @@ struct request {
     struct fire fire;
     size_t nr_strings, rest;            // the strings in front of the payload, and where they end
     const char *strings[MAX_STRINGS];
-    struct path path;                   // the first string, for those who name a node
+    // What the first string names.
+    struct path path;
+    uint32_t domid;
+    struct domain *d;
     struct buf *reply;                  // empty: OK
 };
 
@@ -28,8 +31,11 @@ struct request {
 enum {
     FOR_DOM0 = 1,           // others get EACCES
     ON_PATH = 2,            // the first string is a node's path
-    CHANGES = 4,            // needs room in the journal
-    OUTSIDE = 8,            // is no operation on nodes: the transaction is ignored
+    OR_SPECIAL = 4,         // or the name of a special watch
+    ON_DOMID = 8,           // the first string is the number of a domain
+    ON_DOMAIN = 16,         // that has been introduced, and is not the control domain
+    CHANGES = 32,           // needs room in the journal
+    OUTSIDE = 64,           // is no operation on nodes: the transaction is ignored
 };
 
 struct operation {
@@ -42,11 +48,6 @@ struct operation {
 static void reply_number(struct request *r, uint64_t number)
 {
     buf_print(r->reply, "%" PRIu64 "%c", number, '\0');
-}
-
-static int domid_of(const struct request *r, size_t i, uint32_t *domid)
-{
-    return wire_number(r->strings[i], MAX_DOMID - 1, domid);
 }
 
 // --- nodes
@@ -115,38 +116,26 @@ static int do_directory_part(struct request *r)
     return 0;
 }
 
-static int special_of(const struct request *r)
+// The number of the special watch that is named, whose permissions are the control domain's to see and set.
+static int find_special(const struct request *r, int *special)
 {
-    for (int i = 0; i < 2; i++)
-        if (strcmp(r->strings[0], special_names[i]) == 0)
-            return i;
-    return -1;
-}
-
-static int resolve(struct request *r)
-{
-    static char room[PATH_ROOM];
-
-    return path_resolve(&r->path, room, r->c->who.domid, r->strings[0]);
+    for (*special = 0; *special < NR_SPECIAL; ++*special)
+        if (strcmp(r->path.text, special_names[*special]) == 0)
+            return subject_is_privileged(r->c->who) ? 0 : -EACCES;
+    return -EINVAL;
 }
 
 static int do_get_perms(struct request *r)
 {
-    int special = special_of(r), rc;
+    bool is_node = r->path.text[0] == '/';
+    int special, rc = is_node ? 0 : find_special(r, &special);
     struct node *n;
 
-    if (special >= 0) {
-        if (!subject_is_privileged(r->c->who))
-            return -EACCES;
-        perms_format(r->s->special[special], &r->s->store.ends, r->reply);
-        return 0;
-    }
-    rc = resolve(r);
-    if (rc == 0)
+    if (is_node)
         rc = find(r, SAW_PERMS, &n);
     if (rc)
         return rc;
-    perms_format(n->perms, &r->s->store.ends, r->reply);
+    perms_format(is_node ? n->perms : r->s->special[special], &r->s->store.ends, r->reply);
     return r->reply->length > XENSTORE_PAYLOAD_MAX ? -E2BIG : 0;
 }
 
@@ -196,18 +185,17 @@ static int do_rm(struct request *r)
 static int do_set_perms(struct request *r)
 {
     struct perm entries[XENSTORE_PAYLOAD_MAX / 3];
-    int special = special_of(r), rc;
     int count = perms_parse(entries, sizeof(entries) / sizeof(entries[0]), r->m->payload + r->rest,
                             r->m->header.len - r->rest);
+    int special, rc;
 
     if (count < 0)
         return count;
-    if (special < 0) {
-        rc = resolve(r);
-        return rc ? rc : change(r, TXN_SET_PERMS, entries, (size_t)count * sizeof(entries[0]));
-    }
-    if (!subject_is_privileged(r->c->who))
-        return -EACCES;
+    if (r->path.text[0] == '/')
+        return change(r, TXN_SET_PERMS, entries, (size_t)count * sizeof(entries[0]));
+    rc = find_special(r, &special);
+    if (rc)
+        return rc;
     perms_put(r->s->special[special]);
     r->s->special[special] = perms_new(entries, (size_t)count, r->s->store.ends.clock);
     persist_special(r->s, special);
@@ -216,27 +204,16 @@ static int do_set_perms(struct request *r)
 
 // --- watches
 
-static int watch_path(struct request *r)
-{
-    if (strlen(r->strings[1]) > MAX_TOKEN)
-        return -EINVAL;
-    if (!path_is_special(r->strings[0]))
-        return resolve(r);
-    r->path = (struct path){ r->strings[0], strlen(r->strings[0]), 0 };
-    return 0;
-}
-
 static int do_watch(struct request *r)
 {
     struct account *account = quota_account(&r->s->store.quotas, r->c->who.domid);
     uint32_t depth = 0;
     struct watch *watch;
-    int rc = watch_path(r);
+    int rc;
 
-    if (rc == 0 && r->nr_strings > 2)
-        rc = wire_number(r->strings[2], INT32_MAX, &depth);
-    if (rc)
-        return rc;
+    if (strlen(r->strings[1]) > MAX_TOKEN ||
+        (r->nr_strings > 2 && wire_number(r->strings[2], INT32_MAX, &depth)))
+        return -EINVAL;
     if (watch_find(&r->s->watches, r->c, r->path.text, r->strings[1]))
         return -EEXIST;
     rc = quota_check(&r->s->store.quotas, r->c->who, QUOTA_WATCHES, account->watches + 1ull);
@@ -252,12 +229,8 @@ static int do_watch(struct request *r)
 
 static int do_unwatch(struct request *r)
 {
-    struct watch *watch;
-    int rc = watch_path(r);
+    struct watch *watch = watch_find(&r->s->watches, r->c, r->path.text, r->strings[1]);
 
-    if (rc)
-        return rc;
-    watch = watch_find(&r->s->watches, r->c, r->path.text, r->strings[1]);
     if (!watch)
         return -ENOENT;
     persist_watch(r->s, R_UNWATCH, r->c, watch);
@@ -342,83 +315,51 @@ static int do_transaction_end(struct request *r)
 
 static int do_introduce(struct request *r)
 {
-    uint32_t domid, port;
-    uint64_t gfn = 0;
+    uint32_t port;
+    uint64_t gfn;
 
     // The frame is a number of any size, and signed in old clients: it only names a grant.
-    if (domid_of(r, 0, &domid) || wire_number(r->strings[2], UINT32_MAX, &port) || domid == 0 ||
+    if (r->domid == 0 || wire_number(r->strings[2], UINT32_MAX, &port) ||
         sscanf(r->strings[1], "%" SCNu64, &gfn) != 1)
         return -EINVAL;
-    return domain_introduce(r->s, &r->fire, (uint16_t)domid, port);
-}
-
-// The domain that the first string names, if it has been introduced and is not the control domain.
-static int domain_of(const struct request *r, struct domain **d)
-{
-    uint32_t domid;
-
-    if (domid_of(r, 0, &domid) || domid == 0)
-        return -EINVAL;
-    *d = r->s->domains[domid];
-    return *d ? 0 : -ENOENT;
+    return domain_introduce(r->s, &r->fire, (uint16_t)r->domid, port);
 }
 
 static int do_release(struct request *r)
 {
-    struct domain *d;
-    int rc = domain_of(r, &d);
-
-    if (rc == 0)
-        domain_release(r->s, &r->fire, d->domid);
-    return rc;
+    domain_release(r->s, &r->fire, r->d->domid);
+    return 0;
 }
 
 static int do_resume(struct request *r)
 {
-    struct domain *d;
-    int rc = domain_of(r, &d);
-
-    if (rc == 0) {
-        d->told_shutdown = false;
-        persist_domain(r->s, d);
-    }
-    return rc;
+    r->d->told_shutdown = false;
+    persist_domain(r->s, r->d);
+    return 0;
 }
 
 static int do_set_target(struct request *r)
 {
     uint32_t target;
-    struct domain *d;
-    int rc = domain_of(r, &d);
 
-    if (rc == 0)
-        rc = domid_of(r, 1, &target);
-    if (rc)
-        return rc;
-    if (target == 0 || !r->s->domains[target])
-        return target ? -ENOENT : -EINVAL;
-    d->conn->who.target = (uint16_t)target;
-    persist_domain(r->s, d);
+    if (wire_number(r->strings[1], MAX_DOMID - 1, &target) || target == 0)
+        return -EINVAL;
+    if (!r->s->domains[target])
+        return -ENOENT;
+    r->d->conn->who.target = (uint16_t)target;
+    persist_domain(r->s, r->d);
     return 0;
 }
 
 static int do_get_domain_path(struct request *r)
 {
-    uint32_t domid;
-
-    if (domid_of(r, 0, &domid))
-        return -EINVAL;
-    buf_print(r->reply, "/local/domain/%" PRIu32 "%c", domid, '\0');
+    buf_print(r->reply, "/local/domain/%" PRIu32 "%c", r->domid, '\0');
     return 0;
 }
 
 static int do_is_domain_introduced(struct request *r)
 {
-    uint32_t domid;
-
-    if (domid_of(r, 0, &domid))
-        return -EINVAL;
-    buf_append(r->reply, domid == 0 || r->s->domains[domid] ? "T" : "F", 2);
+    buf_append(r->reply, r->domid == 0 || r->s->domains[r->domid] ? "T" : "F", 2);
     return 0;
 }
 
@@ -437,7 +378,7 @@ static int do_get_quota(struct request *r)
         return 0;
     }
     kind = quota_find(r->strings[r->nr_strings - 1]);
-    if (kind < 0 || (r->nr_strings == 2 && domid_of(r, 0, &domid)))
+    if (kind < 0 || (r->nr_strings == 2 && wire_number(r->strings[0], MAX_DOMID - 1, &domid)))
         return -EINVAL;
     reply_number(r, r->nr_strings == 2 ? quota_limit(q, (uint16_t)domid, (enum quota)kind) : q->limit[kind]);
     return 0;
@@ -457,21 +398,22 @@ static const struct operation operations[] = {
     [XS_CONTROL] = { "CONTROL", do_control, FOR_DOM0 | OUTSIDE, 1, 1 },
     [XS_DIRECTORY] = { "DIRECTORY", do_directory, ON_PATH, 1, 1 },
     [XS_READ] = { "READ", do_read, ON_PATH, 1, 1 },
-    [XS_GET_PERMS] = { "GET_PERMS", do_get_perms, 0, 1, 1 },
-    [XS_WATCH] = { "WATCH", do_watch, OUTSIDE | CHANGES, 2, 3 },
-    [XS_UNWATCH] = { "UNWATCH", do_unwatch, OUTSIDE | CHANGES, 2, 2 },
+    [XS_GET_PERMS] = { "GET_PERMS", do_get_perms, ON_PATH | OR_SPECIAL, 1, 1 },
+    [XS_WATCH] = { "WATCH", do_watch, ON_PATH | OR_SPECIAL | OUTSIDE | CHANGES, 2, 3 },
+    [XS_UNWATCH] = { "UNWATCH", do_unwatch, ON_PATH | OR_SPECIAL | OUTSIDE | CHANGES, 2, 2 },
     [XS_TRANSACTION_START] = { "TRANSACTION_START", do_transaction_start, CHANGES, 0, 0 },
     [XS_TRANSACTION_END] = { "TRANSACTION_END", do_transaction_end, CHANGES, 1, 1 },
-    [XS_INTRODUCE] = { "INTRODUCE", do_introduce, FOR_DOM0 | OUTSIDE | CHANGES, 3, 3 },
-    [XS_RELEASE] = { "RELEASE", do_release, FOR_DOM0 | OUTSIDE | CHANGES, 1, 1 },
-    [XS_GET_DOMAIN_PATH] = { "GET_DOMAIN_PATH", do_get_domain_path, OUTSIDE, 1, 1 },
+    [XS_INTRODUCE] = { "INTRODUCE", do_introduce, FOR_DOM0 | ON_DOMID | OUTSIDE | CHANGES, 3, 3 },
+    [XS_RELEASE] = { "RELEASE", do_release, FOR_DOM0 | ON_DOMAIN | OUTSIDE | CHANGES, 1, 1 },
+    [XS_GET_DOMAIN_PATH] = { "GET_DOMAIN_PATH", do_get_domain_path, ON_DOMID | OUTSIDE, 1, 1 },
     [XS_WRITE] = { "WRITE", do_write, ON_PATH | CHANGES, 1, 1 },
     [XS_MKDIR] = { "MKDIR", do_mkdir, ON_PATH | CHANGES, 1, 1 },
     [XS_RM] = { "RM", do_rm, ON_PATH | CHANGES, 1, 1 },
-    [XS_SET_PERMS] = { "SET_PERMS", do_set_perms, CHANGES, 1, 1 },
-    [XS_IS_DOMAIN_INTRODUCED] = { "IS_DOMAIN_INTRODUCED", do_is_domain_introduced, FOR_DOM0 | OUTSIDE, 1, 1 },
-    [XS_RESUME] = { "RESUME", do_resume, FOR_DOM0 | OUTSIDE | CHANGES, 1, 1 },
-    [XS_SET_TARGET] = { "SET_TARGET", do_set_target, FOR_DOM0 | OUTSIDE | CHANGES, 2, 2 },
+    [XS_SET_PERMS] = { "SET_PERMS", do_set_perms, ON_PATH | OR_SPECIAL | CHANGES, 1, 1 },
+    [XS_IS_DOMAIN_INTRODUCED] = { "IS_DOMAIN_INTRODUCED", do_is_domain_introduced, FOR_DOM0 | ON_DOMID | OUTSIDE,
+                                  1, 1 },
+    [XS_RESUME] = { "RESUME", do_resume, FOR_DOM0 | ON_DOMAIN | OUTSIDE | CHANGES, 1, 1 },
+    [XS_SET_TARGET] = { "SET_TARGET", do_set_target, FOR_DOM0 | ON_DOMAIN | OUTSIDE | CHANGES, 2, 2 },
     [XS_RESET_WATCHES] = { "RESET_WATCHES", do_reset_watches, OUTSIDE | CHANGES, 0, 0 },
     [XS_DIRECTORY_PART] = { "DIRECTORY_PART", do_directory_part, ON_PATH, 2, 2 },
     [XS_GET_QUOTA] = { "GET_QUOTA", do_get_quota, FOR_DOM0 | OUTSIDE, 0, 2 },
@@ -485,6 +427,26 @@ static const struct operation *operation_of(uint32_t type)
     return &operations[type];
 }
 
+// Finds what the first string names, as the table says.
+static int find_named(struct request *r, unsigned flags)
+{
+    static char room[PATH_ROOM];
+    const char *text = r->strings[0];
+
+    if ((flags & OR_SPECIAL) && path_is_special(text))
+        r->path = (struct path){ text, strlen(text), 0 };
+    else if (flags & ON_PATH)
+        return path_resolve(&r->path, room, r->c->who.domid, text);
+    if ((flags & (ON_DOMID | ON_DOMAIN)) && wire_number(text, MAX_DOMID - 1, &r->domid))
+        return -EINVAL;
+    if (!(flags & ON_DOMAIN))
+        return 0;
+    r->d = r->s->domains[r->domid];
+    if (r->domid == 0)
+        return -EINVAL;
+    return r->d ? 0 : -ENOENT;
+}
+
 static int prepare(struct request *r, const struct operation *op)
 {
     int rc;
@@ -496,7 +458,7 @@ static int prepare(struct request *r, const struct operation *op)
     r->nr_strings = wire_strings(r->m->payload, r->m->header.len, r->strings, op->max_strings, &r->rest);
     if (r->nr_strings < op->min_strings)
         return -EINVAL;
-    rc = op->flags & ON_PATH ? resolve(r) : 0;
+    rc = find_named(r, op->flags);
     if (rc == 0 && r->m->header.tx_id && !(op->flags & OUTSIDE)) {
         r->txn = conn_txn(r->c, r->m->header.tx_id);
         rc = r->txn ? 0 : -ENOENT;
@@ -544,15 +506,12 @@ void request_handle(struct server *s, struct conn *c, const struct message *m)
     reply.length = later.length = 0;
     s->nr_requests++;
     rc = run(&r, op);
-    if (rc) {
-        const char *name = wire_error(-rc);
-
-        wire_put(&c->out, XS_ERROR, m->header.req_id, m->header.tx_id, name, strlen(name) + 1);
-    } else if (reply.length || m->header.type == XS_READ || m->header.type == XS_DIRECTORY) {
-        wire_put(&c->out, m->header.type, m->header.req_id, m->header.tx_id, reply.bytes, reply.length);
-    } else {
-        wire_put(&c->out, m->header.type, m->header.req_id, m->header.tx_id, "OK", 3);
+    if (rc || (reply.length == 0 && m->header.type != XS_READ && m->header.type != XS_DIRECTORY)) {
+        reply.length = 0;
+        buf_print(&reply, "%s%c", rc ? wire_error(-rc) : "OK", '\0');
     }
+    wire_put(&c->out, rc ? XS_ERROR : m->header.type, m->header.req_id, m->header.tx_id, reply.bytes,
+             reply.length);
     if (later.length)
         buf_append(&c->out, later.bytes, later.length);
     if (log_requests)

@@ -64,10 +64,14 @@ struct domain {
     struct conn *conn;
 };
 
+// Names of special watches.
+enum { SPECIAL_INTRODUCE, SPECIAL_RELEASE, NR_SPECIAL };
+extern const char *const special_names[NR_SPECIAL];
+
 struct server {
     struct store store;
     struct watch_tree watches;
-    struct perms *special[2];           // of @introduceDomain and @releaseDomain
+    struct perms *special[NR_SPECIAL];
     struct domain *domains[MAX_DOMID + 1];
     struct conn_list rings, sockets;
     struct conn **ports;                // by local port
@@ -85,9 +89,6 @@ struct server {
     bool stop;
     uint64_t nr_requests, nr_events, nr_merged, nr_commits, nr_conflicts;
 };
-
-enum { SPECIAL_INTRODUCE, SPECIAL_RELEASE };
-extern const char *const special_names[];
 
 // conn.c
 void server_init(struct server *s);
