@@ -507,8 +507,10 @@ void request_handle(struct server *s, struct conn *c, const struct message *m)
     s->nr_requests++;
     rc = run(&r, op);
     if (rc || (reply.length == 0 && m->header.type != XS_READ && m->header.type != XS_DIRECTORY)) {
+        const char *text = rc ? wire_error(-rc) : "OK";
+
         reply.length = 0;
-        buf_print(&reply, "%s%c", rc ? wire_error(-rc) : "OK", '\0');
+        buf_append(&reply, text, strlen(text) + 1);
     }
     wire_put(&c->out, rc ? XS_ERROR : m->header.type, m->header.req_id, m->header.tx_id, reply.bytes,
              reply.length);
