@@ -8,6 +8,7 @@ VANE_LIB = \
     dom0-tools/lib/error.c dom0-tools/lib/error.h \
     dom0-tools/lib/hv.c dom0-tools/lib/hv.h \
     dom0-tools/lib/image.c dom0-tools/lib/image.h dom0-tools/lib/image_codec.c dom0-tools/lib/image_parse.c \
+    dom0-tools/lib/sandbox.c dom0-tools/lib/sandbox.h \
     dom0-tools/lib/xen_linux.c dom0-tools/lib/xen_linux.h
 
 noinst_LIBRARIES += dom0-tools/libvane.a

@@ -11,12 +11,14 @@ DRIVER_BUS = pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/text
     xenstore-like/client/xs.h
 DRIVER_BLK = pv-drivers/blk/blk_queue.c pv-drivers/blk/blk_queue.h pv-drivers/blk/blk_limit.c \
     pv-drivers/blk/blk_limit.h pv-drivers/blk/blk_journal.h pv-drivers/blk/blk_image.h
+DRIVER_SANDBOX = pv-drivers/blk/sandbox.c pv-drivers/blk/sandbox.h dom0-tools/lib/sandbox.c \
+    dom0-tools/lib/sandbox.h
 DRIVER_BLK_RAW = pv-drivers/blk/image_raw.c
 DRIVER_BLK_FRONT = pv-drivers/blk/blk_front.c pv-drivers/blk/blk_front.h pv-drivers/blk/os.h
 
 noinst_PROGRAMS += pv-drivers/vane-blk
 pv_drivers_vane_blk_SOURCES = pv-drivers/blk/vane_blk.c pv-drivers/blk/blk_back.c \
-    pv-drivers/blk/blk_back.h pv-drivers/blk/sandbox.c pv-drivers/blk/sandbox.h $(DRIVER_BLK) \
+    pv-drivers/blk/blk_back.h $(DRIVER_SANDBOX) $(DRIVER_BLK) \
     $(DRIVER_BLK_RAW) $(DRIVER_RING) $(DRIVER_BUS)
 pv_drivers_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 pv_drivers_vane_blk_CFLAGS = $(USER_CFLAGS) -fPIE

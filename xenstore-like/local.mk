@@ -29,7 +29,7 @@ USER_CFLAGS = -std=c11 -O2 -g $(WARNINGS) -fstack-protector-strong -D_FORTIFY_SO
 
 noinst_PROGRAMS += xenstore-like/vane-stored
 xenstore_like_vane_stored_SOURCES = $(STORE_DAEMON) xenstore-like/daemon/main.c \
-    dom0-tools/lib/xen_linux.c dom0-tools/lib/xen_linux.h
+    dom0-tools/lib/xen_linux.c dom0-tools/lib/xen_linux.h dom0-tools/lib/sandbox.c dom0-tools/lib/sandbox.h
 xenstore_like_vane_stored_CPPFLAGS = $(USER_CPPFLAGS)
 xenstore_like_vane_stored_CFLAGS = $(USER_CFLAGS)
 xenstore_like_vane_stored_LDFLAGS =

@@ -6,9 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -22,6 +19,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "sandbox.h"
 
 enum {
     ANSWER_SIZE = 4096,
@@ -45,24 +44,12 @@ struct job {
     uint8_t *shared;                // ANSWER_SIZE + IMAGE_MAX_SIZE
 };
 
-#define ALLOW(call) \
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 1), \
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-
 // Memory, and the end. Anything else ends the child.
 static int allow_memory_only(void)
 {
-    static struct sock_filter rules[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise), ALLOW(getrandom), ALLOW(exit_group),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-    };
-    struct sock_fprog program = { sizeof(rules) / sizeof(rules[0]), rules };
+    static const int calls[] = { SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_getrandom, SYS_exit_group };
 
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+    return sandbox_filter(calls, sizeof(calls) / sizeof(calls[0]), NULL, 0);
 }
 
 // So much more address space than the process has already.

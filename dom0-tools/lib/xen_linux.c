@@ -35,6 +35,11 @@ struct privcmd_mmap_resource { uint16_t dom; uint32_t type, id, idx; uint64_t nu
 #define PRIVCMD_MMAP_RESOURCE _IOC(_IOC_NONE, 'P', 7, sizeof(struct privcmd_mmap_resource))
 #define XENBUS_BACKEND_EVTCHN _IOC(_IOC_NONE, 'B', 0, 0)
 
+const unsigned long xen_requests[XEN_NR_REQUESTS] = {
+    EVTCHN_BIND_INTERDOMAIN, EVTCHN_UNBIND, EVTCHN_NOTIFY, GNTDEV_MAP_GRANT_REF, GNTDEV_UNMAP_GRANT_REF,
+    GNTDEV_GET_OFFSET, PRIVCMD_HYPERCALL,
+};
+
 enum { DOMCTL_GETDOMAININFO = 5, DOMCTL_VERSION = 0x15 };
 
 struct domctl_getdomaininfo {

@@ -37,6 +37,10 @@ void *xen_map_resource(int privcmd, unsigned domid, unsigned type, unsigned id, 
 int xen_open_ports(struct xen_devices *xen, const char *folder, const char **failed);
 int xen_open(struct xen_devices *xen, const char *folder, const char **failed);
 
+// The ioctls of all that follows, but for what is had once: a virtual interrupt, the kernel's own port.
+enum { XEN_NR_REQUESTS = 7 };
+extern const unsigned long xen_requests[XEN_NR_REQUESTS];
+
 // Local ports.
 int xen_bind_virq(struct xen_devices *xen, unsigned virq);
 int xen_bind_interdomain(struct xen_devices *xen, unsigned domid, unsigned port);

@@ -12,7 +12,7 @@ tests_unit_test_blk_SOURCES = tests/unit/test_blk.c $(DRIVER_GUEST) tests/driver
 tests_unit_test_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_blk_LDADD = $(LDADD) -luring
 tests_unit_test_vane_blk_SOURCES = tests/unit/test_vane_blk.c $(DRIVER_GUEST) \
-    tests/drivers/process.c tests/drivers/process.h pv-drivers/blk/sandbox.c $(DRIVER_BLK_FRONT) $(DRIVER_BLK_RAW) \
+    tests/drivers/process.c tests/drivers/process.h $(DRIVER_SANDBOX) $(DRIVER_BLK_FRONT) $(DRIVER_BLK_RAW) \
     $(DRIVER_RING) $(DRIVER_BUS)
 tests_unit_test_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_vane_blk_LDADD = $(LDADD) -luring

@@ -19,10 +19,10 @@ tests_unit_test_xs_fuzz_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
 # The daemon with a folder of files in place of the hypervisor: sanitized, and as fast as it is.
 STORE_SIMULATED = $(STORE_DAEMON) xenstore-like/daemon/main.c tests/store/xen_sim.c
 check_PROGRAMS += tests/store/stored tests/store/stored_fast tests/store/storebench
-tests_store_stored_SOURCES = $(STORE_SIMULATED)
+tests_store_stored_SOURCES = $(STORE_SIMULATED) tests/store/sandbox_sim.c
 tests_store_stored_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
 tests_store_stored_LDADD =
-tests_store_stored_fast_SOURCES = $(STORE_SIMULATED)
+tests_store_stored_fast_SOURCES = $(STORE_SIMULATED) dom0-tools/lib/sandbox.c
 tests_store_stored_fast_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
 tests_store_stored_fast_CFLAGS = $(USER_CFLAGS)
 tests_store_stored_fast_LDFLAGS =

@@ -14,6 +14,8 @@
 
 enum { VIRQ = 20000 };
 
+const unsigned long xen_requests[XEN_NR_REQUESTS];
+
 static char folder[256];
 static int notify[VIRQ];        // descriptors and 1, 0: not open
 

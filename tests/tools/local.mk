@@ -9,7 +9,7 @@ tests_unit_test_vane_error_CPPFLAGS = $(TOOLS_TEST_CPPFLAGS)
 # Kernels and the builder, with a short run of the fuzz target.
 VANE_CODECS = -llzma -lzstd -lz -llz4 -lbz2 -llzo2
 VANE_BUILD = dom0-tools/lib/build.c dom0-tools/lib/hv.c dom0-tools/lib/image.c \
-    dom0-tools/lib/image_codec.c dom0-tools/lib/image_parse.c dom0-tools/lib/error.c
+    dom0-tools/lib/image_codec.c dom0-tools/lib/image_parse.c dom0-tools/lib/error.c dom0-tools/lib/sandbox.c
 UNIT_TESTS += tests/unit/test_vane_image tests/unit/test_vane_build
 tests_unit_test_vane_image_SOURCES = tests/unit/test_vane_image.c tests/fuzz/kernel.c $(FUZZ_MINI) $(VANE_BUILD) \
     dom0-tools/lib/xen_linux.c

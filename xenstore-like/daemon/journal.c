@@ -24,8 +24,6 @@ struct file_header {
     char boot_id[48];
 };
 
-static const char magic[16] = "vane-stored 2\n";
-
 struct record_header {
     uint16_t type;
     uint16_t zero;
@@ -39,15 +37,12 @@ static size_t padded(size_t size)
 
 static struct file_header header_now(void)
 {
-    struct file_header header = { 0 };
+    struct file_header header = { .magic = "vane-stored 2\n" };
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 
-    memcpy(header.magic, magic, sizeof(magic));
-    if (fd >= 0) {
-        if (read(fd, header.boot_id, 36) < 0)
-            header.boot_id[0] = '\0';
-        close(fd);
-    }
+    if (fd < 0 || read(fd, header.boot_id, 36) < 0)
+        header.boot_id[0] = '\0';
+    close(fd);
     return header;
 }
 

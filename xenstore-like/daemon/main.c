@@ -9,11 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "dom0-tools/lib/sandbox.h"
 #include "log.h"
 #include "persist.h"
 #include "public/xen.h"
@@ -160,6 +161,24 @@ static void open_xen(struct server *s, const struct options *o)
         connect_dom0(s);
 }
 
+// Files, domains and clients come and go; programs, connections and rights do not.
+static void enter_sandbox(void)
+{
+    static const int calls[] = {
+        SYS_epoll_wait, SYS_epoll_ctl, SYS_accept4, SYS_recvfrom, SYS_sendto, SYS_read, SYS_write, SYS_close,
+        // the journal written anew; the log's time
+        SYS_openat, SYS_flock, SYS_fallocate, SYS_rename, SYS_unlink, SYS_newfstatat, SYS_lseek,
+        SYS_brk, SYS_mmap, SYS_mremap, SYS_munmap, SYS_madvise, SYS_clock_gettime, SYS_gettimeofday, SYS_time,
+        SYS_rt_sigreturn, SYS_restart_syscall, SYS_exit_group,
+    };
+    int rc = sandbox_drop_capabilities();
+
+    if (rc == 0)
+        rc = sandbox_filter(calls, sizeof(calls) / sizeof(calls[0]), xen_requests, XEN_NR_REQUESTS);
+    if (rc)
+        log_fatal("its rights cannot be given up: %s", strerror(-rc));
+}
+
 static void take_ports(struct server *s)
 {
     uint32_t ports[MAX_PORTS];
@@ -215,7 +234,6 @@ int main(int argc, char *argv[])
 
     server_init(&server);
     parse(&server, &o, argc, argv);
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)setrlimit(RLIMIT_NOFILE, &files);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
@@ -229,6 +247,7 @@ int main(int argc, char *argv[])
     rc = socket_listen(&server, o.socket);
     if (rc)
         log_fatal("the socket %s cannot be listened on: %s", o.socket, strerror(-rc));
+    enter_sandbox();
     loop(&server);
     unlink(o.socket);
     return 0;
