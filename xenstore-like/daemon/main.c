@@ -167,8 +167,8 @@ static void enter_sandbox(void)
     static const int calls[] = {
         SYS_epoll_wait, SYS_epoll_ctl, SYS_accept4, SYS_recvfrom, SYS_sendto, SYS_read, SYS_write, SYS_close,
         // the journal written anew; the log's time
-        SYS_openat, SYS_flock, SYS_fallocate, SYS_rename, SYS_unlink, SYS_newfstatat, SYS_lseek,
-        SYS_brk, SYS_mmap, SYS_mremap, SYS_munmap, SYS_madvise, SYS_clock_gettime, SYS_gettimeofday, SYS_time,
+        SYS_openat, SYS_flock, SYS_fallocate, SYS_rename, SYS_unlink, SYS_fstat, SYS_newfstatat, SYS_lseek,
+        SYS_brk, SYS_mmap, SYS_mremap, SYS_munmap, SYS_madvise, SYS_clock_gettime, SYS_time,
         SYS_rt_sigreturn, SYS_restart_syscall, SYS_exit_group,
     };
     int rc = sandbox_drop_capabilities();

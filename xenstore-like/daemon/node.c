@@ -182,6 +182,9 @@ static int compare(const struct name *name, const struct kids *k, unsigned i)
 {
     if (name->key != k->slots[i].key)
         return name->key < k->slots[i].key ? -1 : 1;
+    // Of a short name the key is all: there is no zero byte in a name.
+    if (name->length < sizeof(name->key))
+        return 0;
     return -node_compare(first_node(k, i), name->text, name->length);
 }
 

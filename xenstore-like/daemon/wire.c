@@ -20,10 +20,11 @@ int wire_size(const void *bytes, size_t size)
 size_t wire_strings(const char *payload, size_t length, const char *strings[], size_t max, size_t *rest)
 {
     size_t count = 0, at = 0;
+    const char *end;
 
-    while (count < max && memchr(payload + at, '\0', length - at)) {
-        strings[count] = payload + at;
-        at += strlen(strings[count++]) + 1;
+    while (count < max && (end = memchr(payload + at, '\0', length - at))) {
+        strings[count++] = payload + at;
+        at = (size_t)(end - payload) + 1;
     }
     *rest = at;
     return count;
