@@ -20,18 +20,23 @@ static const struct column
     top_columns[] = { { "NAME", "name", -20 }, { "STATE", "state", -8 }, { "CPU/%", "percent", 6 },
                       { "MEMORY/KIB", "memory_kib", 10 }, { "VCPUS", "vcpus", 5 }, { NULL, NULL, 0 } };
 
+const char *path_of(const struct vane *vane, const struct command *c, char path[512])
+{
+    char *name = encode(vane->nr_words ? vane->words[0] : "");
+
+    snprintf(path, 512, "%.*s%s%s", (int)strcspn(c->path, "*"), c->path, strchr(c->path, '*') ? name : "",
+             strchr(c->path, '*') ? strchr(c->path, '*') + 1 : "");
+    free(name);
+    return path;
+}
+
 // The request of the table's row, with `body`; prints what came if the row says how.
 static int send_row(const struct vane *vane, const struct command *c, const json_t *body)
 {
-    char *name = encode(vane->nr_words ? vane->words[0] : ""), path[512];
     json_t *reply = NULL;
-    int rc;
+    char path[512];
+    int rc = request_json(vane, c->method, path_of(vane, c, path), body, &reply);
 
-    // A row's path has one %s or none.
-    snprintf(path, sizeof(path), "%.*s%s%s", (int)strcspn(c->path, "*"), c->path, strchr(c->path, '*') ? name : "",
-             strchr(c->path, '*') ? strchr(c->path, '*') + 1 : "");
-    free(name);
-    rc = request_json(vane, c->method, path, body, &reply);
     if (rc == EXIT_DONE && (c->columns || vane->output == OUTPUT_JSON || strcmp(c->method, "GET") == 0))
         print_reply(vane, reply, c->columns, c->list);
     json_decref(reply);
@@ -45,8 +50,8 @@ int run_request(const struct vane *vane, const struct command *c)
 
 static int run_text(const struct vane *vane, const struct command *c)
 {
-    char *text;
-    int rc = request(vane, c->method, c->path, "", 0, &text);
+    char *text, path[512];
+    int rc = request(vane, c->method, path_of(vane, c, path), "", 0, &text);
 
     if (rc == EXIT_DONE)
         fputs(text, stdout);
@@ -275,6 +280,9 @@ const struct command commands[] = {
     { "destroy", "NAME", 1, 1, "end it at once", run_request, "POST", DOMAIN "/destroy", NULL, NULL },
     { "pause", "NAME", 1, 1, "let it wait", run_request, "POST", DOMAIN "/pause", NULL, NULL },
     { "resume", "NAME", 1, 1, "let it go on", run_request, "POST", DOMAIN "/resume", NULL, NULL },
+    { "console", "NAME", 1, 1, "see what the guest says, and type what it is to read; Ctrl-] leaves", run_console,
+      NULL, DOMAIN "/console", NULL, NULL },
+    { "log", "NAME", 1, 1, "the end of what its guests have said, with times", run_text, "GET", DOMAIN "/log", NULL, NULL },
     { "rename", "NAME NEW", 2, 2, "give it another name", run_rename, "PATCH", DOMAIN, NULL, NULL },
     { "autostart", "NAME on|off", 2, 2, "whether it starts with the host", run_autostart, "PATCH", DOMAIN, NULL, NULL },
     { "set-memory", "NAME SIZE", 2, 2, "change its memory, in MiB or with a unit", run_memory, "PATCH", DOMAIN, NULL, NULL },

@@ -2,6 +2,7 @@
 # The command line; its man page and completion are made from its table of commands.
 VANE_CLI = \
     dom0-tools/cli/commands.c \
+    dom0-tools/cli/console.c \
     dom0-tools/cli/generate.c \
     dom0-tools/cli/http.c dom0-tools/cli/http.h \
     dom0-tools/cli/local.c \

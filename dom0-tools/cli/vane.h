@@ -49,7 +49,11 @@ char *encode(const char *word);
 void print_reply(const struct vane *vane, const json_t *reply, const struct column *columns, const char *list);
 
 // commands.c
+// The path of the table's row, which has one star or none, for the domain that the first word names.
+const char *path_of(const struct vane *vane, const struct command *c, char path[512]);
 int run_request(const struct vane *vane, const struct command *command);
+// console.c
+int run_console(const struct vane *vane, const struct command *command);
 // local.c: what needs no vaned.
 int run_store(const struct vane *vane, const struct command *command);
 int run_doctor(const struct vane *vane, const struct command *command);

@@ -174,6 +174,38 @@ static int act(struct request *r, struct vane_error *error)
     return give(r, domain_find(r->v, uuid, &d, &gone) ? json_object() : domain_json(d), error);
 }
 
+static int show_said(struct request *r, struct vane_error *error)
+{
+    struct domain *d;
+    int rc = find(r, &d, error);
+
+    return rc ? rc : give_text(r, "text/plain; charset=utf-8", console_log(r->v, d), error);
+}
+
+static int follow_console(struct request *r, struct vane_error *error)
+{
+    struct domain *d;
+    int rc = find(r, &d, error);
+
+    if (rc)
+        return rc;
+    r->reply.is_stream = true;
+    r->reply.type = "application/octet-stream";
+    r->reply.console = d->def.uuid;
+    return 0;
+}
+
+static int say(struct request *r, struct vane_error *error)
+{
+    struct domain *d;
+    size_t taken;
+    int rc = find(r, &d, error);
+
+    if (rc == 0)
+        rc = console_say(r->v, d, r->body, r->body_size, &taken, error);
+    return rc ? rc : give(r, json_pack("{sI}", "taken", (json_int_t)taken), error);
+}
+
 static json_t *vcpu_json(struct vaned *v, const struct domain *d, unsigned i)
 {
     struct vane_error error;
@@ -251,6 +283,7 @@ static int events(struct request *r, struct vane_error *error)
 
     (void)error;
     r->reply.is_stream = true;
+    r->reply.type = "text/event-stream";
     r->reply.after = after ? strtoull(after, NULL, 10) : r->v->next_event - 1;
     return 0;
 }
@@ -281,6 +314,9 @@ const struct route routes[] = {
     { "GET", "/v1/domains/*/definition", "its definition; ?format=json or xml", show_definition },
     { "GET", "/v1/domains/*/vcpus", "its vCPUs", list_vcpus },
     { "PATCH", "/v1/domains/*/vcpus/*", "pin a vCPU: {\"cpus\": \"0-3\"}", pin },
+    { "GET", "/v1/domains/*/log", "the end of what its guests have said, with times", show_said },
+    { "GET", "/v1/domains/*/console", "what its guest says, as it says it, until it ends", follow_console },
+    { "POST", "/v1/domains/*/console", "type the body on its console; says how many bytes there was room for", say },
     { "POST", "/v1/domains/*/*", "start, shutdown, reboot, destroy, pause or resume it", act },
     { "GET", "/v1/host", "the host", show_host },
     { "GET", "/v1/host/log", "the hypervisor's log", show_log },

@@ -189,6 +189,7 @@ static void drop(struct vaned *v, struct domain *d)
         at = &(*at)->next;
     *at = d->next;
     definition_fini(&d->def);
+    free(d->talk);
     free(d);
 }
 

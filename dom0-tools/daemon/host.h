@@ -50,6 +50,17 @@ int host_vcpu(struct host *host, unsigned id, unsigned vcpu, struct host_vcpu *i
 // The hypervisor's own log, closed by a zero byte.
 int host_log(struct host *host, char *text, size_t size, struct vane_error *error);
 
+// Consoles. The descriptor is readable when guests have said something; which, the second tells: at most `max`, the rest the
+// next time.
+int host_consoles_fd(const struct host *host);
+unsigned host_consoles_taken(struct host *host, unsigned *ids, unsigned max);
+int host_console_open(struct host *host, unsigned id, struct vane_error *error);
+void host_console_close(struct host *host, unsigned id);
+// What there is, and what there is room for.
+int host_console_read(struct host *host, unsigned id, char *text, size_t size, size_t *length, struct vane_error *error);
+int host_console_write(struct host *host, unsigned id, const char *text, size_t size, size_t *length,
+                       struct vane_error *error);
+
 // Makes the domain, paused, and tells the store of it. After a failure there is none.
 int host_build(struct host *host, const struct definition *d, unsigned *id, uint64_t phase_ns[HOST_NR_PHASES],
                struct vane_error *error);

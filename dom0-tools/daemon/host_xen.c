@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../lib/console.h"
 #include "../lib/domain.h"
 #include "host.h"
 
@@ -17,6 +19,9 @@ struct host {
     struct xs *ends;                    // watches @releaseDomain
     bool is_deaf;                       // that connection is gone
     struct image_cache *cache;
+    struct xen_devices xen;             // ports and grants, for consoles
+    struct console_end consoles[HOST_MAX_DOMAINS];
+    unsigned nr_consoles;
     struct hv_domain domains[HOST_MAX_DOMAINS];
 };
 
@@ -29,6 +34,7 @@ _Static_assert(HOST_NR_PHASES == (int)BUILD_NR_PHASES, "the builder's phases hav
 int host_open(struct host **host, const char *folder, struct vane_error *error)
 {
     struct host *h = calloc(1, sizeof(*h));
+    const char *device;
     int rc;
 
     *host = h;
@@ -39,6 +45,9 @@ int host_open(struct host **host, const char *folder, struct vane_error *error)
         rc = image_cache_new(&h->cache, error);
     if (rc)
         return rc;
+    rc = xen_open_ports(&h->xen, folder, &device);
+    if (rc)
+        return vane_fail_errno(error, rc, "%s/%s cannot be opened: load its module", folder, device);
     rc = xs_connect(&h->xs, NULL);
     if (rc == 0)
         rc = xs_connect(&h->ends, NULL);
@@ -52,6 +61,8 @@ void host_close(struct host *h)
     xs_disconnect(h->ends);
     xs_disconnect(h->xs);
     image_cache_free(h->cache);
+    close(h->xen.evtchn);
+    close(h->xen.gntdev);
     hv_close(&h->hv);
     free(h);
 }
@@ -159,7 +170,7 @@ int host_build(struct host *h, const struct definition *d, unsigned *id, uint64_
     };
     struct domain_config domain = {
         .name = d->name, .target_pages = build.pages, .max_pages = build.max_pages, .nr_vcpus = (unsigned)d->max_vcpus,
-        .nr_online = (unsigned)d->vcpus,
+        .nr_online = (unsigned)d->vcpus, .console_type = "vaned",
     };
     struct vane_error ignored;
     struct built built = { 0 };
@@ -243,4 +254,80 @@ int host_pin(struct host *h, unsigned id, unsigned vcpu, const char *cpus, struc
     if (!cpus_parse(cpus, set.bits, HV_MAX_CPUS))
         return vane_fail(error, VANE_INVALID, "\"%.60s\" is no list of CPUs: write it as 0-3,^2", cpus);
     return hv_vcpu_set_affinity(&h->hv, id, vcpu, &set, NULL, error);
+}
+
+int host_consoles_fd(const struct host *h)
+{
+    return h->xen.evtchn;
+}
+
+static struct console_end *console_of(struct host *h, unsigned id)
+{
+    for (unsigned i = 0; i < h->nr_consoles; i++)
+        if (h->consoles[i].domid == id)
+            return &h->consoles[i];
+    return NULL;
+}
+
+unsigned host_consoles_taken(struct host *h, unsigned *ids, unsigned max)
+{
+    uint32_t ports[HOST_MAX_DOMAINS];
+    size_t pending = xen_pending(&h->xen, ports, max < HOST_MAX_DOMAINS ? max : HOST_MAX_DOMAINS);
+    unsigned count = 0;
+
+    for (size_t i = 0; i < pending; i++) {
+        (void)xen_unmask(&h->xen, ports[i]);
+        for (unsigned c = 0; c < h->nr_consoles; c++)
+            if (h->consoles[c].port == ports[i])
+                ids[count++] = h->consoles[c].domid;
+    }
+    return count;
+}
+
+int host_console_open(struct host *h, unsigned id, struct vane_error *error)
+{
+    char path[64], *port;
+    int rc = store(h, error);
+
+    if (rc)
+        return rc;
+    if (h->nr_consoles == HOST_MAX_DOMAINS)
+        return vane_fail(error, VANE_NO_RESOURCE, "%u consoles are listened to: end a guest", HOST_MAX_DOMAINS);
+    snprintf(path, sizeof(path), "/local/domain/%u/console/port", id);
+    rc = xs_get(h->xs, XS_NO_TX, path, &port, NULL);
+    if (rc)
+        return vane_fail_errno(error, rc, "reading %s in the store", path);
+    rc = console_open(&h->consoles[h->nr_consoles], &h->xen, id, (uint32_t)strtoul(port, NULL, 10), error);
+    free(port);
+    h->nr_consoles += rc == 0;
+    return rc;
+}
+
+void host_console_close(struct host *h, unsigned id)
+{
+    struct console_end *console = console_of(h, id);
+
+    if (!console)
+        return;
+    console_close(console, &h->xen);
+    *console = h->consoles[--h->nr_consoles];
+}
+
+static int no_console(unsigned id, struct vane_error *error)
+{
+    return vane_fail(error, VANE_NOT_FOUND, "the console of domain %u is not open", id);
+}
+
+int host_console_read(struct host *h, unsigned id, char *text, size_t size, size_t *length, struct vane_error *error)
+{
+    struct console_end *console = console_of(h, id);
+
+    return console ? console_read(console, &h->xen, text, size, length, error) : no_console(id, error);
+}
+
+int host_console_write(struct host *h, unsigned id, const char *text, size_t size, size_t *length, struct vane_error *error)
+{
+    struct console_end *console = console_of(h, id);
+
+    return console ? console_write(console, &h->xen, text, size, length, error) : no_console(id, error);
 }

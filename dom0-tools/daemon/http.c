@@ -21,6 +21,7 @@ struct stream {
     struct vaned *v;
     struct MHD_Connection *connection;
     uint64_t last;
+    char console[40];               // the UUID of the domain whose console it is; empty: it is of events
     bool is_suspended;
     char *text;                     // what is being sent, and how much of it has been
     size_t size, sent;
@@ -112,36 +113,43 @@ static void reply_error(struct reply *reply, const struct vane_error *error)
     json_decref(json);
 }
 
-// Streams of events.
+// Streams of events, and of what guests say.
 
-static bool stream_fill(struct stream *s)
+static int fill_event(struct stream *s)
 {
     const struct event *event = event_after(s->v, s->last);
     int size;
 
-    free(s->text);
-    s->text = NULL;
     if (!event)
-        return false;
+        return 0;
     size = asprintf(&s->text, "id: %llu\ndata: %s\n\n", (unsigned long long)event->id, event->text);
     s->last = event->id;
-    s->sent = 0;
-    s->size = size < 0 ? 0 : (size_t)size;
     if (size < 0)
         s->text = NULL;
-    return size >= 0;
+    else
+        s->size = (size_t)size;
+    return size < 0 ? 0 : 1;
+}
+
+// 1: there is more; 0: not yet; below 0: no more.
+static int stream_fill(struct stream *s)
+{
+    free(s->text);
+    s->text = NULL;
+    s->size = s->sent = 0;
+    return s->console[0] ? console_after(s->v, s->console, &s->last, &s->text, &s->size) : fill_event(s);
 }
 
 static ssize_t stream_read(void *arg, uint64_t at, char *to, size_t max)
 {
     struct stream *s = arg;
     size_t size;
+    int more = s->sent < s->size ? 1 : stream_fill(s);
 
     (void)at;
-    if (s->v->stop)
+    if (s->v->stop || more < 0)
         return MHD_CONTENT_READER_END_OF_STREAM;
-    if (s->sent == s->size && !stream_fill(s)) {
-        s->size = s->sent = 0;
+    if (!more) {
         s->is_suspended = true;
         MHD_suspend_connection(s->connection);
         return 0;
@@ -179,7 +187,7 @@ static void wake_streams(struct vaned *v)
     }
 }
 
-static struct MHD_Response *stream_response(struct vaned *v, struct MHD_Connection *connection, uint64_t after)
+static struct MHD_Response *stream_response(struct vaned *v, struct MHD_Connection *connection, const struct reply *reply)
 {
     struct stream *s = calloc(1, sizeof(*s));
 
@@ -187,11 +195,12 @@ static struct MHD_Response *stream_response(struct vaned *v, struct MHD_Connecti
         return NULL;
     s->v = v;
     s->connection = connection;
-    s->last = after;
+    s->last = reply->after;
     s->next = v->streams;
     v->streams = s;
+    snprintf(s->console, sizeof(s->console), "%s", reply->console ? reply->console : "");
     // A comment at once: the client sees that it is heard.
-    s->text = strdup(": events of vaned\n\n");
+    s->text = reply->console ? NULL : strdup(": events of vaned\n\n");
     s->size = s->text ? strlen(s->text) : 0;
     return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, stream_read, s, stream_free);
 }
@@ -203,13 +212,13 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct request 
     enum MHD_Result result;
 
     if (reply->is_stream)
-        response = stream_response(r->v, connection, reply->after);
+        response = stream_response(r->v, connection, reply);
     else
         response = MHD_create_response_from_buffer(reply->text ? strlen(reply->text) : 0, reply->text,
                                                    reply->text ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
     if (!response)
         return MHD_NO;
-    MHD_add_response_header(response, "Content-Type", reply->is_stream ? "text/event-stream" : reply->type);
+    MHD_add_response_header(response, "Content-Type", reply->type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
     result = MHD_queue_response(connection, (unsigned)reply->status, response);
     MHD_destroy_response(response);

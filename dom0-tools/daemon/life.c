@@ -63,6 +63,7 @@ static int prepare(struct vaned *v, struct domain *d, struct vane_error *error)
 
     if (rc)
         return rc;
+    console_listen(v, d);
     rc = host_set_share(v->host, d->id, (unsigned)d->def.weight, (unsigned)d->def.cap, error);
     for (unsigned i = 0; d->def.affinity && i < d->def.max_vcpus && rc == 0; i++)
         rc = host_pin(v->host, d->id, i, d->def.affinity, error);
@@ -79,6 +80,7 @@ static void undo(struct vaned *v, struct domain *d)
     uint8_t uuid[16];
 
     uuid_bytes(d->def.uuid, uuid);
+    console_leave(v, d);
     if (d->id && host_destroy(v->host, d->id, uuid, &ignored))
         log_line("%s: what was made of it is not all gone: %s", d->def.name, ignored.text);
     d->id = 0;
@@ -121,6 +123,7 @@ int domain_stop(struct vaned *v, struct domain *d, const char *event, struct van
         return vane_fail(error, VANE_STATE, "%s is off: there is nothing to end", d->def.name);
     (void)domain_save_phase(v, d, PHASE_ENDING, &ignored);
     uuid_bytes(d->def.uuid, uuid);
+    console_leave(v, d);
     rc = host_destroy(v->host, d->id, uuid, error);
     if (rc && rc != -VANE_NOT_FOUND)
         return rc;
@@ -241,6 +244,8 @@ static void recover_one(struct vaned *v, struct domain *d, const struct host_dom
         event_tell(v, d, found ? "found" : "stopped", found ? NULL : "it ended while vaned was away");
     }
     d->is_paused = found && found->paused && d->phase == PHASE_RUNNING;
+    if (found && (d->phase == PHASE_RUNNING || d->phase == PHASE_KEPT))
+        console_listen(v, d);
     settle(v, d);
 }
 
@@ -349,10 +354,12 @@ static int apply(struct vaned *v, struct domain *d, const char *field, struct va
 
 int domain_change(struct vaned *v, struct domain *d, const char *field, const char *text, struct vane_error *error)
 {
+    char old[DEFINITION_NAME_SIZE];
     struct domain *other;
     struct vane_error ignored;
     int rc;
 
+    snprintf(old, sizeof(old), "%s", d->def.name);
     if (strcmp(field, "uuid") == 0)
         return vane_fail(error, VANE_INVALID, "a domain keeps its uuid: define another one");
     if (strcmp(field, "name") == 0 && domain_find(v, text, &other, &ignored) == 0)
@@ -364,6 +371,8 @@ int domain_change(struct vaned *v, struct domain *d, const char *field, const ch
         rc = domain_save(v, d, error);
     if (rc)
         return rc;
+    if (strcmp(field, "name") == 0)
+        console_renamed(v, d, old);
     domain_sort(v, d);
     event_tell(v, d, "changed", field);
     return 0;

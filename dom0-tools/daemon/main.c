@@ -23,13 +23,15 @@ static const char usage[] =
     "  --socket PATH      where HTTP is spoken (default /run/vane/vaned.sock)\n"
     "  --state FOLDER     where definitions are kept (default /var/lib/vane)\n"
     "  --run FOLDER       what is true until the host is rebooted (default /run/vane)\n"
+    "  --logs FOLDER      what guests say on their consoles (default /var/log/vane)\n"
     "  --devices FOLDER   where the hypervisor's devices are (default /dev/xen)\n"
     "  --no-autostart     start no domain now\n"
     "  --openapi          print what the API is, and end\n"
     "  --help             this text\n";
 
 static struct vaned vaned = {
-    .socket = "/run/vane/vaned.sock", .state = "/var/lib/vane", .run = "/run/vane", .devices = "/dev/xen", .next_event = 1,
+    .socket = "/run/vane/vaned.sock", .state = "/var/lib/vane", .run = "/run/vane", .logs = "/var/log/vane",
+    .devices = "/dev/xen", .next_event = 1,
 };
 
 void log_line(const char *format, ...)
@@ -61,7 +63,8 @@ static bool parse(struct vaned *v, int argc, char *argv[])
 {
     static const struct option table[] = {
         { "socket", required_argument, NULL, 's' },  { "state", required_argument, NULL, 'd' },
-        { "run", required_argument, NULL, 'r' },     { "devices", required_argument, NULL, 'D' },
+        { "run", required_argument, NULL, 'r' },     { "logs", required_argument, NULL, 'l' },
+        { "devices", required_argument, NULL, 'D' },
         { "no-autostart", no_argument, NULL, 'n' },  { "openapi", no_argument, NULL, 'o' },
         { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 },
     };
@@ -73,6 +76,7 @@ static bool parse(struct vaned *v, int argc, char *argv[])
         case 's': v->socket = optarg; break;
         case 'd': v->state = optarg; break;
         case 'r': v->run = optarg; break;
+        case 'l': v->logs = optarg; break;
         case 'D': v->devices = optarg; break;
         case 'n': autostart = false; break;
         case 'o': puts(openapi_text()); exit(0);
@@ -120,15 +124,17 @@ static int shorter(int a, int b)
 
 static void loop(struct vaned *v)
 {
-    struct epoll_event events[2];
+    struct epoll_event events[3], said = { .events = EPOLLIN, .data.ptr = &v->logs };
     int watched = watch_host(v, -1);
     sigset_t none;
 
     // Signals come in here and nowhere else: none is missed before the wait.
+    if (epoll_ctl(v->epoll, EPOLL_CTL_ADD, host_consoles_fd(v->host), &said))
+        log_line("guests cannot be listened to: %s", strerror(errno));
     sigemptyset(&none);
     while (!v->stop) {
-        int wait = shorter(http_timeout(v), life_autostart(v));
-        int count = epoll_pwait(v->epoll, events, 2, watched < 0 ? shorter(wait, LOOK_MS) : wait, &none);
+        int wait = shorter(shorter(http_timeout(v), life_autostart(v)), consoles_timeout(v));
+        int count = epoll_pwait(v->epoll, events, 3, watched < 0 ? shorter(wait, LOOK_MS) : wait, &none);
         bool told = watched < 0;
 
         for (int i = 0; i < count; i++)
@@ -136,6 +142,7 @@ static void loop(struct vaned *v)
         if (told)
             host_taken(v->host);
         watched = watch_host(v, told ? -1 : watched);
+        consoles_run(v);
         life_check(v);
         http_run(v);
     }

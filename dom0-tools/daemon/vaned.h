@@ -13,6 +13,8 @@
 
 enum phase { PHASE_OFF, PHASE_STARTING, PHASE_RUNNING, PHASE_ENDING, PHASE_KEPT, NR_PHASES };
 
+struct talk;
+
 struct domain {
     struct domain *next;
     struct definition def;
@@ -24,6 +26,7 @@ struct domain {
     bool has_ended;
     uint64_t started_ms, phase_ns[HOST_NR_PHASES];
     struct host_domain seen;            // as the hypervisor said last
+    struct talk *talk;                  // of its console; NULL: nobody has listened yet
 };
 
 struct event {
@@ -37,7 +40,7 @@ struct stream;
 struct MHD_Daemon;
 
 struct vaned {
-    const char *socket, *state, *run, *devices;
+    const char *socket, *state, *run, *logs, *devices;
     struct host *host;
     struct domain *domains;             // in the order of their names
     int epoll, listener;
@@ -46,6 +49,7 @@ struct vaned {
     struct event events[MAX_EVENTS];
     uint64_t next_event;
     bool wakes;                 // events have come that streams wait for
+    uint64_t flooded_in;        // the second in which a guest has said too much; 0: none has
     uint64_t nr_requests, nr_refused;
     bool stop;
     bool is_starting;                   // autostart is under way
@@ -80,6 +84,19 @@ void life_recover(struct vaned *v);
 // Starts the next domain of those that start with the host; returns below 0 when there is none left.
 int life_autostart(struct vaned *v);
 
+// consoles.c: what guests say. A domain is listened to from its start to its end; what is missing does not keep it from running.
+void console_listen(struct vaned *v, struct domain *d);
+void console_drain(struct vaned *v, struct domain *d);
+void console_leave(struct vaned *v, struct domain *d);
+void console_renamed(struct vaned *v, const struct domain *d, const char *old);
+void consoles_run(struct vaned *v);
+int consoles_timeout(const struct vaned *v);
+// What came behind position *at, which moves: 1; 0 when there is nothing yet, below 0 when nothing will come any more.
+int console_after(struct vaned *v, const char *uuid, uint64_t *at, char **text, size_t *size);
+int console_say(struct vaned *v, struct domain *d, const char *text, size_t size, size_t *taken, struct vane_error *error);
+// The end of its log; the caller's to free.
+char *console_log(const struct vaned *v, const struct domain *d);
+
 // events.c
 void event_tell(struct vaned *v, const struct domain *d, const char *event, const char *detail);
 const struct event *event_after(const struct vaned *v, uint64_t id);
@@ -89,8 +106,9 @@ struct reply {
     int status;
     const char *type;
     char *text;                         // the reply's own
-    bool is_stream;                     // of events, from `after` on
+    bool is_stream;                     // of events, from `after` on, or of what the domain `console` (its UUID) says
     uint64_t after;
+    const char *console;
 };
 
 struct request {

@@ -43,7 +43,7 @@ bool console_give(struct xencons_interface *ring, const char *text, size_t size,
     return true;
 }
 
-int console_open(struct console *console, struct xen_devices *xen, unsigned domid, uint32_t remote_port,
+int console_open(struct console_end *console, struct xen_devices *xen, unsigned domid, uint32_t remote_port,
                  struct vane_error *error)
 {
     int port;
@@ -61,13 +61,13 @@ int console_open(struct console *console, struct xen_devices *xen, unsigned domi
     return 0;
 }
 
-void console_close(struct console *console, struct xen_devices *xen)
+void console_close(struct console_end *console, struct xen_devices *xen)
 {
     (void)xen_unbind(xen, console->port);                   // both are gone already where the domain is
     (void)xen_unmap_grant(xen, console->ring);
 }
 
-static int done(struct console *console, struct xen_devices *xen, bool sane, size_t length, struct vane_error *error)
+static int done(struct console_end *console, struct xen_devices *xen, bool sane, size_t length, struct vane_error *error)
 {
     if (!sane)
         return vane_fail(error, VANE_INVALID, "the console of domain %u has more bytes in its ring than fit: it is not used any "
@@ -77,13 +77,13 @@ static int done(struct console *console, struct xen_devices *xen, bool sane, siz
     return 0;
 }
 
-int console_read(struct console *console, struct xen_devices *xen, char *text, size_t size, size_t *length,
+int console_read(struct console_end *console, struct xen_devices *xen, char *text, size_t size, size_t *length,
                  struct vane_error *error)
 {
     return done(console, xen, console_take(console->ring, text, size, length), *length, error);
 }
 
-int console_write(struct console *console, struct xen_devices *xen, const char *text, size_t size, size_t *length,
+int console_write(struct console_end *console, struct xen_devices *xen, const char *text, size_t size, size_t *length,
                   struct vane_error *error)
 {
     return done(console, xen, console_give(console->ring, text, size, length), *length, error);

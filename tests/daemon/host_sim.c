@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A host for tests of vaned where no hypervisor is: domains are records in a mapped file, which outlives vaned as a
-// hypervisor does, and guests do what is written into the fifo beside it: "NAME poweroff|reboot|crash". A guest whose
+// hypervisor does, and guests do what is written into the fifo beside it: "NAME poweroff|reboot|crash". They say what is
+// written into the fifo "says", as "NAME WORDS", and repeat what is typed. A guest whose
 // name begins with "deaf" ignores requests; VANE_SIM_SLOW makes a build take that many milliseconds.
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +20,11 @@ struct record {
     bool used;
     struct host_domain domain;
     char name[DEFINITION_NAME_SIZE];
+    char said[4096];                // and not yet heard
 };
 
 struct host {
-    int fifo;
+    int fifo, says;
     struct record *records;
 };
 
@@ -39,6 +41,9 @@ int host_open(struct host **host, const char *folder, struct vane_error *error)
     snprintf(path, sizeof(path), "%s/guests", folder);
     (void)mkfifo(path, 0600);
     the_host.fifo = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    snprintf(path, sizeof(path), "%s/says", folder);
+    (void)mkfifo(path, 0600);
+    the_host.says = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     snprintf(path, sizeof(path), "%s/domains", folder);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || the_host.fifo < 0 || ftruncate(fd, MAX * sizeof(struct record)))
@@ -51,6 +56,7 @@ int host_open(struct host **host, const char *folder, struct vane_error *error)
 void host_close(struct host *host)
 {
     close(host->fifo);
+    close(host->says);
     munmap(host->records, MAX * sizeof(struct record));
 }
 
@@ -221,4 +227,69 @@ int host_pin(struct host *host, unsigned id, unsigned vcpu, const char *cpus, st
     if (!cpus_parse(cpus, bits, 2))
         return vane_fail(error, VANE_INVALID, "the CPUs %.40s are not all there: this host has 2", cpus);
     return find(host, id, error) ? 0 : -VANE_NOT_FOUND;
+}
+
+int host_consoles_fd(const struct host *host)
+{
+    return host->says;
+}
+
+unsigned host_consoles_taken(struct host *host, unsigned *ids, unsigned max)
+{
+    char text[4096], *rest = text, *line;
+    ssize_t size = read(host->says, text, sizeof(text) - 1);
+    unsigned count = 0;
+
+    text[size > 0 ? size : 0] = '\0';
+    while ((line = strsep(&rest, "\n"))) {
+        char *name = strsep(&line, " ");
+
+        for (unsigned i = 0; line && i < MAX; i++) {
+            struct record *r = &host->records[i];
+
+            if (!r->used || strcmp(r->name, name) != 0 || count == max)
+                continue;
+            snprintf(r->said + strlen(r->said), sizeof(r->said) - strlen(r->said), "%s\r\n", line);
+            ids[count++] = i + 1;
+        }
+    }
+    return count;
+}
+
+int host_console_open(struct host *host, unsigned id, struct vane_error *error)
+{
+    return find(host, id, error) ? 0 : -VANE_NOT_FOUND;
+}
+
+void host_console_close(struct host *host, unsigned id)
+{
+    (void)host;
+    (void)id;
+}
+
+int host_console_read(struct host *host, unsigned id, char *text, size_t size, size_t *length, struct vane_error *error)
+{
+    struct record *r = find(host, id, error);
+
+    if (!r)
+        return -VANE_NOT_FOUND;
+    *length = strlen(r->said) < size ? strlen(r->said) : size;
+    memcpy(text, r->said, *length);
+    memmove(r->said, r->said + *length, sizeof(r->said) - *length);
+    return 0;
+}
+
+// Room for few at a time, as a ring has.
+int host_console_write(struct host *host, unsigned id, const char *text, size_t size, size_t *length,
+                       struct vane_error *error)
+{
+    struct record *r = find(host, id, error);
+    char line[128];
+    int used;
+
+    if (!r)
+        return -VANE_NOT_FOUND;
+    *length = size < 20 ? size : 20;
+    used = snprintf(line, sizeof(line), "%s typed:%.*s\n", r->name, (int)*length, text);
+    return write(host->says, line, (size_t)used) == used ? 0 : vane_fail_errno(error, errno, "the guest hears nothing");
 }

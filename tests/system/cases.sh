@@ -33,7 +33,7 @@ guests             6.1         qemu64 1    1536  guests             poweroff xen
 guests-smp         6.12        qemu64 2    1536  guests             poweroff xen_tools
 vane-guests        6.1         qemu64 1    1536  vane               poweroff xen_tools,vane
 vane-smp           6.12        qemu64 2    1536  vane               poweroff xen_tools,vane
-vaned              6.1         qemu64 1    1536  vaned              poweroff xen_tools,vaned,guest_lz4
+vaned              6.1         qemu64 1    1536  vaned              poweroff guest,vaned,guest_lz4
 vane-io            6.1         qemu64 1    1536  vane-io            poweroff xen_tools,vane,guest_io
 vane-blk           6.1         qemu64 2    1536  vane-blk           poweroff xen_tools,vane,guest_io,vane_blk
 crash              6.1         qemu64 1    1024  crash              reset    crash,complaints

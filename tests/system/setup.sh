@@ -70,12 +70,17 @@ with_vane() {
     files+=("$PV_SYSTEM/dom0/vane-lib.sh")
 }
 
-with_vaned() {
-    built_programs dom0-tools/vaned dom0-tools/vane tests/tools/vane-build xenstore-like/vane-stored xenstore-like/vane-store
+with_toolstack() {
+    built_programs dom0-tools/vaned dom0-tools/vane xenstore-like/vane-stored xenstore-like/vane-store
     files+=("$PV_SYSTEM/dom0/vane-lib.sh")
 }
 
 with_vane_blk() { built_programs pv-drivers/vane-blk xenstore-like/vane-store; }
+
+with_vaned() {
+    with_toolstack
+    built_programs tests/tools/vane-build
+}
 
 # A kernel for guests whose lz4 an emulated CPU unpacks in a tenth of the time of xz.
 with_guest_lz4() {
@@ -105,17 +110,23 @@ with_stress_ng() {
     dom0+=" pv.seconds=$([ -n "${FULL:-}" ] && echo 300 || echo 60)"
 }
 
-# Debian's toolstack, and a guest for it to run: dom0's own kernel with an initramfs that answers on its console.
+# Debian's toolstack, and a guest for it to run.
 with_xen_tools() {
-    local bin=usr/lib/xen-4.17/bin root=$work/guest
+    local bin=usr/lib/xen-4.17/bin
     (flock 9 && programs_fetch "$PV_CACHE/xen-tools" xen-utils-4.17 $bin/xl $bin/libxl-save-helper $bin/xenstored \
         $bin/xenconsoled $bin/xen-init-dom0 usr/bin/xenstore-read) 9> "$PV_CACHE/xen-tools.lock" >&2 || return 1
+    files+=("$PV_CACHE/xen-tools/image/usr=usr" "$PV_CACHE/xen-tools/image/lib64=lib64")
+    with_guest
+}
+
+# A guest: dom0's own kernel with an initramfs that answers on its console.
+with_guest() {
+    local root=$work/guest
     busybox_copy "$root"
     mkdir -p "$root/dev" "$root/proc"
     install -m 755 "$PV_SYSTEM/dom0/guest-init" "$root/init"
     cpio_pack "$root" "$work/guest.cpio"
-    files+=("$PV_CACHE/xen-tools/image/usr=usr" "$PV_CACHE/xen-tools/image/lib64=lib64"
-        "$work/guest.cpio=guest/initrd" "$(realpath "$image")=guest/vmlinuz")
+    files+=("$work/guest.cpio=guest/initrd" "$(realpath "$image")=guest/vmlinuz")
     machine+=(-a "dom0_mem=1024M,max:1024M")
 }
 

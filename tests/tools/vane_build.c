@@ -279,7 +279,7 @@ static int console(unsigned domid, const char *words, const char *line)
 {
     static char said[1 << 16];
     char path[64], *port;
-    struct console console;
+    struct console_end console;
     struct xen_devices xen;
     const char *device;
     size_t length, total = 0, given;

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-# Run in dom0: vaned and vane with our store. A stock kernel starts from XML, from JSON and from an xl.cfg; every command
+# Run in dom0: vaned and vane with our store, and no tool of Debian's. A stock kernel starts from XML, from JSON and from an xl.cfg; every command
 # that works on a guest; what follows its end; kill -9 of vaned while it runs.
 
 . /test/vane-lib.sh
 OPTIONS='console=hvc0 quiet'
 
-says() { [ "$(grep -ac "$2" "$LOGS/guest-$1.log")" -ge "$3" ]; }
+# says NAME WORDS [COUNT]
+says() { [ "$(vane log "$1" | grep -c "$2")" -ge "${3:-1}" ]; }
 is() { vane show "$1" | grep -q "^state *$2\$"; }
 domid() { vane show "$1" | sed -n 's/^id *//p'; }
 # vaned_up NAME: starts it, and waits until it answers
@@ -23,7 +24,9 @@ status() {
 }
 
 mkdir -p /run/vane /var/lib
-start_daemons
+tools_setup
+check store start_store
+check store-answers wait_for 20 test -S /run/xenstored/socket
 vaned_up vaned
 check doctor vane doctor
 vane info
@@ -44,7 +47,7 @@ check define-xml vane define /tmp/one.xml
 check define-json vane define /tmp/two.json
 check define-xl vane define /tmp/three.cfg
 check first-start vane start one
-check one-line wait_for 120 said one GUEST-UP
+check one-line wait_for 120 says one GUEST-UP
 vane destroy one
 wait_for 20 is one off
 sleep 1
@@ -53,9 +56,10 @@ value free-pages "$before"
 
 for name in one two; do check "start-$name" vane start $name; done
 check line-one wait_for 120 says one GUEST-UP 2
-check line-two wait_for 120 says two GUEST-UP 1
+check line-two wait_for 120 says two GUEST-UP
 vane list
 expect both-run 2 "$(vane list | grep -c running)"
+check console sh -c "(echo hello; sleep 2; printf '\\035') | vane console one | grep -q 'GUEST-SAYS hello'"
 check vcpus vane vcpus one
 check pause vane pause one
 check is-paused is one paused
@@ -86,7 +90,7 @@ check powers-off wait_for 60 is one off
 check destroy vane destroy zwei
 check undefine vane undefine three
 check create vane create /tmp/three.cfg
-check line-three wait_for 120 said three GUEST-UP
+check line-three wait_for 120 says three GUEST-UP
 check destroy-three vane destroy three
 expect nothing-runs 0 "$(vane list | grep -c running)"
 check memory-comes-back frees "$before"
