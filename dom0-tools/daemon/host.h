@@ -61,9 +61,11 @@ int host_console_read(struct host *host, unsigned id, char *text, size_t size, s
 int host_console_write(struct host *host, unsigned id, const char *text, size_t size, size_t *length,
                        struct vane_error *error);
 
-// Makes the domain, paused, and tells the store of it. After a failure there is none.
+// Makes the domain, paused, with its devices, and tells the store of it. After a failure there is none.
 int host_build(struct host *host, const struct definition *d, unsigned *id, uint64_t phase_ns[HOST_NR_PHASES],
                struct vane_error *error);
+// devices.c: a NIC's address, its own or one made for it.
+void nic_address(const struct definition *d, unsigned index, uint8_t mac[6]);
 int host_destroy(struct host *host, unsigned id, const uint8_t uuid[16], struct vane_error *error);
 int host_pause(struct host *host, unsigned id, bool pause, struct vane_error *error);
 // Asks the guest: poweroff, reboot.

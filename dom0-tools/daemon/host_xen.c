@@ -8,10 +8,17 @@
 #include <unistd.h>
 
 #include "../lib/console.h"
+#include "../lib/device.h"
 #include "../lib/domain.h"
 #include "host.h"
 
-enum { KIB_PER_PAGE = 4, STORE_WAIT_MS = 10000 };
+enum { KIB_PER_PAGE = 4, STORE_WAIT_MS = 10000, NIC_TRIES = 1000, NIC_TRY_US = 10000 };
+
+// A block device made of a file, held open for a domain: the backend has it open too once it has seen it.
+struct held {
+    unsigned id;
+    int fd;
+};
 
 struct host {
     struct hv hv;
@@ -22,6 +29,8 @@ struct host {
     struct xen_devices xen;             // ports and grants, for consoles
     struct console_end consoles[HOST_MAX_DOMAINS];
     unsigned nr_consoles;
+    struct held *held;
+    size_t nr_held;
     struct hv_domain domains[HOST_MAX_DOMAINS];
 };
 
@@ -63,6 +72,7 @@ void host_close(struct host *h)
     image_cache_free(h->cache);
     close(h->xen.evtchn);
     close(h->xen.gntdev);
+    free(h->held);
     hv_close(&h->hv);
     free(h);
 }
@@ -160,6 +170,75 @@ int host_log(struct host *h, char *text, size_t size, struct vane_error *error)
     return rc;
 }
 
+static int hold(struct host *h, unsigned id, int fd, struct vane_error *error)
+{
+    struct held *held = realloc(h->held, (h->nr_held + 1) * sizeof(*held));
+
+    if (!held) {
+        close(fd);
+        return vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a disk");
+    }
+    h->held = held;
+    h->held[h->nr_held++] = (struct held){ id, fd };
+    return 0;
+}
+
+static void let_go(struct host *h, unsigned id)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < h->nr_held; i++) {
+        if (h->held[i].id == id)
+            close(h->held[i].fd);
+        else
+            h->held[kept++] = h->held[i];
+    }
+    h->nr_held = kept;
+}
+
+static int add_disk(struct host *h, unsigned id, const struct disk *d, struct vane_error *error)
+{
+    char device[32];
+    struct device_disk disk = {
+        .target = d->target, .path = d->type == DISK_FILE ? device : d->block, .read_only = d->readonly || d->device,
+    };
+    int fd, rc = d->type == DISK_FILE ? device_loop(d->file, disk.read_only, &fd, device, error) : 0;
+
+    if (rc == 0 && d->type == DISK_FILE)
+        rc = hold(h, id, fd, error);
+    return rc ? rc : device_add_disk(h->xs, id, &disk, error);
+}
+
+// The kernel makes the interface by itself, within milliseconds.
+static int add_nic(struct host *h, unsigned id, const struct definition *d, unsigned index, struct vane_error *error)
+{
+    struct device_nic nic = { .index = index, .bridge = ((const struct nic *)d->nics.items)[index].bridge };
+    bool ready = false;
+    int rc;
+
+    nic_address(d, index, nic.mac);
+    rc = device_add_nic(h->xs, id, &nic, error);
+    for (unsigned i = 0; rc == 0 && !ready && i < NIC_TRIES; i++) {
+        rc = device_plug_nic(h->xs, id, &nic, &ready, error);
+        if (!ready)
+            usleep(NIC_TRY_US);
+    }
+    return rc || ready ? rc : vane_fail(error, VANE_TIMEOUT, "NIC %u: the kernel makes no interface for it: load xen_netback",
+                                        index);
+}
+
+static int add_devices(struct host *h, unsigned id, const struct definition *d, struct vane_error *error)
+{
+    const struct disk *disks = d->disks.items;
+    int rc = 0;
+
+    for (size_t i = 0; i < d->disks.count && rc == 0; i++)
+        rc = add_disk(h, id, &disks[i], error);
+    for (size_t i = 0; i < d->nics.count && rc == 0; i++)
+        rc = add_nic(h, id, d, (unsigned)i, error);
+    return rc;
+}
+
 int host_build(struct host *h, const struct definition *d, unsigned *id, uint64_t phase_ns[HOST_NR_PHASES],
                struct vane_error *error)
 {
@@ -186,8 +265,10 @@ int host_build(struct host *h, const struct definition *d, unsigned *id, uint64_
     if (rc)
         return rc;
     rc = domain_publish(h->xs, &domain, &built, error);
+    if (rc == 0)
+        rc = add_devices(h, built.domid, d, error);
     if (rc)
-        (void)hv_domain_destroy(&h->hv, built.domid, &ignored);
+        (void)host_destroy(h, built.domid, build.domain.handle, &ignored);
     memcpy(phase_ns, built.phase_ns, sizeof(built.phase_ns));
     *id = rc ? 0 : built.domid;
     return rc;
@@ -199,7 +280,10 @@ int host_destroy(struct host *h, unsigned id, const uint8_t uuid[16], struct van
     struct vane_error gone;
     int rc = hv_domain_destroy(&h->hv, id, &gone), withdrawn;
 
+    let_go(h, id);
     withdrawn = store(h, error);
+    if (withdrawn == 0)
+        withdrawn = device_remove_all(h->xs, id, error);
     if (withdrawn == 0)
         withdrawn = domain_withdraw(h->xs, id, uuid, error);
     if (rc && rc != -VANE_NOT_FOUND)

@@ -49,10 +49,7 @@ static int check_startable(const struct domain *d, struct vane_error *error)
     if (!d->def.kernel)
         return vane_fail(error, VANE_UNSUPPORTED, "%s has no kernel, and kernels in a guest's disk cannot be found yet: "
                          "name one of this host as kernel", d->def.name);
-    if (d->def.disks.count || d->def.nics.count)
-        return vane_fail(error, VANE_UNSUPPORTED, "%s has %s, which cannot be served yet: leave them out", d->def.name,
-                         d->def.disks.count ? "disks" : "nics");
-    return 0;
+    return devices_check(&d->def, error);
 }
 
 // Everything but the first vCPU's start.

@@ -97,6 +97,9 @@ int console_say(struct vaned *v, struct domain *d, const char *text, size_t size
 // The end of its log; the caller's to free.
 char *console_log(const struct vaned *v, const struct domain *d);
 
+// devices.c: what of disks and NICs can be served.
+int devices_check(const struct definition *d, struct vane_error *error);
+
 // events.c
 void event_tell(struct vaned *v, const struct domain *d, const char *event, const char *detail);
 const struct event *event_after(const struct vaned *v, uint64_t id);

@@ -37,3 +37,14 @@ start_daemons() {
     check init-dom0 xen-init-dom0
     check consoles xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=$LOGS
 }
+
+# Not to be run in a subshell: it sets vaned_pid.
+start_vaned() {
+    mkdir -p /run/vane
+    vaned > /dev/null 2>> /tmp/vaned.log &
+    vaned_pid=$!
+    wait_for 30 vane list
+}
+
+# logs NAME WORDS [COUNT]: a guest of vaned has said them, so often
+logs() { [ "$(vane log "$1" | grep -c "$2")" -ge "${3:-1}" ]; }

@@ -1,20 +1,12 @@
 # SPDX-License-Identifier: MIT
-# Run in dom0: vaned and vane with our store, and no tool of Debian's. A stock kernel starts from XML, from JSON and from an xl.cfg; every command
-# that works on a guest; what follows its end; kill -9 of vaned while it runs.
+# Run in dom0: vaned and vane with our store, and no tool of Debian's. A stock kernel starts from XML, from JSON and from an
+# xl.cfg; every command that works on a guest; what follows its end; kill -9 of vaned while it runs.
 
 . /test/vane-lib.sh
 OPTIONS='console=hvc0 quiet'
 
-# says NAME WORDS [COUNT]
-says() { [ "$(vane log "$1" | grep -c "$2")" -ge "${3:-1}" ]; }
 is() { vane show "$1" | grep -q "^state *$2\$"; }
 domid() { vane show "$1" | sed -n 's/^id *//p'; }
-# vaned_up NAME: starts it, and waits until it answers
-vaned_up() {
-    vaned > /dev/null 2>> /tmp/vaned.log &
-    vaned_pid=$!
-    check "$1" wait_for 30 vane list
-}
 # status NUMBER NAME COMMAND...: vane's exit status
 status() {
     local want=$1 name=$2
@@ -23,11 +15,11 @@ status() {
     expect "$name" "$want" $?
 }
 
-mkdir -p /run/vane /var/lib
 tools_setup
 check store start_store
 check store-answers wait_for 20 test -S /run/xenstored/socket
-vaned_up vaned
+start_vaned
+check vaned vane list
 check doctor vane doctor
 vane info
 
@@ -47,7 +39,7 @@ check define-xml vane define /tmp/one.xml
 check define-json vane define /tmp/two.json
 check define-xl vane define /tmp/three.cfg
 check first-start vane start one
-check one-line wait_for 120 says one GUEST-UP
+check one-line wait_for 120 logs one GUEST-UP
 vane destroy one
 wait_for 20 is one off
 sleep 1
@@ -55,8 +47,8 @@ before=$(vane-build free)
 value free-pages "$before"
 
 for name in one two; do check "start-$name" vane start $name; done
-check line-one wait_for 120 says one GUEST-UP 2
-check line-two wait_for 120 says two GUEST-UP
+check line-one wait_for 120 logs one GUEST-UP 2
+check line-two wait_for 120 logs two GUEST-UP
 vane list
 expect both-run 2 "$(vane list | grep -c running)"
 check console sh -c "(echo hello; sleep 2; printf '\\035') | vane console one | grep -q 'GUEST-SAYS hello'"
@@ -78,19 +70,22 @@ status 4 nobody start nobody
 id=$(domid one)
 kill -9 "$vaned_pid"
 wait "$vaned_pid" 2> /dev/null
-vaned_up vaned-comes-back
+start_vaned
+check vaned-comes-back vane list
 expect guest-is-found "$id" "$(domid one)"
 check still-running is one running
 
 check reboot vane reboot one
-check second-boot wait_for 120 says one GUEST-UP 3
+check second-boot wait_for 120 logs one GUEST-UP 3
 check runs-again wait_for 20 is one running
 check shutdown vane shutdown one
 check powers-off wait_for 60 is one off
+(echo crash; sleep 1; printf '\035') | vane console zwei > /dev/null
+check crashed-is-kept wait_for 60 is zwei kept
 check destroy vane destroy zwei
 check undefine vane undefine three
 check create vane create /tmp/three.cfg
-check line-three wait_for 120 says three GUEST-UP
+check line-three wait_for 120 logs three GUEST-UP
 check destroy-three vane destroy three
 expect nothing-runs 0 "$(vane list | grep -c running)"
 check memory-comes-back frees "$before"

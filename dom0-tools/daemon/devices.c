@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// What of a definition's disks and NICs dom0's kernel can serve, and the addresses of NICs that have none.
+#include <stdio.h>
+
+#include "vaned.h"
+
+static int check_disk(const struct disk *d, struct vane_error *error)
+{
+    if (d->type == DISK_NETWORK)
+        return vane_fail(error, VANE_UNSUPPORTED, "disk %s is of type network, which cannot be served yet: use file or block",
+                         d->target);
+    if (d->format != FORMAT_RAW)
+        return vane_fail(error, VANE_UNSUPPORTED, "disk %s is no raw image, and others cannot be served yet: convert it",
+                         d->target);
+    if (!(d->type == DISK_FILE ? d->file : d->block))
+        return vane_fail(error, VANE_INVALID, "disk %s has no %s: name one", d->target, d->type == DISK_FILE ? "file" : "block");
+    if (d->bytes_limit || d->iops_limit)
+        return vane_fail(error, VANE_UNSUPPORTED, "disk %s has a limit, which the kernel's back end does not keep: leave it out",
+                         d->target);
+    return 0;
+}
+
+static int check_nic(const struct nic *n, unsigned index, struct vane_error *error)
+{
+    if (n->type != NIC_BRIDGE || !n->bridge)
+        return vane_fail(error, VANE_UNSUPPORTED, "NIC %u has no bridge, and else it cannot be served yet: name one", index);
+    if (n->ip || n->link_down)
+        return vane_fail(error, VANE_UNSUPPORTED, "NIC %u has %s, which the kernel's back end does not keep: leave it out", index,
+                         n->ip ? "its only address" : "its link down");
+    return 0;
+}
+
+int devices_check(const struct definition *d, struct vane_error *error)
+{
+    const struct disk *disks = d->disks.items;
+    const struct nic *nics = d->nics.items;
+    int rc = 0;
+
+    for (size_t i = 0; i < d->disks.count && rc == 0; i++)
+        rc = check_disk(&disks[i], error);
+    for (size_t i = 0; i < d->nics.count && rc == 0; i++)
+        rc = check_nic(&nics[i], (unsigned)i, error);
+    return rc;
+}
+
+// One that is not said is of Xen's range and made of the domain's UUID: it is the same at each start.
+void nic_address(const struct definition *d, unsigned index, uint8_t mac[6])
+{
+    const struct nic *nic = (const struct nic *)d->nics.items + index;
+    uint32_t hash = 2166136261u;            // FNV-1a
+    uint8_t uuid[16];
+
+    if (nic->mac && sscanf(nic->mac, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
+                           &mac[5]) == 6)
+        return;
+    uuid_bytes(d->uuid, uuid);
+    for (unsigned i = 0; i < 17; i++)
+        hash = (hash ^ (i < 16 ? uuid[i] : index)) * 16777619u;
+    mac[0] = 0, mac[1] = 0x16, mac[2] = 0x3e;
+    mac[3] = (uint8_t)(hash >> 16), mac[4] = (uint8_t)(hash >> 8), mac[5] = (uint8_t)hash;
+}

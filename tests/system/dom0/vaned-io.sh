@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+# Run in dom0: a guest that vaned runs has a disk and a network, served by dom0's kernel, through a reboot to its end.
+
+. /test/vane-lib.sh
+tools_setup
+modprobe -a xen_blkback xen_netback bridge loop
+brctl addbr br0 && ip addr add 10.0.0.1/24 dev br0 && ip link set br0 up
+check store start_store
+check store-answers wait_for 20 test -S /run/xenstored/socket
+start_vaned
+check vaned vane list
+
+# ask WORDS: run by the guest's shell; what it prints is in the log
+ask() { (echo "$1"; sleep 1; printf '\035') | vane console io > /dev/null; }
+hears() { check "$1" wait_for 60 logs io "$2"; }
+
+dd if=/dev/urandom of=/tmp/disk bs=1M count=8 2> /dev/null
+sum=$(md5sum < /tmp/disk | cut -c 1-32)
+cat > /tmp/io.xml << END
+<domain type='xen'>
+  <name>io</name><memory unit='MiB'>160</memory>
+  <os><type>xen</type><kernel>/guest/vmlinuz</kernel><initrd>/guest/initrd-io</initrd>
+    <cmdline>console=hvc0 quiet pv.net=10.0.0.2</cmdline></os>
+  <devices>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw'/><source file='/tmp/disk'/><target dev='xvda' bus='xen'/>
+    </disk>
+    <interface type='bridge'><source bridge='br0'/></interface>
+  </devices>
+</domain>
+END
+check define vane define /tmp/io.xml
+check start vane start io
+id=$(vane show io | sed -n 's/^id *//p')
+check ready wait_for 60 logs io 'guest ready'
+ask 'echo sum-$(md5sum < /dev/xvda | cut -c 1-32)'
+hears guest-reads-the-disk "sum-$sum"
+ask 'echo written-by-the-guest | dd of=/dev/xvda bs=512 seek=3 conv=sync,fsync; echo wrote-$?'
+hears guest-writes wrote-0
+expect dom0-reads-what-it-wrote written-by-the-guest "$(dd if=/tmp/disk bs=512 skip=3 count=1 2> /dev/null | head -n 1)"
+check ping ping -c 3 -w 30 10.0.0.2
+mac=$(vane store read "/local/domain/$id/device/vif/0/mac")
+check reboot vane reboot io
+check ready-again wait_for 60 logs io 'guest ready' 2
+check interface-is-gone wait_for 20 sh -c "! ip link show vif$id.0"
+id=$(vane show io | sed -n 's/^id *//p')
+expect same-address "$mac" "$(vane store read "/local/domain/$id/device/vif/0/mac")"
+check ping-again ping -c 3 -w 30 10.0.0.2
+check shutdown vane shutdown io
+check powers-off wait_for 60 sh -c 'vane show io | grep -q "^state *off"'
+check loop-is-free wait_for 20 sh -c '! losetup -a | grep -q /tmp/disk'
+expect no-backend-left '' "$(vane store ls /local/domain/0/backend 2> /dev/null | grep "\"$id\"")"
+cat /tmp/vaned.log
+expect dmesg-clean '' "$(complaints)"
