@@ -7,3 +7,8 @@ tests_daemon_vaned_LDADD = $(VANED_LIBS)
 
 UNIT_RUN += tests/daemon/test_vaned
 UNIT_BUILD += tests/daemon/vaned dom0-tools/vane dom0-tools/vane.1 dom0-tools/vane.bash
+
+UNIT_TESTS += tests/unit/test_vane_nics
+tests_unit_test_vane_nics_SOURCES = tests/unit/test_vane_nics.c dom0-tools/daemon/devices.c $(DEFINITION_TEST_SOURCES)
+tests_unit_test_vane_nics_CPPFLAGS = $(DEFINITION_TEST_CPPFLAGS)
+tests_unit_test_vane_nics_LDADD = $(DEFINITION_TEST_LDADD)
