@@ -99,7 +99,7 @@ static size_t stamp(struct talk *talk, const char *text, size_t size, char *out)
     for (size_t i = 0; i < size; i++) {
         if (((unsigned char)text[i] < ' ' && text[i] != '\n' && text[i] != '\t') || text[i] == 0x7f)
             continue;
-        if (!talk->in_line)
+        if (!talk->in_line && text[i] != '\n')
             used += (size_t)sprintf(out + used, "%s", when);
         out[used++] = text[i];
         talk->in_line = text[i] != '\n';
@@ -116,7 +116,8 @@ static void keep(struct vaned *v, struct domain *d, const char *text, size_t siz
     if (d->talk->log_size + used > MAX_LOG) {
         log_path(v, d->def.name, "", path);
         log_path(v, d->def.name, ".1", old);
-        (void)rename(path, old);
+        if (rename(path, old))
+            (void)unlink(path);         // it must not grow for ever
         close_log(d->talk);
         open_log(v, d);
     }
@@ -197,7 +198,9 @@ int console_after(struct vaned *v, const char *uuid, uint64_t *at, char **text, 
     *text = NULL;
     if (domain_find(v, uuid, &d, &ignored) || !d->talk)
         return -1;
-    from = d->talk->said - *at > HISTORY ? d->talk->said - (d->talk->said < HISTORY ? d->talk->said : HISTORY) : *at;
+    from = *at > d->talk->said ? 0 : *at;           // one of this UUID that was defined anew has said nothing yet
+    if (d->talk->said - from > HISTORY)
+        from = d->talk->said - HISTORY;
     if (from == d->talk->said)
         return d->talk->is_open ? 0 : -1;
     *text = malloc((size_t)(d->talk->said - from));
