@@ -17,10 +17,10 @@ enum { HISTORY = 1 << 14, MAX_LOG = 1 << 20, MAX_PER_SECOND = 1 << 17, CHUNK = 2
 struct talk {
     int log;                            // below 0: there is none
     size_t log_size;
-    bool is_open, in_line;
+    bool is_open, in_line, is_ready;
     uint64_t second;                    // in which the guest has said `heard` bytes
     size_t heard;
-    uint64_t said;                      // bytes in all; the last of them are in history
+    uint64_t said, said_before;         // bytes in all, of which the last are in history; those before the start
     char history[HISTORY];
 };
 
@@ -62,7 +62,8 @@ void console_listen(struct vaned *v, struct domain *d)
         return;
     }
     d->talk->is_open = true;
-    d->talk->in_line = false;
+    d->talk->in_line = d->talk->is_ready = false;
+    d->talk->said_before = d->talk->said;
     open_log(v, d);
 }
 
@@ -125,13 +126,34 @@ static void keep(struct vaned *v, struct domain *d, const char *text, size_t siz
         d->talk->log_size += used;
 }
 
+bool console_is_ready(const struct domain *d)
+{
+    return d->talk && d->talk->is_ready;
+}
+
+// What it has said since its start ends with these words.
+static bool ends_with(const struct talk *talk, const char *words, size_t length)
+{
+    if (talk->said - talk->said_before < length)
+        return false;
+    for (size_t i = 1; i <= length; i++)
+        if (talk->history[(talk->said - i) % HISTORY] != words[length - i])
+            return false;
+    return true;
+}
+
 static void hear(struct vaned *v, struct domain *d, const char *text, size_t size)
 {
+    size_t length = d->def.ready_when ? strlen(d->def.ready_when) : 0;
     struct talk *talk = d->talk;
 
-    for (size_t i = 0; i < size; i++)
-        talk->history[(talk->said + i) % HISTORY] = text[i];
-    talk->said += size;
+    for (size_t i = 0; i < size; i++) {
+        talk->history[talk->said++ % HISTORY] = text[i];
+        if (length && !talk->is_ready && ends_with(talk, d->def.ready_when, length)) {
+            talk->is_ready = true;
+            event_tell(v, d, "ready", NULL);
+        }
+    }
     talk->heard += size;
     keep(v, d, text, size);
     http_wake_streams(v);

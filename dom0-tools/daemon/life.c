@@ -279,17 +279,41 @@ static struct domain *next_to_start(struct vaned *v)
     return first;
 }
 
+// Milliseconds that the last one started is still waited for, but not for ever, to say that it is ready.
+static int wait_ms(struct vaned *v)
+{
+    struct vane_error ignored;
+    struct domain *d;
+    uint64_t end, now = now_ms();
+
+    if (!v->awaited[0])
+        return 0;
+    if (domain_find(v, v->awaited, &d, &ignored) == 0 && domain_runs(d) && !console_is_ready(d)) {
+        end = d->started_ms + d->def.ready_seconds * 1000;
+        if (now < end)
+            return (int)(end - now);
+        event_tell(v, d, "late", "it has not said that it is ready, and is not waited for any more");
+    }
+    v->awaited[0] = '\0';
+    return 0;
+}
+
 int life_autostart(struct vaned *v)
 {
-    struct domain *d = v->is_starting ? next_to_start(v) : NULL;
+    int wait = wait_ms(v);
+    struct domain *d = v->is_starting && !wait ? next_to_start(v) : NULL;
     struct vane_error error;
 
+    if (wait)
+        return wait;
     v->is_starting = d != NULL;
     if (!d)
         return -1;
     if (domain_start(v, d, &error)) {
         d->has_ended = true;
         event_tell(v, d, "failed", error.text);
+    } else if (d->def.ready_when) {
+        snprintf(v->awaited, sizeof(v->awaited), "%s", d->def.uuid);
     }
     return 0;
 }

@@ -53,6 +53,7 @@ struct vaned {
     uint64_t nr_requests, nr_refused;
     bool stop;
     bool is_starting;                   // autostart is under way
+    char awaited[37];                   // the UUID of the domain that must be ready before it goes on; empty: none
 };
 
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -81,13 +82,15 @@ bool domain_runs(const struct domain *d);
 void life_check(struct vaned *v);
 // After a start of vaned: finishes or undoes what another one was at.
 void life_recover(struct vaned *v);
-// Starts the next domain of those that start with the host; returns below 0 when there is none left.
+// Starts the next domain of those that start with the host. Returns in how many milliseconds it is to be called again at the
+// latest, below 0 when none is left.
 int life_autostart(struct vaned *v);
 
 // consoles.c: what guests say. A domain is listened to from its start to its end; what is missing does not keep it from running.
 void console_listen(struct vaned *v, struct domain *d);
 void console_drain(struct vaned *v, struct domain *d);
 void console_leave(struct vaned *v, struct domain *d);
+bool console_is_ready(const struct domain *d);
 void console_renamed(struct vaned *v, const struct domain *d, const char *old);
 void consoles_run(struct vaned *v);
 int consoles_timeout(const struct vaned *v);

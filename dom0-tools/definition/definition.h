@@ -74,7 +74,8 @@ struct definition {
     uint64_t weight, cap;               // cap: per cent of one CPU, 0 is none
     char *kernel, *initrd, *cmdline, *bootloader;
     uint64_t on_poweroff, on_reboot, on_crash;
-    uint64_t autostart, start_order;
+    uint64_t autostart, start_order, ready_seconds;
+    char *ready_when;
     struct list pins, disks, nics, consoles;
 };
 

@@ -169,6 +169,10 @@ static const struct field definition_fields[] = {
       .help = "whether it starts with the host" },
     { .json = "start_order", .xml = OURS "@start_order", AT(start_order), .type = FIELD_NUMBER, .max = 999,
       .fallback = 500, .help = "lower numbers start first" },
+    { .json = "ready_when", .xml = OURS "@ready_when", AT(ready_when), .max = 64,
+      .help = "words on its console that say that it is ready: the next one to start with the host waits for them" },
+    { .json = "ready_seconds", .xml = OURS "@ready_seconds", AT(ready_seconds), .type = FIELD_NUMBER, .min = 1, .max = 3600,
+      .fallback = 60, .help = "how long it is waited for" },
 };
 
 const struct type definition_type = TYPE(definition);
