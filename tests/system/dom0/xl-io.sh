@@ -29,7 +29,7 @@ hears() { wait_for "$2" said "$1" "$3" || { tail -n 12 "$LOGS/guest-$1.log"; ret
 # verify NAME MIB: fio's own judgement of what it wrote and read back
 fio_agrees() { hears "$1" 600 '^fio-ended-[0-9]' && hears "$1" 0 '^fio-ended-0'; }
 verify() {
-    ask "$1" "modprobe -a crc32c_generic ext4; mkdir -p /tools; mount -t ext4 -o ro /dev/xvda /tools; sh /tools/verify $2; echo fio-\$?"
+    ask "$1" "modprobe -a crc32c_generic ext4; mkdir -p /tools; mount -t ext4 -o ro /dev/xvda /tools; sh /tools/verify $2; echo fio-ended-\$?"
     step "$1-fio" fio_agrees "$1"
 }
 
