@@ -25,7 +25,7 @@ privileges() { sed -n 's/^\(CapEff\|NoNewPrivs\|Seccomp\):[[:space:]]*/\1 /p' "/
 
 truncate -s 64M $IMAGE
 dd if=/dev/urandom of=$IMAGE bs=1M count=8 conv=notrunc 2> /dev/null
-sum=$(head -c 8M $IMAGE | md5sum | cut -c 1-32)
+sum=$(head -c 8m $IMAGE | md5sum | cut -c 1-32)
 vane-build create blk 160 2 /guest/vmlinuz /guest/initrd-io 'console=hvc0 quiet' > /tmp/blk.out
 id=$(domid_of /tmp/blk.out)
 check create test -n "$id"
@@ -38,7 +38,7 @@ expect has-no-rights 'CapEff 0000000000000000 NoNewPrivs 1 Seccomp 2 ' "$(privil
 expect negotiated '1 1 256' "$(echo $(vane-store read $front/feature-persistent $back/feature-flush-cache $back/feature-max-indirect-segments))"
 ask 'echo size-$(cat /sys/block/xvdb/size)'
 hears size size-131072
-ask 'echo sum-$(head -c 8M /dev/xvdb | md5sum | cut -c 1-32)'
+ask 'echo sum-$(head -c 8m /dev/xvdb | md5sum | cut -c 1-32)'
 hears guest-reads "sum-$sum"
 
 # Written through the page cache and flushed; killed ten times on the way.

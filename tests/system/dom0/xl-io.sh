@@ -21,7 +21,7 @@ start() {
 
 stop() {
     step "$1-shutdown" quiet xl shutdown -w "$1"
-    step "$1-gone" is_gone "$1"
+    step "$1-gone" wait_for 20 is_gone "$1"
 }
 
 # hears NAME SECONDS PATTERN: or shows what the guest said instead
