@@ -80,11 +80,15 @@ static int done(struct console_end *console, struct xen_devices *xen, bool sane,
 int console_read(struct console_end *console, struct xen_devices *xen, char *text, size_t size, size_t *length,
                  struct vane_error *error)
 {
-    return done(console, xen, console_take(console->ring, text, size, length), *length, error);
+    bool sane = console_take(console->ring, text, size, length);
+
+    return done(console, xen, sane, *length, error);
 }
 
 int console_write(struct console_end *console, struct xen_devices *xen, const char *text, size_t size, size_t *length,
                   struct vane_error *error)
 {
-    return done(console, xen, console_give(console->ring, text, size, length), *length, error);
+    bool sane = console_give(console->ring, text, size, length);
+
+    return done(console, xen, sane, *length, error);
 }

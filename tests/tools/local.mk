@@ -30,8 +30,7 @@ tests_unit_test_vane_device_SOURCES = tests/unit/test_vane_device.c dom0-tools/l
 tests_unit_test_vane_device_CPPFLAGS = $(TOOLS_TEST_CPPFLAGS)
 
 UNIT_TESTS += tests/unit/test_vane_console
-tests_unit_test_vane_console_SOURCES = tests/unit/test_vane_console.c dom0-tools/lib/console.c dom0-tools/lib/error.c \
-    dom0-tools/lib/xen_linux.c
+tests_unit_test_vane_console_SOURCES = tests/unit/test_vane_console.c dom0-tools/lib/console.c dom0-tools/lib/error.c
 tests_unit_test_vane_console_CPPFLAGS = $(TOOLS_TEST_CPPFLAGS)
 
 # What the system tests drive libvane with.

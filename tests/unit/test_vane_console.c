@@ -74,12 +74,69 @@ static void hostile(void)
     CU_ASSERT_EQUAL(length, 0);
 }
 
+// The guest is told of what moved, and of nothing else.
+static unsigned nr_notified;
+
+int xen_notify(struct xen_devices *xen, unsigned port)
+{
+    (void)xen;
+    CU_ASSERT_EQUAL(port, 7);
+    nr_notified++;
+    return 0;
+}
+
+// Not of use here.
+void *xen_map_grant(struct xen_devices *xen, unsigned domid, uint32_t reference)
+{
+    (void)xen, (void)domid, (void)reference;
+    return NULL;
+}
+
+int xen_unmap_grant(struct xen_devices *xen, void *page)
+{
+    (void)xen, (void)page;
+    return 0;
+}
+
+int xen_bind_interdomain(struct xen_devices *xen, unsigned domid, unsigned port)
+{
+    (void)xen, (void)domid, (void)port;
+    return 0;
+}
+
+int xen_unbind(struct xen_devices *xen, unsigned port)
+{
+    (void)xen, (void)port;
+    return 0;
+}
+
+static void notifies(void)
+{
+    struct console_end console = { .ring = &ring, .port = 7 };
+    struct xen_devices xen = { .evtchn = -1 };
+    struct vane_error error;
+    size_t length = 0;
+    char text[8];
+
+    memset(&ring, 0, sizeof(ring));
+    CU_ASSERT_EQUAL(console_write(&console, &xen, "a", 1, &length, &error), 0);
+    CU_ASSERT_EQUAL(nr_notified, 1);
+    length = 5;
+    CU_ASSERT_EQUAL(console_read(&console, &xen, text, sizeof(text), &length, &error), 0);
+    CU_ASSERT_EQUAL(nr_notified, 1);
+    ring.out_prod = 1;
+    length = 0;
+    CU_ASSERT_EQUAL(console_read(&console, &xen, text, sizeof(text), &length, &error), 0);
+    CU_ASSERT_EQUAL(nr_notified, 2);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
         { "in_order", in_order },
         { "to_the_guest", to_the_guest },
         { "hostile", hostile },
+        { "notifies", notifies },
         { NULL, NULL },
     };
 
