@@ -14,12 +14,13 @@ hears() { check "$1" wait_for "${3:-60}" said blk "$2"; }
 state_is() { [ "$(vane-store read "$1/state")" = "$2" ]; }
 serve() { vane-blk --domid "$id" --back $back --front $front --image $IMAGE --buffered --state /dev/shm/blk/state \
     --stats /dev/shm/blk/stats 2>> /tmp/blk.log & backend=$!; }
-# What a toolstack writes for a disk of the guest.
+# What a toolstack writes for a disk of the guest: its own side first, since the guest looks at it as soon as it sees the other.
 offer() {
-    vane-store write $front/backend $back $front/backend-id 0 $front/virtual-device 51728 $front/device-type disk \
-        $front/state 1 $back/frontend $front $back/frontend-id "$id" $back/online 1 $back/mode w $back/state 1 &&
-        vane-store chmod $front "n$id" r0 && vane-store chmod $front/state "n$id" r0 &&
-        vane-store chmod $back n0 "r$id" || return 1
+    vane-store write $back/frontend $front $back/frontend-id "$id" $back/online 1 $back/mode w $back/state 1 &&
+        vane-store chmod $back n0 "r$id" && vane-store chmod $back/state n0 "r$id" &&
+        vane-store write $front/backend $back $front/backend-id 0 $front/virtual-device 51728 $front/device-type disk \
+            $front/state 1 &&
+        vane-store chmod $front "n$id" r0 && vane-store chmod $front/state "n$id" r0
 }
 privileges() { sed -n 's/^\(CapEff\|NoNewPrivs\|Seccomp\):[[:space:]]*/\1 /p' "/proc/$backend/status" | tr '\n' ' '; }
 
