@@ -162,9 +162,10 @@ void descriptor_cpu_init(void)
     uint8_t *stub = (uint8_t *)(area(cpu) + CPU_STUB_OFFSET);
     struct table_ptr idt_ptr = { sizeof(idt) - 1, (uint64_t)idt };
 
-    /* The same for each CPU. */
-    for (unsigned v = 0; v < ARRAY_SIZE(idt); v++)
-        set_gate(v, (uint64_t)entry_stubs + v * 16, 0, v == TRAP_BP || v == TRAP_OF || v == 0x80);
+    /* Once: a CPU that runs already must not meet an NMI's gate without its stack. */
+    if (!idt[0].selector)
+        for (unsigned v = 0; v < ARRAY_SIZE(idt); v++)
+            set_gate(v, (uint64_t)entry_stubs + v * 16, 0, v == TRAP_BP || v == TRAP_OF || v == 0x80);
     for (unsigned i = 0; i < ARRAY_SIZE(ist_gates); i++)
         set_gate(ist_gates[i].vector, entry_ist[i], i + 1, 0);
     build_descriptor_page(cpu);
