@@ -48,3 +48,24 @@ start_vaned() {
 
 # logs NAME WORDS [COUNT]: a guest of vaned has said them, so often
 logs() { [ "$(vane log "$1" | grep -c "$2")" -ge "${3:-1}" ]; }
+
+# dom0's kernel can serve disks and NICs.
+back_ends_ready() {
+    modprobe -a xen_blkback xen_netback bridge loop
+    brctl addbr br0 && ip addr add 10.0.0.1/24 dev br0 && ip link set br0 up
+}
+
+# A guest's disk /tmp/disk, and whether that and its NIC serve it. The case says how it is asked: ask WORDS, hears NAME PATTERN.
+new_disk() {
+    dd if=/dev/urandom of=/tmp/disk bs=1M count=8 2> /dev/null
+    sum=$(md5sum < /tmp/disk | cut -c 1-32)
+}
+devices_work() {
+    ask 'echo sum-$(md5sum < /dev/xvda | cut -c 1-32)'
+    hears guest-reads-the-disk "sum-$sum"
+    ask 'echo written-by-the-guest | dd of=/dev/xvda bs=512 seek=3 conv=sync,fsync; echo wrote-$?'
+    hears guest-writes wrote-0
+    expect dom0-reads-what-it-wrote written-by-the-guest \
+        "$(dd if=/tmp/disk bs=512 skip=3 count=1 2> /dev/null | head -n 1)"
+    check ping ping -c 3 -w 30 10.0.0.2
+}
