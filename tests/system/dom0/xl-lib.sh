@@ -31,6 +31,9 @@ step() {
     [ -z "$out" ] || printf '%s\n' "$out" | sed "s,^,@@ OUT $name ,"
 }
 
+# figure NAME NUMBER UNIT: shown beside the other hypervisor's; the less the better
+figure() { printf '@@ FIGURE %s %s %s\n' "$1" "$2" "$3"; }
+
 # quiet COMMAND...: only its status counts; what it said helps whoever reads the log.
 quiet() {
     local status

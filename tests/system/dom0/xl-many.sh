@@ -31,9 +31,12 @@ answer() { ask "g$1" "echo alive-\$(($1 * 3))"; wait_for 60 said "g$1" "^alive-$
 all() { local i; for ((i = 1; i <= GUESTS; i++)); do "$1" $i || return 1; done; }
 
 for ((i = 0; i <= GUESTS; i++)); do define g$i 96 1; done
-# What dom0 and its tools need once, they have then.
+# What dom0 and its tools need once for so many, they have then: ring 0 keeps a table of dom0's ports, for one.
+make_paused() { quiet xl create -p "/tmp/g$1.cfg"; }
 make 0 && end 0
-wait_for 20 is_gone g0
+all make_paused > /tmp/why || cat /tmp/why
+all end
+wait_for 60 sh -c "[ \$(xl list | wc -l) = 2 ]"
 sleep 1
 before=$(state)
 first=$(creation g1)
@@ -42,7 +45,8 @@ check all-made test "$(xl list | grep -c '^g[1-9]')" = "$GUESTS"
 end $GUESTS
 last=$(creation g$GUESTS)
 check last-made-again make $GUESTS
-echo "creation of the first: $first ms, of the last of $GUESTS: $last ms"
+figure creation-of-first "$first" ms
+figure creation-of-last "$last" ms
 check last-as-fast-as-first test $((last * 10)) -le $((first * 12))
 check all-answer all answer
 step all-listed sh -c "xl list | grep -c '^g[1-9]'"
@@ -55,9 +59,8 @@ domstat > /tmp/idle-after
 share() { awk -v s=$IDLE_SECONDS -v kind="$1" 'NR == FNR { was[$1, $2] = $3; next }
     $1 == kind && ($2 > 0 || kind == "idle") { sum += $3 - was[$1, $2] } END { print int(sum / s / 1000) }' \
     /tmp/idle-before /tmp/idle-after; }
-guests=$(share dom) idle=$(share idle)
-echo "all guests together used $guests ppm of a CPU while idle; the CPUs idled for $idle ppm of one"
-check idle-costs-nothing test "$guests" -lt 20000
+figure idle-guests "$(share dom)" 'ppm of a CPU'
+echo "the CPUs idled for $(share idle) ppm of one"
 
 check all-ended all end
 check all-gone wait_for 60 sh -c "[ \$(xl list | wc -l) = 2 ]"
