@@ -341,6 +341,21 @@ static void write_extras(const struct list *extras, xmlNode *top)
     }
 }
 
+// Said, or the element of an attribute that is: <vcpu cpuset="0"/> without a number could not be read again.
+static bool is_written(const struct type *type, const struct field *f, const void *object)
+{
+    size_t length = strlen(f->xml);
+    bool is = f->type == FIELD_FIXED || field_is_given(type, f, object);
+
+    for (size_t i = 0; i < type->nr_fields && !is; i++) {
+        const char *xml = type->fields[i].xml;
+
+        is = xml && strncmp(xml, f->xml, length) == 0 && strncmp(xml + length, "/@", 2) == 0 &&
+             field_is_given(type, &type->fields[i], object);
+    }
+    return is;
+}
+
 static void write_object(const struct type *type, const void *object, xmlNode *node)
 {
     for (size_t i = 0; i < type->nr_fields; i++) {
@@ -348,7 +363,7 @@ static void write_object(const struct type *type, const void *object, xmlNode *n
         const char *name = f->xml ? strrchr(f->xml, '/') : NULL, *attribute;
         char parent[PATH_SIZE];
 
-        if (f->xml && (f->type == FIELD_FIXED || (f->type != FIELD_LIST && field_is_given(type, f, object)))) {
+        if (f->xml && f->type != FIELD_LIST && is_written(type, f, object)) {
             write_value(f, object, node);
         } else if (f->type == FIELD_LIST && name) {
             snprintf(parent, sizeof(parent), "%.*s", (int)(name - f->xml), f->xml);

@@ -147,6 +147,7 @@ static void test_round_trips(void)
     round_trip(virt_install);
     round_trip(full_json);
     round_trip("name = 'a'\nmemory = 64\n");
+    round_trip("{\"name\": \"a\", \"memory_kib\": 65536, \"affinity\": \"0-3\"}");
 }
 
 static void test_xl(void)
