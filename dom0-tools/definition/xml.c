@@ -248,10 +248,9 @@ char *xml_normalise(const char *text, char name[PATH_SIZE + 8])
     xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
     char path[PATH_SIZE], *result = NULL;
 
-    if (root && !root->prev && !root->next && path_step("", "", root->name, NULL, path)) {
-        bool ours = root->ns && strcmp((const char *)root->ns->href, PARAVANE_NAMESPACE) == 0;
-
-        snprintf(name, PATH_SIZE + 8, "%s%s", ours ? "p:" : root->ns ? "{}" : "", path);
+    if (root && !root->prev && !root->next) {
+        // A name of another namespace, or longer than any of ours, is none that the table has.
+        snprintf(name, PATH_SIZE + 8, "%s", path_step("", "", root->name, root->ns, path) ? path : "{}");
         result = dump(root);
     }
     xmlFreeDoc(doc);

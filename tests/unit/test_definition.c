@@ -150,6 +150,18 @@ static void test_round_trips(void)
     round_trip("{\"name\": \"a\", \"memory_kib\": 65536, \"affinity\": \"0-3\"}");
 }
 
+static void test_long_names(void)
+{
+    char text[1000], name[301];
+
+    memset(name, 'n', 300);
+    for (size_t length = 90; length <= 300; length += length < 110 ? 1 : 95) {
+        snprintf(text, sizeof(text), "<domain><name>a</name><memory>65536</memory><%.*s/><devices><%.*s/></devices></domain>",
+                 (int)length, name, (int)length, name);
+        round_trip(text);
+    }
+}
+
 static void test_xl(void)
 {
     static const char text[] =
@@ -351,7 +363,8 @@ int main(void)
 {
     static const struct unit_test tests[] = {
         { "virt-install", test_virt_install }, { "xml-is-kept", test_xml_is_kept },
-        { "round-trips", test_round_trips },   { "xl", test_xl },
+        { "round-trips", test_round_trips },   { "long-names", test_long_names },
+        { "xl", test_xl },
         { "refusals", test_refusals },         { "limits", test_limits },
         { "set", test_set },                   { "schema", test_schema },
         { "uuid", test_uuid },                 { NULL, NULL },
