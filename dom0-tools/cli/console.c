@@ -21,6 +21,15 @@ static int show(const char *text, size_t size)
     return ferror(stdout);
 }
 
+// Who we are among the viewers, in words.
+static void viewer_name(char name[64])
+{
+    const char *user = getenv("USER"), *tty = ttyname(0);
+
+    snprintf(name, 64, "%.20s@%.20s:%d", user && *user ? user : "somebody", tty && strncmp(tty, "/dev/", 5) == 0 ? tty + 5 : "none",
+             (int)getpid());
+}
+
 // The guest may have room for less at a time.
 static int type(const struct vane *vane, const char *path, const char *text, size_t size)
 {
@@ -42,11 +51,13 @@ static int type(const struct vane *vane, const char *path, const char *text, siz
     return EXIT_DONE;
 }
 
-// Until the other process ends, which closes its end of `other`, or Ctrl-] is typed.
+// Until the other process ends, which closes its end of `other`, or Ctrl-] is typed. Who was told that another one types
+// has looked on since.
 static int relay(const struct vane *vane, const char *path, int other)
 {
     struct pollfd fds[] = { { .fd = 0, .events = POLLIN }, { .fd = other } };
     int rc = EXIT_DONE;
+    bool looks_on = false;
 
     while (rc == EXIT_DONE && poll(fds, 2, -1) >= 0 && !fds[1].revents) {
         char text[512], *leave;
@@ -55,10 +66,12 @@ static int relay(const struct vane *vane, const char *path, int other)
         if (fds[0].revents && size <= 0)
             fds[0].fd = -1;         // nothing more will be typed; the guest may have more to say
         leave = size > 0 ? memchr(text, LEAVE, (size_t)size) : NULL;
-        if (size > 0)
+        if (size > 0 && !looks_on)
             rc = type(vane, path, text, leave ? (size_t)(leave - text) : (size_t)size);
         if (leave)
             break;
+        looks_on = looks_on || rc == EXIT_KINDS + VANE_STATE - 1;
+        rc = looks_on ? EXIT_DONE : rc;
     }
     return rc;
 }
@@ -84,14 +97,36 @@ static int attend(const struct vane *vane, const char *path)
     return rc;
 }
 
+// Is there anybody to talk to, and who talks?
+static int greet(const struct vane *vane, const char *path, const char *own)
+{
+    char asked[700];
+    const char *typist;
+    json_t *reply;
+    int rc;
+
+    snprintf(asked, sizeof(asked), "%s%s", path, vane->take ? "&take=1" : "");
+    rc = request_json(vane, "POST", asked, NULL, &reply);
+    typist = json_string_value(json_object_get(reply, "typist"));
+    if (typist && strcmp(typist, own) != 0)
+        complain("%s types here: you look on; `vane console --take %s` takes the keyboard", typist, vane->words[0]);
+    json_decref(reply);
+    return rc;
+}
+
 int run_console(const struct vane *vane, const struct command *c)
 {
     struct termios was, raw;
     bool is_terminal = tcgetattr(0, &was) == 0;
-    char path[512], *answer;
-    int rc = request(vane, "POST", path_of(vane, c, path), "", 0, &answer);     // is there anybody to talk to?
+    char path[640], name[64], *viewer;
+    int rc;
 
-    free(answer);
+    viewer_name(name);
+    viewer = encode(name);
+    path_of(vane, c, path);
+    snprintf(path + strlen(path), sizeof(path) - strlen(path), "?viewer=%s", viewer);
+    free(viewer);
+    rc = greet(vane, path, name);
     if (rc != EXIT_DONE)
         return rc;
     if (is_terminal) {

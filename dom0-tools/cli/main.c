@@ -11,7 +11,7 @@ static int parse(struct vane *vane, int argc, char *argv[])
 {
     static const struct option table[] = {
         { "socket", required_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' },
-        { "generate", required_argument, NULL, 'g' }, { NULL, 0, NULL, 0 },
+        { "take", no_argument, NULL, 't' },         { "generate", required_argument, NULL, 'g' }, { NULL, 0, NULL, 0 },
     };
     static const char *const outputs[] = { "table", "json", "xml" };
     int option;
@@ -21,6 +21,7 @@ static int parse(struct vane *vane, int argc, char *argv[])
         case 's': vane->socket = optarg; break;
         case 'h': print_help(stdout); exit(EXIT_DONE);
         case 'g': exit(print_generated(optarg));
+        case 't': vane->take = true; break;
         case 'n': vane->count = (unsigned)strtoul(optarg, NULL, 10); break;
         case 'o':
             for (vane->output = 0; vane->output < 3 && strcmp(outputs[vane->output], optarg) != 0; vane->output++)

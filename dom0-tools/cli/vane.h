@@ -17,6 +17,7 @@ struct vane {
     const char *socket;
     enum output output;
     unsigned count;             // -n
+    bool take;                  // --take
     char **words;               // behind the command
     int nr_words;
 };

@@ -192,18 +192,21 @@ static int follow_console(struct request *r, struct vane_error *error)
     r->reply.is_stream = true;
     r->reply.type = "application/octet-stream";
     r->reply.console = d->def.uuid;
+    r->reply.viewer = r->query(r, "viewer");
     return 0;
 }
 
 static int say(struct request *r, struct vane_error *error)
 {
+    const char *viewer = r->query(r, "viewer");
+    const struct typed typed = { viewer ? viewer : "", r->body, r->body_size, is_asked(r, "take") };
     struct domain *d;
     size_t taken;
     int rc = find(r, &d, error);
 
     if (rc == 0)
-        rc = console_say(r->v, d, r->body, r->body_size, &taken, error);
-    return rc ? rc : give(r, json_pack("{sI}", "taken", (json_int_t)taken), error);
+        rc = console_say(r->v, d, &typed, &taken, error);
+    return rc ? rc : give(r, json_pack("{sI ss?}", "taken", (json_int_t)taken, "typist", console_typist(r->v, d)), error);
 }
 
 static json_t *vcpu_json(struct vaned *v, const struct domain *d, unsigned i)
@@ -315,8 +318,9 @@ const struct route routes[] = {
     { "GET", "/v1/domains/*/vcpus", "its vCPUs", list_vcpus },
     { "PATCH", "/v1/domains/*/vcpus/*", "pin a vCPU: {\"cpus\": \"0-3\"}", pin },
     { "GET", "/v1/domains/*/log", "the end of what its guests have said, with times", show_said },
-    { "GET", "/v1/domains/*/console", "what its guest says, as it says it, until it ends", follow_console },
-    { "POST", "/v1/domains/*/console", "type the body on its console; says how many bytes there was room for", say },
+    { "GET", "/v1/domains/*/console", "what its guest says, as it says it, until it ends; ?viewer=NAME says who looks on", follow_console },
+    { "POST", "/v1/domains/*/console", "type the body on its console, as ?viewer=NAME; says how many "
+      "bytes there was room for, and who has the keyboard; ?take=1 takes it", say },
     { "POST", "/v1/domains/*/*", "start, shutdown, reboot, destroy, pause or resume it", act },
     { "GET", "/v1/host", "the host", show_host },
     { "GET", "/v1/host/log", "the hypervisor's log", show_log },

@@ -12,7 +12,8 @@
 
 #include "vaned.h"
 
-enum { HISTORY = 1 << 14, MAX_LOG = 1 << 20, MAX_PER_SECOND = 1 << 17, CHUNK = 2048, STAMP = 24, LOG_TEXT = 1 << 17 };
+enum { HISTORY = 1 << 14, MAX_LOG = 1 << 20, MAX_PER_SECOND = 1 << 17, CHUNK = 2048, STAMP = 24, LOG_TEXT = 1 << 17,
+       VIEWER_SIZE = 64, TYPIST_MS = 5000 };
 
 struct talk {
     int log;                            // below 0: there is none
@@ -21,6 +22,8 @@ struct talk {
     uint64_t second;                    // in which the guest has said `heard` bytes
     size_t heard;
     uint64_t said, said_before;         // bytes in all, of which the last are in history; those before the start
+    char typist[VIEWER_SIZE];           // the viewer that typed last; empty: none
+    uint64_t typed_ms;
     char history[HISTORY];
 };
 
@@ -234,12 +237,33 @@ int console_after(struct vaned *v, const char *uuid, uint64_t *at, char **text, 
     return 1;
 }
 
-int console_say(struct vaned *v, struct domain *d, const char *text, size_t size, size_t *taken, struct vane_error *error)
+// Until it looks on no more. It may type a moment before it is seen to.
+const char *console_typist(const struct vaned *v, const struct domain *d)
 {
+    const struct talk *talk = d->talk;
+    bool is_there = talk && talk->typist[0] && (now_ms() - talk->typed_ms < TYPIST_MS ||
+                                                http_looks_on(v, d->def.uuid, talk->typist));
+
+    return is_there ? talk->typist : NULL;
+}
+
+int console_say(struct vaned *v, struct domain *d, const struct typed *typed, size_t *taken, struct vane_error *error)
+{
+    const char *typist = console_typist(v, d);
+
     *taken = 0;
     if (!d->talk || !d->talk->is_open)
         return vane_fail(error, VANE_STATE, "%s is %s: nobody is at its console", d->def.name, phase_names[d->phase]);
-    return host_console_write(v->host, d->id, text, size, taken, error);
+    if (strlen(typed->viewer) >= VIEWER_SIZE)
+        return vane_fail(error, VANE_INVALID, "viewer has a name of more than %d bytes: make it shorter", VIEWER_SIZE - 1);
+    if (typist && strcmp(typist, typed->viewer) != 0 && typed->size && !typed->takes)
+        return vane_fail(error, VANE_STATE, "%s types on the console of %s: look on, or take the keyboard with "
+                         "`vane console --take %s`", typist, d->def.name, d->def.name);
+    if (typed->takes || (typed->size && typed->viewer[0])) {
+        strcpy(d->talk->typist, typed->viewer);
+        d->talk->typed_ms = now_ms();
+    }
+    return host_console_write(v->host, d->id, typed->text, typed->size, taken, error);
 }
 
 // The end of a file goes in front of what is at text[*at] and behind.

@@ -21,7 +21,7 @@ struct stream {
     struct vaned *v;
     struct MHD_Connection *connection;
     uint64_t last;
-    char console[40];               // the UUID of the domain whose console it is; empty: it is of events
+    char viewer[64], console[40];   // who it is; the UUID of the domain whose console it is; empty: it is of events
     bool is_suspended;
     char *text;                     // what is being sent, and how much of it has been
     size_t size, sent;
@@ -176,6 +176,14 @@ void http_wake_streams(struct vaned *v)
     v->wakes = true;
 }
 
+bool http_looks_on(const struct vaned *v, const char *uuid, const char *viewer)
+{
+    for (const struct stream *s = v->streams; s; s = s->next)
+        if (strcmp(s->console, uuid) == 0 && strcmp(s->viewer, viewer) == 0)
+            return true;
+    return false;
+}
+
 // Not from within MHD_run(): a connection that is resumed there, while another's request is answered, can be
 // forgotten (0.9.75).
 static void wake_streams(struct vaned *v)
@@ -199,6 +207,7 @@ static struct MHD_Response *stream_response(struct vaned *v, struct MHD_Connecti
     s->next = v->streams;
     v->streams = s;
     snprintf(s->console, sizeof(s->console), "%s", reply->console ? reply->console : "");
+    snprintf(s->viewer, sizeof(s->viewer), "%s", reply->viewer ? reply->viewer : "");
     // A comment at once: the client sees that it is heard.
     s->text = reply->console ? NULL : strdup(": events of vaned\n\n");
     s->size = s->text ? strlen(s->text) : 0;

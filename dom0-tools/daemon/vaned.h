@@ -96,7 +96,15 @@ void consoles_run(struct vaned *v);
 int consoles_timeout(const struct vaned *v);
 // What came behind position *at, which moves: 1; 0 when there is nothing yet, below 0 when nothing will come any more.
 int console_after(struct vaned *v, const char *uuid, uint64_t *at, char **text, size_t *size);
-int console_say(struct vaned *v, struct domain *d, const char *text, size_t size, size_t *taken, struct vane_error *error);
+// Many look on, one types: who did first, while it looks on, or who takes the keyboard. A viewer is a name that it has given
+// itself; one without a name (it is empty) types only while nobody has the keyboard.
+struct typed {
+    const char *viewer, *text;
+    size_t size;
+    bool takes;
+};
+int console_say(struct vaned *v, struct domain *d, const struct typed *typed, size_t *taken, struct vane_error *error);
+const char *console_typist(const struct vaned *v, const struct domain *d);      // NULL: nobody
 // The end of its log; the caller's to free.
 char *console_log(const struct vaned *v, const struct domain *d);
 
@@ -114,7 +122,7 @@ struct reply {
     char *text;                         // the reply's own
     bool is_stream;                     // of events, from `after` on, or of what the domain `console` (its UUID) says
     uint64_t after;
-    const char *console;
+    const char *console, *viewer;
 };
 
 struct request {
@@ -139,6 +147,7 @@ void http_close(struct vaned *v);
 void http_run(struct vaned *v);
 int http_timeout(struct vaned *v);
 void http_wake_streams(struct vaned *v);
+bool http_looks_on(const struct vaned *v, const char *uuid, const char *viewer);
 
 // metrics.c
 char *metrics_text(struct vaned *v);
