@@ -42,6 +42,10 @@ static json_t *domain_json(const struct domain *d)
     json_object_set_new(json, "id", d->phase == PHASE_OFF ? json_null() : json_integer(d->id));
     json_object_set_new(json, "weight", json_integer((json_int_t)d->def.weight));
     json_object_set_new(json, "cap", json_integer((json_int_t)d->def.cap));
+    if (d->last_end[0]) {
+        json_object_set_new(json, "last_end", json_string(d->last_end));
+        json_object_set_new(json, "last_end_time", json_integer(d->last_end_time));
+    }
     if (d->def.title)
         json_object_set_new(json, "title", json_string(d->def.title));
     return json;
@@ -134,25 +138,12 @@ static int undefine(struct request *r, struct vane_error *error)
 
 static int change(struct request *r, struct vane_error *error)
 {
-    json_t *body = json_loads(r->body, JSON_REJECT_DUPLICATES, NULL), *value;
+    json_t *body = json_loads(r->body, JSON_REJECT_DUPLICATES, NULL);
     struct domain *d;
-    const char *key;
-    char text[64];
     int rc = find(r, &d, error);
 
-    if (rc == 0 && !json_is_object(body))
-        rc = vane_fail(error, VANE_INVALID, "the body is not a JSON object: write {\"field\": value}");
-    json_object_foreach(body, key, value) {
-        if (rc)
-            break;
-        snprintf(text, sizeof(text), "%lld", json_integer_value(value));
-        if (json_is_boolean(value))
-            strcpy(text, json_is_true(value) ? "yes" : "no");
-        if (!json_is_string(value) && !json_is_integer(value) && !json_is_boolean(value))
-            rc = vane_fail(error, VANE_INVALID, "%.40s is no string, number, true or false: write one of them", key);
-        else
-            rc = domain_change(r->v, d, key, json_is_string(value) ? json_string_value(value) : text, error);
-    }
+    if (rc == 0)
+        rc = domain_change(r->v, d, body, error);
     json_decref(body);
     return rc ? rc : give(r, domain_json(d), error);
 }

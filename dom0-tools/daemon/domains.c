@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vaned.h"
@@ -168,6 +169,40 @@ int domain_save_phase(struct vaned *v, struct domain *d, enum phase phase, struc
     return rc;
 }
 
+// Not worth a failure: the guest has ended whatever becomes of the note.
+void domain_note_end(struct vaned *v, struct domain *d, const char *reason)
+{
+    char name[64], text[80];
+    struct vane_error error;
+
+    snprintf(d->last_end, sizeof(d->last_end), "%s", reason);
+    d->last_end_time = time(NULL);
+    if (!d->is_persistent)
+        return;
+    snprintf(name, sizeof(name), "%s.end", d->def.uuid);
+    snprintf(text, sizeof(text), "{\"reason\": \"%s\", \"time\": %lld}\n", d->last_end, (long long)d->last_end_time);
+    if (write_file(v->state, name, text, &error))
+        log_line("%s: %s", d->def.name, error.text);
+}
+
+static void load_end(struct vaned *v, const char *name)
+{
+    size_t size = 0;
+    char *text = read_file(v->state, name, &size), uuid[37];
+    json_t *json = text ? json_loads(text, 0, NULL) : NULL;
+    const char *reason = json_string_value(json_object_get(json, "reason"));
+    struct domain *d;
+
+    snprintf(uuid, sizeof(uuid), "%.36s", name);
+    d = find(v, NULL, uuid);
+    if (d && reason) {
+        snprintf(d->last_end, sizeof(d->last_end), "%s", reason);
+        d->last_end_time = json_integer_value(json_object_get(json, "time"));
+    }
+    json_decref(json);
+    free(text);
+}
+
 static struct domain *add(struct vaned *v, struct definition *def, bool persistent)
 {
     struct domain *d = calloc(1, sizeof(*d));
@@ -258,6 +293,8 @@ int domain_forget(struct vaned *v, struct domain *d, struct vane_error *error)
         rc = remove_file(v->state, name, error);
     if (rc)
         return rc;
+    snprintf(name, sizeof(name), "%s.end", d->def.uuid);
+    (void)remove_file(v->state, name, error);
     d->is_persistent = false;
     if (d->phase == PHASE_OFF)
         drop(v, d);
@@ -333,6 +370,8 @@ int domains_load(struct vaned *v, struct vane_error *error)
 {
     int rc = for_files(v, v->state, ".json", load_definition, error);
 
+    if (rc == 0)
+        rc = for_files(v, v->state, ".end", load_end, error);
     return rc ? rc : for_files(v, v->run, ".run", load_run, error);
 }
 

@@ -169,6 +169,7 @@ static void ended(struct vaned *v, struct domain *d, enum host_end end)
 
     d->end = end;
     d->has_ended = true;
+    domain_note_end(v, d, end_names[end]);
     if (end == END_CRASH || end == END_WATCHDOG)
         event_tell(v, d, "crashed", end_names[end]);
     switch (actions[end]) {
@@ -236,8 +237,10 @@ static void recover_one(struct vaned *v, struct domain *d, const struct host_dom
             (void)domain_save_phase(v, d, PHASE_RUNNING, &error);
         break;
     default:
-        if (!found)
+        if (!found) {
             undo(v, d);
+            domain_note_end(v, d, "unseen");
+        }
         event_tell(v, d, found ? "found" : "stopped", found ? NULL : "it ended while vaned was away");
     }
     d->is_paused = found && found->paused && d->phase == PHASE_RUNNING;
@@ -340,6 +343,8 @@ int domain_act(struct vaned *v, struct domain *d, const char *action, struct van
         return domain_start(v, d, error);
     if (strcmp(action, "destroy") == 0) {
         d->has_ended = false;
+        if (domain_runs(d))
+            domain_note_end(v, d, "destroyed");
         rc = domain_stop(v, d, "destroyed", error);
         settle(v, d);
         return rc;
@@ -351,50 +356,4 @@ int domain_act(struct vaned *v, struct domain *d, const char *action, struct van
     if (strcmp(action, "shutdown") == 0 || strcmp(action, "reboot") == 0)
         return host_ask(v->host, d->id, action[0] == 's' ? "poweroff" : "reboot", error);
     return vane_fail(error, VANE_NOT_FOUND, "%.40s is nothing that can be done to a domain: see /v1/openapi.json", action);
-}
-
-// What a changed field means for a guest that runs.
-static int apply(struct vaned *v, struct domain *d, const char *field, struct vane_error *error)
-{
-    if (strcmp(field, "memory_kib") == 0)
-        return host_set_memory(v->host, d->id, d->def.memory_kib, error);
-    if (strcmp(field, "vcpus") == 0)
-        return host_set_vcpus(v->host, d->id, (unsigned)d->def.vcpus, (unsigned)d->def.max_vcpus, error);
-    if (strcmp(field, "weight") == 0 || strcmp(field, "cap") == 0)
-        return host_set_share(v->host, d->id, (unsigned)d->def.weight, (unsigned)d->def.cap, error);
-    if (strcmp(field, "name") == 0)
-        return host_rename(v->host, d->id, d->def.name, error);
-    for (unsigned i = 0; strcmp(field, "affinity") == 0 && i < d->def.max_vcpus; i++) {
-        int rc = host_pin(v->host, d->id, i, d->def.affinity, error);
-
-        if (rc)
-            return rc;
-    }
-    return 0;
-}
-
-int domain_change(struct vaned *v, struct domain *d, const char *field, const char *text, struct vane_error *error)
-{
-    char old[DEFINITION_NAME_SIZE];
-    struct domain *other;
-    struct vane_error ignored;
-    int rc;
-
-    snprintf(old, sizeof(old), "%s", d->def.name);
-    if (strcmp(field, "uuid") == 0)
-        return vane_fail(error, VANE_INVALID, "a domain keeps its uuid: define another one");
-    if (strcmp(field, "name") == 0 && domain_find(v, text, &other, &ignored) == 0)
-        return vane_fail(error, VANE_EXISTS, "there is a domain %s already: use another name", text);
-    rc = definition_set(&d->def, field, text, error);
-    if (rc == 0 && d->phase == PHASE_RUNNING)
-        rc = apply(v, d, field, error);
-    if (rc == 0)
-        rc = domain_save(v, d, error);
-    if (rc)
-        return rc;
-    if (strcmp(field, "name") == 0)
-        console_renamed(v, d, old);
-    domain_sort(v, d);
-    event_tell(v, d, "changed", field);
-    return 0;
 }

@@ -2,6 +2,7 @@
 # The daemon that owns the domains, over libvane.
 VANED = \
     dom0-tools/daemon/api.c \
+    dom0-tools/daemon/change.c \
     dom0-tools/daemon/consoles.c \
     dom0-tools/daemon/devices.c \
     dom0-tools/daemon/domains.c \

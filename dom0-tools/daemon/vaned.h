@@ -23,7 +23,9 @@ struct domain {
     unsigned id;                        // where it is not off
     unsigned nr_quick_ends;             // ends within seconds of a start, one after the other
     enum host_end end;                  // the last, where has_ended
-    bool has_ended;
+    bool has_ended;                     // since vaned or the host was started
+    char last_end[16];                  // why its guest ended last, and when: kept on disk; empty: it has not
+    int64_t last_end_time;
     uint64_t started_ms, phase_ns[HOST_NR_PHASES];
     struct host_domain seen;            // as the hypervisor said last
     struct talk *talk;                  // of its console; NULL: nobody has listened yet
@@ -69,6 +71,8 @@ int domain_define(struct vaned *v, struct definition *def, bool persistent, stru
 int domain_save(struct vaned *v, const struct domain *d, struct vane_error *error);
 int domain_forget(struct vaned *v, struct domain *d, struct vane_error *error);
 int domain_save_phase(struct vaned *v, struct domain *d, enum phase phase, struct vane_error *error);
+// Why its guest has ended, for all to see, from now on and later.
+void domain_note_end(struct vaned *v, struct domain *d, const char *reason);
 void domain_sort(struct vaned *v, struct domain *d);
 extern const char *const phase_names[NR_PHASES];
 
@@ -76,7 +80,6 @@ extern const char *const phase_names[NR_PHASES];
 int domain_start(struct vaned *v, struct domain *d, struct vane_error *error);
 int domain_stop(struct vaned *v, struct domain *d, const char *event, struct vane_error *error);
 int domain_act(struct vaned *v, struct domain *d, const char *action, struct vane_error *error);
-int domain_change(struct vaned *v, struct domain *d, const char *field, const char *text, struct vane_error *error);
 bool domain_runs(const struct domain *d);
 // Looks at the hypervisor's domains: ends, figures.
 void life_check(struct vaned *v);
@@ -85,6 +88,9 @@ void life_recover(struct vaned *v);
 // Starts the next domain of those that start with the host. Returns in how many milliseconds it is to be called again at the
 // latest, below 0 when none is left.
 int life_autostart(struct vaned *v);
+
+// change.c: an object of fields and their new values.
+int domain_change(struct vaned *v, struct domain *d, json_t *changes, struct vane_error *error);
 
 // consoles.c: what guests say. A domain is listened to from its start to its end; what is missing does not keep it from running.
 void console_listen(struct vaned *v, struct domain *d);

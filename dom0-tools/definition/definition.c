@@ -161,36 +161,36 @@ int definition_check(const struct definition *d, struct vane_error *error)
     return rc ? rc : check_pins(d, error);
 }
 
-// Into a copy of the one value first: a refusal leaves everything as it was.
+int definition_copy(const struct definition *from, struct definition *to, struct vane_error *error)
+{
+    char *text = definition_write_json(from);
+    int rc;
+
+    object_init(&definition_type, to);
+    rc = text ? definition_read_json(to, text, strlen(text), error) : no_memory(error);
+
+    free(text);
+    return rc;
+}
+
+// A refusal leaves everything as it was.
 int definition_set(struct definition *d, const char *name, const char *text, struct vane_error *error)
 {
     const struct field *f = field_by_json(&definition_type, name);
-    uint64_t given = d->object.given, number = 0;
+    uint64_t given = d->object.given;
     struct where where = { .error = error };
-    char *old = NULL;
+    char *old;
     int rc;
 
     if (!f || f->type == FIELD_LIST)
         return vane_fail(error, VANE_INVALID, "%.60s is no field that can be set: see the schema for those", name);
     snprintf(where.path, sizeof(where.path), "%s", name);
-    if (f->type == FIELD_TEXT)
-        old = *field_text(f, d);
-    else
-        number = *field_number(f, d);
+    old = f->type == FIELD_TEXT ? *field_text(f, d) : NULL;
     d->object.given &= ~(1ull << (f - definition_type.fields));
     rc = field_set(&definition_type, f, d, text, "KiB", &where);
-    if (rc == 0)
-        rc = definition_check(d, error);
-    if (rc == 0) {
+    if (rc)
+        d->object.given = given;
+    else
         free(old);
-        return 0;
-    }
-    d->object.given = given;
-    if (f->type != FIELD_TEXT) {
-        *field_number(f, d) = number;
-    } else if (*field_text(f, d) != old) {
-        free(*field_text(f, d));
-        *field_text(f, d) = old;
-    }
     return rc;
 }

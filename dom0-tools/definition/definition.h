@@ -98,7 +98,9 @@ char *definition_schema(void);
 // What fields say together: memory below its maximum, no target twice. The readers call it; so does who
 // changes a definition by hand.
 int definition_check(const struct definition *d, struct vane_error *error);
-// Changes one field by its JSON name, from text.
+// One that is to be freed whatever is returned.
+int definition_copy(const struct definition *from, struct definition *to, struct vane_error *error);
+// Changes one field by its JSON name, from text. Then definition_check() must follow.
 int definition_set(struct definition *d, const char *name, const char *text, struct vane_error *error);
 
 // CPUs of a list like "0-3,^2,8" as a bitmap of `nr_cpus` bits; false if it is not such a list, names none,

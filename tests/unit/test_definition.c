@@ -322,11 +322,16 @@ static void test_limits(void)
 static void test_set(void)
 {
     struct vane_error error;
-    struct definition d;
+    struct definition d, copy;
 
     CU_ASSERT_FATAL(read_text(&d, virt_install, &error) == 0);
     CU_ASSERT(definition_set(&d, "memory_kib", "262144", &error) == 0 && d.memory_kib == 262144);
-    CU_ASSERT(definition_set(&d, "memory_kib", "2097152", &error) != 0 && d.memory_kib == 262144);
+    CU_ASSERT(definition_copy(&d, &copy, &error) == 0 && copy.memory_kib == 262144 && copy.disks.count == d.disks.count);
+    CU_ASSERT(definition_set(&copy, "memory_kib", "2097152", &error) == 0 && definition_check(&copy, &error) != 0);
+    CU_ASSERT(definition_set(&copy, "max_memory_kib", "2097152", &error) == 0 && definition_check(&copy, &error) == 0);
+    CU_ASSERT(definition_set(&copy, "memory_kib", "3", &error) != 0 && copy.memory_kib == 2097152);
+    definition_fini(&copy);
+    CU_ASSERT(d.memory_kib == 262144 && definition_check(&d, &error) == 0);
     CU_ASSERT(definition_set(&d, "name", "new", &error) == 0 && !strcmp(d.name, "new"));
     CU_ASSERT(definition_set(&d, "name", "../new", &error) != 0 && !strcmp(d.name, "new"));
     CU_ASSERT(definition_set(&d, "kernel", "relative", &error) != 0 && !strcmp(d.kernel, "/boot/vmlinuz"));
