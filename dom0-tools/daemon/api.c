@@ -298,65 +298,111 @@ static int show_metrics(struct request *r, struct vane_error *error)
     return give_text(r, "application/openmetrics-text; version=1.0.0; charset=utf-8", metrics_text(r->v), error);
 }
 
+#define JSON "application/json"
+#define XML "application/xml"
+#define TEXT "text/plain"
+#define BYTES "application/octet-stream"
+#define DOMAIN "/v1/domains/{name}"
+
 const struct route routes[] = {
-    { "GET", "/v1/domains", "all domains, by name", list_domains },
-    { "POST", "/v1/domains", "define one, from XML, JSON or xl.cfg; ?start=1 starts it, ?transient=1 keeps no file, "
-      "?check=1 only reads it", define },
-    { "GET", "/v1/domains/*", "one, by name or UUID", show },
-    { "PATCH", "/v1/domains/*", "change fields of its definition, and of its guest", change },
-    { "DELETE", "/v1/domains/*", "undefine it; a guest that runs becomes transient", undefine },
-    { "GET", "/v1/domains/*/definition", "its definition; ?format=json or xml", show_definition },
-    { "GET", "/v1/domains/*/vcpus", "its vCPUs", list_vcpus },
-    { "PATCH", "/v1/domains/*/vcpus/*", "pin a vCPU: {\"cpus\": \"0-3\"}", pin },
-    { "GET", "/v1/domains/*/log", "the end of what its guests have said, with times", show_said },
-    { "GET", "/v1/domains/*/console", "what its guest says, as it says it, until it ends; ?viewer=NAME says who looks on", follow_console },
-    { "POST", "/v1/domains/*/console", "type the body on its console, as ?viewer=NAME; says how many "
-      "bytes there was room for, and who has the keyboard; ?take=1 takes it", say },
-    { "POST", "/v1/domains/*/*", "start, shutdown, reboot, destroy, pause or resume it", act },
-    { "GET", "/v1/host", "the host", show_host },
-    { "GET", "/v1/host/log", "the hypervisor's log", show_log },
-    { "GET", "/v1/events", "what happens from now on, as server-sent events; ?after=ID", events },
-    { "GET", "/v1/schema", "the JSON Schema of a definition", show_schema },
-    { "GET", "/v1/openapi.json", "this API", show_openapi },
-    { "GET", "/metrics", "figures in OpenMetrics", show_metrics },
-    { NULL, NULL, NULL, NULL },
+    { "GET", "/v1/domains", "all domains, by name", list_domains, NULL, NULL, NULL },
+    { "POST", "/v1/domains", "define one, from XML, JSON or xl.cfg", define, "start transient check", JSON " " XML " " TEXT, NULL },
+    { "GET", DOMAIN, "one, by name or UUID", show, NULL, NULL, NULL },
+    { "PATCH", DOMAIN, "change fields of its definition, and of its guest: all of them or none", change, NULL, JSON, NULL },
+    { "DELETE", DOMAIN, "undefine it; a guest that runs becomes transient", undefine, NULL, NULL, NULL },
+    { "GET", DOMAIN "/definition", "its definition", show_definition, "format", NULL, JSON " " XML },
+    { "GET", DOMAIN "/vcpus", "its vCPUs", list_vcpus, NULL, NULL, NULL },
+    { "PATCH", DOMAIN "/vcpus/{vcpu}", "pin a vCPU: {\"cpus\": \"0-3\"}", pin, NULL, JSON, NULL },
+    { "GET", DOMAIN "/log", "the end of what its guests have said, with times", show_said, NULL, NULL, TEXT },
+    { "GET", DOMAIN "/console", "what its guest says, as it says it, until it ends", follow_console, "viewer", NULL, BYTES },
+    { "POST", DOMAIN "/console", "type the body on its console; says how many bytes there was room for, and who has the keyboard",
+      say, "viewer take", BYTES, NULL },
+    { "POST", DOMAIN "/{action}", "start, shutdown, reboot, destroy, pause or resume it", act, NULL, NULL, NULL },
+    { "GET", "/v1/host", "the host", show_host, NULL, NULL, NULL },
+    { "GET", "/v1/host/log", "the hypervisor's log", show_log, NULL, NULL, TEXT },
+    { "GET", "/v1/events", "what happens from now on, as server-sent events", events, "after", NULL, "text/event-stream" },
+    { "GET", "/v1/schema", "the JSON Schema of a definition", show_schema, NULL, NULL, "application/schema+json" },
+    { "GET", "/v1/openapi.json", "this API", show_openapi, NULL, NULL, NULL },
+    { "GET", "/metrics", "figures in OpenMetrics", show_metrics, NULL, NULL, "application/openmetrics-text" },
+    { NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };
 
-// {name} in place of the first star, {action} or {vcpu} of the second.
-static void openapi_path(const char *path, char *text, size_t size, json_t *parameters)
-{
-    static const char *const names[] = { "name", "part" };
-    size_t used = 0;
-    unsigned stars = 0;
+static const struct { const char *name, *help; } queries[] = {
+    { "start", "1: start it too" },
+    { "transient", "1: keep no file; it is forgotten when its guest ends" },
+    { "check", "1: only read it" },
+    { "format", "json or xml" },
+    { "viewer", "who looks on and types, a name that the viewer gives itself" },
+    { "take", "1: have the keyboard, whoever has it now" },
+    { "after", "the id of an event: from what came behind it" },
+};
 
-    for (; *path && used + 8 < size; path++) {
-        if (*path != '*') {
-            text[used++] = *path;
-            continue;
-        }
-        used += (size_t)snprintf(text + used, size - used, "{%s}", names[stars]);
-        json_array_append_new(parameters, json_pack("{ss ss sb s{ss}}", "name", names[stars++], "in", "path", "required", 1,
-                                                    "schema", "type", "string"));
+static bool has_word(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+
+    for (const char *at = words; (at = strstr(at, word)); at += length)
+        if ((at == words || at[-1] == ' ') && (!at[length] || at[length] == ' '))
+            return true;
+    return false;
+}
+
+static void add_parameter(json_t *parameters, const char *name, size_t length, const char *in, const char *help)
+{
+    json_t *one = json_pack("{ss% ss sb s{ss} ss*}", "name", name, length, "in", in, "required", in[0] == 'p', "schema", "type",
+                            "string", "description", help);
+
+    json_array_append_new(parameters, one);
+}
+
+static json_t *parameters_of(const struct route *route)
+{
+    json_t *all = json_array();
+
+    for (const char *at = route->path; (at = strchr(at, '{')); at++)
+        add_parameter(all, at + 1, strcspn(at + 1, "}"), "path", NULL);
+    for (size_t i = 0; route->queries && i < sizeof(queries) / sizeof(queries[0]); i++)
+        if (has_word(route->queries, queries[i].name))
+            add_parameter(all, queries[i].name, strlen(queries[i].name), "query", queries[i].help);
+    return all;
+}
+
+// An object of media types, each with its schema where it is of a definition.
+static json_t *content(const char *types, bool is_definition)
+{
+    json_t *all = json_object();
+
+    while (*types) {
+        size_t length = strcspn(types, " ");
+        json_t *schema = is_definition && length == strlen(JSON) && memcmp(types, JSON, length) == 0
+                             ? json_pack("{ss}", "$ref", "#/components/schemas/definition") : json_object();
+        char type[64];
+
+        snprintf(type, sizeof(type), "%.*s", (int)length, types);
+        json_object_set_new(all, type, json_pack("{so}", "schema", schema));
+        types += length + (types[length] == ' ');
     }
-    text[used] = '\0';
+    return all;
 }
 
 static void add_route(json_t *paths, const struct route *route)
 {
-    json_t *parameters = json_array(), *path;
-    char text[80], method[8] = "";
+    json_t *path = json_object_get(paths, route->path), *operation;
+    char method[8] = "";
 
-    openapi_path(route->path, text, sizeof(text), parameters);
     for (unsigned i = 0; route->method[i] && i < 7; i++)
         method[i] = (char)(route->method[i] | 0x20);
-    path = json_object_get(paths, text);
     if (!path) {
         path = json_object();
-        json_object_set_new(paths, text, path);
+        json_object_set_new(paths, route->path, path);
     }
-    json_object_set_new(path, method, json_pack("{ss so s{s{ss} s{ss}}}", "summary", route->summary, "parameters", parameters,
-        "responses", "200", "description", "done", "default", "description",
-        "an object error with kind and message; the status follows the kind"));
+    operation = json_pack("{ss so s{s{ss so} s{ss so}}}", "summary", route->summary, "parameters", parameters_of(route),
+        "responses", "200", "description", "done", "content", content(route->gives ? route->gives : JSON, route->handle == show_definition),
+        "default", "description", "an object error with kind and message; the status follows the kind", "content",
+        content(JSON, false));
+    if (route->takes)
+        json_object_set_new(operation, "requestBody", json_pack("{so}", "content", content(route->takes, route->handle == define)));
+    json_object_set_new(path, method, operation);
 }
 
 char *openapi_text(void)

@@ -62,7 +62,7 @@ static bool take(struct inbox *in, const char *data, size_t size)
     return true;
 }
 
-// Segments of the path against those of a route; stars take what they meet.
+// Segments of the path against those of a route; {steps} take what they meet.
 static bool path_matches(const char *pattern, char *path, struct request *r)
 {
     unsigned nr_parts = 0;
@@ -72,7 +72,7 @@ static bool path_matches(const char *pattern, char *path, struct request *r)
     while ((step = strsep(&rest, "/"))) {
         size_t length = strcspn(pattern, "/");
 
-        if (length == 1 && *pattern == '*' && *step && nr_parts < 4)
+        if (*pattern == '{' && *step && nr_parts < 4)
             r->part[nr_parts++] = step;
         else if (strlen(step) != length || memcmp(step, pattern, length) != 0)
             return false;

@@ -133,7 +133,7 @@ struct reply {
 
 struct request {
     struct vaned *v;
-    const char *part[4];                // what the stars of the route matched
+    const char *part[4];                // what the {steps} of the route matched
     const char *body;
     size_t body_size;
     const char *(*query)(const struct request *r, const char *name);
@@ -142,8 +142,11 @@ struct request {
 };
 
 struct route {
-    const char *method, *path, *summary;
+    const char *method, *path, *summary;    // a {step} of the path takes any; see request.part
     int (*handle)(struct request *r, struct vane_error *error);
+    // For the API's description: the query's names with blanks between, types of the body (NULL: none) and of the reply (NULL:
+    // JSON).
+    const char *queries, *takes, *gives;
 };
 
 extern const struct route routes[];     // up to the one without a method
