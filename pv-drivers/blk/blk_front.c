@@ -158,7 +158,7 @@ static bool complete(struct blk_front *f, struct blk_front_queue *q,
     struct blk_front_slot *slot = &q->slots[response->id % BLK_FRONT_MAX_REQUESTS];
     struct blk_front_io *io = slot->io;
 
-    if (response->id >= BLK_FRONT_MAX_REQUESTS || !io) {
+    if (response->id >= BLK_FRONT_MAX_REQUESTS || !io || response->operation != io->operation) {
         q->is_broken = true;
         return false;
     }

@@ -385,10 +385,11 @@ static void respond(struct blk_request *r, int rc)
         uint64_t words[2];       // so that nothing of ours goes out in the gaps
     } out = { .words = { 0, 0 } };
 
-    // An indirect request has its id at another place than the others; of operations that we do
-    // not know, the place of the usual ones is the best guess.
+    // The id lies at the same place in all requests. Linux takes an indirect request as answered
+    // only by the operation that it stands for.
     out.response.id = copy->rw.id;
-    out.response.operation = copy->rw.operation;
+    out.response.operation = copy->rw.operation == BLKIF_OP_INDIRECT ? copy->indirect.indirect_op
+                                                                     : copy->rw.operation;
     out.response.status = status_of(rc);
     e->response_index = q->ring.produced;
     __atomic_store_n(&e->state, BLK_ENTRY_ANSWERED, __ATOMIC_RELEASE);
