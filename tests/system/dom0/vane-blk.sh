@@ -54,7 +54,8 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 done
 hears guest-writes wrote-all 120
 expect no-error-seen '' "$(grep -a bad-write $LOGS/guest-blk.log | grep -v echo)"
-wanted=$(sed -n 's/.*^out-\([0-9a-f]*\).*/\1/p' $LOGS/guest-blk.log | tail -n 1)
+wanted=$(grep -ao 'out-[0-9a-f]\{32\}' $LOGS/guest-blk.log | tail -n 1 | cut -c 5-)
+check said-what-it-wrote test -n "$wanted"
 expect dom0-reads-what-it-wrote "$wanted" "$(dd if=$IMAGE bs=1M skip=16 count=24 2> /dev/null | md5sum | cut -c 1-32)"
 ask 'echo 3 > /proc/sys/vm/drop_caches; echo back-$(dd if=/dev/xvdb bs=1M skip=16 count=24 2> /dev/null | md5sum | cut -c 1-32)'
 hears guest-reads-back "back-$wanted"
@@ -65,7 +66,7 @@ hears sees-new-size new-size-262144
 
 check goes-offline sh -c "vane-store write $back/online 0 $back/state 5"
 check front-closes wait_for 30 state_is $front 6
-check backend-ends wait_for 30 sh -c "! kill -0 $backend"
+check backend-ends wait_for 30 grep -q 'State:.Z' /proc/$backend/status
 check asks vane-build request "$id" poweroff
 expect shuts-down poweroff "$(vane-build wait "$id" 60)"
 check destroy vane-build destroy "$id"
