@@ -14,14 +14,15 @@ DRIVER_BLK = pv-drivers/blk/blk_queue.c pv-drivers/blk/blk_queue.h pv-drivers/bl
 DRIVER_SANDBOX = pv-drivers/blk/sandbox.c pv-drivers/blk/sandbox.h dom0-tools/lib/sandbox.c \
     dom0-tools/lib/sandbox.h
 DRIVER_BLK_RAW = pv-drivers/blk/image_raw.c
+DRIVER_BLK_NBD = pv-drivers/blk/image_nbd.c
 DRIVER_BLK_FRONT = pv-drivers/blk/blk_front.c pv-drivers/blk/blk_front.h pv-drivers/blk/os.h
 
 noinst_PROGRAMS += pv-drivers/vane-blk
 pv_drivers_vane_blk_SOURCES = pv-drivers/blk/vane_blk.c pv-drivers/blk/blk_back.c \
     pv-drivers/blk/blk_back.h $(DRIVER_SANDBOX) $(DRIVER_BLK) \
-    $(DRIVER_BLK_RAW) $(DRIVER_RING) $(DRIVER_BUS)
+    $(DRIVER_BLK_RAW) $(DRIVER_BLK_NBD) $(DRIVER_RING) $(DRIVER_BUS)
 pv_drivers_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 pv_drivers_vane_blk_CFLAGS = $(USER_CFLAGS) -fPIE
 pv_drivers_vane_blk_LDFLAGS = -pie -Wl,-z,relro,-z,now
-pv_drivers_vane_blk_LDADD = -luring -lpthread
+pv_drivers_vane_blk_LDADD = -luring -lnbd -lpthread
 UNIT_BUILD += pv-drivers/vane-blk xenstore-like/vane-stored

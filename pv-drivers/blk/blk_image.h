@@ -25,6 +25,8 @@ struct blk_io {
     struct iovec *iov;
     unsigned nr_iov;
     unsigned nr_retries;
+    unsigned nr_parts;           // the image's own: commands under way, and what one of them said
+    int rc;
     void (*done)(struct blk_io *io, int rc);    // 0 or a negative errno
 };
 
@@ -65,4 +67,14 @@ struct blk_raw_options {
 };
 // A file or block device. An error leaves a sentence in `why`.
 int blk_raw_open(struct blk_image **image, const char *path, const struct blk_raw_options *options,
+                 char *why, size_t why_size);
+
+struct blk_nbd_options {
+    bool is_read_only;
+    unsigned nr_lanes;
+};
+// nbd://, nbds:// and the same with +unix (the NBD project's URI specification).
+bool blk_is_nbd(const char *name);
+// An export. `uri` is kept. An error leaves a sentence in `why`.
+int blk_nbd_open(struct blk_image **image, const char *uri, const struct blk_nbd_options *options,
                  char *why, size_t why_size);

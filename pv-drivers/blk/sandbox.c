@@ -17,8 +17,8 @@
 #define MAX_ALLOWED 40
 
 static const int allowed[] = {
-    // data: rings, events, the store
-    SYS_io_uring_enter, SYS_read, SYS_write, SYS_sendmsg, SYS_recvfrom, SYS_ppoll, SYS_poll,
+    // data: rings, events, the store, an NBD server
+    SYS_io_uring_enter, SYS_read, SYS_write, SYS_sendmsg, SYS_sendto, SYS_recvfrom, SYS_ppoll, SYS_poll,
     // grants and memory
     SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_brk,
     // threads and time

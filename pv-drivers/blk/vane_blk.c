@@ -59,7 +59,7 @@ struct option {
 static const struct option options[] = {
     { "back", 's', OF(back), 0, "DIR    the back end's folder in the store; begins a disk" },
     { "front", 's', OF(front), 0, "DIR   the front end's folder" },
-    { "image", 's', OF(image), 0, "FILE  a raw file or a block device" },
+    { "image", 's', OF(image), 0, "NAME  a raw file, a block device or an NBD URI (nbd+unix:///?socket=PATH)" },
     { "state", 's', OF(state), 0, "FILE  what a successor needs; on a tmpfs" },
     { "stats", 's', OF(stats), 0, "FILE  counters (struct blk_stats_file); on a tmpfs" },
     { "queues", 'n', OF(nr_queues), BLK_MAX_QUEUES, "N    at most; default 1" },
@@ -177,11 +177,20 @@ static void *map_file(const char *path, size_t size)
     return p;
 }
 
-// Opens what a disk needs of the outside; its threads come later.
-static void open_disk(struct disk *disk, struct blk_back_config *config, uint32_t first_port)
+static int open_image(const struct disk *disk, struct blk_image **image, char *why, size_t why_size)
 {
     struct blk_raw_options raw = { .is_read_only = disk->is_read_only,
                                    .is_buffered = disk->is_buffered, .lock_seconds = 30 };
+    struct blk_nbd_options nbd = { .is_read_only = disk->is_read_only,
+                                   .nr_lanes = (unsigned)disk->nr_queues };
+
+    return blk_is_nbd(disk->image) ? blk_nbd_open(image, disk->image, &nbd, why, why_size)
+                                   : blk_raw_open(image, disk->image, &raw, why, why_size);
+}
+
+// Opens what a disk needs of the outside; its threads come later.
+static void open_disk(struct disk *disk, struct blk_back_config *config, uint32_t first_port)
+{
     char why[MAX_WHY];
 
     *config = (struct blk_back_config){ .store = us.store, .own = disk->back,
@@ -190,7 +199,7 @@ static void open_disk(struct disk *disk, struct blk_back_config *config, uint32_
         .nr_queues = (unsigned)disk->nr_queues,
         .journal = map_file(disk->state, sizeof(struct blk_journal_file)),
         .stats = map_file(disk->stats, sizeof(struct blk_stats_file)) };
-    if (blk_raw_open(&config->image, disk->image, &raw, why, sizeof(why)) < 0) {
+    if (open_image(disk, &config->image, why, sizeof(why)) < 0) {
         stop("--image", why);
     }
     for (unsigned i = 0; i < disk->nr_queues; i++) {

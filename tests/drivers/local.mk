@@ -13,9 +13,9 @@ tests_unit_test_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_blk_LDADD = $(LDADD) -luring
 tests_unit_test_vane_blk_SOURCES = tests/unit/test_vane_blk.c $(DRIVER_GUEST) \
     tests/drivers/process.c tests/drivers/process.h $(DRIVER_SANDBOX) $(DRIVER_BLK_FRONT) $(DRIVER_BLK_RAW) \
-    $(DRIVER_RING) $(DRIVER_BUS)
+    $(DRIVER_BLK_NBD) $(DRIVER_RING) $(DRIVER_BUS)
 tests_unit_test_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
-tests_unit_test_vane_blk_LDADD = $(LDADD) -luring
+tests_unit_test_vane_blk_LDADD = $(LDADD) -luring -lnbd
 
 # The hostile front end, once for each set of sanitizers. TSan knows no fences, and needs none: what is
 # shared is only ever read and written atomically.

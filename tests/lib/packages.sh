@@ -9,8 +9,8 @@ PACKAGES=(
     liblzma-dev libzstd-dev zlib1g-dev liblz4-dev
     # the other decompressors, of guests' kernels
     libbz2-dev liblzo2-dev
-    # the block backend
-    liburing-dev
+    # the block backend, and a server for its tests
+    liburing-dev libnbd-dev qemu-utils
     # the toolstack
     libjansson-dev libxml2-dev libmicrohttpd-dev curl
     # unit and abi tests

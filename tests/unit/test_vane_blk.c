@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -596,12 +597,23 @@ static void check_image(void)
     CU_ASSERT_EQUAL(nr_lost, 0);
 }
 
-static void soak(bool is_persistent, unsigned nr_kills)
+static void kill_backend(void)
+{
+    process_kill(pid);
+    start();
+}
+
+static void set_up_raw(void)
+{
+    set_up((char *const[]){ "--queues", "2", NULL });
+}
+
+static void soak(void (*prepare)(void), bool is_persistent, void (*hurt)(void), unsigned nr_kills)
 {
     const struct blk_front_config config = { 2, 1, SOAK_SLOTS, SOAK_MAX_BLOCKS, is_persistent };
     uint64_t longest = 0;
 
-    set_up((char *const[]){ "--queues", "2", NULL });
+    prepare();
     memset(acknowledged, 0, sizeof(acknowledged));
     nr_done = nr_wrong = nr_failed = 0;
     start();
@@ -610,8 +622,7 @@ static void soak(bool is_persistent, unsigned nr_kills)
         pump_until(1 + (unsigned)rand() % 100, true);
         CU_ASSERT(nr_busy() > 0);
         uint64_t begin = now_ms();
-        process_kill(pid);
-        start();
+        hurt();
         pump_until(1, true);
         uint64_t pause = now_ms() - begin;
         longest = pause > longest ? pause : longest;
@@ -631,12 +642,12 @@ static void soak(bool is_persistent, unsigned nr_kills)
 
 static void test_kill_copied(void)
 {
-    soak(false, 50);
+    soak(set_up_raw, false, kill_backend, 50);
 }
 
 static void test_kill_persistent(void)
 {
-    soak(true, 50);
+    soak(set_up_raw, true, kill_backend, 50);
 }
 
 // Without its journal a back end starts over, and the front end sends again.
@@ -675,6 +686,155 @@ static void test_kill_without_state(void)
     unplug();
     check_image();
     tear_down();
+}
+
+// ------------------------------------------------------------------------------------------------
+// An NBD server: qemu-nbd serves the image's file.
+
+static pid_t server_pid;
+static char key_dir[32], socket_file[48], key_file[48], uri[160];
+
+static void start_server(bool has_tls)
+{
+    char object[96];
+    char *plain[] = { "qemu-nbd", "--socket", socket_file, "--shared", "4", "--persistent", "--format", "raw",
+                      "--discard", "unmap", image, NULL, NULL, NULL, NULL, NULL };
+    char *const tls[] = { "--object", object, "--tls-creds", "tls" };
+    struct timespec step = { .tv_nsec = 5000000 };
+
+    snprintf(object, sizeof(object), "tls-creds-psk,id=tls,endpoint=server,dir=%s", key_dir);
+    if (has_tls) {
+        memcpy(plain + 11, tls, sizeof(tls));
+    }
+    server_pid = fork();
+    if (server_pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execvp(plain[0], plain);
+        _exit(1);
+    }
+    for (unsigned i = 0; i < 2000 && access(socket_file, F_OK) < 0; i++) {
+        nanosleep(&step, NULL);
+    }
+    CU_ASSERT_EQUAL_FATAL(access(socket_file, F_OK), 0);
+}
+
+static void stop_server(void)
+{
+    process_kill(server_pid);
+    unlink(socket_file);
+}
+
+static void set_up_server(bool has_tls, char *const *more)
+{
+    set_up(more);
+    snprintf(key_dir, sizeof(key_dir), "/tmp/vane-blk-%d", (int)getpid());
+    snprintf(key_file, sizeof(key_file), "%s/keys.psk", key_dir);
+    snprintf(socket_file, sizeof(socket_file), "%s/nbd.sock", key_dir);
+    if (has_tls) {
+        snprintf(uri, sizeof(uri), "nbds+unix://disk@/?socket=%s&tls-psk-file=%s", socket_file, key_file);
+    } else {
+        snprintf(uri, sizeof(uri), "nbd+unix:///?socket=%s", socket_file);
+    }
+    CU_ASSERT_EQUAL_FATAL(mkdir(key_dir, 0700), 0);
+    FILE *f = fopen(key_file, "w");
+    CU_ASSERT_FATAL(f != NULL);
+    fprintf(f, "disk:0123456789abcdef0123456789abcdef\n");
+    fclose(f);
+    start_server(has_tls);
+    for (unsigned i = 0; arguments[i]; i++) {
+        arguments[i] = arguments[i] == image ? uri : arguments[i];
+    }
+}
+
+static void tear_down_server(void)
+{
+    stop_server();
+    unlink(key_file);
+    rmdir(key_dir);
+}
+
+static void serve_by_nbd(bool has_tls)
+{
+    static uint8_t data[256 * BLOCK], back[256 * BLOCK];
+    const struct blk_front_config config = { 1, 0, 8, 256, false };
+
+    set_up_server(has_tls, (char *const[]){ NULL });
+    start();
+    connect_front(&config);
+    CU_ASSERT_EQUAL(front.nr_sectors, NR_BLOCKS * 8);
+    CU_ASSERT_EQUAL(back_value("feature-discard"), 1);
+    for (size_t n = 0; n < sizeof(data); n++) {
+        data[n] = (uint8_t)(n * 7 + n / 4096);
+    }
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_WRITE, 3, 256 * 8, data), BLKIF_RSP_OKAY);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_FLUSH_DISKCACHE, 0, 0, NULL), BLKIF_RSP_OKAY);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, 3, 256 * 8, back), BLKIF_RSP_OKAY);
+    CU_ASSERT_EQUAL(memcmp(data, back, sizeof(data)), 0);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_DISCARD, 8, 64, NULL), BLKIF_RSP_OKAY);
+    CU_ASSERT_EQUAL(perform(BLKIF_OP_READ, 8, 64, back), BLKIF_RSP_OKAY);
+    CU_ASSERT(back[0] == 0 && memcmp(back, back + 1, 64 * 512 - 1) == 0);
+    unplug();
+    tear_down();
+    tear_down_server();
+}
+
+static void test_nbd(void)
+{
+    serve_by_nbd(false);
+}
+
+static void test_nbd_tls(void)
+{
+    serve_by_nbd(true);
+}
+
+// The server goes: the process says so and ends, having answered nothing that it did not do.
+static void lose_server(void)
+{
+    int status = -1;
+
+    stop_server();
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    start_server(false);
+    start();
+}
+
+static void set_up_nbd(void)
+{
+    set_up_server(false, (char *const[]){ "--queues", "2", NULL });
+}
+
+static void test_nbd_server_lost(void)
+{
+    soak(set_up_nbd, true, lose_server, 10);
+    tear_down_server();
+}
+
+static void test_nbd_kill(void)
+{
+    soak(set_up_nbd, false, kill_backend, 10);
+    tear_down_server();
+}
+
+static void test_nbd_refusals(void)
+{
+    static const struct {
+        const char *uri, *why;
+    } rows[] = {
+        { "nbd+unix:///?socket=/nonexistent", "cannot be used" },
+        { "nbd+unix:///", "cannot be used" },
+        { "nbd://[", "cannot be used" },
+    };
+    struct blk_nbd_options options = { .nr_lanes = 1 };
+    struct blk_image *none;
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char why[256] = "";
+        CU_ASSERT(blk_nbd_open(&none, rows[i].uri, &options, why, sizeof(why)) < 0);
+        CU_ASSERT_PTR_NOT_NULL(strstr(why, rows[i].why));
+    }
+    CU_ASSERT(!blk_is_nbd("/dev/nbd0"));
 }
 
 // A block device: a loop device, where this machine lets us make one.
@@ -795,6 +955,11 @@ int main(void)
         { "kill_copied", test_kill_copied },
         { "kill_persistent", test_kill_persistent },
         { "kill_without_state", test_kill_without_state },
+        { "nbd", test_nbd },
+        { "nbd_tls", test_nbd_tls },
+        { "nbd_server_lost", test_nbd_server_lost },
+        { "nbd_kill", test_nbd_kill },
+        { "nbd_refusals", test_nbd_refusals },
         { 0 },
     };
 
