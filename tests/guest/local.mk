@@ -18,6 +18,10 @@ GUEST_BUILD += $(GUEST_IMAGES)
 GUEST_TESTS += $(GUEST_TOPICS:%=tests/guest/run:%)
 CLEANFILES += $(GUEST_IMAGES)
 
+# No topic: for tests of toolstacks.
+SYSTEM_BUILD += tests/guest/tiny.elf
+CLEANFILES += tests/guest/tiny.elf
+
 # A topic of more than one file.
 tests/guest/hostile.elf: $(addprefix $(srcdir)/tests/guest/hostile/, attacker.c values.c bystander.c hostile.h)
 
