@@ -285,22 +285,25 @@ int domain_define(struct vaned *v, struct definition *def, bool persistent, stru
 
 int domain_forget(struct vaned *v, struct domain *d, struct vane_error *error)
 {
+    bool was_persistent = d->is_persistent;
     char name[64];
     int rc = 0;
 
+    // What runs keeps its definition beside its phase: there before the other is gone, so it always has one.
     snprintf(name, sizeof(name), "%s.json", d->def.uuid);
-    if (d->is_persistent)
+    d->is_persistent = false;
+    if (d->phase != PHASE_OFF)
+        rc = domain_save_phase(v, d, d->phase, error);
+    if (rc == 0 && was_persistent)
         rc = remove_file(v->state, name, error);
+    d->is_persistent = rc && was_persistent;
     if (rc)
         return rc;
     snprintf(name, sizeof(name), "%s.end", d->def.uuid);
     (void)remove_file(v->state, name, error);
-    d->is_persistent = false;
     if (d->phase == PHASE_OFF)
         drop(v, d);
-    else
-        rc = domain_save_phase(v, d, d->phase, error);
-    return rc;
+    return 0;
 }
 
 static void load_definition(struct vaned *v, const char *name)
@@ -361,6 +364,8 @@ static int for_files(struct vaned *v, const char *folder, const char *end, void 
 
         if (length == 36 + strlen(end) && strcmp(entry->d_name + 36, end) == 0)
             load(v, entry->d_name);
+        else if (length > 40 && strcmp(entry->d_name + length - 4, ".new") == 0)
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);       // a draft of who was killed while writing it
     }
     closedir(dir);
     return 0;

@@ -66,6 +66,7 @@ int host_build(struct host *host, const struct definition *d, unsigned *id, uint
                struct vane_error *error);
 // devices.c: a NIC's address, its own or one made for it.
 void nic_address(const struct definition *d, unsigned index, uint8_t mac[6]);
+// Ends it and takes away all that is left of it. An `id` of 0 is not known: then what is left is found by the UUID.
 int host_destroy(struct host *host, unsigned id, const uint8_t uuid[16], struct vane_error *error);
 int host_pause(struct host *host, unsigned id, bool pause, struct vane_error *error);
 // Asks the guest: poweroff, reboot.

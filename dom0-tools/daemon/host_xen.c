@@ -12,7 +12,7 @@
 #include "../lib/domain.h"
 #include "host.h"
 
-enum { KIB_PER_PAGE = 4, STORE_WAIT_MS = 10000, NIC_TRIES = 1000, NIC_TRY_US = 10000 };
+enum { KIB_PER_PAGE = 4, STORE_WAIT_MS = 10000, STORE_TRIES = 3, NIC_TRIES = 1000, NIC_TRY_US = 10000 };
 
 // A block device made of a file, held open for a domain: the backend has it open too once it has seen it.
 struct held {
@@ -105,6 +105,12 @@ static int store(struct host *h, struct vane_error *error)
     if (rc == -ECONNRESET || rc == -EPIPE)
         rc = xs_reconnect(h->xs, STORE_WAIT_MS);
     return rc ? vane_fail_errno(error, rc, "the store does not answer: start vane-stored") : 0;
+}
+
+// After a failure: whether it was the store's end, and there is one again. Then what was asked is asked anew.
+static bool store_is_back(struct host *h)
+{
+    return xs_fd(h->xs) < 0 && xs_reconnect(h->xs, STORE_WAIT_MS) == 0;
 }
 
 int host_facts(struct host *h, struct host_facts *facts, struct vane_error *error)
@@ -239,6 +245,46 @@ static int add_devices(struct host *h, unsigned id, const struct definition *d, 
     return rc;
 }
 
+static int withdraw_once(struct host *h, unsigned id, const uint8_t uuid[16], struct vane_error *error)
+{
+    int rc = store(h, error);
+
+    if (rc == 0 && !id)
+        rc = domain_find_nodes(h->xs, uuid, &id, error);
+    if (rc == 0 && id)
+        rc = device_remove_all(h->xs, id, error);
+    return rc ? rc : domain_withdraw(h->xs, id, uuid, error);
+}
+
+static int withdraw(struct host *h, unsigned id, const uint8_t uuid[16], struct vane_error *error)
+{
+    int tries = STORE_TRIES, rc;
+
+    do
+        rc = withdraw_once(h, id, uuid, error);
+    while (rc && store_is_back(h) && --tries);
+    return rc;
+}
+
+// What the store is to know of it, and its devices. A store that was killed meanwhile may have a part of that.
+static int furnish(struct host *h, const struct domain_config *domain, const struct built *built, const struct definition *d,
+                   struct vane_error *error)
+{
+    struct vane_error ignored;
+    int tries = STORE_TRIES, rc;
+
+    do {
+        rc = domain_publish(h->xs, domain, built, error);
+        if (rc == 0)
+            rc = add_devices(h, built->domid, d, error);
+        if (!rc || !store_is_back(h))
+            break;
+        let_go(h, built->domid);
+        (void)withdraw(h, built->domid, domain->uuid, &ignored);
+    } while (--tries);
+    return rc;
+}
+
 int host_build(struct host *h, const struct definition *d, unsigned *id, uint64_t phase_ns[HOST_NR_PHASES],
                struct vane_error *error)
 {
@@ -264,9 +310,7 @@ int host_build(struct host *h, const struct definition *d, unsigned *id, uint64_
     rc = build_domain(&h->hv, &build, &built, error);
     if (rc)
         return rc;
-    rc = domain_publish(h->xs, &domain, &built, error);
-    if (rc == 0)
-        rc = add_devices(h, built.domid, d, error);
+    rc = furnish(h, &domain, &built, d, error);
     if (rc)
         (void)host_destroy(h, built.domid, build.domain.handle, &ignored);
     memcpy(phase_ns, built.phase_ns, sizeof(built.phase_ns));
@@ -278,14 +322,10 @@ int host_build(struct host *h, const struct definition *d, unsigned *id, uint64_
 int host_destroy(struct host *h, unsigned id, const uint8_t uuid[16], struct vane_error *error)
 {
     struct vane_error gone;
-    int rc = hv_domain_destroy(&h->hv, id, &gone), withdrawn;
+    int rc = id ? hv_domain_destroy(&h->hv, id, &gone) : 0, withdrawn;
 
     let_go(h, id);
-    withdrawn = store(h, error);
-    if (withdrawn == 0)
-        withdrawn = device_remove_all(h->xs, id, error);
-    if (withdrawn == 0)
-        withdrawn = domain_withdraw(h->xs, id, uuid, error);
+    withdrawn = withdraw(h, id, uuid, error);
     if (rc && rc != -VANE_NOT_FOUND)
         *error = gone;
     return rc && rc != -VANE_NOT_FOUND ? rc : withdrawn;
@@ -370,15 +410,15 @@ unsigned host_consoles_taken(struct host *h, unsigned *ids, unsigned max)
 
 int host_console_open(struct host *h, unsigned id, struct vane_error *error)
 {
+    int tries = STORE_TRIES, rc;
     char path[64], *port;
-    int rc = store(h, error);
 
-    if (rc)
-        return rc;
     if (h->nr_consoles == HOST_MAX_DOMAINS)
         return vane_fail(error, VANE_NO_RESOURCE, "%u consoles are listened to: end a guest", HOST_MAX_DOMAINS);
     snprintf(path, sizeof(path), "/local/domain/%u/console/port", id);
-    rc = xs_get(h->xs, XS_NO_TX, path, &port, NULL);
+    do
+        rc = xs_get(h->xs, XS_NO_TX, path, &port, NULL);
+    while (rc && store_is_back(h) && --tries);
     if (rc)
         return vane_fail_errno(error, rc, "reading %s in the store", path);
     rc = console_open(&h->consoles[h->nr_consoles], &h->xen, id, (uint32_t)strtoul(port, NULL, 10), error);

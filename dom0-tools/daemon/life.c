@@ -8,6 +8,7 @@
 
 enum {
     OVERHEAD_KIB = 1024, OVERHEAD_VCPU_KIB = 32,    // what a domain takes of the hypervisor beside its memory
+    AGAIN_MS = 1000,                                // until what could not be ended is ended again
     QUICK_MS = 10000, MAX_QUICK_ENDS = 3,           // a guest that restarts for ever is stopped
 };
 
@@ -71,19 +72,35 @@ static int prepare(struct vaned *v, struct domain *d, struct vane_error *error)
     return rc;
 }
 
-static void undo(struct vaned *v, struct domain *d)
+// All that there is of it goes, and it is off; or what is left is tried again by life_check().
+static int end_all(struct vaned *v, struct domain *d, struct vane_error *error)
 {
     struct vane_error ignored;
     uint8_t uuid[16];
+    int rc;
 
+    (void)domain_save_phase(v, d, PHASE_ENDING, &ignored);
+    d->phase = PHASE_ENDING;
+    d->again_ms = now_ms() + AGAIN_MS;
     uuid_bytes(d->def.uuid, uuid);
     console_leave(v, d);
-    if (d->id && host_destroy(v->host, d->id, uuid, &ignored))
-        log_line("%s: what was made of it is not all gone: %s", d->def.name, ignored.text);
+    rc = host_destroy(v->host, d->id, uuid, error);
+    if (rc && rc != -VANE_NOT_FOUND)
+        return rc;
     d->id = 0;
-    if (domain_save_phase(v, d, PHASE_OFF, &ignored))
-        log_line("%s: %s", d->def.name, ignored.text);
+    d->is_paused = false;
+    memset(&d->seen, 0, sizeof(d->seen));
+    rc = domain_save_phase(v, d, PHASE_OFF, error);
     d->phase = PHASE_OFF;
+    return rc;
+}
+
+static void undo(struct vaned *v, struct domain *d)
+{
+    struct vane_error error;
+
+    if (end_all(v, d, &error))
+        log_line("%s: what was made of it is not all gone: %s", d->def.name, error.text);
 }
 
 int domain_start(struct vaned *v, struct domain *d, struct vane_error *error)
@@ -112,24 +129,13 @@ int domain_start(struct vaned *v, struct domain *d, struct vane_error *error)
 
 int domain_stop(struct vaned *v, struct domain *d, const char *event, struct vane_error *error)
 {
-    struct vane_error ignored;
-    uint8_t uuid[16];
     int rc;
 
     if (d->phase == PHASE_OFF)
         return vane_fail(error, VANE_STATE, "%s is off: there is nothing to end", d->def.name);
-    (void)domain_save_phase(v, d, PHASE_ENDING, &ignored);
-    uuid_bytes(d->def.uuid, uuid);
-    console_leave(v, d);
-    rc = host_destroy(v->host, d->id, uuid, error);
-    if (rc && rc != -VANE_NOT_FOUND)
-        return rc;
-    d->id = 0;
-    d->is_paused = false;
-    memset(&d->seen, 0, sizeof(d->seen));
-    rc = domain_save_phase(v, d, PHASE_OFF, error);
-    d->phase = PHASE_OFF;
-    event_tell(v, d, event, d->has_ended ? end_names[d->end] : NULL);
+    rc = end_all(v, d, error);
+    if (d->phase == PHASE_OFF)
+        event_tell(v, d, event, d->has_ended ? end_names[d->end] : NULL);
     return rc;
 }
 
@@ -212,14 +218,39 @@ static bool check_once(struct vaned *v)
     return false;
 }
 
+// One whose end did not get done. Returns whether there was one: then the list may be another.
+static bool end_again(struct vaned *v)
+{
+    struct domain *d = v->domains;
+    struct vane_error error;
+
+    while (d && (d->phase != PHASE_ENDING || now_ms() < d->again_ms))
+        d = d->next;
+    if (!d)
+        return false;
+    if (domain_stop(v, d, "stopped", &error))
+        log_line("%s: %s", d->def.name, error.text);
+    settle(v, d);
+    return true;
+}
+
 void life_check(struct vaned *v)
 {
-    for (unsigned i = 0; i < HOST_MAX_DOMAINS && check_once(v); i++)
+    for (unsigned i = 0; i < HOST_MAX_DOMAINS && (check_once(v) || end_again(v)); i++)
         ;
+}
+
+int life_timeout(const struct vaned *v)
+{
+    for (const struct domain *d = v->domains; d; d = d->next)
+        if (d->phase == PHASE_ENDING)
+            return AGAIN_MS;
+    return -1;
 }
 
 static void recover_one(struct vaned *v, struct domain *d, const struct host_domain *found)
 {
+    bool lives = found && !found->dying;
     struct vane_error error;
 
     d->id = found ? found->id : 0;
@@ -233,43 +264,45 @@ static void recover_one(struct vaned *v, struct domain *d, const struct host_dom
             log_line("%s: %s", d->def.name, error.text);
         break;
     case PHASE_OFF:
-        if (found)
+        if (lives)
             (void)domain_save_phase(v, d, PHASE_RUNNING, &error);
         break;
     default:
-        if (!found) {
+        if (!lives) {
             undo(v, d);
             domain_note_end(v, d, "unseen");
         }
-        event_tell(v, d, found ? "found" : "stopped", found ? NULL : "it ended while vaned was away");
+        event_tell(v, d, lives ? "found" : "stopped", lives ? NULL : "it ended while vaned was away");
     }
-    d->is_paused = found && found->paused && d->phase == PHASE_RUNNING;
-    if (found && (d->phase == PHASE_RUNNING || d->phase == PHASE_KEPT))
+    d->is_paused = lives && found->paused && d->phase == PHASE_RUNNING;
+    if (lives && (d->phase == PHASE_RUNNING || d->phase == PHASE_KEPT))
         console_listen(v, d);
     settle(v, d);
 }
 
-void life_recover(struct vaned *v)
+int life_recover(struct vaned *v, struct vane_error *error)
 {
     static struct host_domain seen[HOST_MAX_DOMAINS];
-    struct vane_error error;
     struct domain *next;
-    unsigned count = 0;
+    unsigned count;
+    int rc = host_domains(v->host, seen, HOST_MAX_DOMAINS, &count, error);
 
-    if (host_domains(v->host, seen, HOST_MAX_DOMAINS, &count, &error))
-        log_line("the host's domains are not known: %s", error.text);
+    if (rc)
+        return rc;
     for (struct domain *d = v->domains; d; d = next) {
         const struct host_domain *found = NULL;
         uint8_t uuid[16];
 
         next = d->next;
         uuid_bytes(d->def.uuid, uuid);
-        for (unsigned i = 0; i < count && !found; i++)
-            if (memcmp(seen[i].uuid, uuid, 16) == 0 && !seen[i].dying)
+        // One that lives before one that is dying, of which the former may have been made.
+        for (unsigned i = 0; i < count && (!found || found->dying); i++)
+            if (memcmp(seen[i].uuid, uuid, 16) == 0 && (!found || !seen[i].dying))
                 found = &seen[i];
         recover_one(v, d, found);
     }
     life_check(v);
+    return 0;
 }
 
 static struct domain *next_to_start(struct vaned *v)

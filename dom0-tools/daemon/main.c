@@ -133,7 +133,7 @@ static void loop(struct vaned *v)
         log_line("guests cannot be listened to: %s", strerror(errno));
     sigemptyset(&none);
     while (!v->stop) {
-        int wait = shorter(shorter(http_timeout(v), life_autostart(v)), consoles_timeout(v));
+        int wait = shorter(shorter(http_timeout(v), life_autostart(v)), shorter(consoles_timeout(v), life_timeout(v)));
         int count = epoll_pwait(v->epoll, events, 3, watched < 0 ? shorter(wait, LOOK_MS) : wait, &none);
         bool told = watched < 0;
 
@@ -162,11 +162,10 @@ int main(int argc, char *argv[])
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     v->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (host_open(&v->host, v->devices, &error) || domains_load(v, &error) || http_open(v, &error)) {
+    if (host_open(&v->host, v->devices, &error) || domains_load(v, &error) || http_open(v, &error) || life_recover(v, &error)) {
         log_line("%s", error.text);
         return 1;
     }
-    life_recover(v);
     v->is_starting = is_first(v) && autostart;
     loop(v);
     http_close(v);

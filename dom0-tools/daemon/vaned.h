@@ -27,6 +27,7 @@ struct domain {
     char last_end[16];                  // why its guest ended last, and when: kept on disk; empty: it has not
     int64_t last_end_time;
     uint64_t started_ms, phase_ns[HOST_NR_PHASES];
+    uint64_t again_ms;                  // when an end that did not get done is tried again
     struct host_domain seen;            // as the hypervisor said last
     struct talk *talk;                  // of its console; NULL: nobody has listened yet
 };
@@ -81,10 +82,12 @@ int domain_start(struct vaned *v, struct domain *d, struct vane_error *error);
 int domain_stop(struct vaned *v, struct domain *d, const char *event, struct vane_error *error);
 int domain_act(struct vaned *v, struct domain *d, const char *action, struct vane_error *error);
 bool domain_runs(const struct domain *d);
-// Looks at the hypervisor's domains: ends, figures.
+// Looks at the hypervisor's domains: ends, figures; ends again what could not be ended.
 void life_check(struct vaned *v);
+// In how many milliseconds it has to be called at the latest; below 0: it need not be.
+int life_timeout(const struct vaned *v);
 // After a start of vaned: finishes or undoes what another one was at.
-void life_recover(struct vaned *v);
+int life_recover(struct vaned *v, struct vane_error *error);
 // Starts the next domain of those that start with the host. Returns in how many milliseconds it is to be called again at the
 // latest, below 0 when none is left.
 int life_autostart(struct vaned *v);

@@ -159,13 +159,15 @@ int domain_publish(struct xs *xs, const struct domain_config *config, const stru
     return vane_fail_errno(error, rc, "the store refuses domain %u (%s)", built->domid, config->name);
 }
 
+// The domain's own nodes go before those under its UUID, and say it themselves: so whatever is left can be found by it.
 int domain_withdraw(struct xs *xs, unsigned domid, const uint8_t uuid[HV_HANDLE_SIZE], struct vane_error *error)
 {
     char path[64], text[DOMAIN_UUID_TEXT];
-    int rc = xs_release(xs, domid), removed;
+    int rc = domid ? xs_release(xs, domid) : 0, removed = 0;
 
     snprintf(path, sizeof(path), "/local/domain/%u", domid);
-    removed = xs_remove(xs, XS_NO_TX, path);
+    if (domid)
+        removed = xs_remove(xs, XS_NO_TX, path);
     domain_uuid_text(uuid, text);
     snprintf(path, sizeof(path), "/vm/%s", text);
     if (!removed || removed == -ENOENT)
@@ -174,6 +176,37 @@ int domain_withdraw(struct xs *xs, unsigned domid, const uint8_t uuid[HV_HANDLE_
         return vane_fail_errno(error, removed, "removing the nodes of domain %u from the store", domid);
     if (rc && rc != -ENOENT && rc != -EINVAL)       // the store lets go of a domain that is dying by itself
         return vane_fail_errno(error, rc, "the store does not release domain %u", domid);
+    return 0;
+}
+
+static bool names_vm(struct xs *xs, const char *domain, const char *vm)
+{
+    char path[64], *value;
+    bool same;
+
+    snprintf(path, sizeof(path), "/local/domain/%.16s/vm", domain);
+    if (xs_get(xs, XS_NO_TX, path, &value, NULL))
+        return false;
+    same = strcmp(value, vm) == 0;
+    free(value);
+    return same;
+}
+
+int domain_find_nodes(struct xs *xs, const uint8_t uuid[HV_HANDLE_SIZE], unsigned *domid, struct vane_error *error)
+{
+    char text[DOMAIN_UUID_TEXT], vm[64], *names;
+    size_t length;
+    int rc = xs_list(xs, XS_NO_TX, "/local/domain", &names, &length);
+
+    *domid = 0;
+    if (rc)
+        return rc == -ENOENT ? 0 : vane_fail_errno(error, rc, "reading /local/domain in the store");
+    domain_uuid_text(uuid, text);
+    snprintf(vm, sizeof(vm), "/vm/%s", text);
+    for (const char *name = names; name < names + length && !*domid; name += strlen(name) + 1)
+        if (names_vm(xs, name, vm))
+            *domid = (unsigned)strtoul(name, NULL, 10);
+    free(names);
     return 0;
 }
 

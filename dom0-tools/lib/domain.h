@@ -18,8 +18,11 @@ struct domain_config {
 // Makes the domain's nodes, all at once, and introduces it: then the daemons connect to it. After a failure there is
 // nothing of it in the store.
 int domain_publish(struct xs *xs, const struct domain_config *config, const struct built *built, struct vane_error *error);
-// Releases it and removes its nodes. What is not there any more is no failure.
+// Releases it and removes its nodes; with a domid of 0 only what stands under its UUID alone. What is not there any more is
+// no failure.
 int domain_withdraw(struct xs *xs, unsigned domid, const uint8_t uuid[HV_HANDLE_SIZE], struct vane_error *error);
+// The domain whose nodes name this UUID, though it may have ended long ago. 0: there is none.
+int domain_find_nodes(struct xs *xs, const uint8_t uuid[HV_HANDLE_SIZE], unsigned *domid, struct vane_error *error);
 
 // Asks the guest, by its node control/shutdown: "poweroff", "reboot", "suspend", "halt", "crash". It takes the request
 // when it gets to it: *taken says whether it has. VANE_STATE: an earlier request has not been taken yet.

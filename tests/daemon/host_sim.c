@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A host for tests of vaned where no hypervisor is: domains are records in a mapped file, which outlives vaned as a
-// hypervisor does, and guests do what is written into the fifo beside it: "NAME poweroff|reboot|crash". They say what is
+// hypervisor and a store do, and guests do what is written into the fifo beside it: "NAME poweroff|reboot|crash". They say what is
 // written into the fifo "says", as "NAME WORDS", and repeat what is typed. A guest whose
-// name begins with "deaf" ignores requests; VANE_SIM_SLOW makes a build take that many milliseconds.
+// name begins with "deaf" ignores requests; VANE_SIM_SLOW makes a build take that many milliseconds, and an end half of them.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 enum { MAX = 64, TOTAL_KIB = 4 << 20 };
 
 struct record {
-    bool used;
+    bool used, has_nodes;           // what the hypervisor has of it, and the store
     struct host_domain domain;
     char name[DEFINITION_NAME_SIZE];
     char said[4096];                // and not yet heard
@@ -124,16 +124,22 @@ int host_log(struct host *host, char *text, size_t size, struct vane_error *erro
     return 0;
 }
 
+static void take_long(void)
+{
+    const char *slow = getenv("VANE_SIM_SLOW");
+
+    usleep(slow ? (unsigned)atoi(slow) * 500 : 0);
+}
+
 int host_build(struct host *host, const struct definition *d, unsigned *id, uint64_t phase_ns[HOST_NR_PHASES],
                struct vane_error *error)
 {
-    const char *slow = getenv("VANE_SIM_SLOW");
     struct record *r;
 
     if (access(d->kernel, R_OK))
         return vane_fail_errno(error, errno, "the kernel %s cannot be read", d->kernel);
     for (unsigned i = 0; i < MAX; i++) {
-        if (host->records[i].used)
+        if (host->records[i].used || host->records[i].has_nodes)
             continue;
         r = &host->records[i];
         memset(r, 0, sizeof(*r));
@@ -144,7 +150,9 @@ int host_build(struct host *host, const struct definition *d, unsigned *id, uint
         r->used = true;
         *id = i + 1;
         phase_ns[0] = 1000;
-        usleep(slow ? (unsigned)atoi(slow) * 1000 : 0);
+        take_long();
+        r->has_nodes = true;
+        take_long();
         return 0;
     }
     return vane_fail(error, VANE_NO_RESOURCE, "there are %d domains: end one", MAX);
@@ -152,13 +160,18 @@ int host_build(struct host *host, const struct definition *d, unsigned *id, uint
 
 int host_destroy(struct host *host, unsigned id, const uint8_t uuid[16], struct vane_error *error)
 {
-    struct record *r = find(host, id, error);
+    struct record *r = id ? find(host, id, error) : NULL;
+    int rc = id && !r ? -VANE_NOT_FOUND : 0;
 
-    (void)uuid;
-    if (!r)
-        return -VANE_NOT_FOUND;
-    r->used = false;
-    return 0;
+    for (unsigned i = 0; i < MAX && !id; i++)
+        if (host->records[i].has_nodes && memcmp(host->records[i].domain.uuid, uuid, 16) == 0)
+            r = &host->records[i];
+    if (r) {
+        r->used = false;
+        take_long();
+        r->has_nodes = false;
+    }
+    return rc;
 }
 
 int host_pause(struct host *host, unsigned id, bool pause, struct vane_error *error)

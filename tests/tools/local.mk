@@ -29,6 +29,10 @@ tests_unit_test_vane_device_SOURCES = tests/unit/test_vane_device.c dom0-tools/l
     dom0-tools/lib/error.c xenstore-like/client/xs.c
 tests_unit_test_vane_device_CPPFLAGS = $(TOOLS_TEST_CPPFLAGS)
 
+UNIT_TESTS += tests/unit/test_vane_domain
+tests_unit_test_vane_domain_SOURCES = tests/unit/test_vane_domain.c dom0-tools/lib/domain.c dom0-tools/lib/error.c
+tests_unit_test_vane_domain_CPPFLAGS = $(TOOLS_TEST_CPPFLAGS)
+
 UNIT_TESTS += tests/unit/test_vane_console
 tests_unit_test_vane_console_SOURCES = tests/unit/test_vane_console.c dom0-tools/lib/console.c dom0-tools/lib/error.c
 tests_unit_test_vane_console_CPPFLAGS = $(TOOLS_TEST_CPPFLAGS)
