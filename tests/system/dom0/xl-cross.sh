@@ -15,7 +15,7 @@ is_first=
 answer() {
     local tag=$2-$RANDOM
     ask "$1" "echo \$(printf %s- $tag; $3)"
-    wait_for 60 said "$1" "^$tag-" && sed -n "s/^$tag-//p" "$LOGS/guest-$1.log" | tr -d '\r' | tail -n 1
+    wait_for 240 said "$1" "^$tag-" && sed -n "s/^$tag-//p" "$LOGS/guest-$1.log" | tr -d '\r' | tail -n 1
 }
 
 make() {
