@@ -19,9 +19,10 @@ start() {
     step "$name-cpus" hears "$name" 60 "^cpus-$5"
 }
 
+# xl's own process behind the guest waits ten seconds for a device that does not close by itself.
 stop() {
     step "$1-shutdown" quiet xl shutdown -w "$1"
-    step "$1-gone" wait_for 20 is_gone "$1"
+    step "$1-gone" wait_for 90 is_gone "$1"
 }
 
 # hears NAME SECONDS PATTERN: or shows what the guest said instead
