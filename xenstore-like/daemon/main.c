@@ -157,6 +157,7 @@ static void open_xen(struct server *s, const struct options *o)
     if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->xen.evtchn, &event))
         log_fatal("event channels cannot be waited for: %s", strerror(errno));
     domains_adopt(s);
+    domains_check(s);
     if (!o->no_dom0)
         connect_dom0(s);
 }
