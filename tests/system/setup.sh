@@ -82,6 +82,13 @@ with_vaned() {
     built_programs tests/tools/vane-build
 }
 
+# The smallest guest there is, and how often daemons are killed beside it.
+with_tiny() { files+=("$PV_BUILD/tests/guest/tiny.elf=guest/tiny"); }
+with_kills() {
+    dom0+=" pv.kills=${KILLS:-$([ -n "${FULL:-}" ] && echo 200 || echo 12)} ${SEED:+pv.seed=$SEED}"
+    limit=1800
+}
+
 # A kernel for guests whose lz4 an emulated CPU unpacks in a tenth of the time of xz.
 with_guest_lz4() {
     bzimage_unpack "$(realpath "$image")" > "$work/vmlinux" &&
