@@ -247,10 +247,8 @@ static int add_devices(struct host *h, unsigned id, const struct definition *d, 
 
 static int withdraw_once(struct host *h, unsigned id, const uint8_t uuid[16], struct vane_error *error)
 {
-    int rc = store(h, error);
+    int rc = id ? 0 : domain_find_nodes(h->xs, uuid, &id, error);
 
-    if (rc == 0 && !id)
-        rc = domain_find_nodes(h->xs, uuid, &id, error);
     if (rc == 0 && id)
         rc = device_remove_all(h->xs, id, error);
     return rc ? rc : domain_withdraw(h->xs, id, uuid, error);

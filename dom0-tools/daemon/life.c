@@ -221,7 +221,7 @@ static bool check_once(struct vaned *v)
 // One whose end did not get done. Returns whether there was one: then the list may be another.
 static bool end_again(struct vaned *v)
 {
-    struct domain *d = v->domains;
+    struct domain *d = host_fd(v->host) < 0 ? NULL : v->domains;        // nothing tells of ends: no store runs
     struct vane_error error;
 
     while (d && (d->phase != PHASE_ENDING || now_ms() < d->again_ms))
