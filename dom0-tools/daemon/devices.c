@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: MIT
-// What of a definition's disks and NICs dom0's kernel can serve, and the addresses of NICs that have none.
+// What of a definition's disks and NICs can be served, and the addresses of NICs that have none.
 #include <stdio.h>
 
 #include "vaned.h"
 
+bool disk_is_ours(const struct disk *disk)
+{
+    return disk->driver != DRIVER_KERNEL;
+}
+
 static int check_disk(const struct disk *d, struct vane_error *error)
 {
-    if (d->type == DISK_NETWORK)
-        return vane_fail(error, VANE_UNSUPPORTED, "disk %s is of type network, which cannot be served yet: use file or block",
-                         d->target);
+    const char *const source = d->type == DISK_FILE ? d->file : d->type == DISK_BLOCK ? d->block
+                                                                : d->socket ? d->socket : d->host;
+    static const char *const sources[] = { "file", "block", "host or socket" };
+
     if (d->format != FORMAT_RAW)
         return vane_fail(error, VANE_UNSUPPORTED, "disk %s is no raw image, and others cannot be served yet: convert it",
                          d->target);
-    if (!(d->type == DISK_FILE ? d->file : d->block))
-        return vane_fail(error, VANE_INVALID, "disk %s has no %s: name one", d->target, d->type == DISK_FILE ? "file" : "block");
+    if (!source)
+        return vane_fail(error, VANE_INVALID, "disk %s has no %s: name one", d->target, sources[d->type]);
+    if (disk_is_ours(d))
+        return 0;
+    if (d->type == DISK_NETWORK)
+        return vane_fail(error, VANE_UNSUPPORTED, "disk %s is of type network, which the kernel's back end cannot serve: leave "
+                         "out the driver", d->target);
     if (d->bytes_limit || d->iops_limit)
-        return vane_fail(error, VANE_UNSUPPORTED, "disk %s has a limit, which the kernel's back end does not keep: leave it out",
-                         d->target);
+        return vane_fail(error, VANE_UNSUPPORTED, "disk %s has a limit, which the kernel's back end does not keep: leave out the "
+                         "limit or the driver", d->target);
     return 0;
 }
 
@@ -34,10 +45,16 @@ int devices_check(const struct definition *d, struct vane_error *error)
 {
     const struct disk *disks = d->disks.items;
     const struct nic *nics = d->nics.items;
+    unsigned nr_own = 0;
     int rc = 0;
 
-    for (size_t i = 0; i < d->disks.count && rc == 0; i++)
+    for (size_t i = 0; i < d->disks.count && rc == 0; i++) {
         rc = check_disk(&disks[i], error);
+        nr_own += disk_is_ours(&disks[i]);
+    }
+    if (rc == 0 && nr_own > MAX_OWN_DISKS)
+        rc = vane_fail(error, VANE_UNSUPPORTED, "%u disks are ours to serve, and at most %u can be: let the kernel serve some "
+                       "(driver 'kernel')", nr_own, MAX_OWN_DISKS);
     for (size_t i = 0; i < d->nics.count && rc == 0; i++)
         rc = check_nic(&nics[i], (unsigned)i, error);
     return rc;

@@ -64,7 +64,9 @@ int host_console_write(struct host *host, unsigned id, const char *text, size_t 
 // Makes the domain, paused, with its devices, and tells the store of it. After a failure there is none.
 int host_build(struct host *host, const struct definition *d, unsigned *id, uint64_t phase_ns[HOST_NR_PHASES],
                struct vane_error *error);
-// devices.c: a NIC's address, its own or one made for it.
+// devices.c: whether vane-blk serves a disk: then only its nodes are made here.
+bool disk_is_ours(const struct disk *disk);
+// And a NIC's address, its own or one made for it.
 void nic_address(const struct definition *d, unsigned index, uint8_t mac[6]);
 // Ends it and takes away all that is left of it. An `id` of 0 is not known: then what is left is found by the UUID.
 int host_destroy(struct host *host, unsigned id, const uint8_t uuid[16], struct vane_error *error);

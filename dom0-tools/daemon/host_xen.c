@@ -206,11 +206,12 @@ static int add_disk(struct host *h, unsigned id, const struct disk *d, struct va
 {
     char device[32];
     struct device_disk disk = {
-        .target = d->target, .path = d->type == DISK_FILE ? device : d->block, .read_only = d->readonly || d->device,
+        .target = d->target, .path = disk_is_ours(d) ? NULL : d->type == DISK_FILE ? device : d->block,
+        .read_only = d->readonly || d->device,
     };
-    int fd, rc = d->type == DISK_FILE ? device_loop(d->file, disk.read_only, &fd, device, error) : 0;
+    int fd, rc = !disk_is_ours(d) && d->type == DISK_FILE ? device_loop(d->file, disk.read_only, &fd, device, error) : 0;
 
-    if (rc == 0 && d->type == DISK_FILE)
+    if (rc == 0 && !disk_is_ours(d) && d->type == DISK_FILE)
         rc = hold(h, id, fd, error);
     return rc ? rc : device_add_disk(h->xs, id, &disk, error);
 }

@@ -62,7 +62,9 @@ static int prepare(struct vaned *v, struct domain *d, struct vane_error *error)
     if (rc)
         return rc;
     console_listen(v, d);
-    rc = host_set_share(v->host, d->id, (unsigned)d->def.weight, (unsigned)d->def.cap, error);
+    rc = backend_start(v, d, error);
+    if (rc == 0)
+        rc = host_set_share(v->host, d->id, (unsigned)d->def.weight, (unsigned)d->def.cap, error);
     for (unsigned i = 0; d->def.affinity && i < d->def.max_vcpus && rc == 0; i++)
         rc = host_pin(v->host, d->id, i, d->def.affinity, error);
     for (size_t i = 0; i < d->def.pins.count && rc == 0; i++)
@@ -84,6 +86,7 @@ static int end_all(struct vaned *v, struct domain *d, struct vane_error *error)
     d->again_ms = now_ms() + AGAIN_MS;
     uuid_bytes(d->def.uuid, uuid);
     console_leave(v, d);
+    backend_stop(v, d);
     rc = host_destroy(v->host, d->id, uuid, error);
     if (rc && rc != -VANE_NOT_FOUND)
         return rc;
@@ -248,6 +251,16 @@ int life_timeout(const struct vaned *v)
     return -1;
 }
 
+// To what the guest has been given by a vaned before this one.
+static void attach(struct vaned *v, struct domain *d)
+{
+    struct vane_error error;
+
+    console_listen(v, d);
+    if (backend_start(v, d, &error))
+        log_line("%s", error.text);             // it is tried again
+}
+
 static void recover_one(struct vaned *v, struct domain *d, const struct host_domain *found)
 {
     bool lives = found && !found->dying;
@@ -276,7 +289,7 @@ static void recover_one(struct vaned *v, struct domain *d, const struct host_dom
     }
     d->is_paused = lives && found->paused && d->phase == PHASE_RUNNING;
     if (lives && (d->phase == PHASE_RUNNING || d->phase == PHASE_KEPT))
-        console_listen(v, d);
+        attach(v, d);
     settle(v, d);
 }
 

@@ -4,7 +4,7 @@ VANED = \
     dom0-tools/daemon/api.c \
     dom0-tools/daemon/change.c \
     dom0-tools/daemon/consoles.c \
-    dom0-tools/daemon/devices.c \
+    dom0-tools/daemon/backends.c dom0-tools/daemon/devices.c \
     dom0-tools/daemon/domains.c \
     dom0-tools/daemon/events.c \
     dom0-tools/daemon/host.h \

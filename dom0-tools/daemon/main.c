@@ -124,7 +124,7 @@ static int shorter(int a, int b)
 
 static void loop(struct vaned *v)
 {
-    struct epoll_event events[3], said = { .events = EPOLLIN, .data.ptr = &v->logs };
+    struct epoll_event events[4], said = { .events = EPOLLIN, .data.ptr = &v->logs };
     int watched = watch_host(v, -1);
     sigset_t none;
 
@@ -133,8 +133,9 @@ static void loop(struct vaned *v)
         log_line("guests cannot be listened to: %s", strerror(errno));
     sigemptyset(&none);
     while (!v->stop) {
-        int wait = shorter(shorter(http_timeout(v), life_autostart(v)), shorter(consoles_timeout(v), life_timeout(v)));
-        int count = epoll_pwait(v->epoll, events, 3, watched < 0 ? shorter(wait, LOOK_MS) : wait, &none);
+        int wait = shorter(shorter(shorter(http_timeout(v), life_autostart(v)), backends_timeout(v)),
+                           shorter(consoles_timeout(v), life_timeout(v)));
+        int count = epoll_pwait(v->epoll, events, 4, watched < 0 ? shorter(wait, LOOK_MS) : wait, &none);
         bool told = watched < 0;
 
         for (int i = 0; i < count; i++)
@@ -144,6 +145,7 @@ static void loop(struct vaned *v)
         watched = watch_host(v, told ? -1 : watched);
         consoles_run(v);
         life_check(v);
+        backends_run(v);
         http_run(v);
     }
 }

@@ -29,6 +29,7 @@ struct domain {
     uint64_t started_ms, phase_ns[HOST_NR_PHASES];
     uint64_t again_ms;                  // when an end that did not get done is tried again
     struct host_domain seen;            // as the hypervisor said last
+    struct backend *backend;            // the process that serves its disks; NULL: it needs none
     struct talk *talk;                  // of its console; NULL: nobody has listened yet
 };
 
@@ -116,6 +117,14 @@ int console_say(struct vaned *v, struct domain *d, const struct typed *typed, si
 const char *console_typist(const struct vaned *v, const struct domain *d);      // NULL: nobody
 // The end of its log; the caller's to free.
 char *console_log(const struct vaned *v, const struct domain *d);
+
+// backends.c: the processes that serve disks. A domain that was built gets its own, or keeps the one that it has; a domain that
+// ends loses it first.
+enum { MAX_OWN_DISKS = 8 };             // of one process
+int backend_start(struct vaned *v, struct domain *d, struct vane_error *error);
+void backend_stop(struct vaned *v, struct domain *d);
+void backends_run(struct vaned *v);
+int backends_timeout(const struct vaned *v);
 
 // devices.c: what of disks and NICs can be served.
 int devices_check(const struct definition *d, struct vane_error *error);

@@ -18,9 +18,12 @@
 
 #include "public/io/xenbus.h"
 
-enum { TRIES = 100, PATH = 128, MAJOR_XVD = 202, MAX_NARROW_DISKS = 16 };
+enum { TRIES = 100, PATH = DEVICE_MAX_FOLDER, MAJOR_XVD = 202, MAX_NARROW_DISKS = 16 };
 
-static const char *const type_names[DEVICE_NR_TYPES] = { "vbd", "vif" };
+// What a device is called in the guest's folder, and in ours: dom0's kernel serves what is called the same in both.
+static const struct { const char *front, *back; } type_names[DEVICE_NR_TYPES] = {
+    [DEVICE_DISK] = { "vbd", "vbd" }, [DEVICE_NIC] = { "vif", "vif" }, [DEVICE_OWN_DISK] = { "vbd", "vane-blk" },
+};
 
 struct node { const char *name; char value[256]; };
 
@@ -31,9 +34,18 @@ static struct places places_of(unsigned domid, enum device_type type, unsigned n
 {
     struct places p;
 
-    snprintf(p.front, sizeof(p.front), "/local/domain/%u/device/%s/%u", domid, type_names[type], number);
-    snprintf(p.back, sizeof(p.back), "/local/domain/0/backend/%s/%u/%u", type_names[type], domid, number);
+    snprintf(p.front, sizeof(p.front), "/local/domain/%u/device/%s/%u", domid, type_names[type].front, number);
+    snprintf(p.back, sizeof(p.back), "/local/domain/0/backend/%s/%u/%u", type_names[type].back, domid, number);
     return p;
+}
+
+void device_folders(unsigned domid, enum device_type type, unsigned number, char back[DEVICE_MAX_FOLDER],
+                    char front[DEVICE_MAX_FOLDER])
+{
+    struct places p = places_of(domid, type, number);
+
+    memcpy(back, p.back, PATH);
+    memcpy(front, p.front, PATH);
 }
 
 // --- Adding
@@ -88,9 +100,9 @@ static int add(struct xs *xs, unsigned domid, enum device_type type, unsigned nu
     for (unsigned i = 0; i < TRIES && rc == -EAGAIN; i++)
         rc = write_device(xs, &p, domid, front, back);
     if (rc == -EEXIST)
-        return vane_fail(error, VANE_EXISTS, "domain %u has a device %s %u already: detach it first", domid, type_names[type],
+        return vane_fail(error, VANE_EXISTS, "domain %u has a device %s %u already: detach it first", domid, type_names[type].front,
                          number);
-    return rc ? vane_fail_errno(error, rc, "the store refuses device %s %u of domain %u", type_names[type], number, domid) : 0;
+    return rc ? vane_fail_errno(error, rc, "the store refuses device %s %u of domain %u", type_names[type].front, number, domid) : 0;
 }
 
 // Disks behind the sixteenth, and those only, are numbered in the wide way.
@@ -113,6 +125,19 @@ int device_disk_number(const char *target, unsigned *number, struct vane_error *
     return 0;
 }
 
+static int identify(const struct device_disk *disk, struct node *path, struct node *numbers, struct vane_error *error)
+{
+    struct stat stat_of;
+
+    if (stat(disk->path, &stat_of))
+        return vane_fail_errno(error, errno, "disk %s: %s", disk->target, disk->path);
+    if (!S_ISBLK(stat_of.st_mode))
+        return vane_fail(error, VANE_INVALID, "disk %s: %s is no block device", disk->target, disk->path);
+    snprintf(path->value, sizeof(path->value), "%s", disk->path);
+    snprintf(numbers->value, sizeof(numbers->value), "%x:%x", major(stat_of.st_rdev), minor(stat_of.st_rdev));
+    return 0;
+}
+
 int device_add_disk(struct xs *xs, unsigned domid, const struct device_disk *disk, struct vane_error *error)
 {
     struct node front[] = {
@@ -121,25 +146,22 @@ int device_add_disk(struct xs *xs, unsigned domid, const struct device_disk *dis
     };
     struct node back[] = {
         { "frontend", "" }, { "frontend-id", "" }, { "online", "1" }, { "removable", "0" }, { "bootable", "1" },
-        { "dev", "" }, { "type", "phy" }, { "mode", "" }, { "device-type", "disk" }, { "params", "" },
-        { "physical-device", "" }, { "state", "1" }, { NULL, "" },
+        { "dev", "" }, { "mode", "" }, { "device-type", "disk" }, { "state", "1" }, { "type", "phy" }, { "params", "" },
+        { "physical-device", "" }, { NULL, "" },
     };
-    struct stat stat_of;
     unsigned number;
     int rc = device_disk_number(disk->target, &number, error);
 
+    if (disk->path && rc == 0)
+        rc = identify(disk, &back[10], &back[11], error);
+    else
+        back[9].name = NULL;                // the rest is for the kernel
     if (rc)
         return rc;
-    if (stat(disk->path, &stat_of))
-        return vane_fail_errno(error, errno, "disk %s: %s", disk->target, disk->path);
-    if (!S_ISBLK(stat_of.st_mode))
-        return vane_fail(error, VANE_INVALID, "disk %s: %s is no block device", disk->target, disk->path);
     snprintf(front[3].value, sizeof(front[3].value), "%u", number);
     snprintf(back[5].value, sizeof(back[5].value), "%s", disk->target);
-    snprintf(back[7].value, sizeof(back[7].value), disk->read_only ? "r" : "w");
-    snprintf(back[9].value, sizeof(back[9].value), "%s", disk->path);
-    snprintf(back[10].value, sizeof(back[10].value), "%x:%x", major(stat_of.st_rdev), minor(stat_of.st_rdev));
-    return add(xs, domid, DEVICE_DISK, number, front, back, error);
+    snprintf(back[6].value, sizeof(back[6].value), disk->read_only ? "r" : "w");
+    return add(xs, domid, disk->path ? DEVICE_DISK : DEVICE_OWN_DISK, number, front, back, error);
 }
 
 int device_add_nic(struct xs *xs, unsigned domid, const struct device_nic *nic, struct vane_error *error)
@@ -263,7 +285,7 @@ int device_states(struct xs *xs, unsigned domid, enum device_type type, unsigned
     *back = state_at(xs, p.back);
     *front = state_at(xs, p.front);
     if (!*back && !*front)
-        return vane_fail(error, VANE_NOT_FOUND, "domain %u has no device %s %u", domid, type_names[type], number);
+        return vane_fail(error, VANE_NOT_FOUND, "domain %u has no device %s %u", domid, type_names[type].front, number);
     return 0;
 }
 
@@ -304,7 +326,7 @@ int device_remove_all(struct xs *xs, unsigned domid, struct vane_error *error)
     int rc = 0;
 
     for (unsigned type = 0; type < DEVICE_NR_TYPES && !rc; type++) {
-        snprintf(path, sizeof(path), "/local/domain/0/backend/%s/%u", type_names[type], domid);
+        snprintf(path, sizeof(path), "/local/domain/0/backend/%s/%u", type_names[type].back, domid);
         rc = remove_node(xs, path, error);
     }
     return rc;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Disks and NICs of a domain, served by dom0's kernel (xen-blkback, xen-netback): the nodes by which backend and
-// frontend find each other. A domain's devices are best added before it is unpaused; later it is a hot-plug, for which
+// Disks and NICs of a domain, served by dom0's kernel (xen-blkback, xen-netback) or, disks, by vane-blk: the nodes by which
+// backend and frontend find each other. A domain's devices are best added before it is unpaused; later it is a hot-plug, for which
 // nothing differs. All functions return 0 or, as error.h says, a negative kind.
 #pragma once
 
 #include "error.h"
 #include "xenstore-like/client/xs.h"
 
-enum device_type { DEVICE_DISK, DEVICE_NIC, DEVICE_NR_TYPES };
+enum device_type { DEVICE_DISK, DEVICE_NIC, DEVICE_OWN_DISK, DEVICE_NR_TYPES };
 
 struct device_disk {
     const char *target;             // "xvda" to "xvdzz", with or without a partition's number (1 to 15): what the guest sees
-    const char *path;               // a block device; device_loop() makes one of a file
+    const char *path;               // a block device; device_loop() makes one of a file. NULL: DEVICE_OWN_DISK, vane-blk's
     bool read_only;
 };
 
@@ -38,6 +38,10 @@ int device_remove(struct xs *xs, unsigned domid, enum device_type type, unsigned
                   struct vane_error *error);
 // All devices of a domain that is no more.
 int device_remove_all(struct xs *xs, unsigned domid, struct vane_error *error);
+// The folders of both sides, as vane-blk is told of them.
+enum { DEVICE_MAX_FOLDER = 128 };
+void device_folders(unsigned domid, enum device_type type, unsigned number, char back[DEVICE_MAX_FOLDER],
+                    char front[DEVICE_MAX_FOLDER]);
 // XenbusState* of both sides; 0 where there is none.
 int device_states(struct xs *xs, unsigned domid, enum device_type type, unsigned number, unsigned *back, unsigned *front,
                   struct vane_error *error);

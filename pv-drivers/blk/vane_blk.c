@@ -84,7 +84,7 @@ _Noreturn static void usage(void)
             "  --domid N     a domain, through /dev/xen/gntdev, /dev/xen/evtchn and the store\n"
             "  --shm FD      for tests: a memory file, followed by its events and its store, inherited\n"
             "  --store PATH  the store's socket; else as any client finds it\n"
-            "and of each disk\n");
+            "Says \"ready\" once the disks are served. Of each disk\n");
     for (unsigned i = 0; i < NR_OPTIONS; i++) {
         fprintf(stderr, "  --%s %s\n", options[i].name, options[i].help);
     }
@@ -284,6 +284,8 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < us.nr_disks; i++) {
         report(&us.disks[i], blk_back_start(&us.disks[i].driver));
     }
+    puts("ready");
+    fclose(stdout);
     while (!update_all()) {
         int rc = us.store->ops->wait(us.store, TICK_MS);
         if (rc < 0) {

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # vaned over a simulated host, with the real vane and curl.
 check_PROGRAMS += tests/daemon/vaned
-tests_daemon_vaned_SOURCES = $(VANED) tests/daemon/host_sim.c $(DEFINITION_TEST_SOURCES)
+tests_daemon_vaned_SOURCES = $(VANED) tests/daemon/host_sim.c $(DEFINITION_TEST_SOURCES) \
+    dom0-tools/lib/device.c xenstore-like/client/xs.c
 tests_daemon_vaned_CPPFLAGS = $(DEFINITION_TEST_CPPFLAGS)
 tests_daemon_vaned_LDADD = $(VANED_LIBS)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Run in dom0: a guest that vaned runs has a disk and a network, served by dom0's kernel, through a reboot to its end.
+# Run in dom0: a guest that vaned runs has a disk of vane-blk's, which is killed, and a disk and a network of dom0's kernel,
+# through a reboot to its end.
 
 . /test/vane-lib.sh
 tools_setup
@@ -14,6 +15,8 @@ ask() { (echo "$1"; sleep 1; printf '\035') | vane console io > /dev/null; }
 hears() { check "$1" wait_for 60 logs io "$2"; }
 
 new_disk
+dd if=/dev/urandom of=/tmp/disk2 bs=1M count=1 2> /dev/null
+sum2=$(md5sum < /tmp/disk2 | cut -c 1-32)
 cat > /tmp/io.xml << END
 <domain type='xen'>
   <name>io</name><memory unit='MiB'>160</memory>
@@ -22,6 +25,9 @@ cat > /tmp/io.xml << END
   <devices>
     <disk type='file' device='disk'>
       <driver name='qemu' type='raw'/><source file='/tmp/disk'/><target dev='xvda' bus='xen'/>
+    </disk>
+    <disk type='file' device='disk'>
+      <driver name='kernel' type='raw'/><source file='/tmp/disk2'/><target dev='xvdb' bus='xen'/><readonly/>
     </disk>
     <interface type='bridge'><source bridge='br0'/></interface>
   </devices>
@@ -32,6 +38,22 @@ check start vane start io
 id=$(vane show io | sed -n 's/^id *//p')
 check ready wait_for 60 logs io 'guest ready'
 devices_work
+ask 'echo sum2-$(md5sum < /dev/xvdb | cut -c 1-32)'
+hears guest-reads-the-kernels-disk "sum2-$sum2"
+served=$(pgrep vane-blk)
+expect back-end-has-no-rights 'CapEff 0000000000000000 NoNewPrivs 1 Seccomp 2 ' \
+    "$(sed -n 's/^\(CapEff\|NoNewPrivs\|Seccomp\):[[:space:]]*/\1 /p' "/proc/$served/status" | tr '\n' ' ')"
+ask 'for i in 1 2 3 4 5 6 7 8; do head -c 1m /dev/urandom > /tmp/f; dd if=/tmp/f of=/dev/xvda bs=64k seek=64 conv=fsync && sleep 1
+done; echo wrote-all-$(md5sum < /tmp/f | cut -c 1-32)'
+for _ in 1 2 3; do
+    sleep 1
+    kill -9 "$served"
+    check served-again wait_for 20 sh -c "pgrep vane-blk | grep -vq '^$served\$'"
+    served=$(pgrep vane-blk)
+done
+hears writes-on 'wrote-all-[0-9a-f]'
+expect nothing-is-lost "wrote-all-$(dd if=/tmp/disk bs=64k skip=64 count=16 2> /dev/null | md5sum | cut -c 1-32)" \
+    "$(vane log io | grep -o 'wrote-all-[0-9a-f]\{32\}' | tail -n 1)"
 mac=$(vane store read "/local/domain/$id/device/vif/0/mac")
 check reboot vane reboot io
 check ready-again wait_for 60 logs io 'guest ready' 2
@@ -42,6 +64,7 @@ check ping-again ping -c 3 -w 30 10.0.0.2
 check shutdown vane shutdown io
 check powers-off wait_for 60 sh -c 'vane show io | grep -q "^state *off"'
 check loop-is-free wait_for 20 sh -c '! losetup -a | grep -q /tmp/disk'
+expect no-back-end-left '' "$(pgrep vane-blk)$(ls /run/vane/blk)"
 expect no-backend-left '' "$(vane store ls /local/domain/0/backend 2> /dev/null | grep "\"$id\"")"
 cat /tmp/vaned.log
 expect dmesg-clean '' "$(complaints)"

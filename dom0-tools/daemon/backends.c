@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: MIT
+// The processes that serve guests' disks: one vane-blk for each domain that has any. It outlives vaned, and vaned outlives it:
+// whoever of the two is started again finds the other. In RUN/blk/DOMID lie
+//
+//     lock        holds the process' number (a pid_t), and is locked (flock) as long as the process lives, since it inherits the file
+//     DISK.state  what a successor of a killed process goes on from
+//     DISK.stats  counters
+//     log         what it has said
+//
+// A process that ends while its domain runs is started again, at once if it has lived for a second.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/device.h"
+#include "vaned.h"
+
+enum {
+    READY_MS = 35000,           // it waits for 30 s for an image that a predecessor still holds
+    AGAIN_MS = 1000,
+    MAX_PATH = 512, MAX_TEXT = 5000, ARGS_PER_DISK = 15,
+};
+
+struct backend {
+    pid_t pid;
+    int pidfd;                  // readable once it has ended; below 0: none runs
+    uint64_t started_ms, again_ms;
+};
+
+static void path_in(const struct vaned *v, const struct domain *d, const char *name, char path[MAX_PATH])
+{
+    snprintf(path, MAX_PATH, "%s/blk/%u%s%s", v->run, d->id, name[0] ? "/" : "", name);
+}
+
+static bool has_own_disks(const struct domain *d)
+{
+    const struct disk *disks = d->def.disks.items;
+
+    for (size_t i = 0; i < d->def.disks.count; i++)
+        if (disk_is_ours(&disks[i]))
+            return true;
+    return false;
+}
+
+// --- Its arguments
+
+struct words {
+    char *word[3 + ARGS_PER_DISK * MAX_OWN_DISKS + 1];      // NULL at the end
+    unsigned count;
+};
+
+static void say(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct words *w, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    if (vasprintf(&w->word[w->count], format, args) < 0)
+        w->word[w->count] = NULL;               // then the list ends here, and vane-blk complains
+    va_end(args);
+    w->count++;
+}
+
+// An export's name as a part of a URI (RFC 3986).
+static void escape(const char *name, char *text, size_t size)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+    size_t used = 0;
+
+    for (; *name && used + 4 < size; name++)
+        used += (size_t)snprintf(text + used, size - used, strchr(plain, *name) ? "%c" : "%%%02X", (unsigned char)*name);
+    text[used] = '\0';
+}
+
+static void say_image(struct words *w, const struct disk *disk)
+{
+    char export[MAX_TEXT], socket[400];
+
+    escape(disk->export ? disk->export : "", export, sizeof(export));
+    escape(disk->socket ? disk->socket : "", socket, sizeof(socket));
+    if (disk->type != DISK_NETWORK)
+        say(w, "%s", disk->type == DISK_FILE ? disk->file : disk->block);
+    else if (disk->socket)
+        say(w, "nbd+unix:///%s?socket=%s", export, socket);
+    else
+        say(w, "nbd://%s:%" PRIu64 "/%s", disk->host, disk->port, export);
+}
+
+static void say_disk(struct words *w, const struct vaned *v, const struct domain *d, const struct disk *disk)
+{
+    char back[DEVICE_MAX_FOLDER], front[DEVICE_MAX_FOLDER], folder[MAX_PATH];
+    struct vane_error ignored;
+    unsigned number = 0;
+
+    (void)device_disk_number(disk->target, &number, &ignored);      // it has been checked
+    device_folders(d->id, DEVICE_OWN_DISK, number, back, front);
+    path_in(v, d, "", folder);
+    say(w, "--back"), say(w, "%s", back);
+    say(w, "--front"), say(w, "%s", front);
+    say(w, "--image"), say_image(w, disk);
+    say(w, "--state"), say(w, "%s/%s.state", folder, disk->target);
+    say(w, "--stats"), say(w, "%s/%s.stats", folder, disk->target);
+    if (disk->readonly || disk->device)
+        say(w, "--read-only");
+    if (disk->iops_limit)
+        say(w, "--iops"), say(w, "%" PRIu64, disk->iops_limit);
+    if (disk->bytes_limit)
+        say(w, "--bytes"), say(w, "%" PRIu64, disk->bytes_limit);
+}
+
+static void say_all(struct words *w, const struct vaned *v, const struct domain *d)
+{
+    const struct disk *disks = d->def.disks.items;
+
+    say(w, "vane-blk"), say(w, "--domid"), say(w, "%u", d->id);
+    for (size_t i = 0; i < d->def.disks.count; i++)
+        if (disk_is_ours(&disks[i]))
+            say_disk(w, v, d, &disks[i]);
+}
+
+// --- Starting
+
+// The lock's file, locked: so no process serves the domain. Below 0: one does, whose number is in *pid.
+static int lock(const struct vaned *v, const struct domain *d, pid_t *pid)
+{
+    char path[MAX_PATH];
+    int fd;
+
+    path_in(v, d, "lock", path);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    if (fd < 0 || pread(fd, pid, sizeof(*pid), 0) != sizeof(*pid))
+        *pid = 0;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+// In the child: `ready` becomes its standard output, on which it says so when it serves; it keeps the lock.
+_Noreturn static void become(const struct words *w, int locked, int ready, int log)
+{
+    pid_t pid = getpid();
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid();
+    if (pwrite(locked, &pid, sizeof(pid), 0) == sizeof(pid) && fcntl(locked, F_SETFD, 0) == 0 && dup2(ready, STDOUT_FILENO) >= 0 &&
+        dup2(log, STDERR_FILENO) >= 0)
+        execvp(w->word[0], w->word);
+    dprintf(log, "vane-blk cannot be run (%s): install it, or let the kernel serve the disks (driver 'kernel')\n",
+            strerror(errno));
+    _exit(1);
+}
+
+static pid_t spawn(const struct vaned *v, const struct domain *d, int locked, int ready)
+{
+    struct words w = { .count = 0 };
+    char path[MAX_PATH];
+    pid_t pid;
+    int log;
+
+    path_in(v, d, "log", path);
+    log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    say_all(&w, v, d);
+    pid = fork();
+    if (pid == 0)
+        become(&w, locked, ready, log);
+    if (log >= 0)
+        close(log);
+    while (w.count)
+        free(w.word[--w.count]);
+    return pid;
+}
+
+// What it has said last.
+static void last_words(const struct vaned *v, const struct domain *d, char text[200])
+{
+    char path[MAX_PATH], line[200];
+    FILE *f;
+
+    path_in(v, d, "log", path);
+    snprintf(text, 200, "it has said nothing");
+    f = fopen(path, "re");
+    while (f && fgets(line, sizeof(line), f))
+        snprintf(text, 200, "%.*s", (int)strcspn(line, "\n"), line);
+    if (f)
+        fclose(f);
+}
+
+static int watch(struct vaned *v, struct backend *b, pid_t pid)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = &v->run };
+
+    b->pid = pid;
+    b->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    return b->pidfd < 0 || epoll_ctl(v->epoll, EPOLL_CTL_ADD, b->pidfd, &event) ? -errno : 0;
+}
+
+// 1: it serves; 0: it has ended, or is about to; below 0: neither in time.
+static int wait_ready(int fd)
+{
+    struct pollfd file = { .fd = fd, .events = POLLIN };
+    char byte;
+
+    return poll(&file, 1, READY_MS) <= 0 ? -1 : read(fd, &byte, 1) == 1;
+}
+
+static int launch(struct vaned *v, struct domain *d, int locked, struct vane_error *error)
+{
+    int pipes[2], ready, rc = 0;
+    char text[200];
+    pid_t pid;
+
+    if (pipe2(pipes, O_CLOEXEC))
+        return vane_fail_errno(error, errno, "starting vane-blk for %s", d->def.name);
+    pid = spawn(v, d, locked, pipes[1]);
+    close(pipes[1]);
+    d->backend->started_ms = now_ms();
+    ready = pid > 0 ? wait_ready(pipes[0]) : -1;
+    close(pipes[0]);
+    if (ready == 1 && watch(v, d->backend, pid) == 0)
+        return 0;
+    if (pid < 0 || ready == 1)
+        rc = vane_fail_errno(error, errno, "starting vane-blk for %s", d->def.name);
+    if (pid > 0) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+    last_words(v, d, text);
+    return rc ? rc : ready == 0 ? vane_fail(error, VANE_INVALID, "disks of %s: %s", d->def.name, text)
+                                : vane_fail(error, VANE_TIMEOUT, "disks of %s: vane-blk does not get ready within %d s: %s",
+                                            d->def.name, READY_MS / 1000, text);
+}
+
+// Makes a process serve the domain's disks, or finds the one that does.
+static int serve(struct vaned *v, struct domain *d, struct vane_error *error)
+{
+    pid_t pid;
+    int locked = lock(v, d, &pid), rc;
+
+    if (locked < 0) {
+        rc = pid > 0 ? watch(v, d->backend, pid) : -EAGAIN;
+        return rc ? vane_fail_errno(error, rc, "finding vane-blk of %s", d->def.name) : 0;
+    }
+    rc = launch(v, d, locked, error);
+    close(locked);
+    return rc;
+}
+
+int backend_start(struct vaned *v, struct domain *d, struct vane_error *error)
+{
+    char path[MAX_PATH];
+
+    if (!has_own_disks(d))
+        return 0;
+    d->backend = calloc(1, sizeof(*d->backend));
+    if (!d->backend)
+        return vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a back end");
+    d->backend->pidfd = -1;
+    snprintf(path, sizeof(path), "%s/blk", v->run);
+    if (mkdir(path, 0700) && errno != EEXIST)
+        return vane_fail_errno(error, errno, "making %s", path);
+    path_in(v, d, "", path);
+    if (mkdir(path, 0700) && errno != EEXIST)
+        return vane_fail_errno(error, errno, "making %s", path);
+    return serve(v, d, error);
+}
+
+// --- Ending
+
+static void let_go(struct backend *b)
+{
+    if (b->pidfd >= 0)
+        close(b->pidfd);
+    b->pidfd = -1;
+    (void)waitpid(b->pid, NULL, WNOHANG);       // it may be another vaned's child
+}
+
+static void remove_folder(const struct vaned *v, const struct domain *d)
+{
+    char path[MAX_PATH], file[2 * MAX_PATH];
+    struct dirent *entry;
+    DIR *dir;
+
+    path_in(v, d, "", path);
+    dir = opendir(path);
+    while (dir && (entry = readdir(dir))) {
+        snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+        (void)unlink(file);                     // not . and ..
+    }
+    if (dir)
+        closedir(dir);
+    (void)rmdir(path);
+}
+
+void backend_stop(struct vaned *v, struct domain *d)
+{
+    char path[MAX_PATH];
+    pid_t pid = 0;
+    int locked;
+
+    path_in(v, d, "", path);
+    if (!d->id || access(path, F_OK))
+        return;
+    // What it has mapped of the guest goes with it, so its end is waited for.
+    for (unsigned i = 0; (locked = lock(v, d, &pid)) < 0 && i < READY_MS; i++) {
+        if (pid > 0)
+            kill(pid, SIGKILL);
+        usleep(1000);
+    }
+    if (locked >= 0)
+        close(locked);
+    if (d->backend)
+        let_go(d->backend);
+    remove_folder(v, d);
+    free(d->backend);
+    d->backend = NULL;
+}
+
+// --- While it runs
+
+static void look(struct vaned *v, struct domain *d)
+{
+    struct backend *b = d->backend;
+    uint64_t now = now_ms();
+    struct vane_error error;
+    char text[200];
+
+    if (b->pidfd >= 0 && poll(&(struct pollfd){ .fd = b->pidfd, .events = POLLIN }, 1, 0) > 0) {
+        let_go(b);
+        last_words(v, d, text);
+        event_tell(v, d, "backend-ended", text);
+        b->again_ms = now < b->started_ms + AGAIN_MS ? now + AGAIN_MS : now;
+    }
+    if (b->pidfd >= 0 || now < b->again_ms)
+        return;
+    if (serve(v, d, &error)) {
+        log_line("%s", error.text);
+        let_go(b);
+        b->again_ms = now_ms() + AGAIN_MS;
+    } else {
+        event_tell(v, d, "backend-started", NULL);
+    }
+}
+
+void backends_run(struct vaned *v)
+{
+    for (struct domain *d = v->domains; d; d = d->next)
+        if (d->backend && (d->phase == PHASE_RUNNING || d->phase == PHASE_KEPT))
+            look(v, d);
+}
+
+int backends_timeout(const struct vaned *v)
+{
+    for (const struct domain *d = v->domains; d; d = d->next)
+        if (d->backend && d->backend->pidfd < 0)
+            return AGAIN_MS;
+    return -1;
+}
