@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The processes that serve guests' disks: one vane-blk for each domain that has any. It outlives vaned, and vaned outlives it:
-// whoever of the two is started again finds the other. In RUN/blk/DOMID lie
+// whoever of the two is started again finds the other. In RUN/blk/UUID lie
 //
 //     lock        holds the process' number (a pid_t), and is locked (flock) as long as the process lives, since it inherits the file
 //     DISK.state  what a successor of a killed process goes on from
@@ -29,7 +29,7 @@
 #include "vaned.h"
 
 enum {
-    READY_MS = 35000,           // it waits for 30 s for an image that a predecessor still holds
+    READY_MS = 10000,
     AGAIN_MS = 1000,
     MAX_PATH = 512, MAX_TEXT = 5000, ARGS_PER_DISK = 15,
 };
@@ -42,7 +42,7 @@ struct backend {
 
 static void path_in(const struct vaned *v, const struct domain *d, const char *name, char path[MAX_PATH])
 {
-    snprintf(path, MAX_PATH, "%s/blk/%u%s%s", v->run, d->id, name[0] ? "/" : "", name);
+    snprintf(path, MAX_PATH, "%s/blk/%s%s%s", v->run, d->def.uuid, name[0] ? "/" : "", name);
 }
 
 static bool has_own_disks(const struct domain *d)
@@ -262,9 +262,15 @@ static int serve(struct vaned *v, struct domain *d, struct vane_error *error)
     return rc;
 }
 
+static int make_folder(const char *path, struct vane_error *error)
+{
+    return mkdir(path, 0700) && errno != EEXIST ? vane_fail_errno(error, errno, "making %s", path) : 0;
+}
+
 int backend_start(struct vaned *v, struct domain *d, struct vane_error *error)
 {
     char path[MAX_PATH];
+    int rc;
 
     if (!has_own_disks(d))
         return 0;
@@ -273,22 +279,23 @@ int backend_start(struct vaned *v, struct domain *d, struct vane_error *error)
         return vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a back end");
     d->backend->pidfd = -1;
     snprintf(path, sizeof(path), "%s/blk", v->run);
-    if (mkdir(path, 0700) && errno != EEXIST)
-        return vane_fail_errno(error, errno, "making %s", path);
+    rc = make_folder(path, error);
     path_in(v, d, "", path);
-    if (mkdir(path, 0700) && errno != EEXIST)
-        return vane_fail_errno(error, errno, "making %s", path);
-    return serve(v, d, error);
+    if (rc == 0)
+        rc = make_folder(path, error);
+    return rc ? rc : serve(v, d, error);
 }
 
 // --- Ending
 
 static void let_go(struct backend *b)
 {
-    if (b->pidfd >= 0)
+    if (b->pidfd >= 0) {
+        (void)poll(&(struct pollfd){ .fd = b->pidfd, .events = POLLIN }, 1, AGAIN_MS);
         close(b->pidfd);
+        (void)waitpid(b->pid, NULL, WNOHANG);       // it may be another vaned's child
+    }
     b->pidfd = -1;
-    (void)waitpid(b->pid, NULL, WNOHANG);       // it may be another vaned's child
 }
 
 static void remove_folder(const struct vaned *v, const struct domain *d)
@@ -308,16 +315,12 @@ static void remove_folder(const struct vaned *v, const struct domain *d)
     (void)rmdir(path);
 }
 
-void backend_stop(struct vaned *v, struct domain *d)
+// What it has mapped of the guest goes with it, so its end is waited for.
+static void kill_all(const struct vaned *v, const struct domain *d)
 {
-    char path[MAX_PATH];
     pid_t pid = 0;
     int locked;
 
-    path_in(v, d, "", path);
-    if (!d->id || access(path, F_OK))
-        return;
-    // What it has mapped of the guest goes with it, so its end is waited for.
     for (unsigned i = 0; (locked = lock(v, d, &pid)) < 0 && i < READY_MS; i++) {
         if (pid > 0)
             kill(pid, SIGKILL);
@@ -325,6 +328,15 @@ void backend_stop(struct vaned *v, struct domain *d)
     }
     if (locked >= 0)
         close(locked);
+}
+
+void backend_stop(struct vaned *v, struct domain *d)
+{
+    char path[MAX_PATH];
+
+    path_in(v, d, "", path);
+    if (access(path, F_OK) == 0)
+        kill_all(v, d);
     if (d->backend)
         let_go(d->backend);
     remove_folder(v, d);

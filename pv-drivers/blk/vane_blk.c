@@ -180,7 +180,7 @@ static void *map_file(const char *path, size_t size)
 static int open_image(const struct disk *disk, struct blk_image **image, char *why, size_t why_size)
 {
     struct blk_raw_options raw = { .is_read_only = disk->is_read_only,
-                                   .is_buffered = disk->is_buffered, .lock_seconds = 30 };
+                                   .is_buffered = disk->is_buffered, .lock_seconds = 2 };
     struct blk_nbd_options nbd = { .is_read_only = disk->is_read_only,
                                    .nr_lanes = (unsigned)disk->nr_queues };
 
