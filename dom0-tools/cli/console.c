@@ -76,6 +76,16 @@ static int relay(const struct vane *vane, const char *path, int other)
     return rc;
 }
 
+// So that who comes next need not wait until we are seen to be gone. If it fails, that is what happens.
+static void give_back(const struct vane *vane, const char *path)
+{
+    char leave[700], *answer = NULL;
+
+    snprintf(leave, sizeof(leave), "%s&leave=1", path);
+    (void)http_request(vane->socket, "POST", leave, NULL, 0, &answer);
+    free(answer);
+}
+
 static int attend(const struct vane *vane, const char *path)
 {
     int ends[2], rc;
@@ -94,6 +104,7 @@ static int attend(const struct vane *vane, const char *path)
     rc = relay(vane, path, ends[0]);
     kill(child, SIGTERM);
     waitpid(child, NULL, 0);
+    give_back(vane, path);
     return rc;
 }
 

@@ -190,7 +190,7 @@ static int follow_console(struct request *r, struct vane_error *error)
 static int say(struct request *r, struct vane_error *error)
 {
     const char *viewer = r->query(r, "viewer");
-    const struct typed typed = { viewer ? viewer : "", r->body, r->body_size, is_asked(r, "take") };
+    const struct typed typed = { viewer ? viewer : "", r->body, r->body_size, is_asked(r, "take"), is_asked(r, "leave") };
     struct domain *d;
     size_t taken;
     int rc = find(r, &d, error);
@@ -316,7 +316,7 @@ const struct route routes[] = {
     { "GET", DOMAIN "/log", "the end of what its guests have said, with times", show_said, NULL, NULL, TEXT },
     { "GET", DOMAIN "/console", "what its guest says, as it says it, until it ends", follow_console, "viewer", NULL, BYTES },
     { "POST", DOMAIN "/console", "type the body on its console; says how many bytes there was room for, and who has the keyboard",
-      say, "viewer take", BYTES, NULL },
+      say, "viewer take leave", BYTES, NULL },
     { "POST", DOMAIN "/{action}", "start, shutdown, reboot, destroy, pause or resume it", act, NULL, NULL, NULL },
     { "GET", "/v1/host", "the host", show_host, NULL, NULL, NULL },
     { "GET", "/v1/host/log", "the hypervisor's log", show_log, NULL, NULL, TEXT },
@@ -334,6 +334,7 @@ static const struct { const char *name, *help; } queries[] = {
     { "format", "json or xml" },
     { "viewer", "who looks on and types, a name that the viewer gives itself" },
     { "take", "1: have the keyboard, whoever has it now" },
+    { "leave", "1: give the keyboard back" },
     { "after", "the id of an event: from what came behind it" },
 };
 

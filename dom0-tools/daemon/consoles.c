@@ -263,6 +263,8 @@ int console_say(struct vaned *v, struct domain *d, const struct typed *typed, si
         strcpy(d->talk->typist, typed->viewer);
         d->talk->typed_ms = now_ms();
     }
+    if (typed->leaves && strcmp(d->talk->typist, typed->viewer) == 0)
+        d->talk->typist[0] = '\0';
     return host_console_write(v->host, d->id, typed->text, typed->size, taken, error);
 }
 

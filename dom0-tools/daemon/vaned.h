@@ -111,7 +111,7 @@ int console_after(struct vaned *v, const char *uuid, uint64_t *at, char **text, 
 struct typed {
     const char *viewer, *text;
     size_t size;
-    bool takes;
+    bool takes, leaves;
 };
 int console_say(struct vaned *v, struct domain *d, const struct typed *typed, size_t *taken, struct vane_error *error);
 const char *console_typist(const struct vaned *v, const struct domain *d);      // NULL: nobody
