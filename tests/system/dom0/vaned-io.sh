@@ -41,7 +41,7 @@ devices_work
 ask 'echo sum2-$(md5sum < /dev/xvdb | cut -c 1-32)'
 hears guest-reads-the-kernels-disk "sum2-$sum2"
 # The number of the process that serves the guest's disks
-server() { od -An -i /run/vane/blk/*/lock | tr -d ' '; }
+server() { od -An -t d4 /run/vane/blk/*/lock | tr -d ' '; }
 is_another() { [ "$(server)" != "$1" ] && [ -d "/proc/$(server)" ]; }
 served=$(server)
 expect back-end-has-no-rights 'CapEff 0000000000000000 NoNewPrivs 1 Seccomp 2 ' \
