@@ -5,6 +5,7 @@
 //     lock        holds the process' number (a pid_t), and is locked (flock) as long as the process lives, since it inherits the file
 //     DISK.state  what a successor of a killed process goes on from
 //     DISK.stats  counters
+//     arguments   its own, each closed by a zero byte: what the guest was started with, whatever its definition says since
 //     log         what it has said
 //
 // A process that ends while its domain runs is started again, at once if it has lived for a second.
@@ -32,6 +33,7 @@ enum {
     READY_MS = 10000,
     AGAIN_MS = 1000,
     MAX_PATH = 512, MAX_TEXT = 5000, ARGS_PER_DISK = 15,
+    MAX_WORDS = 3 + ARGS_PER_DISK * MAX_OWN_DISKS,
 };
 
 struct backend {
@@ -58,7 +60,7 @@ static bool has_own_disks(const struct domain *d)
 // --- Its arguments
 
 struct words {
-    char *word[3 + ARGS_PER_DISK * MAX_OWN_DISKS + 1];      // NULL at the end
+    char *word[MAX_WORDS + 1];      // NULL at the end
     unsigned count;
 };
 
@@ -121,14 +123,50 @@ static void say_disk(struct words *w, const struct vaned *v, const struct domain
         say(w, "--bytes"), say(w, "%" PRIu64, disk->bytes_limit);
 }
 
+// As they were written down when the guest was started.
+static bool recall(struct words *w, const char *path)
+{
+    char word[MAX_TEXT];
+    FILE *f = fopen(path, "re");
+    size_t used = 0;
+    int c;
+
+    while (f && (c = getc(f)) != EOF && used < sizeof(word) && w->count < MAX_WORDS) {
+        word[used++] = (char)c;
+        if (c == '\0') {
+            say(w, "%s", word);
+            used = 0;
+        }
+    }
+    if (f)
+        fclose(f);
+    return w->count > 0;
+}
+
+static void note_down(const struct words *w, const char *path)
+{
+    FILE *f = fopen(path, "we");
+
+    for (unsigned i = 0; f && i < w->count; i++)
+        if (w->word[i])
+            fwrite(w->word[i], 1, strlen(w->word[i]) + 1, f);
+    if (f && fclose(f))
+        (void)unlink(path);                     // then the definition has to do
+}
+
 static void say_all(struct words *w, const struct vaned *v, const struct domain *d)
 {
     const struct disk *disks = d->def.disks.items;
+    char path[MAX_PATH];
 
+    path_in(v, d, "arguments", path);
+    if (recall(w, path))
+        return;
     say(w, "vane-blk"), say(w, "--domid"), say(w, "%u", d->id);
     for (size_t i = 0; i < d->def.disks.count; i++)
         if (disk_is_ours(&disks[i]))
             say_disk(w, v, d, &disks[i]);
+    note_down(w, path);
 }
 
 // --- Starting
