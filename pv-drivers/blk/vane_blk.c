@@ -284,8 +284,9 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < us.nr_disks; i++) {
         report(&us.disks[i], blk_back_start(&us.disks[i].driver));
     }
-    puts("ready");
-    fclose(stdout);
+    // Not by stdio, which would ask a terminal what it is. Nobody need listen.
+    (void)!write(STDOUT_FILENO, "ready\n", 6);
+    close(STDOUT_FILENO);
     while (!update_all()) {
         int rc = us.store->ops->wait(us.store, TICK_MS);
         if (rc < 0) {
