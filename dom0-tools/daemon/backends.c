@@ -225,7 +225,7 @@ static pid_t spawn(const struct vaned *v, const struct domain *d, int locked, in
     return pid;
 }
 
-// What it has said last.
+// What it has said last; it goes into events and replies, which take UTF-8 only.
 static void last_words(const struct vaned *v, const struct domain *d, char text[200])
 {
     char path[MAX_PATH], line[200];
@@ -238,6 +238,9 @@ static void last_words(const struct vaned *v, const struct domain *d, char text[
         snprintf(text, 200, "%.*s", (int)strcspn(line, "\n"), line);
     if (f)
         fclose(f);
+    for (; *text; text++)
+        if (*text < ' ' || *text > '~')
+            *text = '?';
 }
 
 static int watch(struct vaned *v, struct backend *b, pid_t pid)

@@ -125,12 +125,9 @@ static int64_t submit_part(struct blk_lane *lane, struct blk_io *io, void *base,
         return nbd_aio_pwrite(lane->handle, base, size, offset, callback, 0);
     case BLK_IO_SYNC:
         return nbd_aio_flush(lane->handle, callback, 0);
-    case BLK_IO_DISCARD:
+    default:
         return nbd_aio_trim(lane->handle, size, offset, callback, 0);
     }
-    free(part);
-    errno = EINVAL;
-    return -1;
 }
 
 static void add_part(struct blk_lane *lane, struct blk_io *io, void *base, size_t size)

@@ -835,6 +835,16 @@ static void test_nbd_refusals(void)
         CU_ASSERT_PTR_NOT_NULL(strstr(why, rows[i].why));
     }
     CU_ASSERT(!blk_is_nbd("/dev/nbd0"));
+    // The image is too small for a sector.
+    char why[256] = "";
+    set_up_server(false, (char *const[]){ NULL });
+    stop_server();
+    CU_ASSERT_EQUAL(truncate(image, 100), 0);
+    start_server(false);
+    CU_ASSERT_EQUAL(blk_nbd_open(&none, uri, &options, why, sizeof(why)), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why, "smaller than a sector"));
+    tear_down();
+    tear_down_server();
 }
 
 // A block device: a loop device, where this machine lets us make one.
