@@ -227,14 +227,12 @@ long do_update_descriptor(uint64_t maddr, uint64_t descriptor, UNUSED_FROM_3)
 {
     struct pv_domain *d = pv_domain(current_domain());
     mfn_t m = paddr_to_mfn(maddr);
-    uint64_t *slot;
 
     if (maddr % sizeof(uint64_t) || !mfn_valid(m) || !pv_descriptor_sanitise(&descriptor))
         return -XEN_EINVAL;
     if (frame_get_and_type(d, m, frame_type(frame_of(m)) == TYPE_DESC ? TYPE_DESC : TYPE_WRITABLE))
         return -XEN_EINVAL;
-    slot = (uint64_t *)((char *)mfn_to_virt(m) + (maddr & PAGE_OFFSET_MASK));
-    WRITE_ONCE(*slot, descriptor);
+    WRITE_ONCE(pte_at(m, maddr)->v, descriptor);
     frame_put_and_type(d, frame_of(m));
     return 0;
 }

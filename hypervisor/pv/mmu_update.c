@@ -9,6 +9,7 @@
 #include "pv/pv_mmu.h"
 
 #define CHUNK           32u
+#define LDT_WAIT_NS     UINT64_C(100000000)
 #define NO_L1           mfn(UINT64_MAX)
 
 struct update_run {
@@ -146,8 +147,7 @@ long do_mmu_update(uint64_t reqs, uint64_t count, uint64_t done, uint64_t foreig
         return rc;
     run = (struct update_run){ .d = who.tables, .owner = who.frames_owner };
     rc = run_updates(&run, reqs, (uint32_t)count & ~MMU_PREEMPTED, &finished);
-    return mmu_list_end(&who, rc, reqs, sizeof(struct mmu_update), count, finished, done,
-                        foreigndom);
+    return mmu_list_end(&who, rc, reqs, sizeof(struct mmu_update), count, finished, done, foreigndom);
 }
 
 /* --- By address ---------------------------------------------------------------------------------------------- */
@@ -183,8 +183,22 @@ static int update_va(struct pv_vcpu *v, uint64_t va, uint64_t val, unsigned owne
     return rc;
 }
 
-static ALWAYS_INLINE long update_va_mapping(uint64_t va, uint64_t val, uint64_t flags,
-                                            uint64_t domid)
+/*
+ * Linux gives an LDT's page back when all CPUs that run the process have let go of it, but does not wait for one that is
+ * switching away from it just then: that one's set_ldt is on its way.
+ */
+static NOINLINE bool waits_for_ldt(struct pv_vcpu *v, mfn_t m)
+{
+    uint64_t now = clock_now();
+
+    if (!mfn_valid(m) || frame_type(frame_of(m)) != TYPE_DESC)
+        return false;
+    if (now > v->ldt_wait_end + LDT_WAIT_NS)
+        v->ldt_wait_end = now + LDT_WAIT_NS;
+    return now < v->ldt_wait_end;
+}
+
+long do_update_va_mapping_otherdomain(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid, UNUSED_FROM_5)
 {
     struct pv_vcpu *v = pv_vcpu(current_vcpu());
     uint64_t kind = flags & UVMF_FLUSHTYPE_MASK;
@@ -195,7 +209,7 @@ static ALWAYS_INLINE long update_va_mapping(uint64_t va, uint64_t val, uint64_t 
         return rc;
     rc = update_va(v, va, val, who.frames_owner);
     foreign_put(&who);
-    if (unlikely(rc == -XEN_ERESTART))
+    if (unlikely(rc == -XEN_ERESTART || (rc && waits_for_ldt(v, pte_mfn(pte(val))))))
         return hypercall_restart(va, val, flags, domid, 0);
     if (rc || kind == UVMF_NONE)
         return rc;
@@ -204,10 +218,5 @@ static ALWAYS_INLINE long update_va_mapping(uint64_t va, uint64_t val, uint64_t 
 
 long do_update_va_mapping(uint64_t va, uint64_t val, uint64_t flags, UNUSED_FROM_4)
 {
-    return update_va_mapping(va, val, flags, DOMID_SELF);
-}
-
-long do_update_va_mapping_otherdomain(uint64_t va, uint64_t val, uint64_t flags, uint64_t domid, UNUSED_FROM_5)
-{
-    return update_va_mapping(va, val, flags, domid);
+    return do_update_va_mapping_otherdomain(va, val, flags, DOMID_SELF, 0);
 }

@@ -59,6 +59,7 @@ struct pv_vcpu {
     struct frame *gdt_frame[GDT_FRAMES];
     uint64_t ldt_base;
     uint32_t ldt_entries;
+    uint64_t ldt_wait_end;           /* until when it waits for another vCPU to let go of an LDT's page */
     struct frame *ldt_frame[LDT_FRAMES];  /* NULL: a hole */
 
     /* I/O permission bitmap of user mode: PHYSDEVOP_set_iobitmap. Guest address of it; 0: none. */

@@ -88,8 +88,7 @@ static inline int foreign_get(struct foreign *who, uint32_t foreigndom)
 
 /* The end of a list of operations, of which `finished` elements of `size` bytes are. */
 static inline long mmu_list_end(const struct foreign *who, int rc, uint64_t list, size_t size,
-                                uint64_t count, uint32_t finished, uint64_t done,
-                                uint64_t foreigndom)
+                                uint64_t count, uint32_t finished, uint64_t done, uint64_t foreigndom)
 {
     foreign_put(who);
     if (done)

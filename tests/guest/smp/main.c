@@ -135,6 +135,42 @@ static void ipi(void)
     event_close(ipi_port);
 }
 
+static uint64_t *ldt;
+static volatile bool has_ldt, lets_go;
+
+static void hold_ldt(void)
+{
+    CHECK_EQ(mmuext(MMUEXT_SET_LDT, (uint64_t)ldt, 512), 0);
+    has_ldt = true;
+    while (!lets_go && !stop)
+        __asm__ volatile("pause");
+    delay_ns(5000000);
+    CHECK_EQ(mmuext(MMUEXT_SET_LDT, 0, 0), 0);
+    while (!stop)
+        __asm__ volatile("pause");
+}
+
+/* As Linux does when the other vCPU switches away from the process: it lets go a moment later, and is waited for. */
+static void ldt_on_its_way(void)
+{
+    if (missing())
+        return;
+    ldt = page_alloc();
+    CHECK_EQ(page_protect(ldt, false), 0);
+    stop = has_ldt = lets_go = false;
+    CHECK_EQ(smp_start(hold_ldt), 0);
+    for (uint64_t end = now_ns() + 1000000000; !has_ldt && now_ns() < end;)
+        __asm__ volatile("pause");
+    CHECK(has_ldt);
+    CHECK(page_protect(ldt, true) < 0);         /* but not for ever */
+    delay_ns(200000000);
+    lets_go = true;
+    CHECK_EQ(page_protect(ldt, true), 0);
+    stop = true;
+    CHECK_EQ(smp_stop(), 0);
+    page_free(ldt);
+}
+
 /* The other vCPU writes through its own stale translation until the flush has reached it. */
 static volatile uint8_t *written;
 
@@ -397,6 +433,6 @@ static void rewritten_instruction(void)
     page_free(p);
 }
 
-TESTS("smp", TEST(contexts_refused), TEST(up_and_down), TEST(ipi), TEST(flush_reaches_other),
+TESTS("smp", TEST(contexts_refused), TEST(up_and_down), TEST(ipi), TEST(ldt_on_its_way), TEST(flush_reaches_other),
       TEST(table_or_writable), TEST(pin_storm), TEST(entry_storm), TEST(event_storm), TEST(grant_storm),
       TEST(rewritten_instruction));
