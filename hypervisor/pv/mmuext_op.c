@@ -197,11 +197,9 @@ long do_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t foreignd
 
     if (rc)
         return rc;
-    /* Pins name another domain by its frames. */
-    c = (struct ext_call){
-        .v = pv_vcpu(current_vcpu()), .d = who.frames_ref ? pv_domain(who.frames_ref) : who.tables,
-        .foreign = who.tables_ref || who.frames_ref,
-    };
+    c.v = pv_vcpu(current_vcpu());
+    c.d = who.frames_ref ? pv_domain(who.frames_ref) : who.tables;    /* pins name another domain by its frames */
+    c.foreign = who.tables_ref || who.frames_ref;
     rc = run_list(&c, ops, (uint32_t)count & ~MMU_PREEMPTED, &finished);
     return mmu_list_end(&who, rc, ops, sizeof(struct mmuext_op), count, finished, done, foreigndom);
 }
