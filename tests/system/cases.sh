@@ -35,7 +35,7 @@ vane-guests        6.1         qemu64 1    1536  vane               poweroff xen
 vane-smp           6.12        qemu64 2    1536  vane               poweroff xen_tools,vane
 vaned              6.1         qemu64 1    1536  vaned              poweroff guest,vaned,guest_lz4
 vaned-io           6.1         qemu64 1    1536  vaned-io           poweroff guest,vaned,guest_io,vane_blk
-vaned-kills        6.1         qemu64 1    1536  vaned-kills        poweroff guest,vaned,guest_lz4,tiny,kills
+vaned-kills        6.1         qemu64 1    1536  vaned-kills        poweroff guest,vaned,guest_io,vane_blk,tiny,kills
 vane-io            6.1         qemu64 1    1536  vane-io            poweroff xen_tools,vane,guest_io
 vane-blk           6.1         qemu64 2    1536  vane-blk           poweroff xen_tools,vane,guest_io,vane_blk
 crash              6.1         qemu64 1    1024  crash              reset    crash,complaints

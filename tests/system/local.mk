@@ -12,7 +12,8 @@ SYSTEM_TESTS += \
     tests/system/run:stress
 
 # Minutes each, under Debian's Xen and ours.
-SYSTEM_TESTS += $(if $(FULL),$(addprefix tests/system/peer:,xl xl-io xl-sched xl-many xl-life xl-time xl-cross))
+SYSTEM_TESTS += $(if $(FULL),$(addprefix tests/system/peer:,xl xl-io xl-sched xl-many xl-life xl-time xl-cross xl-store xl-vane))
+SYSTEM_TESTS += $(if $(FULL),tests/system/run-xen:vane,vaned,store)
 
 EXTRA_DIST += \
     tests/system/README.md \
@@ -23,6 +24,7 @@ EXTRA_DIST += \
     tests/system/lib.sh \
     tests/system/peer \
     tests/system/run \
+    tests/system/run-xen \
     tests/system/selftests.list \
     tests/system/setup.sh \
     tests/system/tools.sh

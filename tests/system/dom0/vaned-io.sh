@@ -11,7 +11,7 @@ start_vaned
 check vaned vane list
 
 # ask WORDS: run by the guest's shell; what it prints is in the log
-ask() { (echo "$1"; sleep 1; printf '\035') | vane console io > /dev/null; }
+ask() { (echo "$1"; sleep 1; printf '\035') | vane console --take io > /dev/null; }
 hears() { check "$1" wait_for 60 logs io "$2"; }
 
 new_disk

@@ -6,14 +6,17 @@ export PATH=/bin:/usr/bin:/usr/lib/xen-4.17/bin LD_LIBRARY_PATH=/lib/tools
 . /test/lib.sh
 LOGS=/var/log/xen
 
-# The hotplug scripts' locks and xenconsole's need what udev and systemd make elsewhere.
+# With STORE=ours on our store. The hotplug scripts' locks and xenconsole's need what udev and systemd make elsewhere.
 start_tools() {
     local name
     ln -s /proc/self/fd /dev/fd
     for name in 0:stdin 1:stdout 2:stderr; do ln -s "fd/${name%:*}" "/dev/${name#*:}"; done
     modprobe -a xenfs xen_privcmd xen_evtchn xen_gntdev xen_gntalloc xen_blkback xen_netback bridge loop
     mkdir -p /var/lock /proc/xen && mount -t xenfs xenfs /proc/xen
-    xenstored --pid-file /run/xenstored.pid
+    case $STORE in
+    ours) vane-stored 2> /tmp/store.log & ;;
+    *) xenstored --pid-file /run/xenstored.pid ;;
+    esac
     until [ -S /run/xenstored/socket ]; do sleep 0.1; done
     xen-init-dom0
     xenconsoled --pid-file=/run/xenconsoled.pid --log=all --log-dir=$LOGS
