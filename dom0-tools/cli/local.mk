@@ -15,8 +15,7 @@ dom0_tools_vane_SOURCES = $(VANE_CLI)
 dom0_tools_vane_CPPFLAGS = $(USER_CPPFLAGS)
 dom0_tools_vane_CFLAGS = $(USER_CFLAGS)
 dom0_tools_vane_LDFLAGS =
-dom0_tools_vane_LDADD = dom0-tools/libvanedefinition.a dom0-tools/libvane.a xenstore-like/libvanestore.a \
-    $(VANE_DEFINITION_LIBS)
+dom0_tools_vane_LDADD = dom0-tools/libvanedefinition.a dom0-tools/libvane.a xenstore-like/libvanestore.a -ljansson
 
 dom0-tools/vane.1 dom0-tools/vane.bash: dom0-tools/vane$(EXEEXT)
 	$(AM_V_GEN)dom0-tools/vane --generate man >dom0-tools/vane.1 && \

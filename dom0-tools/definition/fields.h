@@ -59,6 +59,10 @@ int refuse(const struct where *where, const char *value, const char *limit, cons
 int refuse_form(const struct where *where, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int no_memory(struct vane_error *error);
 
+// The text, to be freed, of what is given away; NULL without memory.
+struct json_t;
+char *json_lines(struct json_t *json);
+
 const struct field *field_by_json(const struct type *type, const char *name);
 const struct field *field_by_xml(const struct type *type, const char *path);
 const struct field *field_by_xl(const struct type *type, const char *key);

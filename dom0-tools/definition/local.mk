@@ -4,6 +4,7 @@ VANE_DEFINITION = \
     dom0-tools/definition/definition.c dom0-tools/definition/definition.h \
     dom0-tools/definition/fields.c dom0-tools/definition/fields.h \
     dom0-tools/definition/json.c \
+    dom0-tools/definition/schema.c \
     dom0-tools/definition/values.c \
     dom0-tools/definition/xl.c \
     dom0-tools/definition/xml.c
