@@ -15,6 +15,7 @@ static int parse(struct vane *vane, int argc, char *argv[])
     };
     static const char *const outputs[] = { "table", "json", "xml" };
     int option;
+    char *end;
 
     while ((option = getopt_long(argc, argv, "o:n:h", table, NULL)) != -1) {
         switch (option) {
@@ -22,14 +23,18 @@ static int parse(struct vane *vane, int argc, char *argv[])
         case 'h': print_help(stdout); exit(EXIT_DONE);
         case 'g': exit(print_generated(optarg));
         case 't': vane->take = true; break;
-        case 'n': vane->count = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'n':
+            vane->count = (unsigned)strtoul(optarg, &end, 10);
+            if (end == optarg || *end || vane->count == 0)
+                return complain("-n %s is no number: say how often, 1 or more", optarg), EXIT_USAGE;
+            break;
         case 'o':
             for (vane->output = 0; vane->output < 3 && strcmp(outputs[vane->output], optarg) != 0; vane->output++)
                 ;
             if (vane->output == 3)
                 return complain("-o %s is no output: use table, json or xml", optarg), EXIT_USAGE;
             break;
-        default: return EXIT_USAGE;
+        default: return fprintf(stderr, "see `vane --help`\n"), EXIT_USAGE;
         }
     }
     return EXIT_DONE;
@@ -44,10 +49,10 @@ int main(int argc, char *argv[])
     if (!vane.socket)
         vane.socket = "/run/vane/vaned.sock";
     rc = parse(&vane, argc, argv);
-    if (rc || optind == argc) {
-        print_help(stderr);
-        return EXIT_USAGE;
-    }
+    if (rc)
+        return rc;
+    if (optind == argc)
+        return print_help(stderr), EXIT_USAGE;
     while (c->name && strcmp(c->name, argv[optind]) != 0)
         c++;
     if (!c->name)

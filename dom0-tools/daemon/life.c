@@ -74,7 +74,7 @@ static int prepare(struct vaned *v, struct domain *d, struct vane_error *error)
     return rc;
 }
 
-// All that there is of it goes, and it is off; or what is left is tried again by life_check().
+// All that there is of it goes, and it is off; or what is left is tried again by life_again().
 static int end_all(struct vaned *v, struct domain *d, struct vane_error *error)
 {
     struct vane_error ignored;
@@ -239,7 +239,13 @@ static bool end_again(struct vaned *v)
 
 void life_check(struct vaned *v)
 {
-    for (unsigned i = 0; i < HOST_MAX_DOMAINS && (check_once(v) || end_again(v)); i++)
+    for (unsigned i = 0; i < HOST_MAX_DOMAINS && check_once(v); i++)
+        ;
+}
+
+void life_again(struct vaned *v)
+{
+    for (unsigned i = 0; i < HOST_MAX_DOMAINS && end_again(v); i++)
         ;
 }
 

@@ -144,7 +144,9 @@ static void loop(struct vaned *v)
             host_taken(v->host);
         watched = watch_host(v, told ? -1 : watched);
         consoles_run(v);
-        life_check(v);
+        if (told)
+            life_check(v);
+        life_again(v);
         backends_run(v);
         http_run(v);
     }

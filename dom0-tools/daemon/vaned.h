@@ -83,9 +83,11 @@ int domain_start(struct vaned *v, struct domain *d, struct vane_error *error);
 int domain_stop(struct vaned *v, struct domain *d, const char *event, struct vane_error *error);
 int domain_act(struct vaned *v, struct domain *d, const char *action, struct vane_error *error);
 bool domain_runs(const struct domain *d);
-// Looks at the hypervisor's domains: ends, figures; ends again what could not be ended.
+// Looks at all of the hypervisor's domains, when there is reason to: ends, figures.
 void life_check(struct vaned *v);
-// In how many milliseconds it has to be called at the latest; below 0: it need not be.
+// Ends what could not be ended before.
+void life_again(struct vaned *v);
+// In how many milliseconds that has to be called at the latest; below 0: it need not be.
 int life_timeout(const struct vaned *v);
 // After a start of vaned: finishes or undoes what another one was at.
 int life_recover(struct vaned *v, struct vane_error *error);

@@ -12,13 +12,12 @@ mkdir -p /run/vane
 vaned > /dev/null 2> /tmp/vaned.log &
 check vaned wait_for 30 vane list
 
-microseconds() { echo "${EPOCHREALTIME/./}"; }
 # took COMMAND...: prints its microseconds
 took() {
-    local from
-    from=$(microseconds)
-    quiet "$@" || { echo "$*: failed" >&2; return 1; }
-    echo $(($(microseconds) - from))
+    local from=$EPOCHREALTIME to
+    "$@" > /tmp/said 2>&1 || { echo "$*: $(cat /tmp/said)" >&2; return 1; }
+    to=$EPOCHREALTIME
+    echo $((${to/./} - ${from/./}))
 }
 median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 gone() { [ "$(xl list | wc -l)" = 2 ]; }
