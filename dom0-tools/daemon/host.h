@@ -20,6 +20,7 @@ struct host_domain {
     bool shut_down, dying, paused;
     enum host_end end;              // where shut_down
     uint64_t memory_kib, max_memory_kib, cpu_time_ns;
+    uint64_t claimed_kib;           // promised to it while it is built, beside memory_kib
 };
 
 struct host_facts {

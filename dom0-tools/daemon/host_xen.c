@@ -142,7 +142,7 @@ static void tell(const struct hv_domain *from, struct host_domain *to)
         .id = from->domid, .nr_vcpus = from->nr_online_vcpus, .shut_down = from->shut_down, .dying = from->dying,
         .paused = from->paused, .end = (unsigned)from->reason <= HV_SOFT_RESET ? ends[from->reason] : END_CRASH,
         .memory_kib = from->pages * KIB_PER_PAGE, .max_memory_kib = from->max_pages * KIB_PER_PAGE,
-        .cpu_time_ns = from->cpu_time_ns,
+        .cpu_time_ns = from->cpu_time_ns, .claimed_kib = from->claimed_pages * KIB_PER_PAGE,
     };
     memcpy(to->uuid, from->handle, sizeof(to->uuid));
 }

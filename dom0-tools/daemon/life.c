@@ -7,7 +7,6 @@
 #include "vaned.h"
 
 enum {
-    OVERHEAD_KIB = 1024, OVERHEAD_VCPU_KIB = 32,    // what a domain takes of the hypervisor beside its memory
     AGAIN_MS = 1000,                                // until what could not be ended is ended again
     QUICK_MS = 10000, MAX_QUICK_ENDS = 3,           // a guest that restarts for ever is stopped
 };
@@ -17,30 +16,6 @@ static const char *const end_names[NR_ENDS] = { "poweroff", "reboot", "suspend",
 bool domain_runs(const struct domain *d)
 {
     return d->phase == PHASE_RUNNING;
-}
-
-// Memory that is promised: what it may take at once, and what it costs beside.
-static uint64_t need_kib(const struct domain *d)
-{
-    return d->def.memory_kib + OVERHEAD_KIB + OVERHEAD_VCPU_KIB * d->def.max_vcpus;
-}
-
-static int admit(struct vaned *v, const struct domain *d, struct vane_error *error)
-{
-    struct host_facts facts;
-    char holders[300] = "";
-    size_t used = 0;
-    int rc = host_facts(v->host, &facts, error);
-
-    if (rc || facts.free_kib >= need_kib(d))
-        return rc;
-    for (const struct domain *o = v->domains; o && used < sizeof(holders); o = o->next)
-        if (o->phase != PHASE_OFF)
-            used += (size_t)snprintf(holders + used, sizeof(holders) - used, "%s%s %" PRIu64 " KiB", used ? ", " : "",
-                                     o->def.name, o->seen.memory_kib);
-    return vane_fail(error, VANE_NO_RESOURCE, "memory: %s needs %" PRIu64 " KiB with its overhead, and the host has %" PRIu64
-                     " KiB free%s%s: stop a guest, or lower memory_kib", d->def.name, need_kib(d), facts.free_kib,
-                     holders[0] ? "; it is held by " : "", holders);
 }
 
 static int check_startable(const struct domain *d, struct vane_error *error)
@@ -111,7 +86,7 @@ int domain_start(struct vaned *v, struct domain *d, struct vane_error *error)
     int rc = check_startable(d, error);
 
     if (rc == 0)
-        rc = admit(v, d, error);
+        rc = domain_admit(v, d, error);
     if (rc == 0)
         rc = domain_save_phase(v, d, PHASE_STARTING, error);
     if (rc)

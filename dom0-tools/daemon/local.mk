@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The daemon that owns the domains, over libvane.
 VANED = \
+    dom0-tools/daemon/admission.c \
     dom0-tools/daemon/api.c \
     dom0-tools/daemon/change.c \
     dom0-tools/daemon/consoles.c \

@@ -78,6 +78,9 @@ void domain_note_end(struct vaned *v, struct domain *d, const char *reason);
 void domain_sort(struct vaned *v, struct domain *d);
 extern const char *const phase_names[NR_PHASES];
 
+// admission.c: whether there is memory for it.
+int domain_admit(struct vaned *v, const struct domain *d, struct vane_error *error);
+
 // life.c: what domains go through.
 int domain_start(struct vaned *v, struct domain *d, struct vane_error *error);
 int domain_stop(struct vaned *v, struct domain *d, const char *event, struct vane_error *error);

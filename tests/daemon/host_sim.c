@@ -14,7 +14,7 @@
 
 #include "dom0-tools/daemon/host.h"
 
-enum { MAX = 64, TOTAL_KIB = 4 << 20 };
+enum { MAX = 64, TOTAL_KIB = 4 << 20, CONTROL_KIB = 512 << 10 };
 
 struct record {
     bool used, has_nodes;           // what the hypervisor has of it, and the store
@@ -86,7 +86,7 @@ void host_taken(struct host *host)
 int host_facts(struct host *host, struct host_facts *facts, struct vane_error *error)
 {
     (void)error;
-    *facts = (struct host_facts){ 2, 1000000, TOTAL_KIB, TOTAL_KIB, "a simulated host" };
+    *facts = (struct host_facts){ 2, 1000000, TOTAL_KIB, TOTAL_KIB - CONTROL_KIB, "a simulated host" };
     for (unsigned i = 0; i < MAX; i++)
         facts->free_kib -= host->records[i].used ? host->records[i].domain.memory_kib : 0;
     return 0;
@@ -95,7 +95,8 @@ int host_facts(struct host *host, struct host_facts *facts, struct vane_error *e
 int host_domains(struct host *host, struct host_domain *domains, unsigned max, unsigned *count, struct vane_error *error)
 {
     (void)error;
-    *count = 0;
+    domains[0] = (struct host_domain){ .nr_vcpus = 2, .memory_kib = CONTROL_KIB };
+    *count = 1;
     for (unsigned i = 0; i < MAX && *count < max; i++)
         if (host->records[i].used)
             domains[(*count)++] = host->records[i].domain;
