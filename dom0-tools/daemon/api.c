@@ -74,6 +74,27 @@ static int is_asked(const struct request *r, const char *name)
     return value && strcmp(value, "1") == 0;
 }
 
+static void wait_for(struct request *r, const struct domain *d, int what)
+{
+    r->reply.waits = what;
+    snprintf(r->reply.uuid, sizeof(r->reply.uuid), "%s", d->def.uuid);
+}
+
+// `also` is taken.
+int show_again(struct request *r, const char *uuid, json_t *also, struct vane_error *error)
+{
+    struct vane_error gone;
+    struct domain *d;
+    json_t *json;
+
+    life_check(r->v);
+    json = domain_find(r->v, uuid, &d, &gone) ? json_object() : domain_json(d);     // a transient one may be gone
+    if (also)
+        json_object_update(json, also);
+    json_decref(also);
+    return give(r, json, error);
+}
+
 static int define(struct request *r, struct vane_error *error)
 {
     struct definition def = { 0 };
@@ -91,14 +112,18 @@ static int define(struct request *r, struct vane_error *error)
         event_tell(r->v, d, "defined", NULL);
     if (rc == 0 && !check && is_asked(r, "start")) {
         rc = domain_start(r->v, d, error);
-        if (rc && !persistent)
+        if (rc == 0)
+            wait_for(r, d, WAITS_START);
+        else if (!persistent)
             (void)domain_forget(r->v, d, &ignored_error);
     }
-    json = rc ? NULL : check ? json_object() : domain_json(d);
+    json = rc ? NULL : check || r->reply.waits ? json_object() : domain_json(d);
     if (json)
         json_object_set_new(json, "ignored", json_string(ignored ? ignored : ""));
     free(ignored);
-    return rc ? rc : give(r, json, error);
+    if (!rc && r->reply.waits)
+        r->reply.also = json;
+    return rc || r->reply.waits ? rc : give(r, json, error);
 }
 
 static int show(struct request *r, struct vane_error *error)
@@ -148,21 +173,25 @@ static int change(struct request *r, struct vane_error *error)
     return rc ? rc : give(r, domain_json(d), error);
 }
 
-// A transient domain may be gone afterwards.
 static int act(struct request *r, struct vane_error *error)
 {
+    bool starts = strcmp(r->part[1], "start") == 0;
     struct domain *d;
-    struct vane_error gone;
     char uuid[37];
     int rc = find(r, &d, error);
 
     if (rc)
         return rc;
+    if (strcmp(r->part[1], "destroy") == 0 && d->phase == PHASE_STARTING) {
+        wait_for(r, d, WAITS_END);
+        domain_cancel(r->v, d);
+        return 0;
+    }
     snprintf(uuid, sizeof(uuid), "%s", d->def.uuid);
-    rc = domain_act(r->v, d, r->part[1], error);
-    if (rc)
-        return rc;
-    return give(r, domain_find(r->v, uuid, &d, &gone) ? json_object() : domain_json(d), error);
+    rc = starts ? domain_start(r->v, d, error) : domain_act(r->v, d, r->part[1], error);
+    if (rc == 0 && starts)
+        wait_for(r, d, WAITS_START);
+    return rc || starts ? rc : show_again(r, uuid, NULL, error);
 }
 
 static int show_said(struct request *r, struct vane_error *error)

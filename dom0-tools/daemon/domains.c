@@ -249,6 +249,8 @@ static int define_again(struct vaned *v, struct definition *def, bool persistent
 
     if (!persistent)
         return vane_fail(error, VANE_EXISTS, "there is a domain %s already: use another name", d->def.name);
+    if (d->phase == PHASE_STARTING)
+        return vane_fail(error, VANE_STATE, "%s is starting: define it again when it runs", d->def.name);
     rc = domain_save(v, &trial, error);
     if (rc)
         return rc;

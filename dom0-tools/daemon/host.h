@@ -38,6 +38,8 @@ struct host_vcpu {
 extern const char *const host_phase_names[HOST_NR_PHASES];
 
 int host_open(struct host **host, const char *folder, struct vane_error *error);
+// One that only builds, for another thread.
+int host_open_builder(struct host **host, const char *folder, struct vane_error *error);
 void host_close(struct host *host);
 // Readable when a domain has ended; then host_taken(). Below 0: nothing tells now, so ask now and then, by
 // host_taken() too. It may be another one after that.

@@ -2,6 +2,7 @@
 // The machine under vaned by libvane: hypercalls, and the store, which also tells of domains that ended. The
 // hypervisor's own event for that is the store daemon's: one program can have it.
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +15,18 @@
 
 enum { KIB_PER_PAGE = 4, STORE_WAIT_MS = 10000, STORE_TRIES = 3, NIC_TRIES = 1000, NIC_TRY_US = 10000 };
 
-// A block device made of a file, held open for a domain: the backend has it open too once it has seen it.
+// Block devices made of files, held open for a domain: the backend has them open too once it has seen them. Who builds puts
+// them here, who ends a domain lets them go, and these are two threads.
 struct held {
     unsigned id;
     int fd;
 };
+
+static struct {
+    pthread_mutex_t lock;
+    struct held *items;
+    size_t count;
+} all_held = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 struct host {
     struct hv hv;
@@ -29,8 +37,6 @@ struct host {
     struct xen_devices xen;             // ports and grants, for consoles
     struct console_end consoles[HOST_MAX_DOMAINS];
     unsigned nr_consoles;
-    struct held *held;
-    size_t nr_held;
     struct hv_domain domains[HOST_MAX_DOMAINS];
 };
 
@@ -40,39 +46,62 @@ const char *const host_phase_names[HOST_NR_PHASES] = {
 };
 _Static_assert(HOST_NR_PHASES == (int)BUILD_NR_PHASES, "the builder's phases have names");
 
-int host_open(struct host **host, const char *folder, struct vane_error *error)
+static int no_store(int rc, struct vane_error *error)
+{
+    return vane_fail_errno(error, rc, "the store cannot be reached: start vane-stored");
+}
+
+// What building and all else need.
+static int open_any(struct host **host, const char *folder, struct vane_error *error)
 {
     struct host *h = calloc(1, sizeof(*h));
-    const char *device;
     int rc;
 
     *host = h;
     if (!h)
         return vane_fail(error, VANE_NO_RESOURCE, "there is no memory to begin with");
+    h->xen.evtchn = h->xen.gntdev = -1;
     rc = hv_open(&h->hv, folder, error);
-    if (rc == 0)
-        rc = image_cache_new(&h->cache, error);
     if (rc)
         return rc;
-    rc = xen_open_ports(&h->xen, folder, &device);
+    rc = xs_connect(&h->xs, NULL);
+    return rc ? no_store(rc, error) : 0;
+}
+
+int host_open(struct host **host, const char *folder, struct vane_error *error)
+{
+    int rc = open_any(host, folder, error);
+    const char *device;
+
+    if (rc)
+        return rc;
+    rc = xen_open_ports(&(*host)->xen, folder, &device);
     if (rc)
         return vane_fail_errno(error, rc, "%s/%s cannot be opened: load its module", folder, device);
-    rc = xs_connect(&h->xs, NULL);
+    rc = xs_connect(&(*host)->ends, NULL);
     if (rc == 0)
-        rc = xs_connect(&h->ends, NULL);
-    if (rc == 0)
-        rc = xs_watch(h->ends, "@releaseDomain", "end");
-    return rc ? vane_fail_errno(error, rc, "the store cannot be reached: start vane-stored") : 0;
+        rc = xs_watch((*host)->ends, "@releaseDomain", "end");
+    return rc ? no_store(rc, error) : 0;
+}
+
+int host_open_builder(struct host **host, const char *folder, struct vane_error *error)
+{
+    int rc = open_any(host, folder, error);
+
+    return rc ? rc : image_cache_new(&(*host)->cache, error);
 }
 
 void host_close(struct host *h)
 {
-    xs_disconnect(h->ends);
+    if (h->ends)
+        xs_disconnect(h->ends);
     xs_disconnect(h->xs);
-    image_cache_free(h->cache);
-    close(h->xen.evtchn);
-    close(h->xen.gntdev);
-    free(h->held);
+    if (h->cache)
+        image_cache_free(h->cache);
+    if (h->xen.evtchn >= 0)
+        close(h->xen.evtchn);
+    if (h->xen.gntdev >= 0)
+        close(h->xen.gntdev);
     hv_close(&h->hv);
     free(h);
 }
@@ -176,30 +205,36 @@ int host_log(struct host *h, char *text, size_t size, struct vane_error *error)
     return rc;
 }
 
-static int hold(struct host *h, unsigned id, int fd, struct vane_error *error)
+static int hold(unsigned id, int fd, struct vane_error *error)
 {
-    struct held *held = realloc(h->held, (h->nr_held + 1) * sizeof(*held));
+    struct held *items;
 
-    if (!held) {
-        close(fd);
-        return vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a disk");
+    pthread_mutex_lock(&all_held.lock);
+    items = realloc(all_held.items, (all_held.count + 1) * sizeof(*items));
+    if (items) {
+        all_held.items = items;
+        items[all_held.count++] = (struct held){ id, fd };
     }
-    h->held = held;
-    h->held[h->nr_held++] = (struct held){ id, fd };
-    return 0;
+    pthread_mutex_unlock(&all_held.lock);
+    if (items)
+        return 0;
+    close(fd);
+    return vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a disk");
 }
 
-static void let_go(struct host *h, unsigned id)
+static void let_go(unsigned id)
 {
     size_t kept = 0;
 
-    for (size_t i = 0; i < h->nr_held; i++) {
-        if (h->held[i].id == id)
-            close(h->held[i].fd);
+    pthread_mutex_lock(&all_held.lock);
+    for (size_t i = 0; i < all_held.count; i++) {
+        if (all_held.items[i].id == id)
+            close(all_held.items[i].fd);
         else
-            h->held[kept++] = h->held[i];
+            all_held.items[kept++] = all_held.items[i];
     }
-    h->nr_held = kept;
+    all_held.count = kept;
+    pthread_mutex_unlock(&all_held.lock);
 }
 
 static int add_disk(struct host *h, unsigned id, const struct disk *d, struct vane_error *error)
@@ -212,7 +247,7 @@ static int add_disk(struct host *h, unsigned id, const struct disk *d, struct va
     int fd, rc = !disk_is_ours(d) && d->type == DISK_FILE ? device_loop(d->file, disk.read_only, &fd, device, error) : 0;
 
     if (rc == 0 && !disk_is_ours(d) && d->type == DISK_FILE)
-        rc = hold(h, id, fd, error);
+        rc = hold(id, fd, error);
     return rc ? rc : device_add_disk(h->xs, id, &disk, error);
 }
 
@@ -278,7 +313,7 @@ static int furnish(struct host *h, const struct domain_config *domain, const str
             rc = add_devices(h, built->domid, d, error);
         if (!rc || !store_is_back(h))
             break;
-        let_go(h, built->domid);
+        let_go(built->domid);
         (void)withdraw(h, built->domid, domain->uuid, &ignored);
     } while (--tries);
     return rc;
@@ -323,7 +358,7 @@ int host_destroy(struct host *h, unsigned id, const uint8_t uuid[16], struct van
     struct vane_error gone;
     int rc = id ? hv_domain_destroy(&h->hv, id, &gone) : 0, withdrawn;
 
-    let_go(h, id);
+    let_go(id);
     withdrawn = withdraw(h, id, uuid, error);
     if (rc && rc != -VANE_NOT_FOUND)
         *error = gone;

@@ -14,7 +14,7 @@
 
 #include "vaned.h"
 
-enum { MAX_BODY = DEFINITION_MAX_BYTES + 4096, MAX_PATH = 512, MAX_CONNECTIONS = 256 };
+enum { MAX_BODY = DEFINITION_MAX_BYTES + 4096, MAX_PATH = 512, MAX_CONNECTIONS = 256, CLOSE_TRIES = 1000 };
 
 struct stream {
     struct stream *next;
@@ -27,11 +27,23 @@ struct stream {
     size_t size, sent;
 };
 
+// A request that is suspended until a start is over.
+struct waiter {
+    struct waiter *next;
+    struct MHD_Connection *connection;
+    char uuid[37];
+    bool is_for_end, is_over, is_resumed;
+    json_t *also;
+    int rc;
+    struct vane_error error;
+};
+
 // One request on its way in.
 struct inbox {
     char *body;
     size_t size;
     bool is_too_large;
+    struct waiter *waiter;
 };
 
 static const int statuses[VANE_NR_KINDS] = {
@@ -184,6 +196,46 @@ bool http_looks_on(const struct vaned *v, const char *uuid, const char *viewer)
     return false;
 }
 
+void http_start_over(struct vaned *v, const char *uuid, int start, const struct vane_error *start_error, int end,
+                     const struct vane_error *end_error)
+{
+    for (struct waiter *w = v->waiters; w; w = w->next) {
+        if (w->is_over || strcmp(w->uuid, uuid) != 0)
+            continue;
+        w->is_over = v->wakes = true;
+        w->rc = w->is_for_end ? end : start;
+        if (w->rc)
+            w->error = w->is_for_end ? *end_error : *start_error;
+    }
+}
+
+static bool suspend(struct request *r, struct inbox *in)
+{
+    struct waiter *w = calloc(1, sizeof(*w));
+
+    if (!w) {
+        json_decref(r->reply.also);
+        return false;
+    }
+    *w = (struct waiter){ .next = r->v->waiters, .connection = r->connection, .is_for_end = r->reply.waits == WAITS_END,
+                          .also = r->reply.also };
+    memcpy(w->uuid, r->reply.uuid, sizeof(w->uuid));
+    r->v->waiters = in->waiter = w;
+    MHD_suspend_connection(r->connection);
+    return true;
+}
+
+static void waiter_free(struct vaned *v, struct waiter *waiter)
+{
+    struct waiter **at = &v->waiters;
+
+    while (*at != waiter)
+        at = &(*at)->next;
+    *at = waiter->next;
+    json_decref(waiter->also);
+    free(waiter);
+}
+
 // Not from within MHD_run(): a connection that is resumed there, while another's request is answered, can be
 // forgotten (0.9.75).
 static void wake_streams(struct vaned *v)
@@ -192,6 +244,11 @@ static void wake_streams(struct vaned *v)
         if (s->is_suspended)
             MHD_resume_connection(s->connection);
         s->is_suspended = false;
+    }
+    for (struct waiter *w = v->waiters; w; w = w->next) {
+        if (w->is_over && !w->is_resumed)
+            MHD_resume_connection(w->connection);
+        w->is_resumed = w->is_over;
     }
 }
 
@@ -234,6 +291,21 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct request 
     return result;
 }
 
+// The first time a request is there as a whole, or when what it waited for is over.
+static int handle(struct request *r, struct inbox *in, const char *method, const char *url, char path[MAX_PATH],
+                  struct vane_error *error)
+{
+    if (in->waiter) {
+        *error = in->waiter->error;
+        return in->waiter->rc ? in->waiter->rc : show_again(r, in->waiter->uuid, json_incref(in->waiter->also), error);
+    }
+    if (in->is_too_large)
+        return vane_fail(error, VANE_INVALID, "the request has a body of more than %d bytes: make it shorter", MAX_BODY);
+    if (r->v->stop)
+        return vane_fail(error, VANE_STATE, "vaned is being stopped: ask again when it runs");
+    return route(r, method, url, path, error);
+}
+
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *size, void **state)
 {
@@ -256,10 +328,9 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     }
     r.body = in->body ? in->body : "";
     r.body_size = in->size;
-    if (in->is_too_large)
-        rc = vane_fail(&error, VANE_INVALID, "the request has a body of more than %d bytes: make it shorter", MAX_BODY);
-    else
-        rc = route(&r, method, url, path, &error);
+    rc = handle(&r, in, method, url, path, &error);
+    if (rc == 0 && r.reply.waits)
+        return suspend(&r, in) ? MHD_YES : MHD_NO;
     r.v->nr_requests++;
     r.v->nr_refused += rc != 0;
     if (rc)
@@ -271,9 +342,10 @@ static void on_end(void *arg, struct MHD_Connection *connection, void **state, e
 {
     struct inbox *in = *state;
 
-    (void)arg;
     (void)connection;
     (void)code;
+    if (in && in->waiter)
+        waiter_free(arg, in->waiter);
     if (in)
         free(in->body);
     free(in);
@@ -315,7 +387,7 @@ int http_open(struct vaned *v, struct vane_error *error)
     if (v->listener < 0)
         return v->listener;
     v->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, v,
-                               MHD_OPTION_LISTEN_SOCKET, v->listener, MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL,
+                               MHD_OPTION_LISTEN_SOCKET, v->listener, MHD_OPTION_NOTIFY_COMPLETED, on_end, v,
                                MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS, MHD_OPTION_END);
     info = v->http ? MHD_get_daemon_info(v->http, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info || epoll_ctl(v->epoll, EPOLL_CTL_ADD, info->epoll_fd, &event))
@@ -344,6 +416,10 @@ void http_close(struct vaned *v)
 {
     wake_streams(v);
     MHD_run(v->http);
+    for (unsigned i = 0; v->waiters && i < CLOSE_TRIES; i++) {
+        usleep(1000);
+        MHD_run(v->http);
+    }
     MHD_stop_daemon(v->http);
     unlink(v->socket);
 }

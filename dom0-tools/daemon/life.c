@@ -28,14 +28,12 @@ static int check_startable(const struct domain *d, struct vane_error *error)
     return devices_check(&d->def, error);
 }
 
-// Everything but the first vCPU's start.
-static int prepare(struct vaned *v, struct domain *d, struct vane_error *error)
+// From what was built to a guest that runs.
+static int release(struct vaned *v, struct domain *d, struct vane_error *error)
 {
     const struct pin *pins = d->def.pins.items;
-    int rc = host_build(v->host, &d->def, &d->id, d->phase_ns, error);
+    int rc;
 
-    if (rc)
-        return rc;
     console_listen(v, d);
     rc = backend_start(v, d, error);
     if (rc == 0)
@@ -46,7 +44,7 @@ static int prepare(struct vaned *v, struct domain *d, struct vane_error *error)
         rc = host_pin(v->host, d->id, (unsigned)pins[i].vcpu, pins[i].cpus, error);
     if (rc == 0)
         rc = host_pause(v->host, d->id, false, error);
-    return rc;
+    return rc ? rc : domain_save_phase(v, d, PHASE_RUNNING, error);
 }
 
 // All that there is of it goes, and it is off; or what is left is tried again by life_again().
@@ -93,16 +91,18 @@ int domain_start(struct vaned *v, struct domain *d, struct vane_error *error)
         return rc;
     d->id = 0;
     d->is_paused = false;
+    d->is_unwanted = false;
     d->started_ms = now_ms();
-    rc = prepare(v, d, error);
-    if (rc == 0)
-        rc = domain_save_phase(v, d, PHASE_RUNNING, error);
-    if (rc) {
+    rc = builder_add(v, d, error);
+    if (rc)
         undo(v, d);
-        return rc;
-    }
-    event_tell(v, d, "started", NULL);
-    return 0;
+    return rc;
+}
+
+void domain_cancel(struct vaned *v, struct domain *d)
+{
+    d->is_unwanted = true;
+    builder_drop(v, d->def.uuid);
 }
 
 int domain_stop(struct vaned *v, struct domain *d, const char *event, struct vane_error *error)
@@ -124,6 +124,43 @@ static void settle(struct vaned *v, struct domain *d)
 
     if (d->phase == PHASE_OFF && !d->is_persistent)
         (void)domain_forget(v, d, &ignored);
+}
+
+static void finish_start(struct vaned *v, struct domain *d, struct job *job)
+{
+    struct vane_error end_error = { 0 };
+    int rc = job->rc, end = 0;
+
+    d->id = rc ? 0 : job->id;
+    d->started_ms = now_ms();
+    memcpy(d->phase_ns, job->phase_ns, sizeof(d->phase_ns));
+    if (d->is_unwanted)
+        rc = vane_fail(&job->error, VANE_STATE, "%s was destroyed while it was starting", d->def.name);
+    else if (rc == 0)
+        rc = release(v, d, &job->error);
+    if (rc) {
+        d->has_ended = true;            // the host's start does not come back to it
+        end = end_all(v, d, &end_error);
+    }
+    if (end)
+        log_line("%s: what was made of it is not all gone: %s", d->def.name, end_error.text);
+    event_tell(v, d, d->is_unwanted ? "destroyed" : rc ? "failed" : "started", rc && !d->is_unwanted ? job->error.text : NULL);
+    http_start_over(v, d->def.uuid, rc, &job->error, end, &end_error);
+    settle(v, d);
+}
+
+void life_built(struct vaned *v)
+{
+    struct vane_error ignored;
+    struct domain *d;
+    struct job *job;
+
+    while ((job = builder_take(v))) {
+        // It is there: what is starting can neither be forgotten nor get another UUID.
+        if (domain_find(v, job->def.uuid, &d, &ignored) == 0)
+            finish_start(v, d, job);
+        job_free(job);
+    }
 }
 
 static void restart(struct vaned *v, struct domain *d)
@@ -318,6 +355,8 @@ static int wait_ms(struct vaned *v)
 
     if (!v->awaited[0])
         return 0;
+    if (domain_find(v, v->awaited, &d, &ignored) == 0 && d->phase == PHASE_STARTING)
+        return -1;                          // what is built wakes the loop
     if (domain_find(v, v->awaited, &d, &ignored) == 0 && domain_runs(d) && !console_is_ready(d)) {
         end = d->started_ms + d->def.ready_seconds * 1000;
         if (now < end)
@@ -366,8 +405,6 @@ int domain_act(struct vaned *v, struct domain *d, const char *action, struct van
 {
     int rc;
 
-    if (strcmp(action, "start") == 0)
-        return domain_start(v, d, error);
     if (strcmp(action, "destroy") == 0) {
         d->has_ended = false;
         if (domain_runs(d))

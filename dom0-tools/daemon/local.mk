@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: MIT
 # The daemon that owns the domains, over libvane.
-VANED = \
+VANED_PARTS = \
     dom0-tools/daemon/admission.c \
     dom0-tools/daemon/api.c \
+    dom0-tools/daemon/builder.c \
     dom0-tools/daemon/change.c \
     dom0-tools/daemon/consoles.c \
-    dom0-tools/daemon/backends.c dom0-tools/daemon/devices.c \
+    dom0-tools/daemon/devices.c \
     dom0-tools/daemon/domains.c \
     dom0-tools/daemon/events.c \
     dom0-tools/daemon/host.h \
     dom0-tools/daemon/http.c \
     dom0-tools/daemon/life.c \
-    dom0-tools/daemon/main.c \
     dom0-tools/daemon/metrics.c \
     dom0-tools/daemon/vaned.h
+VANED = $(VANED_PARTS) dom0-tools/daemon/backends.c dom0-tools/daemon/main.c
 VANED_LIBS = -lmicrohttpd $(VANE_DEFINITION_LIBS)
 
 noinst_PROGRAMS += dom0-tools/vaned

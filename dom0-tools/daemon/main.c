@@ -143,6 +143,7 @@ static void loop(struct vaned *v)
         if (told)
             host_taken(v->host);
         watched = watch_host(v, told ? -1 : watched);
+        life_built(v);
         consoles_run(v);
         if (told)
             life_check(v);
@@ -166,13 +167,17 @@ int main(int argc, char *argv[])
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     v->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (host_open(&v->host, v->devices, &error) || domains_load(v, &error) || http_open(v, &error) || life_recover(v, &error)) {
+    if (host_open(&v->host, v->devices, &error) || domains_load(v, &error) || http_open(v, &error) || builder_open(v, &error) ||
+        life_recover(v, &error)) {
         log_line("%s", error.text);
         return 1;
     }
     v->is_starting = is_first(v) && autostart;
     loop(v);
+    builder_stop(v);
+    life_built(v);
     http_close(v);
+    builder_free(v);
     domains_free(v);
     for (unsigned i = 0; i < MAX_EVENTS; i++)
         free(v->events[i].text);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // vaned, the one owner of this host's domains: its state, and what its parts offer each other. It is one thread
-// around one epoll; an operation on a domain runs to its end before the next thing is looked at.
+// around one epoll; an operation on a domain runs to its end before the next thing is looked at. Only the building of a
+// domain, which takes long, is done by a second thread (builder.c); the domain is "starting" meanwhile.
 //
 // What must outlive it lies in two folders: definitions in `state` (/var/lib/vane), and what it was doing with each
 // running domain in `run` (/run/vane), both written to a new file, synced and renamed. A start writes "starting"
@@ -19,6 +20,7 @@ struct domain {
     struct domain *next;
     struct definition def;
     bool is_persistent, is_paused;
+    bool is_unwanted;                   // it was destroyed while it was starting
     enum phase phase;
     unsigned id;                        // where it is not off
     unsigned nr_quick_ends;             // ends within seconds of a start, one after the other
@@ -41,6 +43,8 @@ struct event {
 enum { MAX_EVENTS = 256 };
 
 struct stream;
+struct waiter;
+struct builder;
 struct MHD_Daemon;
 
 struct vaned {
@@ -50,6 +54,8 @@ struct vaned {
     int epoll, listener;
     struct MHD_Daemon *http;
     struct stream *streams;
+    struct waiter *waiters;             // requests that are answered when a start is over
+    struct builder *builder;
     struct event events[MAX_EVENTS];
     uint64_t next_event;
     bool wakes;                 // events have come that streams wait for
@@ -81,11 +87,35 @@ extern const char *const phase_names[NR_PHASES];
 // admission.c: whether there is memory for it.
 int domain_admit(struct vaned *v, const struct domain *d, struct vane_error *error);
 
+// builder.c: the thread that builds.
+struct job {
+    struct job *next;
+    struct definition def;
+    unsigned id;                        // of what was built, where rc is 0
+    uint64_t phase_ns[HOST_NR_PHASES];
+    int rc;
+    struct vane_error error;
+};
+int builder_open(struct vaned *v, struct vane_error *error);
+void builder_stop(struct vaned *v);
+void builder_free(struct vaned *v);
+int builder_add(struct vaned *v, const struct domain *d, struct vane_error *error);
+// Gives its job back if it waits still; what is being built comes back by itself.
+void builder_drop(struct vaned *v, const char *uuid);
+// One that is done, to job_free(); NULL: none is.
+struct job *builder_take(struct vaned *v);
+void job_free(struct job *job);
+
 // life.c: what domains go through.
+// Begins a start: when it is over http_start_over() tells how it went.
 int domain_start(struct vaned *v, struct domain *d, struct vane_error *error);
 int domain_stop(struct vaned *v, struct domain *d, const char *event, struct vane_error *error);
 int domain_act(struct vaned *v, struct domain *d, const char *action, struct vane_error *error);
 bool domain_runs(const struct domain *d);
+// Ends one that is starting, as soon as that can be: http_start_over() tells.
+void domain_cancel(struct vaned *v, struct domain *d);
+// Lets what was built run.
+void life_built(struct vaned *v);
 // Looks at all of the hypervisor's domains, when there is reason to: ends, figures.
 void life_check(struct vaned *v);
 // Ends what could not be ended before.
@@ -146,6 +176,9 @@ struct reply {
     bool is_stream;                     // of events, from `after` on, or of what the domain `console` (its UUID) says
     uint64_t after;
     const char *console, *viewer;
+    enum { WAITS_NOT, WAITS_START, WAITS_END } waits;   // until the start of the domain `uuid` is over, or it is ended for that
+    char uuid[37];
+    json_t *also;                       // to be shown with the domain then
 };
 
 struct request {
@@ -173,9 +206,13 @@ void http_close(struct vaned *v);
 void http_run(struct vaned *v);
 int http_timeout(struct vaned *v);
 void http_wake_streams(struct vaned *v);
+// How a start went, and the end of a domain that was destroyed in it.
+void http_start_over(struct vaned *v, const char *uuid, int start, const struct vane_error *start_error, int end,
+                     const struct vane_error *end_error);
 bool http_looks_on(const struct vaned *v, const char *uuid, const char *viewer);
 
 // metrics.c
 char *metrics_text(struct vaned *v);
-// api.c
+// api.c: a domain whose start is over, and members of `also` (taken; it may be NULL).
+int show_again(struct request *r, const char *uuid, json_t *also, struct vane_error *error);
 char *openapi_text(void);

@@ -3,6 +3,7 @@
 // hypervisor and a store do, and guests do what is written into the fifo beside it: "NAME poweroff|reboot|crash". They say what is
 // written into the fifo "says", as "NAME WORDS", and repeat what is typed. A guest whose
 // name begins with "deaf" ignores requests; VANE_SIM_SLOW makes a build take that many milliseconds, and an end half of them.
+// A build does not go on while the file "hold" is in the folder.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,32 +26,46 @@ struct record {
 
 struct host {
     int fifo, says;
+    char hold[520];
     struct record *records;
 };
 
 const char *const host_phase_names[HOST_NR_PHASES] = { "create", "memory", "kernel", "initramfs", "start" };
 static const char *const ends[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", NULL };
-static struct host the_host;
 
+static int open_fifo(const char *folder, const char *name)
+{
+    char path[512];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    (void)mkfifo(path, 0600);
+    return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+}
+
+// Two of them share the records as two processes would: each has a mapping of its own, and `used` is the last of a record to
+// be set.
 int host_open(struct host **host, const char *folder, struct vane_error *error)
 {
+    struct host *h = calloc(1, sizeof(*h));
     char path[512];
     int fd;
 
-    *host = &the_host;
-    snprintf(path, sizeof(path), "%s/guests", folder);
-    (void)mkfifo(path, 0600);
-    the_host.fifo = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    snprintf(path, sizeof(path), "%s/says", folder);
-    (void)mkfifo(path, 0600);
-    the_host.says = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    *host = h;
+    h->fifo = open_fifo(folder, "guests");
+    h->says = open_fifo(folder, "says");
+    snprintf(h->hold, sizeof(h->hold), "%s/hold", folder);
     snprintf(path, sizeof(path), "%s/domains", folder);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 || the_host.fifo < 0 || ftruncate(fd, MAX * sizeof(struct record)))
+    if (fd < 0 || h->fifo < 0 || ftruncate(fd, MAX * sizeof(struct record)))
         return vane_fail_errno(error, errno, "the simulated host in %s cannot be opened", folder);
-    the_host.records = mmap(NULL, MAX * sizeof(struct record), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    h->records = mmap(NULL, MAX * sizeof(struct record), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     return 0;
+}
+
+int host_open_builder(struct host **host, const char *folder, struct vane_error *error)
+{
+    return host_open(host, folder, error);
 }
 
 void host_close(struct host *host)
@@ -58,6 +73,7 @@ void host_close(struct host *host)
     close(host->fifo);
     close(host->says);
     munmap(host->records, MAX * sizeof(struct record));
+    free(host);
 }
 
 int host_fd(const struct host *host)
@@ -148,10 +164,12 @@ int host_build(struct host *host, const struct definition *d, unsigned *id, uint
                                           .memory_kib = d->memory_kib, .max_memory_kib = d->max_memory_kib };
         uuid_bytes(d->uuid, r->domain.uuid);
         snprintf(r->name, sizeof(r->name), "%s", d->name);
-        r->used = true;
+        __atomic_store_n(&r->used, true, __ATOMIC_RELEASE);
         *id = i + 1;
         phase_ns[0] = 1000;
         take_long();
+        while (access(host->hold, F_OK) == 0)
+            usleep(5000);
         r->has_nodes = true;
         take_long();
         return 0;

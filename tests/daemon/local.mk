@@ -6,8 +6,16 @@ tests_daemon_vaned_SOURCES = $(VANED) tests/daemon/host_sim.c $(DEFINITION_TEST_
 tests_daemon_vaned_CPPFLAGS = $(DEFINITION_TEST_CPPFLAGS)
 tests_daemon_vaned_LDADD = $(VANED_LIBS)
 
-UNIT_RUN += tests/daemon/test_vaned
-UNIT_BUILD += tests/daemon/vaned dom0-tools/vane dom0-tools/vane.1 dom0-tools/vane.bash
+# The same for ThreadSanitizer, which cannot be had together with the others.
+check_PROGRAMS += tests/daemon/vaned_tsan
+tests_daemon_vaned_tsan_SOURCES = $(tests_daemon_vaned_SOURCES)
+tests_daemon_vaned_tsan_CPPFLAGS = $(DEFINITION_TEST_CPPFLAGS)
+tests_daemon_vaned_tsan_CFLAGS = -std=c11 -O1 -g $(WARNINGS) -fsanitize=thread
+tests_daemon_vaned_tsan_LDFLAGS = -fsanitize=thread
+tests_daemon_vaned_tsan_LDADD = $(VANED_LIBS)
+
+UNIT_RUN += tests/daemon/test_vaned tests/daemon/test_threads
+UNIT_BUILD += tests/daemon/vaned tests/daemon/vaned_tsan dom0-tools/vane dom0-tools/vane.1 dom0-tools/vane.bash
 
 UNIT_TESTS += tests/unit/test_vane_nics
 tests_unit_test_vane_nics_SOURCES = tests/unit/test_vane_nics.c dom0-tools/daemon/devices.c $(DEFINITION_TEST_SOURCES)
