@@ -100,15 +100,6 @@ static void name_holders(const struct vaned *v, const struct host_domain *seen, 
         snprintf(text + used, size - used, ", %u others %" PRIu64 " KiB", count - MAX_HOLDERS, others);
 }
 
-static bool any_starts(const struct vaned *v)
-{
-    const struct domain *d = v->domains;
-
-    while (d && d->phase != PHASE_STARTING)
-        d = d->next;
-    return d;
-}
-
 int domain_admit(struct vaned *v, const struct domain *d, struct vane_error *error)
 {
     static struct host_domain seen[HOST_MAX_DOMAINS];
@@ -119,7 +110,7 @@ int domain_admit(struct vaned *v, const struct domain *d, struct vane_error *err
     int rc = host_facts(v->host, &facts, error);
 
     // Who holds what is looked up only where it is wanted.
-    if (rc || (facts.free_kib >= need && !any_starts(v)))
+    if (rc || (facts.free_kib >= need && !domains_start(v)))
         return rc;
     rc = host_domains(v->host, seen, HOST_MAX_DOMAINS, &count, error);
     if (rc)

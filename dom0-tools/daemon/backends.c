@@ -8,7 +8,8 @@
 //     arguments   its own, each closed by a zero byte: what the guest was started with, whatever its definition says since
 //     log         what it has said
 //
-// A process that ends while its domain runs is started again, at once if it has lived for a second.
+// A process that ends while its domain runs is started again, at once if it has lived for a second. What it opens may be far
+// away and slow to answer, so nobody stands and waits until it serves: it says so on a pipe.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -39,6 +40,7 @@ enum {
 struct backend {
     pid_t pid;
     int pidfd;                  // readable once it has ended; below 0: none runs
+    int ready;                  // readable once it serves; below 0: it does
     uint64_t started_ms, again_ms;
 };
 
@@ -243,52 +245,69 @@ static void last_words(const struct vaned *v, const struct domain *d, char text[
             *text = '?';
 }
 
-static int watch(struct vaned *v, struct backend *b, pid_t pid)
+static bool is_readable(int fd, int timeout_ms)
+{
+    return poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, timeout_ms) > 0;
+}
+
+static int wake_on(struct vaned *v, int fd)
 {
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = &v->run };
 
-    b->pid = pid;
-    b->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    return b->pidfd < 0 || epoll_ctl(v->epoll, EPOLL_CTL_ADD, b->pidfd, &event) ? -errno : 0;
+    return fd < 0 || epoll_ctl(v->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-// 1: it serves; 0: it has ended, or is about to; below 0: neither in time.
-static int wait_ready(int fd)
+static int watch(struct vaned *v, struct backend *b, pid_t pid)
 {
-    struct pollfd file = { .fd = fd, .events = POLLIN };
-    char byte;
+    b->pid = pid;
+    b->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    return wake_on(v, b->pidfd);
+}
 
-    return poll(&file, 1, READY_MS) <= 0 ? -1 : read(fd, &byte, 1) == 1;
+static void close_ready(struct backend *b)
+{
+    if (b->ready >= 0)
+        close(b->ready);
+    b->ready = -1;
+}
+
+// No process of it is left that can be found.
+static void let_go(struct backend *b)
+{
+    close_ready(b);
+    if (b->pidfd >= 0) {
+        (void)is_readable(b->pidfd, AGAIN_MS);
+        close(b->pidfd);
+        (void)waitpid(b->pid, NULL, WNOHANG);       // it may be another vaned's child
+    }
+    b->pidfd = -1;
 }
 
 static int launch(struct vaned *v, struct domain *d, int locked, struct vane_error *error)
 {
-    int pipes[2], ready, rc = 0;
-    char text[200];
+    int pipes[2], rc;
     pid_t pid;
 
     if (pipe2(pipes, O_CLOEXEC))
         return vane_fail_errno(error, errno, "starting vane-blk for %s", d->def.name);
     pid = spawn(v, d, locked, pipes[1]);
+    rc = pid < 0 ? -errno : wake_on(v, pipes[0]);
     close(pipes[1]);
+    d->backend->ready = pipes[0];
     d->backend->started_ms = now_ms();
-    ready = pid > 0 ? wait_ready(pipes[0]) : -1;
-    close(pipes[0]);
-    if (ready == 1 && watch(v, d->backend, pid) == 0)
+    if (pid > 0 && rc == 0)
+        rc = watch(v, d->backend, pid);
+    if (rc == 0)
         return 0;
-    if (pid < 0 || ready == 1)
-        rc = vane_fail_errno(error, errno, "starting vane-blk for %s", d->def.name);
     if (pid > 0) {
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
     }
-    last_words(v, d, text);
-    return rc ? rc : ready == 0 ? vane_fail(error, VANE_INVALID, "disks of %s: %s", d->def.name, text)
-                                : vane_fail(error, VANE_TIMEOUT, "disks of %s: vane-blk does not get ready within %d s: %s",
-                                            d->def.name, READY_MS / 1000, text);
+    let_go(d->backend);
+    return vane_fail_errno(error, rc, "starting vane-blk for %s", d->def.name);
 }
 
-// Makes a process serve the domain's disks, or finds the one that does.
+// Makes a process that will serve the domain's disks, or finds the one that does.
 static int serve(struct vaned *v, struct domain *d, struct vane_error *error)
 {
     pid_t pid;
@@ -318,7 +337,7 @@ int backend_start(struct vaned *v, struct domain *d, struct vane_error *error)
     d->backend = calloc(1, sizeof(*d->backend));
     if (!d->backend)
         return vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a back end");
-    d->backend->pidfd = -1;
+    d->backend->pidfd = d->backend->ready = -1;
     snprintf(path, sizeof(path), "%s/blk", v->run);
     rc = make_folder(path, error);
     path_in(v, d, "", path);
@@ -327,17 +346,32 @@ int backend_start(struct vaned *v, struct domain *d, struct vane_error *error)
     return rc ? rc : serve(v, d, error);
 }
 
-// --- Ending
-
-static void let_go(struct backend *b)
+// 1: its disks are served, or it has none of ours; 0: not yet; else why they will not be.
+static int is_served(const struct vaned *v, const struct domain *d, struct vane_error *error)
 {
-    if (b->pidfd >= 0) {
-        (void)poll(&(struct pollfd){ .fd = b->pidfd, .events = POLLIN }, 1, AGAIN_MS);
-        close(b->pidfd);
-        (void)waitpid(b->pid, NULL, WNOHANG);       // it may be another vaned's child
+    struct backend *b = d->backend;
+    char byte, text[200];
+    bool ended;
+
+    if (!b || (b->pidfd >= 0 && b->ready < 0))
+        return 1;
+    if (is_readable(b->ready, 0) && read(b->ready, &byte, 1) == 1) {
+        close_ready(b);
+        return 1;
     }
-    b->pidfd = -1;
+    ended = is_readable(b->ready, 0) || is_readable(b->pidfd, 0);
+    if (!ended && now_ms() < b->started_ms + READY_MS)
+        return 0;
+    if (b->pidfd >= 0)
+        kill(b->pid, SIGKILL);
+    let_go(b);
+    last_words(v, d, text);
+    return ended ? vane_fail(error, VANE_INVALID, "disks of %s: %s", d->def.name, text)
+                 : vane_fail(error, VANE_TIMEOUT, "disks of %s: vane-blk does not get ready within %d s: %s", d->def.name,
+                             READY_MS / 1000, text);
 }
+
+// --- Ending
 
 static void remove_folder(const struct vaned *v, const struct domain *d)
 {
@@ -387,6 +421,25 @@ void backend_stop(struct vaned *v, struct domain *d)
 
 // --- While it runs
 
+static void again(struct backend *b, const struct vane_error *error)
+{
+    log_line("%s", error->text);
+    let_go(b);
+    b->again_ms = now_ms() + AGAIN_MS;
+}
+
+// One that is on its way up.
+static void look_ready(struct vaned *v, struct domain *d)
+{
+    struct vane_error error;
+    int rc = is_served(v, d, &error);
+
+    if (rc < 0)
+        again(d->backend, &error);
+    else if (rc)
+        event_tell(v, d, "backend-started", NULL);
+}
+
 static void look(struct vaned *v, struct domain *d)
 {
     struct backend *b = d->backend;
@@ -394,25 +447,40 @@ static void look(struct vaned *v, struct domain *d)
     struct vane_error error;
     char text[200];
 
-    if (b->pidfd >= 0 && poll(&(struct pollfd){ .fd = b->pidfd, .events = POLLIN }, 1, 0) > 0) {
+    if (b->pidfd >= 0 && b->ready >= 0) {
+        look_ready(v, d);
+        return;
+    }
+    if (b->pidfd >= 0 && is_readable(b->pidfd, 0)) {
         let_go(b);
         last_words(v, d, text);
         event_tell(v, d, "backend-ended", text);
         b->again_ms = now < b->started_ms + AGAIN_MS ? now + AGAIN_MS : now;
     }
-    if (b->pidfd >= 0 || now < b->again_ms)
-        return;
-    if (serve(v, d, &error)) {
-        log_line("%s", error.text);
-        let_go(b);
-        b->again_ms = now_ms() + AGAIN_MS;
-    } else {
-        event_tell(v, d, "backend-started", NULL);
+    if (b->pidfd < 0 && now >= b->again_ms && serve(v, d, &error))
+        again(b, &error);
+}
+
+// A start that is over may take its domain from the list, and another one behind it.
+static bool end_one_wait(struct vaned *v)
+{
+    struct vane_error error;
+
+    for (struct domain *d = v->domains; d; d = d->next) {
+        int rc = d->phase != PHASE_STARTING || !d->backend ? 0 : d->is_unwanted ? 1 : is_served(v, d, &error);
+
+        if (rc) {
+            life_served(v, d, rc < 0 ? rc : 0, &error);
+            return true;
+        }
     }
+    return false;
 }
 
 void backends_run(struct vaned *v)
 {
+    while (end_one_wait(v))
+        ;
     for (struct domain *d = v->domains; d; d = d->next)
         if (d->backend && (d->phase == PHASE_RUNNING || d->phase == PHASE_KEPT))
             look(v, d);
@@ -421,7 +489,7 @@ void backends_run(struct vaned *v)
 int backends_timeout(const struct vaned *v)
 {
     for (const struct domain *d = v->domains; d; d = d->next)
-        if (d->backend && d->backend->pidfd < 0)
-            return AGAIN_MS;
+        if (d->backend && (d->backend->pidfd < 0 || d->backend->ready >= 0))
+            return d->is_unwanted ? 0 : AGAIN_MS;
     return -1;
 }

@@ -3,10 +3,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vaned.h"
 
 enum {
+    FINISH_US = 5000,
     AGAIN_MS = 1000,                                // until what could not be ended is ended again
     QUICK_MS = 10000, MAX_QUICK_ENDS = 3,           // a guest that restarts for ever is stopped
 };
@@ -28,16 +30,21 @@ static int check_startable(const struct domain *d, struct vane_error *error)
     return devices_check(&d->def, error);
 }
 
-// From what was built to a guest that runs.
+bool domains_start(const struct vaned *v)
+{
+    const struct domain *d = v->domains;
+
+    while (d && d->phase != PHASE_STARTING)
+        d = d->next;
+    return d;
+}
+
+// All is there: from now on it is a guest that runs.
 static int release(struct vaned *v, struct domain *d, struct vane_error *error)
 {
     const struct pin *pins = d->def.pins.items;
-    int rc;
+    int rc = host_set_share(v->host, d->id, (unsigned)d->def.weight, (unsigned)d->def.cap, error);
 
-    console_listen(v, d);
-    rc = backend_start(v, d, error);
-    if (rc == 0)
-        rc = host_set_share(v->host, d->id, (unsigned)d->def.weight, (unsigned)d->def.cap, error);
     for (unsigned i = 0; d->def.affinity && i < d->def.max_vcpus && rc == 0; i++)
         rc = host_pin(v->host, d->id, i, d->def.affinity, error);
     for (size_t i = 0; i < d->def.pins.count && rc == 0; i++)
@@ -126,27 +133,39 @@ static void settle(struct vaned *v, struct domain *d)
         (void)domain_forget(v, d, &ignored);
 }
 
-static void finish_start(struct vaned *v, struct domain *d, struct job *job)
+void life_served(struct vaned *v, struct domain *d, int rc, struct vane_error *error)
 {
     struct vane_error end_error = { 0 };
-    int rc = job->rc, end = 0;
+    int end = 0;
 
-    d->id = rc ? 0 : job->id;
     d->started_ms = now_ms();
-    memcpy(d->phase_ns, job->phase_ns, sizeof(d->phase_ns));
     if (d->is_unwanted)
-        rc = vane_fail(&job->error, VANE_STATE, "%s was destroyed while it was starting", d->def.name);
+        rc = vane_fail(error, VANE_STATE, "%s was destroyed while it was starting", d->def.name);
     else if (rc == 0)
-        rc = release(v, d, &job->error);
+        rc = release(v, d, error);
     if (rc) {
         d->has_ended = true;            // the host's start does not come back to it
         end = end_all(v, d, &end_error);
     }
     if (end)
         log_line("%s: what was made of it is not all gone: %s", d->def.name, end_error.text);
-    event_tell(v, d, d->is_unwanted ? "destroyed" : rc ? "failed" : "started", rc && !d->is_unwanted ? job->error.text : NULL);
-    http_start_over(v, d->def.uuid, rc, &job->error, end, &end_error);
+    event_tell(v, d, d->is_unwanted ? "destroyed" : rc ? "failed" : "started", rc && !d->is_unwanted ? error->text : NULL);
+    http_start_over(v, d->def.uuid, rc, error, end, &end_error);
     settle(v, d);
+}
+
+static void built(struct vaned *v, struct domain *d, struct job *job)
+{
+    int rc = job->rc;
+
+    d->id = rc ? 0 : job->id;
+    memcpy(d->phase_ns, job->phase_ns, sizeof(d->phase_ns));
+    if (rc == 0 && !d->is_unwanted) {
+        console_listen(v, d);
+        rc = backend_start(v, d, &job->error);
+    }
+    if (rc || d->is_unwanted || !d->backend)
+        life_served(v, d, rc, &job->error);
 }
 
 void life_built(struct vaned *v)
@@ -158,8 +177,18 @@ void life_built(struct vaned *v)
     while ((job = builder_take(v))) {
         // It is there: what is starting can neither be forgotten nor get another UUID.
         if (domain_find(v, job->def.uuid, &d, &ignored) == 0)
-            finish_start(v, d, job);
+            built(v, d, job);
         job_free(job);
+    }
+}
+
+void life_finish(struct vaned *v)
+{
+    builder_stop(v);
+    life_built(v);
+    while (domains_start(v)) {
+        usleep(FINISH_US);
+        backends_run(v);
     }
 }
 

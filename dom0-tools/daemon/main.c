@@ -174,8 +174,7 @@ int main(int argc, char *argv[])
     }
     v->is_starting = is_first(v) && autostart;
     loop(v);
-    builder_stop(v);
-    life_built(v);
+    life_finish(v);
     http_close(v);
     builder_free(v);
     domains_free(v);

@@ -112,10 +112,15 @@ int domain_start(struct vaned *v, struct domain *d, struct vane_error *error);
 int domain_stop(struct vaned *v, struct domain *d, const char *event, struct vane_error *error);
 int domain_act(struct vaned *v, struct domain *d, const char *action, struct vane_error *error);
 bool domain_runs(const struct domain *d);
+bool domains_start(const struct vaned *v);      // any of them
 // Ends one that is starting, as soon as that can be: http_start_over() tells.
 void domain_cancel(struct vaned *v, struct domain *d);
-// Lets what was built run.
+// Goes on with what was built, up to where its disks must be served.
 void life_built(struct vaned *v);
+// Lets one run whose disks are served, or not (rc).
+void life_served(struct vaned *v, struct domain *d, int rc, struct vane_error *error);
+// Before vaned ends: waits for what is being built, and lets be what is not.
+void life_finish(struct vaned *v);
 // Looks at all of the hypervisor's domains, when there is reason to: ends, figures.
 void life_check(struct vaned *v);
 // Ends what could not be ended before.
@@ -153,8 +158,8 @@ const char *console_typist(const struct vaned *v, const struct domain *d);      
 // The end of its log; the caller's to free.
 char *console_log(const struct vaned *v, const struct domain *d);
 
-// backends.c: the processes that serve disks. A domain that was built gets its own, or keeps the one that it has; a domain that
-// ends loses it first.
+// backends.c: the processes that serve disks. A domain that was built gets its own, or keeps the one that it has, and starts when
+// that serves (life_served()); a domain that ends loses it first.
 enum { MAX_OWN_DISKS = 8 };             // of one process
 int backend_start(struct vaned *v, struct domain *d, struct vane_error *error);
 void backend_stop(struct vaned *v, struct domain *d);

@@ -78,6 +78,11 @@ int backend_start(struct vaned *v_of, struct domain *d, struct vane_error *error
     return 0;
 }
 
+void backends_run(struct vaned *v_of)
+{
+    (void)v_of;
+}
+
 void backend_stop(struct vaned *v_of, struct domain *d)
 {
     (void)v_of;
