@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // vane-store: the store from the command line, as a table of commands over the client library.
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +11,16 @@
 struct command {
     const char *name;
     int min, max;               // words behind the name; max of -1: any number
+    enum form { MEMBERS, NODES, LINES } form;   // of its JSON: an object's members, a list of nodes, or an object in each line
     int (*run)(struct xs *xs, char *words[], int count);
     const char *usage, *help;
 };
+
+// As JSON for programs: a command's whole answer or nothing, but each change that a watch sees in a line of its own.
+static struct {
+    bool json, has_items;
+    FILE *to;
+} out;
 
 static int complain(const char *what, int rc)
 {
@@ -20,17 +28,51 @@ static int complain(const char *what, int rc)
     return 1;
 }
 
-// A value as it is if all of it can be printed, else with \xNN for what cannot.
+// A value as it is if all of it can be printed, else with \xNN for what cannot; in JSON \u00NN.
 static void print_value(const char *value, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)value[i];
 
-        if (c >= ' ' && c < 0x7f && c != '\\')
-            putchar(c);
+        if (c == '\\' || (out.json && c == '"'))
+            fprintf(out.to, "\\%c", c);
+        else if (c >= ' ' && c < 0x7f)
+            fputc(c, out.to);
         else
-            printf(c == '\\' ? "\\\\" : "\\x%02x", c);
+            fprintf(out.to, out.json ? "\\u%04x" : "\\x%02x", c);
     }
+}
+
+static void print_quoted(const char *value, size_t length)
+{
+    fputc('"', out.to);
+    print_value(value, length);
+    fputc('"', out.to);
+}
+
+static void print_member(const char *name, const char *value, size_t length)
+{
+    fprintf(out.to, "\"%s\": ", name);
+    print_quoted(value, length);
+}
+
+// Strings, each closed by a zero byte.
+static void print_strings(const char *name, const char *strings, size_t size)
+{
+    fprintf(out.to, "\"%s\": [", name);
+    for (size_t at = 0; at < size; at += strlen(strings + at) + 1) {
+        fputs(at ? ", " : "", out.to);
+        print_quoted(strings + at, strlen(strings + at));
+    }
+    fputc(']', out.to);
+}
+
+// Of the list of nodes, one of which is then closed by its brace.
+static void begin_node(const char *path)
+{
+    fputs(out.has_items ? ",\n    {" : "\n    {", out.to);
+    out.has_items = true;
+    print_member("node", path, strlen(path));
 }
 
 static int run_read(struct xs *xs, char *words[], int count)
@@ -42,8 +84,15 @@ static int run_read(struct xs *xs, char *words[], int count)
 
         if (rc)
             return complain(words[i], rc);
-        print_value(value, length);
-        putchar('\n');
+        if (out.json) {
+            begin_node(words[i]);
+            fputs(", ", out.to);
+            print_member("value", value, length);
+            fputc('}', out.to);
+        } else {
+            print_value(value, length);
+            fputc('\n', out.to);
+        }
         free(value);
     }
     return 0;
@@ -98,42 +147,61 @@ static int run_list(struct xs *xs, char *words[], int count)
 
         if (rc)
             return complain(words[i], rc);
-        for (size_t at = 0; at < length; at += strlen(names + at) + 1)
-            puts(names + at);
+        if (out.json) {
+            begin_node(words[i]);
+            fputs(", ", out.to);
+            print_strings("children", names, length);
+            fputc('}', out.to);
+        }
+        for (size_t at = 0; !out.json && at < length; at += strlen(names + at) + 1)
+            fprintf(out.to, "%s\n", names + at);
         free(names);
     }
     return 0;
 }
 
-static int print_perms(struct xs *xs, const char *path)
+static void print_perms(const char *perms, size_t length)
 {
-    size_t length;
-    char *perms;
-    int rc = xs_get_perms(xs, XS_NO_TX, path, &perms, &length);
+    if (out.json) {
+        fputs(", ", out.to);
+        print_strings("permissions", perms, length);
+        fputc('}', out.to);
+    } else {
+        for (size_t at = 0; at < length; at += strlen(perms + at) + 1)
+            fprintf(out.to, "%s%s", at ? "," : " (", perms + at);
+        fputs(")\n", out.to);
+    }
+}
 
-    if (rc)
-        return rc;
-    for (size_t at = 0; at < length; at += strlen(perms + at) + 1)
-        printf("%s%s", at ? "," : " (", perms + at);
-    puts(")");
-    free(perms);
-    return 0;
+static void print_node(const char *path, const char *value, size_t length)
+{
+    if (out.json) {
+        begin_node(path);
+        fputs(", ", out.to);
+        print_member("value", value, length);
+    } else {
+        fprintf(out.to, "%s = \"", path);
+        print_value(value, length);
+        fputc('"', out.to);
+    }
 }
 
 // One node in a line, and then what is below it. What vanishes meanwhile is left out.
 static int print_tree(struct xs *xs, const char *path)
 {
     size_t length, size;
-    char *value, *names, below[3100];
+    char *value, *names, *perms, below[3100];
     int rc = xs_get(xs, XS_NO_TX, path, &value, &length);
 
     if (rc)
         return rc;
-    printf("%s = \"", path);
-    print_value(value, length);
-    printf("\"");
+    rc = xs_get_perms(xs, XS_NO_TX, path, &perms, &size);
+    if (rc == 0) {
+        print_node(path, value, length);
+        print_perms(perms, size);
+        free(perms);
+    }
     free(value);
-    rc = print_perms(xs, path);
     if (rc == 0)
         rc = xs_list(xs, XS_NO_TX, path, &names, &size);
     if (rc)
@@ -202,7 +270,13 @@ static int run_watch(struct xs *xs, char *words[], int count)
             continue;
         if (rc)
             return complain("events", rc);
-        puts(node);
+        if (out.json) {
+            fputc('{', out.to);
+            print_member("node", node, strlen(node));
+            fputs("}\n", out.to);
+        } else {
+            puts(node);
+        }
         fflush(stdout);
         free(node);
         free(token);
@@ -226,25 +300,28 @@ static int run_control(struct xs *xs, char *words[], int count)
     rc = xs_control(xs, all, size, &answer);
     if (rc)
         return complain(words[0], rc);
-    printf("%s%s", answer, answer[0] && answer[strlen(answer) - 1] == '\n' ? "" : "\n");
+    if (out.json)
+        print_member("answer", answer, strlen(answer));
+    else
+        fprintf(out.to, "%s%s", answer, answer[0] && answer[strlen(answer) - 1] == '\n' ? "" : "\n");
     free(answer);
     return 0;
 }
 
 static const struct command commands[] = {
-    { "read", 1, -1, run_read, "NODE...", "print values" },
-    { "write", 2, -1, run_write, "NODE VALUE...", "set values, all or none" },
-    { "ls", 0, 1, run_ls, "[NODE]", "print a tree with values and permissions" },
-    { "list", 1, -1, run_list, "NODE...", "print the names of children" },
-    { "rm", 1, -1, run_rm, "NODE...", "remove nodes and all below them" },
-    { "chmod", 2, -1, run_chmod, "NODE PERM...", "set permissions: n0 r5 w5 b5, the owner first" },
-    { "watch", 1, -1, run_watch, "NODE...", "print each change, until interrupted" },
-    { "control", 1, -1, run_control, "WORD...", "ask the daemon: check, quota, memreport, help" },
+    { "read", 1, -1, NODES, run_read, "NODE...", "print values" },
+    { "write", 2, -1, MEMBERS, run_write, "NODE VALUE...", "set values, all or none" },
+    { "ls", 0, 1, NODES, run_ls, "[NODE]", "print a tree with values and permissions" },
+    { "list", 1, -1, NODES, run_list, "NODE...", "print the names of children" },
+    { "rm", 1, -1, MEMBERS, run_rm, "NODE...", "remove nodes and all below them" },
+    { "chmod", 2, -1, MEMBERS, run_chmod, "NODE PERM...", "set permissions: n0 r5 w5 b5, the owner first" },
+    { "watch", 1, -1, LINES, run_watch, "NODE...", "print each change, until interrupted" },
+    { "control", 1, -1, MEMBERS, run_control, "WORD...", "ask the daemon: check, quota, memreport, help" },
 };
 
 static int usage(FILE *to)
 {
-    fputs("usage: vane-store COMMAND [WORD...]\n\n", to);
+    fputs("usage: vane-store [-o table|json] COMMAND [WORD...]\n\n", to);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         fprintf(to, "  %-8s %-14s %s\n", commands[i].name, commands[i].usage, commands[i].help);
     fputs("\nThe store's socket is $XENSTORED_PATH or /run/xenstored/socket.\n"
@@ -252,25 +329,58 @@ static int usage(FILE *to)
     return to == stdout ? 0 : 2;
 }
 
-int main(int argc, char *argv[])
+static int run_json(const struct command *command, struct xs *xs, char *words[], int count)
+{
+    char *text = NULL;
+    size_t size;
+    int rc;
+
+    out.to = open_memstream(&text, &size);
+    if (!out.to)
+        return complain(command->name, -ENOMEM);
+    fputs(command->form == NODES ? "{\"nodes\": [" : "{", out.to);
+    rc = command->run(xs, words, count);
+    fputs(command->form == NODES ? "\n]}\n" : "}\n", out.to);
+    if (fclose(out.to))
+        rc = complain(command->name, -ENOMEM);
+    if (rc == 0)
+        fputs(text, stdout);
+    free(text);
+    return rc;
+}
+
+static int run(const struct command *command, char *words[], int count)
 {
     struct xs *xs;
-    int rc, count = argc - 2;
+    int rc = xs_connect(&xs, NULL);
+
+    if (rc)
+        return complain("the store cannot be reached", rc);
+    out.to = stdout;
+    rc = out.json && command->form != LINES ? run_json(command, xs, words, count) : command->run(xs, words, count);
+    xs_disconnect(xs);
+    return rc;
+}
+
+int main(int argc, char *argv[])
+{
+    char **words = argv + 1;
+    int count;
 
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return usage(stdout);
-    for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+    if (argc > 2 && strcmp(argv[1], "-o") == 0) {
+        out.json = strcmp(argv[2], "json") == 0;
+        if (!out.json && strcmp(argv[2], "table") != 0)
+            return usage(stderr);
+        words += 2;
+    }
+    count = argc - (int)(words - argv) - 1;
+    for (size_t i = 0; *words && i < sizeof(commands) / sizeof(commands[0]); i++) {
         const struct command *command = &commands[i];
 
-        if (strcmp(argv[1], command->name) != 0 || count < command->min ||
-            (command->max >= 0 && count > command->max))
-            continue;
-        rc = xs_connect(&xs, NULL);
-        if (rc)
-            return complain("the store cannot be reached", rc);
-        rc = command->run(xs, argv + 2, count);
-        xs_disconnect(xs);
-        return rc;
+        if (strcmp(*words, command->name) == 0 && count >= command->min && (command->max < 0 || count <= command->max))
+            return run(command, words + 1, count);
     }
     return usage(stderr);
 }
