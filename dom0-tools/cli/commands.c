@@ -52,9 +52,13 @@ static int run_text(const struct vane *vane, const struct command *c)
 {
     char *text, path[512];
     int rc = request(vane, c->method, path_of(vane, c, path), "", 0, &text);
+    json_t *json = rc == EXIT_DONE && vane->output == OUTPUT_JSON ? c->json(text) : NULL;
 
-    if (rc == EXIT_DONE)
+    if (json)
+        print_json(json);
+    else if (rc == EXIT_DONE)
         fputs(text, stdout);
+    json_decref(json);
     free(text);
     return rc;
 }
@@ -266,36 +270,36 @@ static int run_events(const struct vane *vane, const struct command *c)
 #define DOMAIN "/v1/domains/*"
 const struct command commands[] = {
     { "define", "FILE", 1, 1, "define a domain from XML, JSON or an xl.cfg (- is standard input)", run_define,
-      "POST", "/v1/domains", NULL, NULL },
-    { "check", "FILE", 1, 1, "only say whether a definition is right", run_define, "POST", "/v1/domains?check=1", NULL, NULL },
-    { "undefine", "NAME", 1, 1, "forget a definition", run_request, "DELETE", DOMAIN, NULL, NULL },
-    { "start", "NAME", 1, 1, "start a defined domain", run_request, "POST", DOMAIN "/start", NULL, NULL },
+      "POST", "/v1/domains", NULL, NULL, NULL },
+    { "check", "FILE", 1, 1, "only say whether a definition is right", run_define, "POST", "/v1/domains?check=1", NULL, NULL, NULL },
+    { "undefine", "NAME", 1, 1, "forget a definition", run_request, "DELETE", DOMAIN, NULL, NULL, NULL },
+    { "start", "NAME", 1, 1, "start a defined domain", run_request, "POST", DOMAIN "/start", NULL, NULL, NULL },
     { "create", "FILE", 1, 1, "start a domain that is forgotten when it ends", run_define,
-      "POST", "/v1/domains?transient=1&start=1", NULL, NULL },
-    { "list", "", 0, 0, "all domains", run_request, "GET", "/v1/domains", domain_columns, "domains" },
-    { "show", "NAME", 1, 1, "a domain's state; with -o xml or json its definition", run_show, "GET", DOMAIN, NULL, NULL },
-    { "vcpus", "NAME", 1, 1, "a domain's vCPUs", run_request, "GET", DOMAIN "/vcpus", vcpu_columns, "vcpus" },
-    { "shutdown", "NAME", 1, 1, "ask the guest to power off", run_request, "POST", DOMAIN "/shutdown", NULL, NULL },
-    { "reboot", "NAME", 1, 1, "ask the guest to reboot", run_request, "POST", DOMAIN "/reboot", NULL, NULL },
-    { "destroy", "NAME", 1, 1, "end it at once", run_request, "POST", DOMAIN "/destroy", NULL, NULL },
-    { "pause", "NAME", 1, 1, "let it wait", run_request, "POST", DOMAIN "/pause", NULL, NULL },
-    { "resume", "NAME", 1, 1, "let it go on", run_request, "POST", DOMAIN "/resume", NULL, NULL },
+      "POST", "/v1/domains?transient=1&start=1", NULL, NULL, NULL },
+    { "list", "", 0, 0, "all domains", run_request, "GET", "/v1/domains", domain_columns, "domains", NULL },
+    { "show", "NAME", 1, 1, "a domain's state; with -o xml or json its definition", run_show, "GET", DOMAIN, NULL, NULL, NULL },
+    { "vcpus", "NAME", 1, 1, "a domain's vCPUs", run_request, "GET", DOMAIN "/vcpus", vcpu_columns, "vcpus", NULL },
+    { "shutdown", "NAME", 1, 1, "ask the guest to power off", run_request, "POST", DOMAIN "/shutdown", NULL, NULL, NULL },
+    { "reboot", "NAME", 1, 1, "ask the guest to reboot", run_request, "POST", DOMAIN "/reboot", NULL, NULL, NULL },
+    { "destroy", "NAME", 1, 1, "end it at once", run_request, "POST", DOMAIN "/destroy", NULL, NULL, NULL },
+    { "pause", "NAME", 1, 1, "let it wait", run_request, "POST", DOMAIN "/pause", NULL, NULL, NULL },
+    { "resume", "NAME", 1, 1, "let it go on", run_request, "POST", DOMAIN "/resume", NULL, NULL, NULL },
     { "console", "NAME", 1, 1, "see what the guest says, and type what it is to read; Ctrl-] leaves", run_console,
-      NULL, DOMAIN "/console", NULL, NULL },
-    { "log", "NAME", 1, 1, "the end of what its guests have said, with times", run_text, "GET", DOMAIN "/log", NULL, NULL },
-    { "rename", "NAME NEW", 2, 2, "give it another name", run_rename, "PATCH", DOMAIN, NULL, NULL },
-    { "autostart", "NAME on|off", 2, 2, "whether it starts with the host", run_autostart, "PATCH", DOMAIN, NULL, NULL },
-    { "set-memory", "NAME SIZE", 2, 2, "change its memory, in MiB or with a unit", run_memory, "PATCH", DOMAIN, NULL, NULL },
-    { "set-vcpus", "NAME NUMBER", 2, 2, "change how many vCPUs are online", run_vcpus, "PATCH", DOMAIN, NULL, NULL },
-    { "pin", "NAME VCPU CPUS", 3, 3, "where a vCPU may run, as 0-3,^2", run_pin, NULL, NULL, NULL, NULL },
-    { "sched", "NAME [WEIGHT [CAP]]", 1, 3, "show or change its share of the CPUs", run_sched, "GET", DOMAIN, sched_columns, NULL },
-    { "top", "", 0, 0, "CPU use over a second; -n COUNT times", run_top, "GET", "/v1/domains", top_columns, "domains" },
-    { "info", "", 0, 0, "the host", run_request, "GET", "/v1/host", NULL, NULL },
-    { "dmesg", "", 0, 0, "the hypervisor's log", run_text, "GET", "/v1/host/log", NULL, NULL },
-    { "events", "", 0, 0, "what happens, until interrupted", run_events, "GET", "/v1/events", NULL, NULL },
-    { "metrics", "", 0, 0, "figures in OpenMetrics", run_text, "GET", "/metrics", NULL, NULL },
-    { "store", "ls|read|write|watch WORD...", 1, 64, "look into the store, and change it", run_store, NULL, NULL, NULL, NULL },
-    { "schema", "", 0, 0, "the JSON Schema of definitions", run_schema, NULL, NULL, NULL, NULL },
-    { "doctor", "", 0, 0, "look whether this host can run domains, and say what to mend", run_doctor, NULL, NULL, NULL, NULL },
-    { NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL },
+      NULL, DOMAIN "/console", NULL, NULL, NULL },
+    { "log", "NAME", 1, 1, "the end of what its guests have said, with times", run_text, "GET", DOMAIN "/log", NULL, NULL, lines_json },
+    { "rename", "NAME NEW", 2, 2, "give it another name", run_rename, "PATCH", DOMAIN, NULL, NULL, NULL },
+    { "autostart", "NAME on|off", 2, 2, "whether it starts with the host", run_autostart, "PATCH", DOMAIN, NULL, NULL, NULL },
+    { "set-memory", "NAME SIZE", 2, 2, "change its memory, in MiB or with a unit", run_memory, "PATCH", DOMAIN, NULL, NULL, NULL },
+    { "set-vcpus", "NAME NUMBER", 2, 2, "change how many vCPUs are online", run_vcpus, "PATCH", DOMAIN, NULL, NULL, NULL },
+    { "pin", "NAME VCPU CPUS", 3, 3, "where a vCPU may run, as 0-3,^2", run_pin, NULL, NULL, NULL, NULL, NULL },
+    { "sched", "NAME [WEIGHT [CAP]]", 1, 3, "show or change its share of the CPUs", run_sched, "GET", DOMAIN, sched_columns, NULL, NULL },
+    { "top", "", 0, 0, "CPU use over a second; -n COUNT times", run_top, "GET", "/v1/domains", top_columns, "domains", NULL },
+    { "info", "", 0, 0, "the host", run_request, "GET", "/v1/host", NULL, NULL, NULL },
+    { "dmesg", "", 0, 0, "the hypervisor's log", run_text, "GET", "/v1/host/log", NULL, NULL, lines_json },
+    { "events", "", 0, 0, "what happens, until interrupted", run_events, "GET", "/v1/events", NULL, NULL, NULL },
+    { "metrics", "", 0, 0, "figures in OpenMetrics", run_text, "GET", "/metrics", NULL, NULL, metrics_json },
+    { "store", "ls|list|read|write|rm|watch [WORD...]", 1, 64, "look into the store, and change it", run_store, NULL, NULL, NULL, NULL, NULL },
+    { "schema", "", 0, 0, "the JSON Schema of definitions", run_schema, NULL, NULL, NULL, NULL, NULL },
+    { "doctor", "", 0, 0, "look whether this host can run domains, and say what to mend", run_doctor, NULL, NULL, NULL, NULL, NULL },
+    { NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };

@@ -22,7 +22,7 @@ const char *const exit_texts[EXIT_UNREACHABLE + 2] = {
 };
 
 static const struct { const char *words, *help; } options[] = {
-    { "-o table|json|xml", "how to print; xml is for show" },
+    { "-o table|json|xml", "how to print: tables for people, json for programs; xml is for show" },
     { "-n COUNT", "how often, for top" },
     { "--take", "with console: have the keyboard, whoever has it now" },
     { "--socket PATH", "where vaned listens (default $VANED_SOCKET, or /run/vane/vaned.sock)" },
@@ -56,7 +56,14 @@ static void print_man(void)
         printf(".TP\n.B %d\n%s\n", i, exit_texts[i]);
 }
 
-// Names of domains where a command wants one, files where it wants one of these.
+// Of ls|read|... the words with blanks between.
+static void print_choices(const char *words)
+{
+    for (; *words && *words != ' '; words++)
+        putchar(*words == '|' ? ' ' : *words);
+}
+
+// Names of domains where a command wants one, files where it wants one of these, and choices.
 static void print_completion(void)
 {
     puts("_vane() {\n    local word=${COMP_WORDS[COMP_CWORD]}\n    if [ \"$COMP_CWORD\" -eq 1 ]; then");
@@ -64,10 +71,16 @@ static void print_completion(void)
     for (const struct command *c = commands; c->name; c++)
         printf("%s%s", c == commands ? "" : " ", c->name);
     puts("' -- \"$word\"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in");
-    for (const struct command *c = commands; c->name; c++)
+    for (const struct command *c = commands; c->name; c++) {
         if (strncmp(c->words, "NAME", 4) == 0 || strcmp(c->words, "FILE") == 0)
             printf("    %s) COMPREPLY=($(compgen %s -- \"$word\")) ;;\n", c->name, c->words[0] == 'F' ? "-f" :
                    "-W \"$(vane list 2>/dev/null | awk 'NR > 1 { print $1 }')\"");
+        else if (strcspn(c->words, "|") < strcspn(c->words, " ")) {
+            printf("    %s) COMPREPLY=($(compgen -W '", c->name);
+            print_choices(c->words);
+            puts("' -- \"$word\")) ;;");
+        }
+    }
     puts("    esac\n}\ncomplete -F _vane vane");
 }
 

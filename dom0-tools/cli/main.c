@@ -57,6 +57,8 @@ int main(int argc, char *argv[])
         c++;
     if (!c->name)
         return complain("there is no command %s: see `vane --help`", argv[optind]), EXIT_USAGE;
+    if (vane.output == OUTPUT_XML && strcmp(c->name, "show") != 0)
+        return complain("%s has no XML: use -o table or json", c->name), EXIT_USAGE;
     vane.words = argv + optind + 1;
     vane.nr_words = argc - optind - 1;
     if (vane.nr_words < c->min || vane.nr_words > c->max)

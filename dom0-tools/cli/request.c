@@ -109,13 +109,18 @@ static void print_members(const json_t *object)
             printf("%-16s %s\n", key, cell(value, room, sizeof(room)));
 }
 
+void print_json(const json_t *json)
+{
+    json_dumpf(json, stdout, JSON_INDENT(2));
+    putchar('\n');
+}
+
 void print_reply(const struct vane *vane, const json_t *reply, const struct column *columns, const char *list)
 {
     const json_t *rows = list ? json_object_get(reply, list) : NULL;
 
     if (vane->output == OUTPUT_JSON) {
-        json_dumpf(reply, stdout, JSON_INDENT(2));
-        putchar('\n');
+        print_json(reply);
     } else if (rows) {
         print_row(NULL, columns);
         for (size_t i = 0; i < json_array_size(rows); i++)

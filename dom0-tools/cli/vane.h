@@ -31,6 +31,7 @@ struct command {
     const char *method, *path;
     const struct column *columns;
     const char *list;           // the member of the reply that is a list
+    json_t *(*json)(char *text);    // of a reply that is text
 };
 
 struct column {
@@ -47,6 +48,7 @@ int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int request(const struct vane *vane, const char *method, const char *path, const char *body, size_t size, char **text);
 int request_json(const struct vane *vane, const char *method, const char *path, const json_t *body, json_t **reply);
 char *encode(const char *word);
+void print_json(const json_t *json);
 void print_reply(const struct vane *vane, const json_t *reply, const struct column *columns, const char *list);
 
 // commands.c
@@ -57,8 +59,12 @@ int run_request(const struct vane *vane, const struct command *command);
 int run_console(const struct vane *vane, const struct command *command);
 // local.c: what needs no vaned.
 int run_store(const struct vane *vane, const struct command *command);
-int run_doctor(const struct vane *vane, const struct command *command);
 int run_schema(const struct vane *vane, const struct command *command);
+// doctor.c
+int run_doctor(const struct vane *vane, const struct command *command);
+// text.c: replies that are text, taken apart.
+json_t *lines_json(char *text);
+json_t *metrics_json(char *text);
 // generate.c
 void print_help(FILE *to);
 int print_generated(const char *what);

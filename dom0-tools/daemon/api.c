@@ -199,7 +199,7 @@ static int show_said(struct request *r, struct vane_error *error)
     struct domain *d;
     int rc = find(r, &d, error);
 
-    return rc ? rc : give_text(r, "text/plain; charset=utf-8", console_log(r->v, d), error);
+    return rc ? rc : give_text(r, "text/plain", console_log(r->v, d), error);      // in whatever characters
 }
 
 static int follow_console(struct request *r, struct vane_error *error)
