@@ -47,6 +47,8 @@ int host_fd(const struct host *host);
 void host_taken(struct host *host);
 
 int host_facts(struct host *host, struct host_facts *facts, struct vane_error *error);
+// What the store says of itself, in lines of a word and a number; empty where it is one that does not.
+void host_store_figures(struct host *host, char *text, size_t size, bool *is_up);
 // The control domain first.
 int host_domains(struct host *host, struct host_domain *domains, unsigned max, unsigned *count, struct vane_error *error);
 int host_vcpu(struct host *host, unsigned id, unsigned vcpu, struct host_vcpu *info, struct vane_error *error);

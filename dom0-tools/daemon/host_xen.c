@@ -205,6 +205,19 @@ int host_log(struct host *h, char *text, size_t size, struct vane_error *error)
     return rc;
 }
 
+void host_store_figures(struct host *h, char *text, size_t size, bool *is_up)
+{
+    int rc = xs_fd(h->xs) < 0 ? xs_reconnect(h->xs, 0) : 0;
+    char *answer = NULL;
+
+    if (rc == 0)
+        rc = xs_control(h->xs, "figures", sizeof("figures"), &answer);
+    *is_up = rc == 0 || rc == -EINVAL;              // it does not know the word
+    snprintf(text, size, "%s", rc ? "" : answer);
+    if (rc == 0)
+        free(answer);
+}
+
 static int hold(unsigned id, int fd, struct vane_error *error)
 {
     struct held *items;

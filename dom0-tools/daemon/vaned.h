@@ -163,6 +163,9 @@ char *console_log(const struct vaned *v, const struct domain *d);
 enum { MAX_OWN_DISKS = 8 };             // of one process
 int backend_start(struct vaned *v, struct domain *d, struct vane_error *error);
 void backend_stop(struct vaned *v, struct domain *d);
+struct disk_figures { uint64_t reads, writes, flushes, discards, read_bytes, written_bytes, errors, invalid, limited; };
+// What it has counted since the domain's start; false: nothing is known of this disk.
+bool backend_figures(const struct vaned *v, const struct domain *d, const struct disk *disk, struct disk_figures *figures);
 void backends_run(struct vaned *v);
 int backends_timeout(const struct vaned *v);
 

@@ -14,12 +14,9 @@
 #include "blk/blk_queue.h"
 #include "bus/xenbus.h"
 
-// What outlives the process, in one file each.
+// What outlives the process in a file, as its struct blk_stats_file does.
 struct blk_journal_file {
     struct blk_journal queue[BLK_MAX_QUEUES];
-};
-struct blk_stats_file {
-    struct blk_stats queue[BLK_MAX_QUEUES];
 };
 
 struct blk_back_config {

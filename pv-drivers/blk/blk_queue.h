@@ -17,24 +17,14 @@
 #include "blk/blk_image.h"
 #include "blk/blk_journal.h"
 #include "blk/blk_limit.h"
+#include "blk/blk_stats.h"
 #include "ring/ring.h"
 #include "ring/transport.h"
 
-#define BLK_MAX_QUEUES 4u
 #define BLK_MAX_SEGMENTS 256u        // of an indirect request: 1 MiB
 #define BLK_POOL_PAGES 1024u         // buffers of one queue: 4 MiB
 #define BLK_MAX_PERSISTENT 2048u     // grants that stay mapped, of one queue
 #define BLK_GRANT_SLOTS (2 * BLK_MAX_PERSISTENT)
-
-// Counters of one queue, written by its thread alone.
-enum blk_stat {
-    BLK_STAT_READS, BLK_STAT_WRITES, BLK_STAT_FLUSHES, BLK_STAT_DISCARDS, BLK_STAT_INVALID,
-    BLK_STAT_ERRORS, BLK_STAT_READ_BYTES, BLK_STAT_WRITTEN_BYTES, BLK_STAT_LIMITED,
-    BLK_STAT_EVENTS_SENT, BLK_NR_STATS,
-};
-struct blk_stats {
-    uint64_t count[BLK_NR_STATS];
-};
 
 struct blk_disk {
     struct blk_image *image;

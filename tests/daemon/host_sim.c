@@ -26,7 +26,7 @@ struct record {
 
 struct host {
     int fifo, says;
-    char hold[520];
+    char hold[520], store[520];
     struct record *records;
 };
 
@@ -54,6 +54,7 @@ int host_open(struct host **host, const char *folder, struct vane_error *error)
     h->fifo = open_fifo(folder, "guests");
     h->says = open_fifo(folder, "says");
     snprintf(h->hold, sizeof(h->hold), "%s/hold", folder);
+    snprintf(h->store, sizeof(h->store), "%s/store", folder);
     snprintf(path, sizeof(path), "%s/domains", folder);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || h->fifo < 0 || ftruncate(fd, MAX * sizeof(struct record)))
@@ -117,6 +118,18 @@ int host_domains(struct host *host, struct host_domain *domains, unsigned max, u
         if (host->records[i].used)
             domains[(*count)++] = host->records[i].domain;
     return 0;
+}
+
+// The lines that are in the file "store"; without it the store is away.
+void host_store_figures(struct host *host, char *text, size_t size, bool *is_up)
+{
+    FILE *f = fopen(host->store, "re");
+    size_t length = f ? fread(text, 1, size - 1, f) : 0;
+
+    *is_up = f;
+    text[length] = '\0';
+    if (f)
+        fclose(f);
 }
 
 static struct record *find(struct host *host, unsigned id, struct vane_error *error)

@@ -78,6 +78,15 @@ int backend_start(struct vaned *v_of, struct domain *d, struct vane_error *error
     return 0;
 }
 
+bool backend_figures(const struct vaned *v_of, const struct domain *d, const struct disk *disk, struct disk_figures *figures)
+{
+    (void)v_of;
+    (void)d;
+    (void)disk;
+    (void)figures;
+    return false;
+}
+
 void backends_run(struct vaned *v_of)
 {
     (void)v_of;
