@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "http.h"
 #include "vane.h"
@@ -17,8 +16,9 @@ static const struct column
     vcpu_columns[] = { { "VCPU", "vcpu", 4 }, { "STATE", "state", -8 }, { "CPU", "cpu", 4 }, { "CPU/S", "cpu_seconds", 10 },
                        { NULL, NULL, 0 } },
     sched_columns[] = { { "NAME", "name", -20 }, { "WEIGHT", "weight", 6 }, { "CAP", "cap", 5 }, { NULL, NULL, 0 } },
-    top_columns[] = { { "NAME", "name", -20 }, { "STATE", "state", -8 }, { "CPU/%", "percent", 6 },
-                      { "MEMORY/KIB", "memory_kib", 10 }, { "VCPUS", "vcpus", 5 }, { NULL, NULL, 0 } };
+    top_columns[] = { { "NAME", "name", -20 }, { "STATE", "state", -8 }, { "CPU/%", "cpu_percent", 6 }, { "VCPUS", "vcpus", 5 },
+                      { "MEMORY/KIB", "memory_kib", 10 }, { "READ/KIB/S", "disk_read_kib_per_second", 10 },
+                      { "WRITE/KIB/S", "disk_written_kib_per_second", 11 }, { NULL, NULL, 0 } };
 
 const char *path_of(const struct vane *vane, const struct command *c, char path[512])
 {
@@ -195,78 +195,6 @@ static int run_pin(const struct vane *vane, const struct command *c)
     return rc;
 }
 
-static double cpu_seconds(const json_t *reply, const char *name)
-{
-    size_t i;
-    json_t *d;
-
-    json_array_foreach(json_object_get(reply, "domains"), i, d)
-        if (strcmp(json_string_value(json_object_get(d, "name")), name) == 0)
-            return json_number_value(json_object_get(d, "cpu_seconds"));
-    return 0;
-}
-
-static int run_top(const struct vane *vane, const struct command *c)
-{
-    json_t *before, *now = NULL, *d;
-    int rc = request_json(vane, c->method, c->path, NULL, &before);
-    size_t at;
-
-    for (unsigned i = 0; rc == EXIT_DONE && i < (vane->count ? vane->count : 1); i++) {
-        sleep(1);
-        rc = request_json(vane, c->method, c->path, NULL, &now);
-        if (rc != EXIT_DONE)
-            break;
-        json_array_foreach(json_object_get(now, "domains"), at, d) {
-            double used = json_number_value(json_object_get(d, "cpu_seconds")) -
-                          cpu_seconds(before, json_string_value(json_object_get(d, "name")));
-
-            json_object_set_new(d, "percent", json_real(used < 0 ? 0 : 100 * used));
-        }
-        print_reply(vane, now, c->columns, c->list);
-        json_decref(before);
-        before = now;
-    }
-    json_decref(before);
-    return rc;
-}
-
-// The data lines of server-sent events: each is one JSON object.
-static int print_event(const char *text, size_t size)
-{
-    static bool in_data, at_start = true;
-    static char start[8];
-    static size_t used;
-
-    for (size_t i = 0; i < size; i++) {
-        if (at_start && used < 6)
-            start[used++] = text[i];
-        if (at_start && (used == 6 || text[i] == '\n')) {
-            at_start = false;
-            in_data = used == 6 && memcmp(start, "data: ", 6) == 0;
-        } else if (in_data) {
-            putchar(text[i]);
-        }
-        if (text[i] == '\n') {
-            at_start = true;
-            used = 0;
-            in_data = false;
-        }
-    }
-    fflush(stdout);
-    return ferror(stdout);
-}
-
-static int run_events(const struct vane *vane, const struct command *c)
-{
-    int rc = http_follow(vane->socket, c->path, print_event);
-
-    if (rc >= 0)
-        return EXIT_DONE;
-    complain("vaned cannot be reached at %s (%s): start it, or ask `vane doctor`", vane->socket, strerror(-rc));
-    return EXIT_UNREACHABLE;
-}
-
 #define DOMAIN "/v1/domains/*"
 const struct command commands[] = {
     { "define", "FILE", 1, 1, "define a domain from XML, JSON or an xl.cfg (- is standard input)", run_define,
@@ -293,10 +221,10 @@ const struct command commands[] = {
     { "set-vcpus", "NAME NUMBER", 2, 2, "change how many vCPUs are online", run_vcpus, "PATCH", DOMAIN, NULL, NULL, NULL },
     { "pin", "NAME VCPU CPUS", 3, 3, "where a vCPU may run, as 0-3,^2", run_pin, NULL, NULL, NULL, NULL, NULL },
     { "sched", "NAME [WEIGHT [CAP]]", 1, 3, "show or change its share of the CPUs", run_sched, "GET", DOMAIN, sched_columns, NULL, NULL },
-    { "top", "", 0, 0, "CPU use over a second; -n COUNT times", run_top, "GET", "/v1/domains", top_columns, "domains", NULL },
+    { "top", "", 0, 0, "what domains use in a second; -n COUNT times, else on a terminal until interrupted", run_top, "GET", "/v1/domains", top_columns, "domains", NULL },
     { "info", "", 0, 0, "the host", run_request, "GET", "/v1/host", NULL, NULL, NULL },
     { "dmesg", "", 0, 0, "the hypervisor's log", run_text, "GET", "/v1/host/log", NULL, NULL, lines_json },
-    { "events", "", 0, 0, "what happens, until interrupted", run_events, "GET", "/v1/events", NULL, NULL, NULL },
+    { "events", "", 0, 0, "what happens, until interrupted; -n COUNT of the past before", run_events, "GET", "/v1/events", NULL, NULL, NULL },
     { "metrics", "", 0, 0, "figures in OpenMetrics", run_text, "GET", "/metrics", NULL, NULL, metrics_json },
     { "store", "ls|list|read|write|rm|watch [WORD...]", 1, 64, "look into the store, and change it", run_store, NULL, NULL, NULL, NULL, NULL },
     { "schema", "", 0, 0, "the JSON Schema of definitions", run_schema, NULL, NULL, NULL, NULL, NULL },

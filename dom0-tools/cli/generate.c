@@ -23,7 +23,7 @@ const char *const exit_texts[EXIT_UNREACHABLE + 2] = {
 
 static const struct { const char *words, *help; } options[] = {
     { "-o table|json|xml", "how to print: tables for people, json for programs; xml is for show" },
-    { "-n COUNT", "how often, for top" },
+    { "-n COUNT", "how often, for top; how many of the past, for events" },
     { "--take", "with console: have the keyboard, whoever has it now" },
     { "--socket PATH", "where vaned listens (default $VANED_SOCKET, or /run/vane/vaned.sock)" },
     { "--help", "this text" },

@@ -4,12 +4,14 @@ VANE_CLI = \
     dom0-tools/cli/commands.c \
     dom0-tools/cli/console.c \
     dom0-tools/cli/doctor.c \
+    dom0-tools/cli/events.c \
     dom0-tools/cli/generate.c \
     dom0-tools/cli/http.c dom0-tools/cli/http.h \
     dom0-tools/cli/local.c \
     dom0-tools/cli/main.c \
     dom0-tools/cli/request.c \
     dom0-tools/cli/text.c \
+    dom0-tools/cli/top.c \
     dom0-tools/cli/vane.h
 
 noinst_PROGRAMS += dom0-tools/vane

@@ -60,6 +60,10 @@ int run_console(const struct vane *vane, const struct command *command);
 // local.c: what needs no vaned.
 int run_store(const struct vane *vane, const struct command *command);
 int run_schema(const struct vane *vane, const struct command *command);
+// events.c
+int run_events(const struct vane *vane, const struct command *command);
+// top.c
+int run_top(const struct vane *vane, const struct command *command);
 // doctor.c
 int run_doctor(const struct vane *vane, const struct command *command);
 // text.c: replies that are text, taken apart.

@@ -27,7 +27,28 @@ static const char *state_of(const struct domain *d)
     return d->phase == PHASE_RUNNING && d->is_paused ? "paused" : phase_names[d->phase];
 }
 
-static json_t *domain_json(const struct domain *d)
+// The sum of its disks, where vane-blk serves any.
+static void add_disk_figures(json_t *json, const struct vaned *v, const struct domain *d)
+{
+    const struct disk *disks = d->def.disks.items;
+    struct disk_figures one;
+    uint64_t read = 0, written = 0;
+    bool any = false;
+
+    for (size_t i = 0; domain_runs(d) && i < d->def.disks.count; i++) {
+        if (!backend_figures(v, d, &disks[i], &one))
+            continue;
+        any = true;
+        read += one.read_bytes;
+        written += one.written_bytes;
+    }
+    if (!any)
+        return;
+    json_object_set_new(json, "disk_read_bytes", json_integer((json_int_t)read));
+    json_object_set_new(json, "disk_written_bytes", json_integer((json_int_t)written));
+}
+
+static json_t *domain_json(const struct vaned *v, const struct domain *d)
 {
     json_t *phases = json_object(), *json;
 
@@ -42,6 +63,7 @@ static json_t *domain_json(const struct domain *d)
     json_object_set_new(json, "id", d->phase == PHASE_OFF ? json_null() : json_integer(d->id));
     json_object_set_new(json, "weight", json_integer((json_int_t)d->def.weight));
     json_object_set_new(json, "cap", json_integer((json_int_t)d->def.cap));
+    add_disk_figures(json, v, d);
     if (d->last_end[0]) {
         json_object_set_new(json, "last_end", json_string(d->last_end));
         json_object_set_new(json, "last_end_time", json_integer(d->last_end_time));
@@ -63,7 +85,7 @@ static int list_domains(struct request *r, struct vane_error *error)
 
     life_check(r->v);
     for (const struct domain *d = r->v->domains; d; d = d->next)
-        json_array_append_new(all, domain_json(d));
+        json_array_append_new(all, domain_json(r->v, d));
     return give(r, json_pack("{so}", "domains", all), error);
 }
 
@@ -88,7 +110,7 @@ int show_again(struct request *r, const char *uuid, json_t *also, struct vane_er
     json_t *json;
 
     life_check(r->v);
-    json = domain_find(r->v, uuid, &d, &gone) ? json_object() : domain_json(d);     // a transient one may be gone
+    json = domain_find(r->v, uuid, &d, &gone) ? json_object() : domain_json(r->v, d);     // a transient one may be gone
     if (also)
         json_object_update(json, also);
     json_decref(also);
@@ -117,7 +139,7 @@ static int define(struct request *r, struct vane_error *error)
         else if (!persistent)
             (void)domain_forget(r->v, d, &ignored_error);
     }
-    json = rc ? NULL : check || r->reply.waits ? json_object() : domain_json(d);
+    json = rc ? NULL : check || r->reply.waits ? json_object() : domain_json(r->v, d);
     if (json)
         json_object_set_new(json, "ignored", json_string(ignored ? ignored : ""));
     free(ignored);
@@ -131,7 +153,7 @@ static int show(struct request *r, struct vane_error *error)
     struct domain *d;
     int rc = find(r, &d, error);
 
-    return rc ? rc : give(r, domain_json(d), error);
+    return rc ? rc : give(r, domain_json(r->v, d), error);
 }
 
 static int show_definition(struct request *r, struct vane_error *error)
@@ -170,7 +192,7 @@ static int change(struct request *r, struct vane_error *error)
     if (rc == 0)
         rc = domain_change(r->v, d, body, error);
     json_decref(body);
-    return rc ? rc : give(r, domain_json(d), error);
+    return rc ? rc : give(r, domain_json(r->v, d), error);
 }
 
 static int act(struct request *r, struct vane_error *error)
@@ -279,13 +301,19 @@ static int pin(struct request *r, struct vane_error *error)
 static int show_host(struct request *r, struct vane_error *error)
 {
     struct host_facts facts = { 0 };
-    int rc = host_facts(r->v->host, &facts, error), running = 0;
+    struct host_domain dom0;
+    unsigned count, running = 0;
+    int rc = host_facts(r->v->host, &facts, error);
 
+    if (rc == 0)
+        rc = host_domains(r->v->host, &dom0, 1, &count, error);
     for (const struct domain *d = r->v->domains; d; d = d->next)
         running += domain_runs(d);
-    return rc ? rc : give(r, json_pack("{ss si sI sI sI si}", "hypervisor", facts.version, "cpus", (int)facts.nr_cpus,
+    return rc ? rc : give(r, json_pack("{ss si sI sI sI si sI si sf}", "hypervisor", facts.version, "cpus", (int)facts.nr_cpus,
                                        "cpu_khz", (json_int_t)facts.cpu_khz, "memory_kib", (json_int_t)facts.total_kib,
-                                       "free_kib", (json_int_t)facts.free_kib, "running", running), error);
+                                       "free_kib", (json_int_t)facts.free_kib, "running", (int)running, "dom0_memory_kib",
+                                       (json_int_t)dom0.memory_kib, "dom0_vcpus", (int)dom0.nr_vcpus, "dom0_cpu_seconds",
+                                       (double)dom0.cpu_time_ns / 1e9), error);
 }
 
 static int show_log(struct request *r, struct vane_error *error)
@@ -299,15 +327,16 @@ static int show_log(struct request *r, struct vane_error *error)
     return rc;
 }
 
-// From now on, or with ?after=ID from what came behind that event.
+// From now on, with ?after=ID from what came behind that event, with ?last=COUNT from so many before.
 static int events(struct request *r, struct vane_error *error)
 {
-    const char *after = r->query(r, "after");
+    const char *after = r->query(r, "after"), *last = r->query(r, "last");
+    uint64_t now = r->v->next_event - 1, count = last ? strtoull(last, NULL, 10) : 0;
 
     (void)error;
     r->reply.is_stream = true;
     r->reply.type = "text/event-stream";
-    r->reply.after = after ? strtoull(after, NULL, 10) : r->v->next_event - 1;
+    r->reply.after = after ? strtoull(after, NULL, 10) : count < now ? now - count : 0;
     return 0;
 }
 
@@ -349,7 +378,7 @@ const struct route routes[] = {
     { "POST", DOMAIN "/{action}", "start, shutdown, reboot, destroy, pause or resume it", act, NULL, NULL, NULL },
     { "GET", "/v1/host", "the host", show_host, NULL, NULL, NULL },
     { "GET", "/v1/host/log", "the hypervisor's log", show_log, NULL, NULL, TEXT },
-    { "GET", "/v1/events", "what happens from now on, as server-sent events", events, "after", NULL, "text/event-stream" },
+    { "GET", "/v1/events", "what happens from now on, as server-sent events", events, "after last", NULL, "text/event-stream" },
     { "GET", "/v1/schema", "the JSON Schema of a definition", show_schema, NULL, NULL, "application/schema+json" },
     { "GET", "/v1/openapi.json", "this API", show_openapi, NULL, NULL, NULL },
     { "GET", "/metrics", "figures in OpenMetrics", show_metrics, NULL, NULL, "application/openmetrics-text" },
@@ -365,6 +394,7 @@ static const struct { const char *name, *help; } queries[] = {
     { "take", "1: have the keyboard, whoever has it now" },
     { "leave", "1: give the keyboard back" },
     { "after", "the id of an event: from what came behind it" },
+    { "last", "how many of the past come first; vaned remembers 256" },
 };
 
 static bool has_word(const char *words, const char *word)
