@@ -52,6 +52,9 @@ void host_store_figures(struct host *host, char *text, size_t size, bool *is_up)
 // The control domain first.
 int host_domains(struct host *host, struct host_domain *domains, unsigned max, unsigned *count, struct vane_error *error);
 int host_vcpu(struct host *host, unsigned id, unsigned vcpu, struct host_vcpu *info, struct vane_error *error);
+// What has gone through a NIC since the domain's start, as its guest sees it. False: nothing is known of it.
+struct nic_figures { uint64_t received_bytes, sent_bytes, received_packets, sent_packets, received_drops, sent_drops; };
+bool host_nic_figures(struct host *host, unsigned id, unsigned index, struct nic_figures *figures);
 // The hypervisor's own log, closed by a zero byte.
 int host_log(struct host *host, char *text, size_t size, struct vane_error *error);
 

@@ -2,6 +2,7 @@
 // The machine under vaned by libvane: hypercalls, and the store, which also tells of domains that ended. The
 // hypervisor's own event for that is the store daemon's: one program can have it.
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,6 +194,32 @@ int host_vcpu(struct host *h, unsigned id, unsigned vcpu, struct host_vcpu *info
     if (rc == 0)
         *info = (struct host_vcpu){ v.online, v.blocked, v.running, v.cpu, v.cpu_time_ns };
     return rc;
+}
+
+// What dom0's kernel received from an interface its guest has sent.
+bool host_nic_figures(struct host *h, unsigned id, unsigned index, struct nic_figures *figures)
+{
+    const struct { const char *name; uint64_t *figure; } files[] = {
+        { "tx_bytes", &figures->received_bytes }, { "rx_bytes", &figures->sent_bytes },
+        { "tx_packets", &figures->received_packets }, { "rx_packets", &figures->sent_packets },
+        { "tx_dropped", &figures->received_drops }, { "rx_dropped", &figures->sent_drops },
+    };
+
+    (void)h;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char path[100];
+        FILE *f;
+        int r;
+
+        snprintf(path, sizeof(path), "/sys/class/net/vif%u.%u/statistics/%s", id, index, files[i].name);
+        f = fopen(path, "re");
+        r = f ? fscanf(f, "%" SCNu64, files[i].figure) : 0;
+        if (f)
+            fclose(f);
+        if (r != 1)
+            return false;
+    }
+    return true;
 }
 
 int host_log(struct host *h, char *text, size_t size, struct vane_error *error)

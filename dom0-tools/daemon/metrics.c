@@ -16,9 +16,10 @@ struct figures {
     uint64_t up, memory_bytes, cpu_ns, vcpus, starting;
     uint64_t phase_ns, vcpu_ns;
     struct disk_figures disk;
+    struct nic_figures nic;
 };
 
-enum scope { HOST, DOMAIN, PHASE, VCPU, DISK };
+enum scope { HOST, DOMAIN, PHASE, VCPU, DISK, NIC };
 
 #define AT(member) offsetof(struct figures, member)
 
@@ -50,6 +51,12 @@ static const struct family {
     { "paravane_disk_errors", "counter", "", "requests that the image failed", DISK, AT(disk.errors) },
     { "paravane_disk_invalid", "counter", "", "requests that made no sense", DISK, AT(disk.invalid) },
     { "paravane_disk_limited", "counter", "", "requests that waited for the disk's limit", DISK, AT(disk.limited) },
+    { "paravane_nic_received_bytes", "counter", "bytes", "bytes that the guest received", NIC, AT(nic.received_bytes) },
+    { "paravane_nic_sent_bytes", "counter", "bytes", "bytes that the guest sent", NIC, AT(nic.sent_bytes) },
+    { "paravane_nic_received_packets", "counter", "", "packets that the guest received", NIC, AT(nic.received_packets) },
+    { "paravane_nic_sent_packets", "counter", "", "packets that the guest sent", NIC, AT(nic.sent_packets) },
+    { "paravane_nic_received_drops", "counter", "", "packets that did not reach the guest", NIC, AT(nic.received_drops) },
+    { "paravane_nic_sent_drops", "counter", "", "packets of the guest that were dropped", NIC, AT(nic.sent_drops) },
 };
 
 // What vane-stored says of itself, by its words for it.
@@ -149,6 +156,19 @@ static void write_disks(FILE *out, const struct family *m, const struct vaned *v
             sample(out, m, &f, d, "disk", disks[i].target);
 }
 
+static void write_nics(FILE *out, const struct family *m, const struct vaned *v, const struct domain *d)
+{
+    struct figures f = { 0 };
+    char number[12];
+
+    for (unsigned i = 0; d->phase == PHASE_RUNNING && i < d->def.nics.count; i++) {
+        if (!host_nic_figures(v->host, d->id, i, &f.nic))
+            continue;
+        snprintf(number, sizeof(number), "%u", i);
+        sample(out, m, &f, d, "nic", number);
+    }
+}
+
 static void write_family(FILE *out, const struct family *m, const struct vaned *v, const struct figures *host)
 {
     begin(out, m->name, m->type, m->unit, m->help);
@@ -159,6 +179,7 @@ static void write_family(FILE *out, const struct family *m, const struct vaned *
         case PHASE: write_phases(out, m, d); break;
         case VCPU: write_vcpus(out, m, v, d); break;
         case DISK: write_disks(out, m, v, d); break;
+        case NIC: write_nics(out, m, v, d); break;
         default: write_domain(out, m, d);
         }
     }

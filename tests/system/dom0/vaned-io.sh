@@ -58,6 +58,7 @@ hears writes-on 'wrote-all-[0-9a-f]'
 check disk-metrics sh -c 'vane metrics | grep -q "^paravane_disk_written_bytes_total{domain=\"io\",disk=\"xvda\"} [1-9][0-9]\{6\}"'
 expect nothing-is-lost "wrote-all-$(dd if=/tmp/disk bs=64k skip=64 count=16 2> /dev/null | md5sum | cut -c 1-32)" \
     "$(vane log io | grep -o 'wrote-all-[0-9a-f]\{32\}' | tail -n 1)"
+check nic-metrics sh -c 'vane metrics | grep -q "^paravane_nic_sent_bytes_total{domain=\"io\",nic=\"0\"} [1-9]"'
 mac=$(vane store read "/local/domain/$id/device/vif/0/mac")
 check reboot vane reboot io
 check ready-again wait_for 60 logs io 'guest ready' 2
