@@ -9,9 +9,12 @@ DRIVER_BUS = pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/text
     pv-drivers/bus/store.h pv-drivers/bus/store_shm.c pv-drivers/bus/store_shm.h \
     pv-drivers/bus/store_xs.c pv-drivers/bus/store_xs.h xenstore-like/client/xs.c \
     xenstore-like/client/xs.h
-DRIVER_BLK = pv-drivers/blk/blk_queue.c pv-drivers/blk/blk_queue.h pv-drivers/blk/blk_limit.c \
-    pv-drivers/blk/blk_limit.h pv-drivers/blk/blk_journal.h pv-drivers/blk/blk_image.h
-DRIVER_SANDBOX = pv-drivers/blk/sandbox.c pv-drivers/blk/sandbox.h dom0-tools/lib/sandbox.c \
+DRIVER_BLK = pv-drivers/blk/blk_queue.c pv-drivers/blk/blk_queue.h \
+    pv-drivers/blk/blk_journal.h pv-drivers/blk/blk_image.h $(DRIVER_LIMIT)
+DRIVER_LIMIT = pv-drivers/host/limit.c pv-drivers/host/limit.h
+DRIVER_HOST = pv-drivers/host/back.c pv-drivers/host/back.h pv-drivers/host/worker.c \
+    pv-drivers/host/worker.h $(DRIVER_SANDBOX)
+DRIVER_SANDBOX = pv-drivers/host/sandbox.c pv-drivers/host/sandbox.h dom0-tools/lib/sandbox.c \
     dom0-tools/lib/sandbox.h
 DRIVER_BLK_RAW = pv-drivers/blk/image_raw.c
 DRIVER_BLK_NBD = pv-drivers/blk/image_nbd.c
@@ -19,7 +22,7 @@ DRIVER_BLK_FRONT = pv-drivers/blk/blk_front.c pv-drivers/blk/blk_front.h pv-driv
 
 noinst_PROGRAMS += pv-drivers/vane-blk
 pv_drivers_vane_blk_SOURCES = pv-drivers/blk/vane_blk.c pv-drivers/blk/blk_back.c \
-    pv-drivers/blk/blk_back.h $(DRIVER_SANDBOX) $(DRIVER_BLK) \
+    pv-drivers/blk/blk_back.h $(DRIVER_HOST) $(DRIVER_BLK) \
     $(DRIVER_BLK_RAW) $(DRIVER_BLK_NBD) $(DRIVER_RING) $(DRIVER_BUS)
 pv_drivers_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 pv_drivers_vane_blk_CFLAGS = $(USER_CFLAGS) -fPIE

@@ -6,24 +6,18 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "bus/text.h"
-
-#define STACK_SIZE (256u * 1024)
+#include "host/back.h"
 
 static struct blk_back *back_of(struct xenbus_device *dev)
 {
     return (struct blk_back *)(void *)((char *)dev - offsetof(struct blk_back, bus));
 }
 
-// ------------------------------------------------------------------------------------------------
-// A queue's thread.
-
-static void serve(struct blk_worker *w)
+static void serve(struct worker *w)
 {
-    struct blk_queue *q = &w->queue;
+    struct blk_queue *q = &((struct blk_worker *)(void *)((char *)w - offsetof(struct blk_worker, worker)))->queue;
     bool is_stopping = false;
 
     while (!is_stopping || q->nr_in_flight) {
@@ -33,77 +27,15 @@ static void serve(struct blk_worker *w)
     }
 }
 
-static void *worker_main(void *argument)
-{
-    struct blk_worker *w = argument;
-
-    pthread_mutex_lock(&w->lock);
-    while (w->state != BLK_WORKER_QUIT) {
-        if (w->state == BLK_WORKER_RUNNING) {
-            w->is_idle = false;
-            pthread_mutex_unlock(&w->lock);
-            serve(w);
-            pthread_mutex_lock(&w->lock);
-            w->state = w->state == BLK_WORKER_RUNNING ? BLK_WORKER_IDLE : w->state;
-            w->is_idle = true;
-            pthread_cond_broadcast(&w->changed);
-        } else {
-            pthread_cond_wait(&w->changed, &w->lock);
-        }
-    }
-    pthread_mutex_unlock(&w->lock);
-    return NULL;
-}
-
-static void worker_set(struct blk_worker *w, enum blk_worker_state state)
-{
-    pthread_mutex_lock(&w->lock);
-    w->state = state;
-    w->is_idle = state != BLK_WORKER_RUNNING;
-    pthread_cond_broadcast(&w->changed);
-    pthread_mutex_unlock(&w->lock);
-}
-
-// Returns when the thread has answered for all that is in flight.
-static void worker_stop(struct blk_worker *w)
-{
-    eventfd_t nr;
-
-    pthread_mutex_lock(&w->lock);
-    if (!w->is_idle) {
-        eventfd_write(w->stop_fd, 1);
-    }
-    while (!w->is_idle) {
-        pthread_cond_wait(&w->changed, &w->lock);
-    }
-    pthread_mutex_unlock(&w->lock);
-    eventfd_read(w->stop_fd, &nr);
-}
-
 // ------------------------------------------------------------------------------------------------
 // Negotiation.
-
-struct node {
-    const char *name;
-    uint64_t value;
-};
-
-static int write_nodes(struct xenbus_device *dev, const struct node *nodes, unsigned nr)
-{
-    int rc = 0;
-
-    for (unsigned i = 0; i < nr && rc == 0; i++) {
-        rc = xenbus_write_u64(dev, nodes[i].name, nodes[i].value);
-    }
-    return rc;
-}
 
 // Discards count in whole sectors, aligned to nothing.
 static int publish_features(struct blk_back *b)
 {
     const struct blk_image *image = b->disk.image;
     bool can_discard = __atomic_load_n(&image->can_discard, __ATOMIC_RELAXED);
-    const struct node nodes[] = {
+    const struct back_node nodes[] = {
         { "feature-barrier", 1 },
         { "feature-flush-cache", 1 },
         { "feature-discard", can_discard },
@@ -117,19 +49,19 @@ static int publish_features(struct blk_back *b)
         { "multi-queue-max-queues", b->max_queues },
     };
 
-    return write_nodes(&b->bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
+    return back_write_nodes(&b->bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
 }
 
 static int publish_properties(struct blk_back *b)
 {
-    const struct node nodes[] = {
+    const struct back_node nodes[] = {
         { "sector-size", BLK_SECTOR },
         { "physical-sector-size", b->disk.image->physical_sector },
         { "info", b->disk.is_read_only ? VDISK_READONLY : 0 },
         { "sectors", b->disk.nr_sectors },
     };
 
-    return write_nodes(&b->bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
+    return back_write_nodes(&b->bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
 }
 
 static int on_prepare(struct xenbus_device *dev)
@@ -146,34 +78,20 @@ struct choice {
     uint64_t is_persistent;
 };
 
-static int refuse(struct blk_back *b, const char *why)
-{
-    snprintf(b->bus.why, sizeof(b->bus.why), "%s", why);
-    return -EINVAL;
-}
-
-// Absent nodes leave the value they had.
-static int read_choice(struct blk_back *b, const char *leaf, uint64_t limit, uint64_t *value)
-{
-    int rc = xenbus_read_peer_u64(&b->bus, leaf, limit, value);
-
-    return rc == -ENOENT ? 0 : rc;
-}
-
 // Two names for the size of the ring, from two histories of the protocol.
 static int read_ring_order(struct blk_back *b, uint64_t *order)
 {
     uint64_t nr_pages = 1;
-    int rc = read_choice(b, "num-ring-pages", RING_MAX_PAGES, &nr_pages);
+    int rc = back_read_choice(&b->bus, "num-ring-pages", RING_MAX_PAGES, &nr_pages);
 
     if (rc < 0) {
         return rc;
     }
     if (nr_pages == 0 || (nr_pages & (nr_pages - 1))) {
-        return refuse(b, "num-ring-pages of the other end must be a power of two");
+        return back_refuse(&b->bus, "num-ring-pages of the other end must be a power of two");
     }
     *order = (uint64_t)__builtin_ctzll(nr_pages);
-    return read_choice(b, "ring-page-order", RING_MAX_PAGE_ORDER, order);
+    return back_read_choice(&b->bus, "ring-page-order", RING_MAX_PAGE_ORDER, order);
 }
 
 static int read_choices(struct blk_back *b, struct choice *c)
@@ -183,52 +101,28 @@ static int read_choices(struct blk_back *b, struct choice *c)
 
     *c = (struct choice){ .nr_queues = 1 };
     if (rc != -ENOENT && (rc < 0 || strcmp(protocol, "x86_64-abi") != 0)) {
-        return refuse(b, "protocol of the other end must be x86_64-abi or absent: start a 64-bit kernel");
+        return back_refuse(&b->bus, "protocol of the other end must be x86_64-abi or absent: start a 64-bit kernel");
     }
-    rc = read_choice(b, "multi-queue-num-queues", b->max_queues, &c->nr_queues);
+    rc = back_read_choice(&b->bus, "multi-queue-num-queues", b->max_queues, &c->nr_queues);
     if (rc == 0 && c->nr_queues == 0) {
-        rc = refuse(b, "multi-queue-num-queues of the other end must be at least 1");
+        rc = back_refuse(&b->bus, "multi-queue-num-queues of the other end must be at least 1");
     }
     if (rc == 0) {
-        rc = read_choice(b, "feature-persistent", 1, &c->is_persistent);
+        rc = back_read_choice(&b->bus, "feature-persistent", 1, &c->is_persistent);
     }
     return rc < 0 ? rc : read_ring_order(b, &c->ring_order);
-}
-
-// "ring-ref", or with several pages "ring-ref0" and so on; with several queues below "queue-N".
-static int read_queue_node(struct blk_back *b, const struct choice *c, unsigned queue,
-                           const char *name, int number, uint32_t *value)
-{
-    char leaf[64] = "";
-    uint64_t v;
-
-    if (c->nr_queues > 1) {
-        text_add(leaf, sizeof(leaf), "queue-");
-        text_add_u64(leaf, sizeof(leaf), queue);
-        text_add(leaf, sizeof(leaf), "/");
-    }
-    text_add(leaf, sizeof(leaf), name);
-    if (number >= 0) {
-        text_add_u64(leaf, sizeof(leaf), (uint64_t)number);
-    }
-    int rc = xenbus_read_peer_u64(&b->bus, leaf, UINT32_MAX, &v);
-    if (rc == -ENOENT) {
-        snprintf(b->bus.why, sizeof(b->bus.why), "%s of the other end is missing", leaf);
-        return -EINVAL;
-    }
-    *value = rc == 0 ? (uint32_t)v : 0;
-    return rc;
 }
 
 static int read_connection(struct blk_back *b, const struct choice *c, unsigned queue,
                            struct blk_connection *connection)
 {
     *connection = (struct blk_connection){ .nr_pages = 1u << c->ring_order };
-    int rc = read_queue_node(b, c, queue, "event-channel", -1, &connection->port);
+    unsigned nr_queues = (unsigned)c->nr_queues;
+    int rc = back_read_queue_node(&b->bus, queue, nr_queues, "event-channel", -1, &connection->port);
 
     for (uint32_t i = 0; i < connection->nr_pages && rc == 0; i++) {
-        rc = read_queue_node(b, c, queue, "ring-ref", connection->nr_pages > 1 ? (int)i : -1,
-                             &connection->refs[i]);
+        rc = back_read_queue_node(&b->bus, queue, nr_queues, "ring-ref",
+                                  connection->nr_pages > 1 ? (int)i : -1, &connection->refs[i]);
     }
     return rc;
 }
@@ -264,7 +158,7 @@ static int on_connect(struct xenbus_device *dev)
         rc = publish_properties(b);
     }
     for (unsigned i = 0; i < b->nr_queues && rc == 0; i++) {
-        worker_set(&b->workers[i], BLK_WORKER_RUNNING);
+        worker_start(&b->workers[i].worker);
     }
     return rc;
 }
@@ -274,7 +168,7 @@ static int on_disconnect(struct xenbus_device *dev)
     struct blk_back *b = back_of(dev);
 
     for (unsigned i = 0; i < b->nr_queues; i++) {
-        worker_stop(&b->workers[i]);
+        worker_stop(&b->workers[i].worker);
         blk_queue_close(&b->workers[i].queue);
     }
     b->nr_queues = 0;
@@ -305,34 +199,21 @@ static int follow_size(struct blk_back *b)
     return rc;
 }
 
-// A predecessor that was killed left its state in the store. Without its journal its requests are
-// lost, and the front end must start over.
-static int take_over(struct blk_back *b)
+// Without the journal of the killed process its requests are lost.
+static int on_resume(struct xenbus_device *dev)
 {
+    struct blk_back *b = back_of(dev);
+
     b->is_resuming = true;
-    int rc = on_connect(&b->bus);
+    int rc = on_connect(dev);
     b->is_resuming = false;
-    if (rc < 0) {
-        fprintf(stderr, "%s: cannot go on where the last process was (%s); connecting anew\n",
-                b->bus.own, b->bus.why);
-        on_disconnect(&b->bus);
-        rc = xenbus_set_state(&b->bus, XenbusStateInitialising);
-    }
     return rc;
 }
 
 int blk_back_start(struct blk_back *b)
 {
-    enum xenbus_state own = xenbus_own_state(&b->bus);
-    enum xenbus_state peer = xenbus_peer_state(&b->bus);
-    int rc = b->bus.store->ops->watch(b->bus.store, b->bus.peer);
+    int rc = back_start(&b->bus, on_resume, on_disconnect);
 
-    if (rc == 0 && (own == XenbusStateConnected || own == XenbusStateClosing) &&
-        peer >= XenbusStateInitialised && peer <= XenbusStateClosing) {
-        rc = take_over(b);
-    } else if (rc == 0 && own == XenbusStateInitWait) {
-        rc = xenbus_set_state(&b->bus, XenbusStateInitialising);
-    }
     return rc < 0 ? rc : blk_back_update(b);
 }
 
@@ -343,42 +224,18 @@ int blk_back_update(struct blk_back *b)
     return rc < 0 ? rc : follow_size(b);
 }
 
-bool blk_back_is_gone(struct blk_back *b)
-{
-    char online[STORE_MAX_VALUE];
-    char path[STORE_MAX_PATH];
-
-    snprintf(path, sizeof(path), "%.*s/online", (int)sizeof(path) - 8, b->bus.own);
-    return xenbus_own_state(&b->bus) == XenbusStateClosed &&
-           b->bus.store->ops->read(b->bus.store, path, online, sizeof(online)) == 0 &&
-           strcmp(online, "0") == 0;
-}
-
-static int worker_init(struct blk_back *b, unsigned i, const struct blk_back_config *config)
+static int queue_init(struct blk_back *b, unsigned i, const struct blk_back_config *config)
 {
     struct blk_worker *w = &b->workers[i];
     struct transport *t = config->transports[i];
     struct blk_lane *lane;
-    pthread_attr_t attributes;
+    int rc = worker_init(&w->worker, serve);
 
-    w->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (w->stop_fd < 0) {
-        return -errno;
-    }
-    int rc = config->image->ops->lane_open(config->image, t->event_fd, w->stop_fd, &lane);
     if (rc == 0) {
-        rc = blk_queue_init(&w->queue, &b->disk, t, lane, &config->journal->queue[i],
-                            &config->stats->queue[i]);
+        rc = config->image->ops->lane_open(config->image, t->event_fd, w->worker.stop_fd, &lane);
     }
-    if (rc < 0) {
-        return rc;
-    }
-    w->is_idle = true;
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->changed, NULL);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    return -pthread_create(&w->thread, &attributes, worker_main, w);
+    return rc < 0 ? rc : blk_queue_init(&w->queue, &b->disk, t, lane, &config->journal->queue[i],
+                                        &config->stats->queue[i]);
 }
 
 int blk_back_init(struct blk_back *b, const struct blk_back_config *config)
@@ -393,9 +250,9 @@ int blk_back_init(struct blk_back *b, const struct blk_back_config *config)
     };
     text_add(b->bus.own, sizeof(b->bus.own), config->own);
     text_add(b->bus.peer, sizeof(b->bus.peer), config->peer);
-    blk_limit_init(&b->disk.limit, config->limit_operations, config->limit_bytes);
+    limit_init(&b->disk.limit, config->limit_operations, config->limit_bytes);
     while (rc == 0 && b->max_queues < config->nr_queues && b->max_queues < BLK_MAX_QUEUES) {
-        rc = worker_init(b, b->max_queues, config);
+        rc = queue_init(b, b->max_queues, config);
         b->max_queues += rc == 0;
     }
     return rc;
@@ -406,10 +263,8 @@ void blk_back_fini(struct blk_back *b)
     on_disconnect(&b->bus);
     for (unsigned i = 0; i < b->max_queues; i++) {
         struct blk_worker *w = &b->workers[i];
-        worker_set(w, BLK_WORKER_QUIT);
-        pthread_join(w->thread, NULL);
+        worker_fini(&w->worker);
         b->disk.image->ops->lane_close(w->queue.lane);
         blk_queue_fini(&w->queue);
-        close(w->stop_fd);
     }
 }

@@ -7,12 +7,12 @@
 // io_uring rings, devices) is made by blk_back_init().
 #pragma once
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "blk/blk_queue.h"
 #include "bus/xenbus.h"
+#include "host/worker.h"
 
 // What outlives the process in a file, as its struct blk_stats_file does.
 struct blk_journal_file {
@@ -31,16 +31,9 @@ struct blk_back_config {
     struct blk_stats_file *stats;
 };
 
-enum blk_worker_state { BLK_WORKER_IDLE, BLK_WORKER_RUNNING, BLK_WORKER_QUIT };
-
 struct blk_worker {
+    struct worker worker;
     struct blk_queue queue;
-    pthread_t thread;
-    int stop_fd;
-    pthread_mutex_t lock;                // of what follows
-    pthread_cond_t changed;
-    enum blk_worker_state state;         // what the thread is to do
-    bool is_idle;                        // what it does
 };
 
 struct blk_back {
@@ -58,6 +51,4 @@ int blk_back_init(struct blk_back *b, const struct blk_back_config *config);
 int blk_back_start(struct blk_back *b);
 // The store changed, or some time has passed.
 int blk_back_update(struct blk_back *b);
-// True when the toolstack has taken the disk away and the front end has let go.
-bool blk_back_is_gone(struct blk_back *b);
 void blk_back_fini(struct blk_back *b);

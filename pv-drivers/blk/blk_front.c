@@ -223,17 +223,9 @@ static void agree(struct blk_front *f)
 
 static int publish(struct blk_front *f, unsigned queue, const char *name, int number, uint64_t value)
 {
-    char leaf[64] = "";
+    char leaf[TEXT_QUEUE_LEAF] = "";
 
-    if (f->nr_queues > 1) {
-        text_add(leaf, sizeof(leaf), "queue-");
-        text_add_u64(leaf, sizeof(leaf), queue);
-        text_add(leaf, sizeof(leaf), "/");
-    }
-    text_add(leaf, sizeof(leaf), name);
-    if (number >= 0) {
-        text_add_u64(leaf, sizeof(leaf), (uint64_t)number);
-    }
+    text_add_queue_leaf(leaf, sizeof(leaf), queue, f->nr_queues, name, number);
     return xenbus_write_u64(&f->bus, leaf, value);
 }
 

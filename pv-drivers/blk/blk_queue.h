@@ -16,8 +16,8 @@
 
 #include "blk/blk_image.h"
 #include "blk/blk_journal.h"
-#include "blk/blk_limit.h"
 #include "blk/blk_stats.h"
+#include "host/limit.h"
 #include "ring/ring.h"
 #include "ring/transport.h"
 
@@ -28,7 +28,7 @@
 
 struct blk_disk {
     struct blk_image *image;
-    struct blk_limit limit;
+    struct limit limit;
     uint64_t nr_sectors;             // atomic: changes with the image
     bool is_read_only;
     bool can_discard_securely;       // overwriting in place destroys, says who set up the disk

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #include "blk/blk_back.h"
-#include "blk/sandbox.h"
+#include "host/back.h"
+#include "host/sandbox.h"
 #include "bus/store_shm.h"
 #include "bus/store_xs.h"
 #include "bus/text.h"
@@ -270,7 +271,7 @@ static bool update_all(void)
 
     for (unsigned i = 0; i < us.nr_disks; i++) {
         report(&us.disks[i], blk_back_update(&us.disks[i].driver));
-        is_gone &= blk_back_is_gone(&us.disks[i].driver);
+        is_gone &= back_is_gone(&us.disks[i].driver.bus);
     }
     return is_gone;
 }

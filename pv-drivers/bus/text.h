@@ -65,3 +65,21 @@ static inline bool text_equal(const char *a, const char *b)
     }
     return *a == *b;
 }
+
+#define TEXT_QUEUE_LEAF 64u
+
+// The node of a queue: "NAME", or, with several queues, "queue-N/NAME". Of a ring's pages there is one
+// each; their number, if it is not negative, ends the name.
+static inline void text_add_queue_leaf(char *leaf, size_t size, unsigned queue, unsigned nr_queues,
+                                       const char *name, int number)
+{
+    if (nr_queues > 1) {
+        text_add(leaf, size, "queue-");
+        text_add_u64(leaf, size, queue);
+        text_add(leaf, size, "/");
+    }
+    text_add(leaf, size, name);
+    if (number >= 0) {
+        text_add_u64(leaf, size, (uint64_t)number);
+    }
+}

@@ -33,7 +33,7 @@ static void set_up(void)
     guest_create(&os, 32, 1);
     image_mem_init(&mem, NR_SECTORS * 512, false);
     disk = (struct blk_disk){ .image = &mem.image, .nr_sectors = NR_SECTORS };
-    blk_limit_init(&disk.limit, 0, 0);
+    limit_init(&disk.limit, 0, 0);
     ring = os_pages_alloc(&os, 1);
     pages = os_pages_alloc(&os, PAGES);
     os_grant(&os, ring, false, &connection.refs[0]);    // grant 8

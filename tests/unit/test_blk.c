@@ -50,7 +50,7 @@ static void set_up(unsigned order, bool is_persistent)
     guest_create(&os, 4096, 1);
     image_mem_init(&mem, NR_SECTORS * 512, false);
     disk = (struct blk_disk){ .image = &mem.image, .nr_sectors = NR_SECTORS };
-    blk_limit_init(&disk.limit, 0, 0);
+    limit_init(&disk.limit, 0, 0);
     memset(&stats, 0, sizeof(stats));
     journal = calloc(1, sizeof(*journal));
     CU_ASSERT_EQUAL_FATAL(transport_shm_open(&transport, &os.area, 0), 0);
@@ -431,31 +431,31 @@ static void test_failures(void)
 
 static void test_limits(void)
 {
-    struct blk_limit l;
+    struct limit l;
 
-    blk_limit_init(&l, 0, 0);
-    CU_ASSERT_EQUAL(blk_limit_take(&l, 1 << 20, 0), 0);
+    limit_init(&l, 0, 0);
+    CU_ASSERT_EQUAL(limit_take(&l, 1 << 20, 0), 0);
     // A thousand a second: over three seconds that many, and a tenth of a second's at once.
-    blk_limit_init(&l, 1000, 0);
+    limit_init(&l, 1000, 0);
     uint64_t now = 1000000000;
     unsigned nr = 0;
-    while (blk_limit_take(&l, 4096, now) == 0) {
+    while (limit_take(&l, 4096, now) == 0) {
         nr++;
     }
     CU_ASSERT(nr >= 100 && nr <= 102);
     for (nr = 0; now < 4000000000; nr++) {
-        uint64_t wait = blk_limit_take(&l, 4096, now);
+        uint64_t wait = limit_take(&l, 4096, now);
         CU_ASSERT_FATAL(wait <= 1000000);
         now += wait;
     }
     CU_ASSERT(nr / 2 >= 2990 && nr / 2 <= 3010);
     // Bytes: a large one is let through and paid for afterwards.
-    blk_limit_init(&l, 0, 1 << 20);
-    CU_ASSERT_EQUAL(blk_limit_take(&l, 1 << 20, now), 0);
-    CU_ASSERT_EQUAL(blk_limit_take(&l, 512, now), 900000000);
+    limit_init(&l, 0, 1 << 20);
+    CU_ASSERT_EQUAL(limit_take(&l, 1 << 20, now), 0);
+    CU_ASSERT_EQUAL(limit_take(&l, 512, now), 900000000);
     // The queue waits and says how long.
     set_up(0, false);
-    blk_limit_init(&disk.limit, 10, 0);
+    limit_init(&disk.limit, 10, 0);
     for (uint64_t id = 0; id < 5; id++) {
         struct blkif_request r = request(BLKIF_OP_READ, id, 0, 1);
         put(&r);
@@ -464,7 +464,7 @@ static void test_limits(void)
     CU_ASSERT(queue.wait_ns > 0 && queue.wait_ns <= 100000000);
     CU_ASSERT(ring_front_poll(&front) < 5);
     CU_ASSERT(stats.count[BLK_STAT_LIMITED] > 0);
-    blk_limit_init(&disk.limit, 0, 0);
+    limit_init(&disk.limit, 0, 0);
     work();
     CU_ASSERT_EQUAL(ring_front_poll(&front), 5);
     tear_down();

@@ -157,7 +157,7 @@ static void set_up(struct hostile *h)
     image_mem_init(&h->mem, NR_SECTORS * 512, false);
     h->disk = (struct blk_disk){ .image = &h->mem.image, .nr_sectors = NR_SECTORS,
                                  .can_discard_securely = true };
-    blk_limit_init(&h->disk.limit, 0, 0);
+    limit_init(&h->disk.limit, 0, 0);
     transport_shm_open(&h->transport, &h->os.area, 0);
     h->mem.image.ops->lane_open(&h->mem.image, h->transport->event_fd, h->transport->event_fd, &h->lane);
     CU_ASSERT_EQUAL_FATAL(blk_queue_init(&h->queue, &h->disk, h->transport, h->lane, &h->journal,

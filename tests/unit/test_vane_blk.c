@@ -23,7 +23,7 @@
 
 #include "blk/blk_back.h"
 #include "blk/blk_front.h"
-#include "blk/sandbox.h"
+#include "host/sandbox.h"
 #include "bus/store_xs.h"
 #include "drivers/process.h"
 #include "unit_main.h"

@@ -2,7 +2,7 @@
 //
 // The sandbox of a back end. By then every file is open, every thread and io_uring ring made, and
 // what a ring may do is restricted (image_raw.c); so nothing here opens, connects or executes.
-#include "blk/sandbox.h"
+#include "host/sandbox.h"
 
 #include <errno.h>
 #include <linux/fs.h>

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: MIT
 //
-// The limit on operations and bytes a second; blk_limit.h says how it counts.
-#include "blk/blk_limit.h"
+// The limit on operations and bytes a second; limit.h says how it counts.
+#include "host/limit.h"
 
 #define SECOND_NS 1000000000ull
 
-void blk_limit_init(struct blk_limit *l, uint64_t operations, uint64_t bytes)
+void limit_init(struct limit *l, uint64_t operations, uint64_t bytes)
 {
-    *l = (struct blk_limit){ .operations = { .per_second = operations },
+    *l = (struct limit){ .operations = { .per_second = operations },
                              .bytes = { .per_second = bytes } };
     pthread_mutex_init(&l->lock, NULL);
 }
 
-static uint64_t wait_of(const struct blk_limit_rate *r, uint64_t now_ns)
+static uint64_t wait_of(const struct limit_rate *r, uint64_t now_ns)
 {
     return r->per_second && r->next_ns > now_ns ? r->next_ns - now_ns : 0;
 }
 
 // An amount is at most a request's bytes, so the product fits.
-static void charge(struct blk_limit_rate *r, uint64_t amount, uint64_t now_ns)
+static void charge(struct limit_rate *r, uint64_t amount, uint64_t now_ns)
 {
-    uint64_t earliest = now_ns > BLK_LIMIT_BURST_NS ? now_ns - BLK_LIMIT_BURST_NS : 0;
+    uint64_t earliest = now_ns > LIMIT_BURST_NS ? now_ns - LIMIT_BURST_NS : 0;
 
     if (r->per_second) {
         r->next_ns = (r->next_ns > earliest ? r->next_ns : earliest) +
@@ -28,7 +28,7 @@ static void charge(struct blk_limit_rate *r, uint64_t amount, uint64_t now_ns)
     }
 }
 
-uint64_t blk_limit_take(struct blk_limit *l, uint64_t bytes, uint64_t now_ns)
+uint64_t limit_take(struct limit *l, uint64_t bytes, uint64_t now_ns)
 {
     if (!l->operations.per_second && !l->bytes.per_second) {
         return 0;
