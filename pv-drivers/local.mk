@@ -19,6 +19,8 @@ DRIVER_SANDBOX = pv-drivers/host/sandbox.c pv-drivers/host/sandbox.h dom0-tools/
 DRIVER_BLK_RAW = pv-drivers/blk/image_raw.c
 DRIVER_BLK_NBD = pv-drivers/blk/image_nbd.c
 DRIVER_BLK_FRONT = pv-drivers/blk/blk_front.c pv-drivers/blk/blk_front.h pv-drivers/blk/os.h
+DRIVER_NET = pv-drivers/net/net_queue.c pv-drivers/net/net_queue.h pv-drivers/net/net_frame.c \
+    pv-drivers/net/net_frame.h pv-drivers/net/net_port.h $(DRIVER_LIMIT)
 
 noinst_PROGRAMS += pv-drivers/vane-blk
 pv_drivers_vane_blk_SOURCES = pv-drivers/blk/vane_blk.c pv-drivers/blk/blk_back.c \

@@ -13,6 +13,7 @@ PUBLIC_ABI_FILES = \
     include/public/grant_table.h \
     include/public/io/blkif.h \
     include/public/io/console.h \
+    include/public/io/netif.h \
     include/public/io/ring.h \
     include/public/io/xenbus.h \
     include/public/io/xs_wire.h \

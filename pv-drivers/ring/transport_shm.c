@@ -26,7 +26,8 @@ struct mapping {
 struct shm {
     struct transport transport;
     struct shm_area *area;
-    uint32_t port;
+    uint32_t port;                   // or SHM_ANY_PORT
+    uint32_t bound;
     struct mapping mappings[MAX_MAPPINGS];
 };
 
@@ -274,7 +275,16 @@ static int shm_copy(struct transport *t, enum transport_direction direction,
 
 static int shm_bind(struct transport *t, uint32_t port)
 {
-    return port == shm_of(t)->port ? 0 : -EINVAL;
+    struct shm *s = shm_of(t);
+
+    if (port >= s->area->nr_ports || (s->port != SHM_ANY_PORT && port != s->port)) {
+        return -EINVAL;
+    }
+    if (s->port == SHM_ANY_PORT) {
+        t->event_fd = s->area->to_back[port];
+        s->bound = port;
+    }
+    return 0;
 }
 
 static void shm_unbind(struct transport *t)
@@ -286,7 +296,7 @@ static void shm_notify(struct transport *t)
 {
     struct shm *s = shm_of(t);
 
-    eventfd_write(s->area->to_front[s->port], 1);    // fails only if 2^64 events are pending
+    eventfd_write(s->area->to_front[s->bound], 1);    // fails only if 2^64 events are pending
 }
 
 static void shm_ack(struct transport *t)
@@ -314,13 +324,14 @@ static const struct transport_ops shm_ops = {
 
 int transport_shm_open(struct transport **t, struct shm_area *area, uint32_t port)
 {
-    struct shm *s = port < area->nr_ports ? calloc(1, sizeof(*s)) : NULL;
+    bool is_possible = port < area->nr_ports || port == SHM_ANY_PORT;
+    struct shm *s = is_possible ? calloc(1, sizeof(*s)) : NULL;
 
     if (!s) {
-        return port < area->nr_ports ? -ENOMEM : -EINVAL;
+        return is_possible ? -ENOMEM : -EINVAL;
     }
-    *s = (struct shm){ .transport = { .ops = &shm_ops, .event_fd = area->to_back[port] },
-                       .area = area, .port = port };
+    *s = (struct shm){ .transport = { .ops = &shm_ops }, .area = area, .port = port, .bound = port };
+    s->transport.event_fd = port == SHM_ANY_PORT ? -1 : area->to_back[port];
     *t = &s->transport;
     return 0;
 }

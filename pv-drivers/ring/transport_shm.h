@@ -51,5 +51,7 @@ int shm_area_create(struct shm_area *a, uint32_t nr_pages, uint32_t nr_grants, u
 int shm_area_attach(struct shm_area *a, int fd);
 void shm_area_destroy(struct shm_area *a);
 
-// A back end's transport for one port; it does not own the area.
+// A back end's transport for one port; it does not own the area. With SHM_ANY_PORT it has no event_fd
+// until it is bound.
+#define SHM_ANY_PORT UINT32_MAX
 int transport_shm_open(struct transport **t, struct shm_area *area, uint32_t port);

@@ -15,6 +15,7 @@
 #include "public/features.h"
 #include "public/grant_table.h"
 #include "public/io/blkif.h"
+#include "public/io/netif.h"
 #include "public/io/ring.h"
 #include "public/io/xenbus.h"
 #include "public/io/xs_wire.h"

@@ -21,6 +21,7 @@
 #include <xen/grant_table.h>
 #include <xen/io/blkif.h>
 #include <xen/io/console.h>
+#include <xen/io/netif.h>
 #include <xen/io/ring.h>
 #include <xen/io/xenbus.h>
 #include <xen/io/xs_wire.h>

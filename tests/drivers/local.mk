@@ -29,3 +29,10 @@ tests_unit_test_blk_hostile_tsan_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_blk_hostile_tsan_CFLAGS = -std=c11 -O1 -g $(WARNINGS) -Wno-tsan -fsanitize=thread
 tests_unit_test_blk_hostile_tsan_LDFLAGS = -fsanitize=thread
 tests_unit_test_blk_hostile_tsan_LDADD = -lcunit
+
+# The network back end: one queue, and its fuzz target.
+UNIT_TESTS += tests/unit/test_net
+DRIVER_PORT = tests/drivers/port_mem.c tests/drivers/port_mem.h tests/drivers/frames.c tests/drivers/frames.h
+tests_unit_test_net_SOURCES = tests/unit/test_net.c $(DRIVER_GUEST) $(DRIVER_PORT) tests/fuzz/net.c $(FUZZ_MINI) \
+    $(DRIVER_NET) $(DRIVER_RING)
+tests_unit_test_net_CPPFLAGS = $(DRIVER_CPPFLAGS)

@@ -1,0 +1,567 @@
+// SPDX-License-Identifier: MIT
+//
+// The life of a packet, in both directions; net_queue.h has the picture. Slots are looked at in the
+// journal's copy only, frames in ours.
+#include "net/net_queue.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "net/net_port.h"
+
+#define PAGE RING_PAGE_SIZE
+#define HEADER 16u                   // room for a header before each frame, so that frames are aligned
+#define PORT_HEADER ((uint32_t)sizeof(struct virtio_net_hdr))
+#define FRAMES_SIZE ((size_t)NET_MAX_BATCH * (PAGE + 2 * HEADER) + HEADER + NET_MAX_FRAME)
+#define TX_ENTRY ((uint32_t)sizeof(struct netif_tx_request))
+#define RX_ENTRY ((uint32_t)sizeof(struct netif_rx_request))
+#define RX_MAX_SLOTS ((NET_MAX_FRAME + PAGE - 1) / PAGE + 1)    // and one that says how to cut it up
+#define NO_EVENT_NS 10000000u        // how soon a front end is looked at that tells nothing
+
+_Static_assert(sizeof(struct virtio_net_hdr) <= HEADER, "a header fits");
+_Static_assert(NET_MAX_SLOTS <= TRANSPORT_MAX_COPIES && RX_MAX_SLOTS <= TRANSPORT_MAX_COPIES, "one packet fits");
+_Static_assert(sizeof(struct netif_extra_info) <= sizeof(struct netif_rx_response), "extras fit in both rings");
+
+// The counters may be read by another process at any time.
+static void count(struct net_queue *q, enum net_stat stat, uint64_t amount)
+{
+    uint64_t *counter = &q->stats->count[stat];
+
+    __atomic_store_n(counter, *counter + amount, __ATOMIC_RELAXED);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void break_off(struct net_queue *q, const char *why)
+{
+    if (!q->is_broken) {
+        fprintf(stderr, "the front end's ring %s: nothing is taken from it until it reconnects\n", why);
+    }
+    q->is_broken = true;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Taking, and copying a batch.
+
+// Takes all there is; the ring holds no more than the journal has room for.
+static void take(struct net_queue *q, struct net_side *side, void *slots, uint32_t size, uint32_t *taken)
+{
+    struct ring *r = &side->ring;
+
+    if (ring_back_poll(r) < 0) {
+        break_off(q, "claims more requests than fit");
+        return;
+    }
+    while (ring_back_take(r, (uint8_t *)slots + (size_t)(r->consumed % NET_RING_ENTRIES) * size, size)) {
+    }
+    __atomic_store_n(taken, r->consumed, __ATOMIC_RELEASE);
+}
+
+static void begin_batch(struct net_queue *q)
+{
+    q->nr_copies = 0;
+    q->nr_packets = 0;
+}
+
+// Together, and if that fails one by one, so that none suffers from another's bad grant.
+static void copy_batch(struct net_queue *q, struct net_side *side, enum transport_direction way)
+{
+    struct transport *t = side->transport;
+
+    if (q->nr_copies == 0 || t->ops->copy(t, way, q->copies, q->nr_copies) == 0) {
+        return;
+    }
+    for (unsigned i = 0; i < q->nr_packets; i++) {
+        struct net_packet *p = &q->packets[i];
+        if (p->nr_copies && t->ops->copy(t, way, q->copies + p->first_copy, p->nr_copies) < 0) {
+            p->status = NETIF_RSP_ERROR;
+        }
+    }
+}
+
+static void add_copy(struct net_queue *q, uint32_t ref, uint32_t offset, uint32_t size, uint8_t *local)
+{
+    q->copies[q->nr_copies++] = (struct transport_copy){ .ref = ref, .offset = (uint16_t)offset,
+                                                         .size = (uint16_t)size, .local = local };
+}
+
+// ------------------------------------------------------------------------------------------------
+// From the guest.
+
+static const struct netif_tx_request *tx_slot(const struct net_queue *q, uint32_t index)
+{
+    return &q->journal->tx[index % NET_RING_ENTRIES];
+}
+
+static int16_t read_extra(const struct netif_extra_info *extra, struct net_offload *o)
+{
+    if (extra->type != XEN_NETIF_EXTRA_TYPE_GSO || extra->u.gso.size == 0 ||
+        (extra->u.gso.type != XEN_NETIF_GSO_TYPE_TCPV4 && extra->u.gso.type != XEN_NETIF_GSO_TYPE_TCPV6)) {
+        return NETIF_RSP_ERROR;
+    }
+    o->gso_type = extra->u.gso.type;
+    o->gso_size = extra->u.gso.size;
+    return NETIF_RSP_OKAY;
+}
+
+// Follows the chain of slots that begins at an index: its length, whether it makes sense, and how much
+// the first fragment holds. False if it is not complete.
+static bool tx_parse(struct net_queue *q, uint32_t at, struct net_packet *p, uint32_t *first_size)
+{
+    uint32_t left = q->tx.ring.consumed - at;
+    const struct netif_tx_request *slot = tx_slot(q, at);
+    bool has_extra = (slot->flags & NETTXF_extra_info) != 0;
+    uint32_t rest = slot->size;
+
+    *p = (struct net_packet){ .size = slot->size, .nr_slots = 1, .status = NETIF_RSP_OKAY,
+                              .offload.is_blank = (slot->flags & NETTXF_csum_blank) != 0 };
+    while (has_extra && p->nr_slots < left && p->nr_extras < NET_MAX_EXTRAS) {
+        struct netif_extra_info extra;
+        memcpy(&extra, tx_slot(q, at + p->nr_slots), sizeof(extra));
+        p->status = read_extra(&extra, &p->offload) < 0 ? NETIF_RSP_ERROR : p->status;
+        p->nr_slots++;
+        p->nr_extras++;
+        has_extra = (extra.flags & XEN_NETIF_EXTRA_FLAG_MORE) != 0;
+    }
+    while (!has_extra && (slot->flags & NETTXF_more_data) && p->nr_slots < left &&
+           p->nr_slots - p->nr_extras < NET_MAX_SLOTS) {
+        slot = tx_slot(q, at + p->nr_slots++);
+        p->status = slot->size > rest || slot->offset + slot->size > (int)PAGE ? NETIF_RSP_ERROR : p->status;
+        rest -= slot->size;
+    }
+    if (has_extra || (slot->flags & NETTXF_more_data)) {
+        if (p->nr_slots < left) {
+            break_off(q, "holds a packet of too many slots");
+        }
+        return false;
+    }
+    if (rest == 0 || tx_slot(q, at)->offset + rest > PAGE || p->size < NET_ETHERNET) {
+        p->status = NETIF_RSP_ERROR;
+    }
+    *first_size = rest;
+    return true;
+}
+
+static void tx_add_copies(struct net_queue *q, uint32_t at, struct net_packet *p, uint32_t first_size)
+{
+    uint8_t *to = p->frame;
+
+    p->first_copy = (uint16_t)q->nr_copies;
+    for (uint32_t i = 0; i < p->nr_slots; i += i == 0 ? 1 + p->nr_extras : 1) {
+        const struct netif_tx_request *slot = tx_slot(q, at + i);
+        uint32_t size = i == 0 ? first_size : slot->size;
+        add_copy(q, slot->gref, slot->offset, size, to);
+        to += size;
+    }
+    p->nr_copies = (uint16_t)(q->nr_copies - p->first_copy);
+}
+
+static bool tx_is_within_limit(struct net_queue *q, uint32_t bytes)
+{
+    const struct limit *l = &q->interface->limit;
+
+    if (!l->operations.per_second && !l->bytes.per_second) {
+        return true;
+    }
+    q->wait_ns = limit_take(&q->interface->limit, bytes, now_ns());
+    count(q, NET_STAT_LIMITED, q->wait_ns != 0);
+    return q->wait_ns == 0;
+}
+
+// The packets that are whole and fit in one batch.
+static void tx_gather(struct net_queue *q)
+{
+    uint32_t at = q->tx.ring.produced;
+    uint8_t *to = q->tx.frames + HEADER;
+    uint32_t first_size = 0;
+
+    while (at != q->tx.ring.consumed && q->nr_packets < NET_MAX_BATCH &&
+           q->nr_copies + NET_MAX_SLOTS <= TRANSPORT_MAX_COPIES) {
+        struct net_packet *p = &q->packets[q->nr_packets];
+        if (!tx_parse(q, at, p, &first_size) || !tx_is_within_limit(q, p->size)) {
+            return;
+        }
+        q->nr_packets++;
+        if (p->status == NETIF_RSP_OKAY) {
+            p->frame = to;
+            tx_add_copies(q, at, p, first_size);
+            to += (p->size + 2 * HEADER - 1) / HEADER * HEADER;
+        }
+        at += p->nr_slots;
+    }
+}
+
+static int16_t tx_send(struct net_queue *q, struct net_packet *p)
+{
+    struct virtio_net_hdr h;
+
+    if (p->status != NETIF_RSP_OKAY || !net_frame_offload(p->frame, p->size, &p->offload, &h)) {
+        count(q, NET_STAT_TX_INVALID, 1);
+        return NETIF_RSP_ERROR;
+    }
+    if (!net_filter_allows(&q->interface->filter, p->frame, p->size)) {
+        count(q, NET_STAT_TX_FILTERED, 1);
+        return NETIF_RSP_DROPPED;
+    }
+    memcpy(p->frame - PORT_HEADER, &h, sizeof(h));
+    if (q->port->ops->send(q->port, p->frame - PORT_HEADER, PORT_HEADER + p->size) < 0) {
+        count(q, NET_STAT_TX_LOST, 1);
+        return NETIF_RSP_DROPPED;
+    }
+    count(q, NET_STAT_TX_PACKETS, 1);
+    count(q, NET_STAT_TX_BYTES, p->size);
+    return NETIF_RSP_OKAY;
+}
+
+static void tx_answer(struct net_queue *q, const struct net_packet *p, int16_t status)
+{
+    for (uint32_t i = 0; i < p->nr_slots; i++) {
+        bool is_extra = i && i <= p->nr_extras;
+        struct netif_tx_response response = {
+            .id = is_extra ? 0 : tx_slot(q, q->tx.ring.produced)->id,
+            .status = is_extra ? NETIF_RSP_NULL : status,
+        };
+        ring_back_put(&q->tx.ring, &response, sizeof(response));
+    }
+}
+
+static bool tx_work(struct net_queue *q)
+{
+    take(q, &q->tx, q->journal->tx, TX_ENTRY, &q->journal->tx_taken);
+    begin_batch(q);
+    if (!q->is_broken) {
+        tx_gather(q);
+    }
+    copy_batch(q, &q->tx, TRANSPORT_FROM_GUEST);
+    for (unsigned i = 0; i < q->nr_packets; i++) {
+        tx_answer(q, &q->packets[i], tx_send(q, &q->packets[i]));
+    }
+    return q->nr_packets != 0;
+}
+
+// ------------------------------------------------------------------------------------------------
+// To the guest.
+
+static uint32_t rx_free(const struct net_queue *q)
+{
+    return q->rx.ring.consumed - q->rx.ring.produced;
+}
+
+// What the kernel left undone must be something that the front end does. False: the frame is lost.
+static bool rx_parse(const struct net_queue *q, struct net_packet *p, const struct virtio_net_hdr *h)
+{
+    const struct net_abilities *front = &q->interface->front;
+    bool is_gso = h->gso_type != VIRTIO_NET_HDR_GSO_NONE;
+
+    if (h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+        p->flags = NETRXF_csum_blank | NETRXF_data_validated;
+    } else if (h->flags & VIRTIO_NET_HDR_F_DATA_VALID) {
+        p->flags = NETRXF_data_validated;
+    }
+    p->offload.gso_size = h->gso_size;
+    p->offload.gso_type = !is_gso ? XEN_NETIF_GSO_TYPE_NONE :
+        h->gso_type == VIRTIO_NET_HDR_GSO_TCPV4 ? XEN_NETIF_GSO_TYPE_TCPV4 : XEN_NETIF_GSO_TYPE_TCPV6;
+    p->nr_extras = is_gso;
+    p->nr_slots = (uint16_t)((p->size + PAGE - 1) / PAGE + p->nr_extras);
+    return (front->has_checksums || !(p->flags & NETRXF_csum_blank)) && (front->has_sg || p->size <= PAGE) &&
+           (!is_gso || (front->has_gso4 && h->gso_type == VIRTIO_NET_HDR_GSO_TCPV4) ||
+            (front->has_gso6 && h->gso_type == VIRTIO_NET_HDR_GSO_TCPV6));
+}
+
+// The grants of its slots are known already: they are the next ones.
+static void rx_add_copies(struct net_queue *q, uint32_t at, struct net_packet *p)
+{
+    uint32_t done = 0;
+
+    p->first_copy = (uint16_t)q->nr_copies;
+    for (uint32_t i = 0; i < p->nr_slots; i += i == 0 ? 1 + p->nr_extras : 1) {
+        uint32_t size = p->size - done < PAGE ? p->size - done : PAGE;
+        add_copy(q, q->journal->rx[(at + i) % NET_RING_ENTRIES].gref, 0, size, p->frame + done);
+        done += size;
+    }
+    p->nr_copies = (uint16_t)(q->nr_copies - p->first_copy);
+}
+
+// A frame is read when whatever may come has room.
+static bool rx_has_room(const struct net_queue *q, uint32_t nr_used)
+{
+    return rx_free(q) - nr_used >= (q->interface->front.has_sg ? RX_MAX_SLOTS : 1);
+}
+
+// Frames of one batch, those that are lost too. True if there may be more.
+static bool rx_gather(struct net_queue *q)
+{
+    uint8_t *to = q->rx.frames + HEADER;
+    uint32_t nr_used = 0;
+
+    for (unsigned i = 0; i < NET_MAX_BATCH && q->nr_copies + RX_MAX_SLOTS <= TRANSPORT_MAX_COPIES; i++) {
+        struct net_packet *p = &q->packets[q->nr_packets];
+        struct virtio_net_hdr h;
+        q->is_rx_short = !rx_has_room(q, nr_used);
+        ssize_t size = q->is_rx_short ? -EAGAIN :
+            q->port->ops->receive(q->port, to - PORT_HEADER, PORT_HEADER + NET_MAX_FRAME);
+        if (size < 0) {
+            return false;
+        }
+        *p = (struct net_packet){ .frame = to, .size = (uint32_t)size - PORT_HEADER, .status = NETIF_RSP_OKAY };
+        memcpy(&h, to - PORT_HEADER, sizeof(h));
+        if (size <= (ssize_t)PORT_HEADER || !rx_parse(q, p, &h)) {
+            count(q, NET_STAT_RX_LOST, 1);
+            continue;
+        }
+        rx_add_copies(q, q->rx.ring.produced + nr_used, p);
+        nr_used += p->nr_slots;
+        q->nr_packets++;
+        to += (p->size + 2 * HEADER - 1) / HEADER * HEADER;
+    }
+    return true;
+}
+
+static void rx_answer(struct net_queue *q, const struct net_packet *p)
+{
+    uint32_t done = 0;
+
+    for (uint32_t i = 0; i < p->nr_slots; i++) {
+        uint32_t size = p->size - done < PAGE ? p->size - done : PAGE;
+        bool is_bad = p->status != NETIF_RSP_OKAY;
+        union {
+            struct netif_rx_response response;
+            struct netif_extra_info extra;
+        } out = { .response = { .id = q->journal->rx[q->rx.ring.produced % NET_RING_ENTRIES].id } };
+        if (is_bad) {
+            out.response.status = p->status;
+        } else if (i && i <= p->nr_extras) {
+            out.extra = (struct netif_extra_info){ .type = XEN_NETIF_EXTRA_TYPE_GSO,
+                .u.gso = { .size = p->offload.gso_size, .type = p->offload.gso_type } };
+        } else {
+            done += size;
+            out.response.status = (int16_t)size;
+            out.response.flags = (uint16_t)((i == 0 ? p->flags : 0) | (done < p->size ? NETRXF_more_data : 0) |
+                                            (i == 0 && p->nr_extras ? NETRXF_extra_info : 0));
+        }
+        ring_back_put(&q->rx.ring, &out, sizeof(out));
+    }
+    count(q, p->status == NETIF_RSP_OKAY ? NET_STAT_RX_PACKETS : NET_STAT_RX_LOST, 1);
+    count(q, NET_STAT_RX_BYTES, p->status == NETIF_RSP_OKAY ? p->size : 0);
+}
+
+static bool rx_work(struct net_queue *q)
+{
+    take(q, &q->rx, q->journal->rx, RX_ENTRY, &q->journal->rx_taken);
+    begin_batch(q);
+    bool has_more = !q->is_broken && rx_gather(q);
+    copy_batch(q, &q->rx, TRANSPORT_TO_GUEST);
+    for (unsigned i = 0; i < q->nr_packets; i++) {
+        rx_answer(q, &q->packets[i]);
+    }
+    return has_more;
+}
+
+// ------------------------------------------------------------------------------------------------
+
+static void notify(struct net_queue *q, struct net_side *side)
+{
+    side->transport->ops->notify(side->transport);
+    count(q, NET_STAT_EVENTS_SENT, 1);
+}
+
+static void publish(struct net_queue *q)
+{
+    bool tells_tx = ring_back_publish(&q->tx.ring);
+    bool tells_rx = ring_back_publish(&q->rx.ring);
+
+    if (tells_tx || (tells_rx && !q->is_split)) {
+        notify(q, &q->tx);
+    }
+    if (tells_rx && q->is_split) {
+        notify(q, &q->rx);
+    }
+}
+
+// Asks for an event and looks again. True if something has come.
+static bool sleep_on(struct net_queue *q, struct net_side *side)
+{
+    int nr = ring_back_sleep(&side->ring);
+
+    if (nr < 0) {
+        break_off(q, "claims more requests than fit");
+    }
+    return nr > 0;
+}
+
+bool net_queue_work(struct net_queue *q)
+{
+    q->wait_ns = 0;
+    if (q->is_broken) {
+        return false;
+    }
+    bool is_busy = tx_work(q);
+    uint64_t wait_ns = q->wait_ns;
+    is_busy |= rx_work(q);
+    publish(q);
+    if (!is_busy && q->is_rx_short && !q->interface->front.sends_rx_events) {
+        wait_ns = wait_ns && wait_ns < NO_EVENT_NS ? wait_ns : NO_EVENT_NS;
+    }
+    q->wait_ns = wait_ns;
+    if (!is_busy) {
+        is_busy = sleep_on(q, &q->tx) | (q->is_rx_short && sleep_on(q, &q->rx));
+    }
+    return is_busy && !q->is_broken;
+}
+
+bool net_queue_wait(struct net_queue *q, int stop_fd, bool is_busy)
+{
+    struct pollfd fds[] = {
+        { .fd = stop_fd, .events = POLLIN },
+        { .fd = q->tx.transport->event_fd, .events = POLLIN },
+        { .fd = q->is_split ? q->rx.transport->event_fd : -1, .events = POLLIN },
+        { .fd = q->is_broken || q->is_rx_short ? -1 : q->port->fd, .events = POLLIN },
+    };
+    struct timespec timeout = { .tv_sec = (time_t)(q->wait_ns / 1000000000u), .tv_nsec = (long)(q->wait_ns % 1000000000u) };
+
+    if (is_busy) {
+        timeout = (struct timespec){ 0, 0 };
+    }
+    if (ppoll(fds, sizeof(fds) / sizeof(fds[0]), is_busy || q->wait_ns ? &timeout : NULL, NULL) <= 0) {
+        return false;
+    }
+    if (fds[1].revents) {
+        q->tx.transport->ops->ack(q->tx.transport);
+    }
+    if (fds[2].revents) {
+        q->rx.transport->ops->ack(q->rx.transport);
+    }
+    return fds[0].revents != 0;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Connecting, also to rings that a predecessor was killed over.
+
+// The front end alone could have changed what it was shown; then the numbers do not fit.
+static int recover(struct net_side *side, uint32_t taken, uint32_t entry)
+{
+    uint32_t shown = side->ring.produced;
+
+    if (taken - shown > NET_RING_ENTRIES) {
+        return -ESTALE;
+    }
+    ring_back_init(&side->ring, side->ring.shared, PAGE, entry, taken, shown);
+    return 0;
+}
+
+// New rings begin at 0. Those of a front end that did not start over, though no journal tells of them,
+// are gone on with where the answers end.
+static int side_open(struct net_side *side, uint32_t ref, uint32_t entry)
+{
+    void *page;
+    int rc = side->transport->ops->map(side->transport, &ref, 1, &page);
+
+    if (rc == 0) {
+        uint32_t shown = __atomic_load_n(&((struct ring_shared *)page)->rsp_prod, __ATOMIC_RELAXED);
+        ring_back_init(&side->ring, page, PAGE, entry, shown, shown);
+    }
+    return rc;
+}
+
+static void side_close(struct net_side *side)
+{
+    if (side->ring.shared) {
+        side->transport->ops->unbind(side->transport);
+        side->transport->ops->unmap(side->transport, side->ring.shared, 1);
+    }
+    side->ring.shared = NULL;
+}
+
+static void write_journal(struct net_queue *q, const struct net_connection *c)
+{
+    __atomic_store_n(&q->journal->magic, 0, __ATOMIC_RELEASE);
+    q->journal->connection = *c;
+    q->journal->tx_taken = q->tx.ring.consumed;
+    q->journal->rx_taken = q->rx.ring.consumed;
+    __atomic_store_n(&q->journal->magic, NET_JOURNAL_MAGIC, __ATOMIC_RELEASE);
+}
+
+static int read_journal(struct net_queue *q, const struct net_connection *c)
+{
+    if (q->journal->magic != NET_JOURNAL_MAGIC || memcmp(&q->journal->connection, c, sizeof(*c)) != 0) {
+        return -ESTALE;
+    }
+    int rc = recover(&q->tx, q->journal->tx_taken, TX_ENTRY);
+    return rc < 0 ? rc : recover(&q->rx, q->journal->rx_taken, RX_ENTRY);
+}
+
+static int open_all(struct net_queue *q, const struct net_connection *c, bool resume)
+{
+    int rc = side_open(&q->tx, c->tx_ref, TX_ENTRY);
+
+    if (rc == 0) {
+        rc = side_open(&q->rx, c->rx_ref, RX_ENTRY);
+    }
+    if (rc == 0 && resume) {
+        rc = read_journal(q, c);
+    }
+    if (rc == 0) {
+        rc = q->tx.transport->ops->bind(q->tx.transport, c->tx_port);
+    }
+    return rc || !c->is_split ? rc : q->rx.transport->ops->bind(q->rx.transport, c->rx_port);
+}
+
+int net_queue_open(struct net_queue *q, const struct net_connection *connection, bool resume)
+{
+    int rc = open_all(q, connection, resume);
+
+    if (rc < 0) {
+        side_close(&q->tx);
+        side_close(&q->rx);
+        return rc;
+    }
+    q->is_split = connection->is_split;
+    q->is_broken = false;
+    q->is_rx_short = false;
+    if (resume) {
+        notify(q, &q->tx);           // of what was shown and then not said
+        if (q->is_split) {
+            notify(q, &q->rx);
+        }
+    } else {
+        write_journal(q, connection);
+    }
+    return 0;
+}
+
+void net_queue_close(struct net_queue *q)
+{
+    if (q->tx.ring.shared) {
+        side_close(&q->tx);
+        side_close(&q->rx);
+        __atomic_store_n(&q->journal->magic, 0, __ATOMIC_RELEASE);
+    }
+}
+
+int net_queue_init(struct net_queue *q, struct net_interface *interface, struct net_port *port,
+                   struct transport *tx, struct transport *rx, struct net_journal *journal,
+                   struct net_stats *stats)
+{
+    // Page-aligned, zeroed, and counted by RLIMIT_DATA.
+    uint8_t *frames = mmap(NULL, 2 * FRAMES_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    *q = (struct net_queue){ .interface = interface, .port = port, .journal = journal, .stats = stats,
+                             .tx = { .transport = tx, .frames = frames },
+                             .rx = { .transport = rx, .frames = frames + FRAMES_SIZE } };
+    return frames == MAP_FAILED ? -ENOMEM : 0;
+}
+
+void net_queue_fini(struct net_queue *q)
+{
+    munmap(q->tx.frames, 2 * FRAMES_SIZE);
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+//
+// The other side of a network interface, for tests and measurements: frames that a queue sends are
+// kept, in order, and it receives them, or another queue does.
+#pragma once
+
+#include "net/net_port.h"
+#include "net/net_queue.h"
+
+#define PORT_MEM_FRAMES 64u
+#define PORT_MEM_ROOM (sizeof(struct virtio_net_hdr) + NET_MAX_FRAME)
+
+struct port_mem {
+    struct net_port port;
+    unsigned first, nr;              // of those kept
+    bool is_full;                    // nothing is taken
+    uint32_t size[PORT_MEM_FRAMES];  // with the header
+    uint8_t (*frames)[PORT_MEM_ROOM];
+};
+
+void port_mem_init(struct port_mem *p);
+void port_mem_fini(struct port_mem *p);
