@@ -35,7 +35,7 @@ static int publish_features(struct blk_back *b)
 {
     const struct blk_image *image = b->disk.image;
     bool can_discard = __atomic_load_n(&image->can_discard, __ATOMIC_RELAXED);
-    const struct back_node nodes[] = {
+    const struct xenbus_node nodes[] = {
         { "feature-barrier", 1 },
         { "feature-flush-cache", 1 },
         { "feature-discard", can_discard },
@@ -49,19 +49,19 @@ static int publish_features(struct blk_back *b)
         { "multi-queue-max-queues", b->max_queues },
     };
 
-    return back_write_nodes(&b->bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
+    return xenbus_write_nodes(&b->bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
 }
 
 static int publish_properties(struct blk_back *b)
 {
-    const struct back_node nodes[] = {
+    const struct xenbus_node nodes[] = {
         { "sector-size", BLK_SECTOR },
         { "physical-sector-size", b->disk.image->physical_sector },
         { "info", b->disk.is_read_only ? VDISK_READONLY : 0 },
         { "sectors", b->disk.nr_sectors },
     };
 
-    return back_write_nodes(&b->bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
+    return xenbus_write_nodes(&b->bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
 }
 
 static int on_prepare(struct xenbus_device *dev)

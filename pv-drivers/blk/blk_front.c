@@ -195,15 +195,6 @@ int blk_front_poll(struct blk_front *f, unsigned queue)
 // ------------------------------------------------------------------------------------------------
 // The handshake.
 
-static uint64_t peer_value(struct blk_front *f, const char *leaf, uint64_t otherwise)
-{
-    uint64_t value = otherwise;
-
-    // What cannot be read is as good as absent.
-    (void)xenbus_read_peer_u64(&f->bus, leaf, UINT64_MAX, &value);
-    return value;
-}
-
 static unsigned at_most(unsigned wanted, uint64_t limit)
 {
     return wanted < limit ? wanted : (unsigned)limit;
@@ -211,22 +202,14 @@ static unsigned at_most(unsigned wanted, uint64_t limit)
 
 static void agree(struct blk_front *f)
 {
-    uint64_t indirect = peer_value(f, "feature-max-indirect-segments", 0);
+    uint64_t indirect = xenbus_peer_value(&f->bus, "feature-max-indirect-segments", 0);
     uint64_t segments = indirect > BLKIF_MAX_SEGMENTS_PER_REQUEST ? indirect :
                         BLKIF_MAX_SEGMENTS_PER_REQUEST;
 
-    f->nr_queues = at_most(f->want.nr_queues, peer_value(f, "multi-queue-max-queues", 1));
-    f->ring_order = at_most(f->want.ring_order, peer_value(f, "max-ring-page-order", 0));
+    f->nr_queues = at_most(f->want.nr_queues, xenbus_peer_value(&f->bus, "multi-queue-max-queues", 1));
+    f->ring_order = at_most(f->want.ring_order, xenbus_peer_value(&f->bus, "max-ring-page-order", 0));
     f->max_segments = at_most(f->want.max_segments, segments);
-    f->is_persistent = f->want.is_persistent && peer_value(f, "feature-persistent", 0) == 1;
-}
-
-static int publish(struct blk_front *f, unsigned queue, const char *name, int number, uint64_t value)
-{
-    char leaf[TEXT_QUEUE_LEAF] = "";
-
-    text_add_queue_leaf(leaf, sizeof(leaf), queue, f->nr_queues, name, number);
-    return xenbus_write_u64(&f->bus, leaf, value);
+    f->is_persistent = f->want.is_persistent && xenbus_peer_value(&f->bus, "feature-persistent", 0) == 1;
 }
 
 static int make_queue(struct blk_front *f, unsigned i)
@@ -246,10 +229,11 @@ static int make_queue(struct blk_front *f, unsigned i)
         rc = os_grant(f->os, (uint8_t *)q->ring_pages + (size_t)page * RING_PAGE_SIZE, false,
                       &q->ring_refs[page]);
         if (rc == 0) {
-            rc = publish(f, i, "ring-ref", nr_pages > 1 ? (int)page : -1, q->ring_refs[page]);
+            rc = xenbus_write_queue_u64(&f->bus, i, f->nr_queues, "ring-ref",
+                                        nr_pages > 1 ? (int)page : -1, q->ring_refs[page]);
         }
     }
-    return rc < 0 ? rc : publish(f, i, "event-channel", -1, q->port);
+    return rc < 0 ? rc : xenbus_write_queue_u64(&f->bus, i, f->nr_queues, "event-channel", -1, q->port);
 }
 
 static int on_prepare(struct xenbus_device *dev)
@@ -258,14 +242,13 @@ static int on_prepare(struct xenbus_device *dev)
     int rc = xenbus_write(dev, "protocol", "x86_64-abi");
 
     agree(f);
+    const struct xenbus_node nodes[] = {
+        { "feature-persistent", f->is_persistent },
+        { "ring-page-order", f->ring_order },
+        { "multi-queue-num-queues", f->nr_queues },
+    };
     if (rc == 0) {
-        rc = xenbus_write_u64(dev, "feature-persistent", f->is_persistent);
-    }
-    if (rc == 0) {
-        rc = xenbus_write_u64(dev, "ring-page-order", f->ring_order);
-    }
-    if (rc == 0) {
-        rc = xenbus_write_u64(dev, "multi-queue-num-queues", f->nr_queues);
+        rc = xenbus_write_nodes(dev, nodes, sizeof(nodes) / sizeof(nodes[0]));
     }
     for (unsigned i = 0; i < f->nr_queues && rc == 0; i++) {
         rc = make_queue(f, i);
@@ -277,12 +260,12 @@ static int on_update(struct xenbus_device *dev)
 {
     struct blk_front *f = front_of(dev);
 
-    f->nr_sectors = peer_value(f, "sectors", 0);
-    f->is_read_only = (peer_value(f, "info", 0) & VDISK_READONLY) != 0;
-    f->can_flush = peer_value(f, "feature-flush-cache", 0) == 1;
-    f->can_barrier = peer_value(f, "feature-barrier", 0) == 1;
-    f->can_discard = peer_value(f, "feature-discard", 0) == 1;
-    f->can_discard_securely = peer_value(f, "discard-secure", 0) == 1;
+    f->nr_sectors = xenbus_peer_value(&f->bus, "sectors", 0);
+    f->is_read_only = (xenbus_peer_value(&f->bus, "info", 0) & VDISK_READONLY) != 0;
+    f->can_flush = xenbus_peer_value(&f->bus, "feature-flush-cache", 0) == 1;
+    f->can_barrier = xenbus_peer_value(&f->bus, "feature-barrier", 0) == 1;
+    f->can_discard = xenbus_peer_value(&f->bus, "feature-discard", 0) == 1;
+    f->can_discard_securely = xenbus_peer_value(&f->bus, "discard-secure", 0) == 1;
     return 0;
 }
 

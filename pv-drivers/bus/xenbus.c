@@ -129,6 +129,31 @@ int xenbus_read_peer_u64(struct xenbus_device *dev, const char *leaf, uint64_t l
     return rc;
 }
 
+uint64_t xenbus_peer_value(struct xenbus_device *dev, const char *leaf, uint64_t otherwise)
+{
+    (void)xenbus_read_peer_u64(dev, leaf, UINT64_MAX, &otherwise);    // absent or not, it is as good
+    return otherwise;
+}
+
+int xenbus_write_nodes(struct xenbus_device *dev, const struct xenbus_node *nodes, unsigned nr)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < nr && rc == 0; i++) {
+        rc = xenbus_write_u64(dev, nodes[i].name, nodes[i].value);
+    }
+    return rc;
+}
+
+int xenbus_write_queue_u64(struct xenbus_device *dev, unsigned queue, unsigned nr_queues,
+                           const char *name, int number, uint64_t value)
+{
+    char leaf[TEXT_QUEUE_LEAF] = "";
+
+    text_add_queue_leaf(leaf, sizeof(leaf), queue, nr_queues, name, number);
+    return xenbus_write_u64(dev, leaf, value);
+}
+
 // A node that is missing or makes no sense is Unknown; a store that does not answer is an error, and
 // no reason to let go of anything.
 static int read_state(struct xenbus_device *dev, const char *folder, enum xenbus_state *state)

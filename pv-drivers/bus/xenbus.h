@@ -63,3 +63,14 @@ int xenbus_write_u64(struct xenbus_device *dev, const char *leaf, uint64_t value
 int xenbus_read_peer(struct xenbus_device *dev, const char *leaf, char *value, size_t size);
 int xenbus_read_peer_u64(struct xenbus_device *dev, const char *leaf, uint64_t limit,
                          uint64_t *value);
+// The value, or `otherwise` if there is none that makes sense.
+uint64_t xenbus_peer_value(struct xenbus_device *dev, const char *leaf, uint64_t otherwise);
+
+struct xenbus_node {
+    const char *name;
+    uint64_t value;
+};
+int xenbus_write_nodes(struct xenbus_device *dev, const struct xenbus_node *nodes, unsigned nr);
+// A node of a queue, as text_add_queue_leaf() names it.
+int xenbus_write_queue_u64(struct xenbus_device *dev, unsigned queue, unsigned nr_queues,
+                           const char *name, int number, uint64_t value);

@@ -7,16 +7,6 @@
 
 #include "bus/text.h"
 
-int back_write_nodes(struct xenbus_device *dev, const struct back_node *nodes, unsigned nr)
-{
-    int rc = 0;
-
-    for (unsigned i = 0; i < nr && rc == 0; i++) {
-        rc = xenbus_write_u64(dev, nodes[i].name, nodes[i].value);
-    }
-    return rc;
-}
-
 int back_refuse(struct xenbus_device *dev, const char *why)
 {
     snprintf(dev->why, sizeof(dev->why), "%s", why);

@@ -9,13 +9,7 @@
 
 #include "bus/xenbus.h"
 
-struct back_node {
-    const char *name;
-    uint64_t value;
-};
-
 // All return 0 or a negative errno; where the front end is to blame, dev->why holds the sentence.
-int back_write_nodes(struct xenbus_device *dev, const struct back_node *nodes, unsigned nr);
 int back_refuse(struct xenbus_device *dev, const char *why);
 // A node that is absent leaves *value what it was.
 int back_read_choice(struct xenbus_device *dev, const char *leaf, uint64_t limit, uint64_t *value);

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -33,11 +35,11 @@ static const int allowed[] = {
 #define NR_ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
 _Static_assert(NR_ALLOWED + 1 <= MAX_ALLOWED, "goal: at most 40 system calls");
 
-// And ioctl, for these alone: grants, events, the size of a block device.
+// And ioctl, for these alone: grants, events, the size of a block device, a TAP device.
 static const unsigned long controls[] = {
     IOCTL_GNTDEV_MAP_GRANT_REF, IOCTL_GNTDEV_UNMAP_GRANT_REF, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR,
     IOCTL_GNTDEV_GRANT_COPY, IOCTL_EVTCHN_BIND_INTERDOMAIN, IOCTL_EVTCHN_UNBIND, IOCTL_EVTCHN_NOTIFY,
-    BLKGETSIZE64,
+    BLKGETSIZE64, TUNSETOFFLOAD, TUNSETQUEUE, TUNSETCARRIER, SIOCGIFFLAGS,
 };
 #define NR_CONTROLS (sizeof(controls) / sizeof(controls[0]))
 

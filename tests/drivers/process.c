@@ -14,7 +14,7 @@
 #define MAX_ARGUMENTS 32
 #define MAX_FDS (4 + 2 * (int)SHM_MAX_PORTS)
 
-// In the child: our files at FIRST_FD and up, in the order that vane-blk expects.
+// In the child: our files at FIRST_FD and up, in the order that back ends expect.
 static void place_files(const struct os *os, const struct store_shm *store)
 {
     int fds[MAX_FDS];
@@ -35,16 +35,16 @@ static void place_files(const struct os *os, const struct store_shm *store)
     }
 }
 
-pid_t process_start(struct os *os, const struct store_shm *store, char *const *arguments,
-                    const char *log)
+pid_t process_start(const char *name, struct os *os, const struct store_shm *store,
+                    char *const *arguments, const char *log)
 {
     char program[4096];
     char number[16];
     char *words[MAX_ARGUMENTS + 4] = { program, "--shm", number };
     int nr = 3;
 
-    snprintf(program, sizeof(program), "%s/pv-drivers/vane-blk",
-             getenv("PV_BUILD") ? getenv("PV_BUILD") : ".");
+    snprintf(program, sizeof(program), "%s/pv-drivers/%s",
+             getenv("PV_BUILD") ? getenv("PV_BUILD") : ".", name);
     snprintf(number, sizeof(number), "%d", FIRST_FD);
     while (*arguments && nr < MAX_ARGUMENTS + 3) {
         words[nr++] = *arguments++;

@@ -62,7 +62,7 @@ static void make_image(uint32_t nr_blocks)
 
 static void start(void)
 {
-    pid = process_start(&os, &store, arguments, log_file);
+    pid = process_start("vane-blk", &os, &store, arguments, log_file);
 }
 
 static void write_state(const char *folder, unsigned state)

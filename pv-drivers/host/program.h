@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+//
+// What the back ends' programs share: a guest and its devices as options name them, what outlives the
+// process, and the loop around the store. A program opens what it needs, enters the sandbox, and serves
+// until the toolstack takes its devices away.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bus/xenbus.h"
+#include "ring/transport.h"
+
+#define PROGRAM_MAX_WHY 300u
+
+// Each device begins with this; its program's own options follow it.
+struct program_device {
+    const char *back, *front;                 // folders in the store
+    const char *state, *stats;                // files
+    uint64_t nr_queues;
+    struct xenbus_device *bus;                // set when it is open
+};
+
+struct program_option {
+    const char *name;
+    char kind;                                // 's' a string, 'n' a number, 'b' yes
+    size_t offset;                            // in the device
+    uint64_t limit;
+    const char *help;
+};
+
+struct program {
+    const char *name, *usage;                 // what a device needs
+    const struct program_option *options;
+    unsigned nr_options;
+    void *devices;
+    size_t device_size;
+    unsigned max_devices;
+    uint64_t max_queues;
+    size_t memory_per_queue;                  // that the process may have
+    bool (*is_complete)(const void *device);  // has all it needs
+    void (*open)(void *device);               // what it needs of the outside
+    int (*init)(void *device);                // its threads, and device->bus
+    int (*update)(void *device, bool is_first);
+};
+
+extern struct store *program_store;
+
+int program_main(const struct program *p, int argc, char **argv);
+
+// Each ends the process with a sentence if it cannot.
+_Noreturn void program_stop(const char *what, const char *why);
+// Without a hypervisor: of the next port, or of any.
+struct transport *program_open_transport(bool is_of_any_port);
+// A file that outlives us, or, unnamed, memory that does not.
+void *program_map_file(const char *path, size_t size);

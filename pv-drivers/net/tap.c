@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+//
+// TAP devices (Linux' docs/networking/tuntap, uapi linux/if_tun.h) and bridges (rtnetlink(7)).
+#include "net/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_bridge.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/if_arp.h>
+
+#define REQUEST_SIZE 512u
+#define ANSWER_SIZE 8192u
+#define DEFAULT_VLAN 1u              // what a bridge puts a new port on
+
+// ------------------------------------------------------------------------------------------------
+// The other side of a queue.
+
+static int fd_send(struct net_port *p, const void *frame, size_t size)
+{
+    return write(p->fd, frame, size) == (ssize_t)size ? 0 : -EIO;
+}
+
+static ssize_t fd_receive(struct net_port *p, void *frame, size_t room)
+{
+    ssize_t r = read(p->fd, frame, room);
+
+    return r < 0 ? -errno : r;
+}
+
+static const struct net_port_ops fd_ops = { .send = fd_send, .receive = fd_receive };
+
+void tap_of_sockets(struct tap *t, int first_fd, unsigned nr_queues)
+{
+    *t = (struct tap){ .name = "socket", .control_fd = -1, .nr_queues = nr_queues };
+    for (unsigned i = 0; i < nr_queues; i++) {
+        t->ports[i] = (struct net_port){ .ops = &fd_ops, .fd = first_fd + (int)i };
+    }
+}
+
+// ------------------------------------------------------------------------------------------------
+// Bridges.
+
+// Asks the kernel and waits for its answer. 0 or a negative errno.
+static int ask(const struct nlmsghdr *request)
+{
+    char answer[ANSWER_SIZE];
+    struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+    ssize_t r = -1;
+
+    if (s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0 &&
+        mnl_socket_sendto(s, request, request->nlmsg_len) >= 0) {
+        r = mnl_socket_recvfrom(s, answer, sizeof(answer));
+    }
+    if (r >= 0) {
+        r = mnl_cb_run(answer, (size_t)r, request->nlmsg_seq, mnl_socket_get_portid(s), NULL, NULL);
+    }
+    int rc = r < 0 ? -errno : 0;
+    if (s) {
+        mnl_socket_close(s);
+    }
+    return rc;
+}
+
+static struct nlmsghdr *begin_request(char *room, uint16_t type, unsigned char family, unsigned index)
+{
+    struct nlmsghdr *h = mnl_nlmsg_put_header(room);
+    struct ifinfomsg *info = mnl_nlmsg_put_extra_header(h, sizeof(*info));
+
+    h->nlmsg_type = type;
+    h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    h->nlmsg_seq = 1;
+    info->ifi_family = family;
+    info->ifi_index = (int)index;
+    return h;
+}
+
+static int set_master(unsigned index, unsigned master)
+{
+    char room[REQUEST_SIZE] = { 0 };
+    struct nlmsghdr *h = begin_request(room, RTM_NEWLINK, AF_UNSPEC, index);
+
+    mnl_attr_put_u32(h, IFLA_MASTER, master);
+    return ask(h);
+}
+
+static int change_vlan(unsigned index, uint16_t type, unsigned vlan)
+{
+    char room[REQUEST_SIZE] = { 0 };
+    struct nlmsghdr *h = begin_request(room, type, AF_BRIDGE, index);
+    struct bridge_vlan_info info = { .flags = BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED, .vid = (uint16_t)vlan };
+    struct nlattr *nest = mnl_attr_nest_start(h, IFLA_AF_SPEC);
+
+    mnl_attr_put(h, IFLA_BRIDGE_VLAN_INFO, sizeof(info), &info);
+    mnl_attr_nest_end(h, nest);
+    return ask(h);
+}
+
+// Off the VLAN that the bridge put it on, and onto the wanted one.
+static int set_vlan(unsigned index, unsigned vlan)
+{
+    int rc = vlan == DEFAULT_VLAN ? 0 : change_vlan(index, RTM_DELLINK, DEFAULT_VLAN);
+
+    return rc < 0 && rc != -ENOENT ? rc : change_vlan(index, RTM_SETLINK, vlan);
+}
+
+static bool bridge_knows_vlans(const char *bridge)
+{
+    char path[64 + IFNAMSIZ];
+    char yes = '0';
+
+    snprintf(path, sizeof(path), "/sys/class/net/%s/bridge/vlan_filtering", bridge);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool was_read = fd >= 0 && read(fd, &yes, 1) == 1;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return was_read && yes == '1';
+}
+
+static int join_bridge(const struct tap *t, const struct tap_options *o, char *why, size_t why_size)
+{
+    unsigned master = if_nametoindex(o->bridge);
+    unsigned index = if_nametoindex(t->name);
+
+    if (!master) {
+        snprintf(why, why_size, "there is no bridge %s: make it (ip link add %s type bridge) or name another",
+                 o->bridge, o->bridge);
+        return -ENODEV;
+    }
+    int rc = set_master(index, master);
+    if (rc < 0) {
+        snprintf(why, why_size, "%s cannot join %s: %s", t->name, o->bridge, strerror(-rc));
+        return rc;
+    }
+    if (o->vlan && !bridge_knows_vlans(o->bridge)) {
+        snprintf(why, why_size, "%s keeps no VLANs apart: turn that on (ip link set %s type bridge "
+                 "vlan_filtering 1) or leave VLAN %u away", o->bridge, o->bridge, o->vlan);
+        return -EINVAL;
+    }
+    rc = o->vlan ? set_vlan(index, o->vlan) : 0;
+    if (rc < 0) {
+        snprintf(why, why_size, "%s cannot be put on VLAN %u of %s: %s", t->name, o->vlan, o->bridge, strerror(-rc));
+    }
+    return rc;
+}
+
+// ------------------------------------------------------------------------------------------------
+// The device.
+
+static int open_queue(struct tap *t, unsigned i, short flags)
+{
+    struct ifreq request = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags) };
+    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+    memcpy(request.ifr_name, t->name, IFNAMSIZ);
+    if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0) {
+        int rc = -errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return rc;
+    }
+    memcpy(t->name, request.ifr_name, IFNAMSIZ);
+    t->ports[i] = (struct net_port){ .ops = &fd_ops, .fd = fd };
+    t->nr_queues = i + 1;
+    return 0;
+}
+
+// Its own address is the highest there is, so that no bridge takes it for its own.
+static int configure(const struct tap *t, unsigned mtu)
+{
+    struct ifreq request = { 0 };
+
+    memcpy(request.ifr_name, t->name, IFNAMSIZ);
+    request.ifr_hwaddr = (struct sockaddr){ ARPHRD_ETHER, { (char)0xfe, (char)0xff, (char)0xff, (char)0xff, (char)0xff,
+                                                            (char)0xff } };
+    if (ioctl(t->control_fd, SIOCSIFHWADDR, &request) < 0) {
+        return -errno;
+    }
+    request.ifr_mtu = (int)mtu;
+    if (mtu && ioctl(t->control_fd, SIOCSIFMTU, &request) < 0) {
+        return -errno;
+    }
+    request.ifr_flags = IFF_UP;
+    return ioctl(t->control_fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
+}
+
+int tap_open(struct tap *t, const struct tap_options *o, char *why, size_t why_size)
+{
+    *t = (struct tap){ .control_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) };
+    int rc = t->control_fd < 0 ? -errno : 0;
+
+    snprintf(t->name, sizeof(t->name), "%s", o->name ? o->name : "");
+    for (unsigned i = 0; i < o->nr_queues && rc == 0; i++) {
+        rc = open_queue(t, i, o->nr_queues > 1 ? IFF_MULTI_QUEUE : 0);
+    }
+    if (rc < 0) {
+        snprintf(why, why_size, "TAP device %s with %u queues cannot be made (%s): is /dev/net/tun there, is the "
+                 "name taken?", t->name, o->nr_queues, strerror(-rc));
+        return rc;
+    }
+    tap_disconnect(t);
+    rc = configure(t, o->mtu);
+    if (rc < 0) {
+        snprintf(why, why_size, "TAP device %s cannot be set up with MTU %u: %s", t->name, o->mtu, strerror(-rc));
+    }
+    return rc < 0 || !o->bridge ? rc : join_bridge(t, o, why, why_size);
+}
+
+static void set_carrier(struct tap *t, int has_carrier)
+{
+    // Without it the host only sees a link that nobody is at.
+    (void)ioctl(t->ports[0].fd, TUNSETCARRIER, &has_carrier);
+}
+
+// Frames for queues that nobody reads go to the others.
+static int set_queues(struct tap *t, unsigned nr)
+{
+    int rc = 0;
+
+    for (unsigned i = 1; i < t->nr_queues && rc == 0; i++) {
+        struct ifreq request = { .ifr_flags = i < nr ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+        // EINVAL: it is so already.
+        rc = ioctl(t->ports[i].fd, TUNSETQUEUE, &request) < 0 && errno != EINVAL ? -errno : 0;
+    }
+    return rc;
+}
+
+int tap_connect(struct tap *t, const struct net_abilities *front, unsigned nr_queues)
+{
+    unsigned long offloads = (front->has_checksums ? TUN_F_CSUM : 0) | (front->has_gso4 ? TUN_F_TSO4 : 0) |
+                             (front->has_gso6 ? TUN_F_TSO6 : 0);
+
+    if (t->control_fd < 0) {
+        return 0;
+    }
+    int rc = ioctl(t->ports[0].fd, TUNSETOFFLOAD, offloads) < 0 ? -errno : set_queues(t, nr_queues);
+    if (rc == 0) {
+        set_carrier(t, 1);
+    }
+    return rc;
+}
+
+void tap_disconnect(struct tap *t)
+{
+    if (t->control_fd >= 0) {
+        set_carrier(t, 0);
+    }
+}
+
+bool tap_is_up(const struct tap *t)
+{
+    struct ifreq request = { 0 };
+
+    if (t->control_fd < 0) {
+        return true;
+    }
+    memcpy(request.ifr_name, t->name, IFNAMSIZ);
+    return ioctl(t->control_fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
+}

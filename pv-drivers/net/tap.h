@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+//
+// The host's end of a guest's interface: a TAP device with a queue for each of the guest's, on a
+// bridge. tap_open() needs rights; what comes later is ioctls on open files, which the sandbox allows.
+#pragma once
+
+#include <net/if.h>
+
+#include "net/net_port.h"
+#include "net/net_queue.h"
+
+struct tap_options {
+    const char *name;                // NULL: the kernel's choice
+    const char *bridge;              // NULL: none
+    unsigned vlan;                   // on the bridge, untagged to the guest; 0: whatever the bridge says
+    unsigned mtu;                    // 0: as it is
+    unsigned nr_queues;
+};
+
+struct tap {
+    char name[IFNAMSIZ];
+    int control_fd;                  // to ask for its state; negative: sockets, for tests
+    unsigned nr_queues;
+    struct net_port ports[NET_MAX_QUEUES];
+};
+
+// 0, or a negative errno with a sentence in `why`.
+int tap_open(struct tap *t, const struct tap_options *options, char *why, size_t why_size);
+// Sockets in place of a TAP, inherited, that keep messages apart.
+void tap_of_sockets(struct tap *t, int first_fd, unsigned nr_queues);
+// What the kernel may leave undone in frames to the guest, and how many queues are served.
+int tap_connect(struct tap *t, const struct net_abilities *front, unsigned nr_queues);
+// Nobody reads any more: the host sees no carrier.
+void tap_disconnect(struct tap *t);
+// Whether the host has it up.
+bool tap_is_up(const struct tap *t);

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+//
+// vane-net: the network back end, one process per guest. It opens what it needs, gives up every other
+// right, and serves until the toolstack takes its interfaces away. Killed and started again with the
+// same arguments it goes on where it was.
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/program.h"
+#include "net/net_back.h"
+
+#define MAX_NICS 8u
+#define MEMORY_PER_QUEUE ((size_t)2 << 20)    // frames of a batch each way, stack
+#define MAX_MTU (65535u - NET_ETHERNET)
+
+struct nic {
+    struct program_device device;
+    const char *tap, *bridge, *mac, *addresses;
+    uint64_t vlan, mtu, frames_fd;
+    uint64_t packets_per_second, bytes_per_second;
+    struct tap link;
+    struct net_back_config config;
+    struct net_back driver;
+};
+
+static struct nic nics[MAX_NICS];
+
+#define OF(member) offsetof(struct nic, member)
+static const struct program_option options[] = {
+    { "tap", 's', OF(tap), 0, "NAME    the TAP device, made if there is none" },
+    { "bridge", 's', OF(bridge), 0, "NAME which it joins" },
+    { "vlan", 'n', OF(vlan), 4094, "N      of the bridge" },
+    { "mtu", 'n', OF(mtu), MAX_MTU, "N       of the TAP device" },
+    { "mac", 's', OF(mac), 0, "MAC     the guest's: it may send from no other" },
+    { "addresses", 's', OF(addresses), 0, "A,A,... IPv4 and IPv6: it may send from no other" },
+    { "packets", 'n', OF(packets_per_second), 1000000000, "N   from the guest, a second" },
+    { "bytes", 'n', OF(bytes_per_second), 1ull << 50, "N     from the guest, a second" },
+    { "frames", 'n', OF(frames_fd), 1000, "FD   for tests: sockets in place of a TAP, one a queue, inherited" },
+};
+
+static bool is_complete(const void *device)
+{
+    const struct nic *nic = device;
+
+    return (nic->tap != NULL) != (nic->frames_fd != 0);
+}
+
+static void parse_mac(const char *text, struct net_filter *f)
+{
+    unsigned m[NET_MAC];
+    char rest;
+
+    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &rest) != NET_MAC ||
+        (m[0] & 1)) {
+        program_stop("--mac", "must be six hexadecimal bytes with colons between them, the first one even");
+    }
+    for (unsigned i = 0; i < NET_MAC; i++) {
+        f->mac[i] = (uint8_t)m[i];
+    }
+    f->has_mac = true;
+}
+
+static bool add_address(const char *text, struct net_filter *f)
+{
+    if (f->nr_ipv4 < NET_MAX_ADDRESSES && inet_pton(AF_INET, text, f->ipv4[f->nr_ipv4]) == 1) {
+        f->nr_ipv4++;
+        return true;
+    }
+    if (f->nr_ipv6 < NET_MAX_ADDRESSES && inet_pton(AF_INET6, text, f->ipv6[f->nr_ipv6]) == 1) {
+        f->nr_ipv6++;
+        return true;
+    }
+    return false;
+}
+
+static void parse_addresses(const char *list, struct net_filter *f)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    while (*list) {
+        size_t length = strcspn(list, ",");
+        snprintf(text, sizeof(text), "%.*s", (int)length, list);
+        if (length >= sizeof(text) || !add_address(text, f)) {
+            program_stop("--addresses", "must be IPv4 and IPv6 addresses with commas between them, eight of each at most");
+        }
+        list += length + (list[length] == ',');
+    }
+}
+
+static void open_link(struct nic *nic)
+{
+    const struct tap_options tap = { .name = nic->tap, .bridge = nic->bridge, .vlan = (unsigned)nic->vlan,
+                                     .mtu = (unsigned)nic->mtu, .nr_queues = (unsigned)nic->device.nr_queues };
+    char why[PROGRAM_MAX_WHY];
+
+    if (nic->frames_fd) {
+        tap_of_sockets(&nic->link, (int)nic->frames_fd, tap.nr_queues);
+    } else if (tap_open(&nic->link, &tap, why, sizeof(why)) < 0) {
+        program_stop("--tap", why);
+    }
+}
+
+static void open_nic(void *device)
+{
+    struct nic *nic = device;
+    const struct program_device *d = &nic->device;
+
+    nic->config = (struct net_back_config){ .store = program_store, .own = d->back, .peer = d->front,
+        .tap = &nic->link, .limit_packets = nic->packets_per_second, .limit_bytes = nic->bytes_per_second,
+        .journal = program_map_file(d->state, sizeof(struct net_journal_file)),
+        .stats = program_map_file(d->stats, sizeof(struct net_stats_file)) };
+    if (nic->mac) {
+        parse_mac(nic->mac, &nic->config.filter);
+    }
+    if (nic->addresses) {
+        parse_addresses(nic->addresses, &nic->config.filter);
+    }
+    open_link(nic);
+    for (unsigned i = 0; i < 2 * d->nr_queues; i++) {
+        nic->config.transports[i / 2][i % 2] = program_open_transport(true);
+    }
+}
+
+static int init(void *device)
+{
+    struct nic *nic = device;
+
+    nic->device.bus = &nic->driver.bus;
+    return net_back_init(&nic->driver, &nic->config);
+}
+
+static int update(void *device, bool is_first)
+{
+    struct nic *nic = device;
+
+    return is_first ? net_back_start(&nic->driver) : net_back_update(&nic->driver);
+}
+
+static const struct program program = {
+    .name = "vane-net", .usage = "--tap NAME", .options = options,
+    .nr_options = sizeof(options) / sizeof(options[0]), .devices = nics, .device_size = sizeof(nics[0]),
+    .max_devices = MAX_NICS, .max_queues = NET_MAX_QUEUES, .memory_per_queue = MEMORY_PER_QUEUE,
+    .is_complete = is_complete, .open = open_nic, .init = init, .update = update,
+};
+
+int main(int argc, char **argv)
+{
+    return program_main(&program, argc, argv);
+}
