@@ -38,6 +38,7 @@ vaned-io           6.1         qemu64 1    1536  vaned-io           poweroff gue
 vaned-kills        6.1         qemu64 1    1536  vaned-kills        poweroff guest,vaned,guest_io,vane_blk,tiny,kills
 vane-io            6.1         qemu64 1    1536  vane-io            poweroff xen_tools,vane,guest_io
 vane-blk           6.1         qemu64 2    1536  vane-blk           poweroff xen_tools,vane,guest_io,vane_blk
+vane-net           6.1         qemu64 2    1536  vane-net           poweroff xen_tools,vane,guest_io,vane_net
 crash              6.1         qemu64 1    1024  crash              reset    crash,complaints
 '
 

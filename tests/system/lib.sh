@@ -38,7 +38,7 @@ HV=${HV:-$PV_BUILD/hypervisor/paravane}
 
 # Drivers that dom0 may need before or after it has its root file system.
 PV_DRIVERS="virtio_pci virtio_blk virtio_net e1000 ahci sd_mod ext4 crc32c_generic xen_blkfront xen_netfront
-    xen_blkback xen_netback bridge loop xen_evtchn xen_gntdev
+    xen_blkback xen_netback bridge tun loop xen_evtchn xen_gntdev
     xen_gntalloc xen_privcmd xenfs msr"
 
 # What a healthy boot never prints, from whichever side. A word of the kernel's command line such as

@@ -76,6 +76,7 @@ with_toolstack() {
 }
 
 with_vane_blk() { built_programs pv-drivers/vane-blk xenstore-like/vane-store; }
+with_vane_net() { built_programs pv-drivers/vane-net xenstore-like/vane-store; }
 
 with_vaned() {
     with_toolstack
