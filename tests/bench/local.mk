@@ -24,15 +24,23 @@ bench: all $(BENCH_IMAGES) $(BENCH_STATIC)
 bench-store: $(UNIT_BUILD)
 	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' $(srcdir)/tests/bench/store $(BENCH)
 
-# The block back end's engine, natively: the target `bench-blk', with the same argument.
-EXTRA_PROGRAMS = tests/bench/blkbench
+# The back ends' engines, natively: the targets `bench-blk' and `bench-net', with the same argument.
+EXTRA_PROGRAMS = tests/bench/blkbench tests/bench/netbench
 tests_bench_blkbench_SOURCES = tests/bench/blkbench.c $(DRIVER_GUEST) tests/drivers/image_mem.c \
     tests/drivers/image_mem.h $(DRIVER_BLK) $(DRIVER_RING)
 tests_bench_blkbench_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_bench_blkbench_CFLAGS = $(USER_CFLAGS)
 tests_bench_blkbench_LDFLAGS =
 tests_bench_blkbench_LDADD = -lpthread
-CLEANFILES += tests/bench/blkbench
+tests_bench_netbench_SOURCES = tests/bench/netbench.c $(DRIVER_GUEST) $(DRIVER_PORT) $(DRIVER_NET) $(DRIVER_RING)
+tests_bench_netbench_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_bench_netbench_CFLAGS = $(USER_CFLAGS)
+tests_bench_netbench_LDFLAGS =
+tests_bench_netbench_LDADD = -lpthread
+CLEANFILES += tests/bench/blkbench tests/bench/netbench
 
 bench-blk: tests/bench/blkbench
 	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' $(srcdir)/tests/bench/blk $(BENCH)
+
+bench-net: tests/bench/netbench
+	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' $(srcdir)/tests/bench/net $(BENCH)
