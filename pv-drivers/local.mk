@@ -39,3 +39,12 @@ pv_drivers_vane_net_CFLAGS = $(USER_CFLAGS) -fPIE
 pv_drivers_vane_net_LDFLAGS = -pie -Wl,-z,relro,-z,now
 pv_drivers_vane_net_LDADD = -lmnl -lpthread
 UNIT_BUILD += pv-drivers/vane-blk pv-drivers/vane-net xenstore-like/vane-stored
+
+# Small PV kernels: the flags of all, and what the tests' kernels share with the kit of the drivers.
+GUEST_CFLAGS = -std=c11 -O2 $(WARNINGS) -ffreestanding -fno-pic -no-pie -mcmodel=kernel -mno-red-zone \
+    -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+    -fno-tree-loop-distribute-patterns -I$(srcdir)/include -I$(srcdir)/pv-drivers
+GUEST_LINK = -nostdlib -static -Wl,-T,$(srcdir)/pv-drivers/guest/guest.lds -Wl,--build-id=none \
+    -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
+GUEST_BASE = $(addprefix $(srcdir)/pv-drivers/guest/, \
+    memory.c memory.h libc.c format.c libc.h clock.h hypercall.h layout.h notes.inc guest.lds)

@@ -7,7 +7,7 @@ CLEANFILES += $(BENCH_IMAGES) $(BENCH_STATIC)
 
 tests/bench/pvbench.elf: $(srcdir)/tests/bench/pvbench.c $(GUEST_KIT)
 	@mkdir -p tests/bench
-	$(AM_V_CCLD)$(CC) $(GUEST_CFLAGS) $(GUEST_LINK) -o $@ $(filter %.c %.S,$^)
+	$(AM_V_CCLD)$(CC) $(GUEST_CFLAGS) $(GUEST_TEST_CFLAGS) $(GUEST_LINK) -o $@ $(filter %.c %.S,$^)
 
 tests/bench/stamp.elf: $(srcdir)/tests/bench/stamp.S
 	@mkdir -p tests/bench

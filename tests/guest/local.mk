@@ -4,14 +4,9 @@ GUEST_TOPICS = version hypercall multicall fault user mmu mmuext ptwr emulate de
     grant memory sched smp platform domctl hostile
 
 GUEST_KIT = $(addprefix $(srcdir)/tests/guest/kit/, start.S print.c mem.c trap.c user.c event.c grant.c smp.c \
-    domain.c test.c kit.h hypercall.h asm.h kit.lds)
+    domain.c test.c kit.h hypercall.h asm.h) $(GUEST_BASE)
 # 16-bit selectors and register halves are all over the place in here, hence no -Wconversion.
-GUEST_CFLAGS = -std=gnu11 -O2 $(filter-out -Wconversion,$(WARNINGS)) -ffreestanding -fno-pic -no-pie \
-    -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
-    -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -I$(srcdir)/include \
-    -I$(srcdir)/tests/guest
-GUEST_LINK = -nostdlib -static -Wl,-T,$(srcdir)/tests/guest/kit/kit.lds -Wl,--build-id=none \
-    -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
+GUEST_TEST_CFLAGS = -std=gnu11 -Wno-conversion -I$(srcdir)/tests/guest
 
 GUEST_IMAGES = $(GUEST_TOPICS:%=tests/guest/%.elf)
 GUEST_BUILD += $(GUEST_IMAGES)
@@ -27,4 +22,4 @@ tests/guest/hostile.elf: $(addprefix $(srcdir)/tests/guest/hostile/, attacker.c 
 
 tests/guest/%.elf: $(srcdir)/tests/guest/%/main.c $(GUEST_KIT)
 	@mkdir -p tests/guest
-	$(AM_V_CCLD)$(CC) $(GUEST_CFLAGS) $(GUEST_LINK) -o $@ $(filter %.c %.S,$^)
+	$(AM_V_CCLD)$(CC) $(GUEST_CFLAGS) $(GUEST_TEST_CFLAGS) $(GUEST_LINK) -o $@ $(filter %.c %.S,$^)

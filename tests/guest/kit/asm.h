@@ -2,7 +2,7 @@
 /* What the kit's assembly and C both know. No C in here. */
 #pragma once
 
-#define VIRT_BASE 0xffffffff80000000
+#include "guest/layout.h"
 
 /* Pseudo-vectors of a frame that came by a callback and not by the trap table. */
 #define VEC_EVENT 0x100

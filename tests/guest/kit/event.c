@@ -83,19 +83,7 @@ int event_close(unsigned int port)
 
 uint64_t now_ns(void)
 {
-    const volatile struct vcpu_time_info *t = &vcpu0_info->time;
-    uint32_t version;
-    uint64_t delta, ns;
-
-    do {
-        version = t->version;
-        __asm__ volatile("" : : : "memory");
-        delta = rdtsc() - t->tsc_timestamp;
-        delta = t->tsc_shift < 0 ? delta >> -t->tsc_shift : delta << t->tsc_shift;
-        ns = t->system_time + (uint64_t)((unsigned __int128)delta * t->tsc_to_system_mul >> 32);
-        __asm__ volatile("" : : : "memory");
-    } while ((version & 1) || version != t->version);
-    return ns;
+    return clock_read(&vcpu0_info->time);
 }
 
 void delay_ns(uint64_t ns)

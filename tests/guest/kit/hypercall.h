@@ -1,22 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* One inline function per hypercall, by the hypercall page: number in the page, arguments in registers. */
+/* One inline function per hypercall, beside those of the drivers' kit. */
 #pragma once
 
-extern uint8_t hypercall_page[];
-
-static inline long hypercall(unsigned int nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
-                             uint64_t e)
-{
-    register uint64_t r10 __asm__("r10") = d;
-    register uint64_t r8 __asm__("r8") = e;
-    long rc;
-
-    __asm__ volatile("call *%[page]"
-                     : "=a"(rc), "+D"(a), "+S"(b), "+d"(c), "+r"(r10), "+r"(r8)
-                     : [page] "r"(hypercall_page + nr * 32)
-                     : "rcx", "r11", "memory");
-    return rc;
-}
+#include "guest/hypercall.h"
 
 /* By the number in rax, as a guest may also do: reaches numbers that have no slot in the page. */
 static inline long hypercall_raw(uint64_t nr, uint64_t a, uint64_t b, uint64_t c)
@@ -31,23 +17,9 @@ static inline long hypercall_raw(uint64_t nr, uint64_t a, uint64_t b, uint64_t c
     return rc;
 }
 
-#define U64(x) ((uint64_t)(x))
-
-static inline int hyp_set_trap_table(const struct trap_info *t)
-{
-    return (int)hypercall(__HYPERVISOR_set_trap_table, U64(t), 0, 0, 0, 0);
-}
-static inline int hyp_mmu_update(struct mmu_update *u, unsigned int n, unsigned int *done, uint64_t dom)
-{
-    return (int)hypercall(__HYPERVISOR_mmu_update, U64(u), n, U64(done), dom, 0);
-}
 static inline int hyp_mmuext_op(struct mmuext_op *o, unsigned int n, unsigned int *done, uint64_t dom)
 {
     return (int)hypercall(__HYPERVISOR_mmuext_op, U64(o), n, U64(done), dom, 0);
-}
-static inline int hyp_update_va_mapping(uint64_t va, uint64_t pte, uint64_t flags)
-{
-    return (int)hypercall(__HYPERVISOR_update_va_mapping, va, pte, flags, 0, 0);
 }
 static inline int hyp_set_gdt(unsigned long *frames, unsigned int entries)
 {
@@ -93,17 +65,9 @@ static inline long hyp_set_timer_op(uint64_t ns)
 {
     return hypercall(__HYPERVISOR_set_timer_op, ns, 0, 0, 0, 0);
 }
-static inline long hyp_xen_version(int cmd, void *arg)
-{
-    return hypercall(__HYPERVISOR_xen_version, U64(cmd), U64(arg), 0, 0, 0);
-}
 static inline int hyp_console_io(int cmd, unsigned int n, const char *s)
 {
     return (int)hypercall(__HYPERVISOR_console_io, U64(cmd), n, U64(s), 0, 0);
-}
-static inline int hyp_grant_op(unsigned int cmd, void *arg, unsigned int n)
-{
-    return (int)hypercall(__HYPERVISOR_grant_table_op, cmd, U64(arg), n, 0, 0);
 }
 static inline int hyp_vm_assist(unsigned int cmd, unsigned int type)
 {
@@ -113,17 +77,9 @@ static inline int hyp_vcpu_op(int cmd, unsigned int vcpu, void *arg)
 {
     return (int)hypercall(__HYPERVISOR_vcpu_op, U64(cmd), vcpu, U64(arg), 0, 0);
 }
-static inline long hyp_sched_op(int cmd, void *arg)
-{
-    return hypercall(__HYPERVISOR_sched_op, U64(cmd), U64(arg), 0, 0, 0);
-}
 static inline int hyp_callback_op(int cmd, const void *arg)
 {
     return (int)hypercall(__HYPERVISOR_callback_op, U64(cmd), U64(arg), 0, 0, 0);
-}
-static inline int hyp_event_channel_op(int cmd, void *arg)
-{
-    return (int)hypercall(__HYPERVISOR_event_channel_op, U64(cmd), U64(arg), 0, 0, 0);
 }
 static inline int hyp_physdev_op(int cmd, void *arg)
 {
@@ -136,12 +92,4 @@ static inline int hyp_platform_op(struct xen_platform_op *op)
 static inline int hyp_nmi_op(unsigned int cmd, void *arg)
 {
     return (int)hypercall(__HYPERVISOR_nmi_op, cmd, U64(arg), 0, 0, 0);
-}
-
-static inline uint64_t rdtsc(void)
-{
-    uint32_t lo, hi;
-
-    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-    return (uint64_t)hi << 32 | lo;
 }

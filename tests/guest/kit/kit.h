@@ -26,9 +26,11 @@
 #include "public/vcpu.h"
 #include "public/version.h"
 
+#include "guest/clock.h"
+#include "guest/libc.h"
+#include "guest/memory.h"
 #include "kit/asm.h"
 
-#define PAGE_SIZE 4096ul
 #define PTE_P 0x001ul
 #define PTE_W 0x002ul
 #define PTE_U 0x004ul
@@ -53,7 +55,6 @@ struct frame {
 
 /* ---- print.c ---- */
 void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-int format(char *to, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- mem.c ---- */
 extern struct start_info *start_info;
@@ -61,10 +62,6 @@ extern struct shared_info *shared_info;
 extern unsigned long nr_pages;          /* pages of the domain that the direct map reaches */
 extern uint64_t boot_tsc;
 
-void *memset(void *p, int c, size_t n);
-void *memcpy(void *to, const void *from, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);
 bool str_has(const char *s, const char *what);
 
 void mem_init(struct start_info *si, uint64_t boot_rsp);
@@ -73,13 +70,11 @@ void page_free(void *va);               /* must be an ordinary writable page aga
 unsigned long va_to_mfn(const void *va);
 uint64_t va_to_machine(const void *va);
 void *mfn_to_va(unsigned long mfn);
-extern uint64_t *p2m;
 extern uint64_t *l4_kernel;             /* the root this domain booted on */
 
 uint64_t *pte_of(uint64_t *l4, uint64_t va, int level);  /* slot at that level, or NULL if not there */
 uint64_t pte_get(const void *va);       /* L1 entry that maps va in the kernel's root */
 int pte_set(const void *va, uint64_t pte);               /* update_va_mapping, this page flushed */
-int page_protect(void *va, bool writable);
 void *page_table_alloc(void);           /* zeroed page, mapped read-only: fit to be a table */
 void page_table_free(void *va);         /* unpinned by now: writable again, back to the allocator */
 void *window(void);                     /* a fresh page of address space with an L1 slot, not mapped */

@@ -1,31 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entry of a test kernel: its ELF notes, the first instruction, the stubs that the hypervisor's bounce
+ * Entry of a test kernel: the first instruction, the stubs that the hypervisor's bounce
  * frames land on, and the way into and out of user mode. Everything else of the kit is C.
  */
-#include "public/elfnote.h"
 #include "kit/asm.h"
-
-.macro ELFNOTE type:req, desc:vararg
-    .pushsection .note.Xen, "a", @note
-    .balign 4
-    .long 4, 2f - 1f, \type
-    .asciz "Xen"
-1:  \desc
-2:  .balign 4
-    .popsection
-.endm
-
-    ELFNOTE XEN_ELFNOTE_GUEST_OS, .asciz "paravane-test"
-    ELFNOTE XEN_ELFNOTE_XEN_VERSION, .asciz "xen-3.0"
-    ELFNOTE XEN_ELFNOTE_LOADER, .asciz "generic"
-    ELFNOTE XEN_ELFNOTE_VIRT_BASE, .quad VIRT_BASE
-    ELFNOTE XEN_ELFNOTE_PADDR_OFFSET, .quad 0
-    ELFNOTE XEN_ELFNOTE_ENTRY, .quad _start
-    ELFNOTE XEN_ELFNOTE_HYPERCALL_PAGE, .quad hypercall_page
-    ELFNOTE XEN_ELFNOTE_FEATURES, .asciz "!writable_page_tables|pae_pgdir_above_4gb"
-    ELFNOTE XEN_ELFNOTE_SUPPORTED_FEATURES, .long 0x801
-    ELFNOTE XEN_ELFNOTE_PAE_MODE, .asciz "yes"
+#define GUEST_OS "paravane-test"
+#include "guest/notes.inc"
 
     .section .text.start, "ax"
     .globl _start
@@ -42,11 +22,6 @@ _start:
     xor     %ebp, %ebp
     call    kit_main                    /* (start_info, loader's stack pointer, tsc) */
     ud2
-
-    .globl hypercall_page
-    .balign 4096
-hypercall_page:
-    .skip 4096, 0x90
 
 /*
  * A bounce frame is rcx, r11, [error code], rip, cs, rflags, rsp, ss. The stubs make it a struct frame.
