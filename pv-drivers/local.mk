@@ -48,3 +48,15 @@ GUEST_LINK = -nostdlib -static -Wl,-T,$(srcdir)/pv-drivers/guest/guest.lds -Wl,-
     -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
 GUEST_BASE = $(addprefix $(srcdir)/pv-drivers/guest/, \
     memory.c memory.h libc.c format.c libc.h clock.h hypercall.h layout.h notes.inc guest.lds)
+
+# The kit, and the programs on it.
+UNIKERNEL = $(addprefix $(srcdir)/pv-drivers/guest/, start.S main.c event.c grant.c console.c store.c \
+    device.c guest.h) $(addprefix $(srcdir)/, $(DRIVER_BLK_FRONT) pv-drivers/ring/ring.c pv-drivers/ring/ring.h \
+    pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/text.h pv-drivers/bus/store.h) $(GUEST_BASE)
+
+noinst_DATA = pv-drivers/guest/bench.elf
+CLEANFILES += pv-drivers/guest/bench.elf
+pv-drivers/guest/bench.elf: $(srcdir)/pv-drivers/guest/bench/main.c $(UNIKERNEL)
+	@mkdir -p pv-drivers/guest
+	$(AM_V_CCLD)$(CC) $(GUEST_CFLAGS) $(GUEST_LINK) -o $@ $(filter %.c %.S,$^)
+SYSTEM_BUILD += pv-drivers/guest/bench.elf

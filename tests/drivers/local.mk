@@ -50,3 +50,8 @@ tests_unit_test_net_hostile_tsan_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_net_hostile_tsan_CFLAGS = $(tests_unit_test_blk_hostile_tsan_CFLAGS)
 tests_unit_test_net_hostile_tsan_LDFLAGS = -fsanitize=thread
 tests_unit_test_net_hostile_tsan_LDADD = -lcunit
+
+# The guest kit's client of the store.
+UNIT_TESTS += tests/unit/test_guest_store
+tests_unit_test_guest_store_SOURCES = tests/unit/test_guest_store.c pv-drivers/guest/store.c pv-drivers/guest/guest.h
+tests_unit_test_guest_store_CPPFLAGS = $(DRIVER_CPPFLAGS)

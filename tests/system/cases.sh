@@ -37,6 +37,7 @@ vaned              6.1         qemu64 1    1536  vaned              poweroff gue
 vaned-io           6.1         qemu64 1    1536  vaned-io           poweroff guest,vaned,guest_io,vane_blk
 vaned-kills        6.1         qemu64 1    1536  vaned-kills        poweroff guest,vaned,guest_io,vane_blk,tiny,kills
 vane-io            6.1         qemu64 1    1536  vane-io            poweroff xen_tools,vane,guest_io
+unikernel-bench    6.1         qemu64 1    1536  unikernel-bench    poweroff guest,vaned,vane_blk,unikernels
 vane-blk           6.1         qemu64 2    1536  vane-blk           poweroff xen_tools,vane,guest_io,vane_blk
 vane-net           6.1         qemu64 2    1536  vane-net           poweroff xen_tools,vane,guest_io,vane_net
 crash              6.1         qemu64 1    1024  crash              reset    crash,complaints

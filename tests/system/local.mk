@@ -7,7 +7,7 @@ SYSTEM_TESTS += \
     tests/system/run:broken,option \
     tests/system/run:dev \
     tests/system/run:guests \
-    tests/system/run:vaned \
+    tests/system/run:vaned,unikernel \
     tests/system/run:selftests \
     tests/system/run:stress
 

@@ -85,6 +85,10 @@ with_vaned() {
 
 # The smallest guest there is, and how often daemons are killed beside it.
 with_tiny() { files+=("$PV_BUILD/tests/guest/tiny.elf=guest/tiny"); }
+# The guests of pv-drivers/guest.
+with_unikernels() {
+    files+=("$PV_BUILD/pv-drivers/guest/bench.elf=guest/bench")
+}
 with_kills() {
     dom0+=" pv.kills=${KILLS:-$([ -n "${FULL:-}" ] && echo 200 || echo 12)} ${SEED:+pv.seed=$SEED}"
     limit=1800
