@@ -60,3 +60,7 @@ pv-drivers/guest/bench.elf: $(srcdir)/pv-drivers/guest/bench/main.c $(UNIKERNEL)
 	@mkdir -p pv-drivers/guest
 	$(AM_V_CCLD)$(CC) $(GUEST_CFLAGS) $(GUEST_LINK) -o $@ $(filter %.c %.S,$^)
 SYSTEM_BUILD += pv-drivers/guest/bench.elf
+
+# What the HTTP guest reads of others.
+GUEST_HTTP_PURE = pv-drivers/guest/http/tar.c pv-drivers/guest/http/tar.h pv-drivers/guest/http/request.c \
+    pv-drivers/guest/http/request.h pv-drivers/guest/format.c pv-drivers/guest/libc.h
