@@ -18,11 +18,14 @@ static int mem_send(struct net_port *port, const void *frame, size_t size)
     if (size > PORT_MEM_ROOM) {
         abort();
     }
-    if (p->is_full || p->nr == PORT_MEM_FRAMES) {
+    p->end = p->nr ? p->end : p->room;
+    if (p->is_full || p->nr == PORT_MEM_FRAMES || p->end + size > p->room + PORT_MEM_FRAMES * PORT_MEM_ROOM) {
         return -EAGAIN;
     }
-    memcpy(p->frames[at], frame, size);
+    memcpy(p->end, frame, size);
+    p->frames[at] = p->end;
     p->size[at] = (uint32_t)size;
+    p->end += size;
     p->nr++;
     return 0;
 }
@@ -46,13 +49,13 @@ void port_mem_init(struct port_mem *p)
     static const struct net_port_ops ops = { .send = mem_send, .receive = mem_receive };
 
     *p = (struct port_mem){ .port = { .ops = &ops, .fd = -1 },
-                            .frames = calloc(PORT_MEM_FRAMES, PORT_MEM_ROOM) };
-    if (!p->frames) {
+                            .room = calloc(PORT_MEM_FRAMES, PORT_MEM_ROOM) };
+    if (!p->room) {
         abort();
     }
 }
 
 void port_mem_fini(struct port_mem *p)
 {
-    free(p->frames);
+    free(p->room);
 }

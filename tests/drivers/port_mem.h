@@ -15,7 +15,8 @@ struct port_mem {
     unsigned first, nr;              // of those kept
     bool is_full;                    // nothing is taken
     uint32_t size[PORT_MEM_FRAMES];  // with the header
-    uint8_t (*frames)[PORT_MEM_ROOM];
+    uint8_t *frames[PORT_MEM_FRAMES];
+    uint8_t *room, *end;             // frames lie side by side, from the start when there was none
 };
 
 void port_mem_init(struct port_mem *p);
