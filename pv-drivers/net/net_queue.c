@@ -105,7 +105,7 @@ static const struct netif_tx_request *tx_slot(const struct net_queue *q, uint32_
 
 static int16_t read_extra(const struct netif_extra_info *extra, struct net_offload *o)
 {
-    if (extra->type != XEN_NETIF_EXTRA_TYPE_GSO || extra->u.gso.size == 0 ||
+    if (extra->type != XEN_NETIF_EXTRA_TYPE_GSO ||
         (extra->u.gso.type != XEN_NETIF_GSO_TYPE_TCPV4 && extra->u.gso.type != XEN_NETIF_GSO_TYPE_TCPV6)) {
         return NETIF_RSP_ERROR;
     }

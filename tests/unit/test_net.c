@@ -384,7 +384,24 @@ static void test_batches(void)
         expect_no_tx();
         nr_sent += 20;
     }
-    CU_ASSERT_EQUAL(stats.count[NET_STAT_TX_PACKETS], nr_sent);
+    // More fragments than are copied at once.
+    frame_make(frame, false, true, 5000, 1);
+    for (unsigned i = 0; i < 50; i++) {
+        put_frame(5042, i, 0, 0, 0);
+    }
+    for (unsigned i = 0; i < 51; i++) {
+        memcpy(data + i * PAGE, frame, PAGE);      // all begin alike
+    }
+    work();
+    for (int i = 0; i < 50; i++) {
+        expect_tx(i, NETIF_RSP_OKAY);
+        expect_tx(i + 1, NETIF_RSP_OKAY);
+        CU_ASSERT_EQUAL(port.size[port.first], HEADER + 5042);
+        CU_ASSERT_EQUAL(memcmp(port.frames[port.first] + HEADER, frame, PAGE), 0);
+        port.first = (port.first + 1) % PORT_MEM_FRAMES;
+        port.nr--;
+    }
+    CU_ASSERT_EQUAL(stats.count[NET_STAT_TX_PACKETS], nr_sent + 50);
     tear_down();
 }
 

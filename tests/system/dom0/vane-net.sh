@@ -15,8 +15,10 @@ MAC=00:16:3e:0a:0b:0c
 ask() { type_in "$id" "$1"; }
 hears() { check "$1" wait_for "${3:-60}" said net "$2"; }
 state_is() { [ "$(vane-store read "$1/state")" = "$2" ]; }
+# serve [OPTION...]
 serve() { vane-net --domid "$id" --back $back --front $front --tap "vif$id.0" --bridge br0 --mac $MAC --addresses 10.0.0.2 \
-    --queues 2 --state /dev/shm/net/state --stats /dev/shm/net/stats 2>> /tmp/net.log & backend=$!; }
+    --queues 2 --state /dev/shm/net/state --stats /dev/shm/net/stats "$@" 2>> /tmp/net.log & backend=$!; }
+again() { kill -9 $backend; wait $backend 2> /dev/null; serve "$@"; }
 # What a toolstack writes for a network card of the guest: its own side first, since the guest looks at it as soon as it sees
 # the other.
 offer() {
@@ -63,9 +65,7 @@ check large-packets test "$(($(counter 1) / $(counter 0)))" -gt 2000
 # The same, killed ten times on the way.
 ask 'rm /tmp/f; wget -q -O /tmp/f http://10.0.0.1/f; echo again-$(md5sum < /tmp/f | cut -c 1-32)'
 for _ in 1 2 3 4 5 6 7 8 9 10; do
-    kill -9 $backend
-    wait $backend 2> /dev/null
-    serve
+    again
     sleep 0.3
 done
 hears guest-gets-it-all-the-same "again-$sum" 120
@@ -84,6 +84,15 @@ check link-goes-down wait_for 20 sh -c "[ \"\$(vane-store read $back/carrier)\" 
 ip link set "vif$id.0" up
 check link-comes-up wait_for 20 sh -c "[ \"\$(vane-store read $back/carrier)\" = 1 ]"
 check ping-after-that ping -c 3 -w 30 10.0.0.2
+
+# On a VLAN that the bridge's own address is not on nobody hears it.
+echo 1 > /sys/class/net/br0/bridge/vlan_filtering
+check ping-without-vlan ping -c 1 -w 30 10.0.0.2
+again --vlan 7
+check on-another-vlan wait_for 20 ip link show "vif$id.0"
+check not-heard sh -c '! ping -c 2 -w 5 10.0.0.2 > /dev/null'
+again
+check ping-on-the-same ping -c 1 -w 30 10.0.0.2
 
 check goes-offline sh -c "vane-store write $back/online 0 $back/state 5"
 check front-closes wait_for 30 state_is $front 6
