@@ -190,10 +190,13 @@ static bool store_figure(const char *text, const char *key, uint64_t *figure)
 {
     size_t length = strlen(key);
 
-    for (; text; text = strchr(text, '\n'), text += text != NULL)
-        if (strncmp(text, key, length) == 0 && sscanf(text + length, " %" SCNu64, figure) == 1)
-            return true;
-    return false;
+    while (strncmp(text, key, length) != 0 || sscanf(text + length, " %" SCNu64, figure) != 1) {
+        text += strcspn(text, "\n");
+        if (!*text)
+            return false;
+        text++;
+    }
+    return true;
 }
 
 static void write_store(FILE *out, const char *text)
