@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -158,8 +159,12 @@ int main(int argc, char *argv[])
     struct sigaction action = { .sa_handler = stop };
     struct vaned *v = &vaned;
     struct vane_error error;
-    bool autostart = parse(v, argc, argv);
+    bool autostart;
 
+    // The builder's thread forks to unpack an image, and the child allocates behind seccomp: a thread's own arena grows by
+    // mprotect(), which is forbidden there.
+    mallopt(M_ARENA_MAX, 1);
+    autostart = parse(v, argc, argv);
     sigaddset(&action.sa_mask, SIGTERM);
     sigaddset(&action.sa_mask, SIGINT);
     sigprocmask(SIG_BLOCK, &action.sa_mask, NULL);
