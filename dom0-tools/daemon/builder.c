@@ -126,6 +126,7 @@ void builder_free(struct vaned *v)
 int builder_add(struct vaned *v, const struct domain *d, struct vane_error *error)
 {
     struct job *job = calloc(1, sizeof(*job));
+    struct builder *b = v->builder;
     int rc = job ? definition_copy(&d->def, &job->def, error)
                  : vane_fail(error, VANE_NO_RESOURCE, "there is no memory to start %s", d->def.name);
 
@@ -133,11 +134,16 @@ int builder_add(struct vaned *v, const struct domain *d, struct vane_error *erro
         job_free(job);
         return rc;
     }
-    pthread_mutex_lock(&v->builder->lock);
-    append(&v->builder->queue, job);
-    pthread_cond_signal(&v->builder->wanted);
-    pthread_mutex_unlock(&v->builder->lock);
-    return 0;
+    pthread_mutex_lock(&b->lock);
+    if (b->stop)
+        rc = vane_fail(error, VANE_STATE, "vaned is being stopped: start %s again when it runs", d->def.name);
+    else
+        append(&b->queue, job);
+    pthread_cond_signal(&b->wanted);
+    pthread_mutex_unlock(&b->lock);
+    if (rc)
+        job_free(job);
+    return rc;
 }
 
 void builder_drop(struct vaned *v, const char *uuid)

@@ -237,7 +237,8 @@ static void ended(struct vaned *v, struct domain *d, enum host_end end)
     settle(v, d);
 }
 
-// Figures for all, then ends one at a time: what follows an end changes the list.
+// Figures for all, then ends one at a time: what follows an end changes the list. A vaned that is being stopped leaves ends to
+// the next one: nothing can be started any more.
 static bool check_once(struct vaned *v)
 {
     static struct host_domain seen[HOST_MAX_DOMAINS];
@@ -254,7 +255,7 @@ static bool check_once(struct vaned *v)
                 found = &seen[i];
         if (found)
             d->seen = *found;
-        if (d->phase == PHASE_RUNNING && (!found || found->shut_down)) {
+        if (!v->stop && d->phase == PHASE_RUNNING && (!found || found->shut_down)) {
             ended(v, d, found && found->end < NR_ENDS ? found->end : END_POWEROFF);
             return true;
         }
