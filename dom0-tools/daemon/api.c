@@ -105,12 +105,12 @@ static void wait_for(struct request *r, const struct domain *d, int what)
 // `also` is taken.
 int show_again(struct request *r, const char *uuid, json_t *also, struct vane_error *error)
 {
-    struct vane_error gone;
-    struct domain *d;
+    const struct domain *d;
     json_t *json;
 
     life_check(r->v);
-    json = domain_find(r->v, uuid, &d, &gone) ? json_object() : domain_json(r->v, d);     // a transient one may be gone
+    d = domain_by_uuid(r->v, uuid);
+    json = d ? domain_json(r->v, d) : json_object();    // a transient one may be gone
     if (also)
         json_object_update(json, also);
     json_decref(also);

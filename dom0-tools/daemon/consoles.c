@@ -215,13 +215,12 @@ int consoles_timeout(const struct vaned *v)
 
 int console_after(struct vaned *v, const char *uuid, uint64_t *at, char **text, size_t *size)
 {
-    struct vane_error ignored;
-    struct domain *d;
+    const struct domain *d = domain_by_uuid(v, uuid);
     uint64_t from;
 
     *size = 0;
     *text = NULL;
-    if (domain_find(v, uuid, &d, &ignored) || !d->talk)
+    if (!d || !d->talk)
         return -1;
     from = *at > d->talk->said ? 0 : *at;           // one of this UUID that was defined anew has said nothing yet
     if (d->talk->said - from > HISTORY)

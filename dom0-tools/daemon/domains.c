@@ -114,6 +114,11 @@ int domain_find(struct vaned *v, const char *name, struct domain **d, struct van
     return *d ? 0 : vane_fail(error, VANE_NOT_FOUND, "there is no domain %.80s: `vane list` shows those there are", name);
 }
 
+struct domain *domain_by_uuid(struct vaned *v, const char *uuid)
+{
+    return find(v, NULL, uuid);
+}
+
 static int give_uuid(struct definition *def, struct vane_error *error)
 {
     uint8_t b[16];

@@ -170,13 +170,13 @@ static void built(struct vaned *v, struct domain *d, struct job *job)
 
 void life_built(struct vaned *v)
 {
-    struct vane_error ignored;
     struct domain *d;
     struct job *job;
 
     while ((job = builder_take(v))) {
         // It is there: what is starting can neither be forgotten nor get another UUID.
-        if (domain_find(v, job->def.uuid, &d, &ignored) == 0)
+        d = domain_by_uuid(v, job->def.uuid);
+        if (d)
             built(v, d, job);
         job_free(job);
     }
@@ -379,15 +379,15 @@ static struct domain *next_to_start(struct vaned *v)
 // Milliseconds that the last one started is still waited for, but not for ever, to say that it is ready.
 static int wait_ms(struct vaned *v)
 {
-    struct vane_error ignored;
     struct domain *d;
     uint64_t end, now = now_ms();
 
     if (!v->awaited[0])
         return 0;
-    if (domain_find(v, v->awaited, &d, &ignored) == 0 && d->phase == PHASE_STARTING)
+    d = domain_by_uuid(v, v->awaited);
+    if (d && d->phase == PHASE_STARTING)
         return -1;                          // what is built wakes the loop
-    if (domain_find(v, v->awaited, &d, &ignored) == 0 && domain_runs(d) && !console_is_ready(d)) {
+    if (d && domain_runs(d) && !console_is_ready(d)) {
         end = d->started_ms + d->def.ready_seconds * 1000;
         if (now < end)
             return (int)(end - now);

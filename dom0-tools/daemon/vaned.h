@@ -74,6 +74,8 @@ int domains_load(struct vaned *v, struct vane_error *error);
 void domains_free(struct vaned *v);
 // By name or UUID; VANE_NOT_FOUND.
 int domain_find(struct vaned *v, const char *name, struct domain **d, struct vane_error *error);
+// Where a UUID is meant; NULL: there is none of it.
+struct domain *domain_by_uuid(struct vaned *v, const char *uuid);
 // Takes the definition over. An existing domain of its name and UUID gets it as its new one.
 int domain_define(struct vaned *v, struct definition *def, bool persistent, struct domain **d, struct vane_error *error);
 int domain_save(struct vaned *v, const struct domain *d, struct vane_error *error);

@@ -11,7 +11,15 @@ static bool is_cpus(const char *text)
     return cpus_parse(text, bits, 4096);
 }
 
+// A domain is asked for by its name or its UUID, so no name may be another one's UUID.
+static bool is_no_uuid(const char *text)
+{
+    return strlen(text) != 36 || text[strspn(text, "0123456789abcdefABCDEF-")] != '\0';
+}
+
 static const struct rule
+    own_name_rule = { "^[A-Za-z0-9][A-Za-z0-9_.+-]*$", "use letters, digits and _ . + -, a letter or digit first, and no UUID",
+                      is_no_uuid },
     name_rule = { "^[A-Za-z0-9][A-Za-z0-9_.+-]*$", "use letters, digits and _ . + -, a letter or digit first", NULL },
     uuid_rule = { "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
                   "write it as 01234567-89ab-cdef-0123-456789abcdef, or leave it out to get one", NULL },
@@ -122,7 +130,7 @@ static const struct field definition_fields[] = {
     { .xl = "type", .type = FIELD_FIXED, .choices = CHOICES("pv") },
     { .xl = "builder", .type = FIELD_FIXED, .choices = CHOICES("generic", "linux") },
     { .json = "name", .xml = "name", .xl = "name", AT(name), .needed = true, .max = DEFINITION_NAME_SIZE - 1,
-      .rule = &name_rule, .help = "the domain's name on this host" },
+      .rule = &own_name_rule, .help = "the domain's name on this host" },
     { .json = "uuid", .xml = "uuid", .xl = "uuid", AT(uuid), .max = 36, .lower = true, .rule = &uuid_rule,
       .help = "the domain's name in the world" },
     { .json = "title", .xml = "title", AT(title), .max = 256, .help = "a line for people" },
