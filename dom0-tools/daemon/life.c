@@ -61,6 +61,7 @@ static int end_all(struct vaned *v, struct domain *d, struct vane_error *error)
     uint8_t uuid[16];
     int rc;
 
+    d->is_passed = true;
     (void)domain_save_phase(v, d, PHASE_ENDING, &ignored);
     d->phase = PHASE_ENDING;
     d->again_ms = now_ms() + AGAIN_MS;
@@ -90,6 +91,7 @@ int domain_start(struct vaned *v, struct domain *d, struct vane_error *error)
 {
     int rc = check_startable(d, error);
 
+    d->is_passed = true;
     if (rc == 0)
         rc = domain_admit(v, d, error);
     if (rc == 0)
@@ -143,10 +145,8 @@ void life_served(struct vaned *v, struct domain *d, int rc, struct vane_error *e
         rc = vane_fail(error, VANE_STATE, "%s was destroyed while it was starting", d->def.name);
     else if (rc == 0)
         rc = release(v, d, error);
-    if (rc) {
-        d->has_ended = true;            // the host's start does not come back to it
+    if (rc)
         end = end_all(v, d, &end_error);
-    }
     if (end)
         log_line("%s: what was made of it is not all gone: %s", d->def.name, end_error.text);
     event_tell(v, d, d->is_unwanted ? "destroyed" : rc ? "failed" : "started", rc && !d->is_unwanted ? error->text : NULL);
@@ -371,7 +371,7 @@ static struct domain *next_to_start(struct vaned *v)
     struct domain *first = NULL;
 
     for (struct domain *d = v->domains; d; d = d->next)
-        if (d->def.autostart && d->phase == PHASE_OFF && !d->has_ended && (!first || d->def.start_order < first->def.start_order))
+        if (d->def.autostart && d->phase == PHASE_OFF && !d->is_passed && (!first || d->def.start_order < first->def.start_order))
             first = d;
     return first;
 }
@@ -409,7 +409,6 @@ int life_autostart(struct vaned *v)
     if (!d)
         return -1;
     if (domain_start(v, d, &error)) {
-        d->has_ended = true;
         event_tell(v, d, "failed", error.text);
     } else if (d->def.ready_when) {
         snprintf(v->awaited, sizeof(v->awaited), "%s", d->def.uuid);

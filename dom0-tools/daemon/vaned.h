@@ -21,6 +21,7 @@ struct domain {
     struct definition def;
     bool is_persistent, is_paused;
     bool is_unwanted;                   // it was destroyed while it was starting
+    bool is_passed;                     // it was started or ended, by whomever: the host's start does not come (back) to it
     enum phase phase;
     unsigned id;                        // where it is not off
     unsigned nr_quick_ends;             // ends within seconds of a start, one after the other
