@@ -174,7 +174,8 @@ static void say_all(struct words *w, const struct vaned *v, const struct domain 
 
 // --- Starting
 
-// The lock's file, locked: so no process serves the domain. Below 0: one does, whose number is in *pid.
+// The lock's file, locked: so no process serves the domain. Below 0: one does, whose number is in *pid, or 0 when it has not
+// written it yet. What a process before it has left there goes: that number may be anybody's by now.
 static int lock(const struct vaned *v, const struct domain *d, pid_t *pid)
 {
     char path[MAX_PATH];
@@ -182,7 +183,7 @@ static int lock(const struct vaned *v, const struct domain *d, pid_t *pid)
 
     path_in(v, d, "lock", path);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && ftruncate(fd, 0) == 0)
         return fd;
     if (fd < 0 || pread(fd, pid, sizeof(*pid), 0) != sizeof(*pid))
         *pid = 0;
