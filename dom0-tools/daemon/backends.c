@@ -519,8 +519,10 @@ void backends_run(struct vaned *v)
 
 int backends_timeout(const struct vaned *v)
 {
-    for (const struct domain *d = v->domains; d; d = d->next)
+    int wait = -1;
+
+    for (const struct domain *d = v->domains; d && wait; d = d->next)
         if (d->backend && (d->backend->pidfd < 0 || d->backend->ready >= 0))
-            return d->is_unwanted ? 0 : AGAIN_MS;
-    return -1;
+            wait = d->is_unwanted ? 0 : AGAIN_MS;
+    return wait;
 }
