@@ -14,6 +14,7 @@
 #include "vaned.h"
 
 const char *const phase_names[NR_PHASES] = { "off", "starting", "running", "ending", "kept" };
+static const char *const why_names[NR_WHYS] = { [WHY_RESTART] = "restart", [WHY_HOST] = "host" };
 
 static int sync_folder(const char *folder)
 {
@@ -162,7 +163,7 @@ int domain_save_phase(struct vaned *v, struct domain *d, enum phase phase, struc
         rc = remove_file(v->run, name, error);
     } else {
         def = d->is_persistent ? NULL : definition_write_json(&d->def);
-        json = json_pack("{ss ss*}", "phase", phase_names[phase], "definition", def);
+        json = json_pack("{ss ss* ss*}", "phase", phase_names[phase], "definition", def, "why", why_names[d->why]);
         text = json ? json_dumps(json, 0) : NULL;
         rc = text ? write_file(v->run, name, text, error) : vane_fail(error, VANE_NO_RESOURCE, "there is no memory");
         json_decref(json);
@@ -294,13 +295,12 @@ int domain_forget(struct vaned *v, struct domain *d, struct vane_error *error)
 {
     bool was_persistent = d->is_persistent;
     char name[64];
-    int rc = 0;
+    int rc;
 
     // What runs keeps its definition beside its phase: there before the other is gone, so it always has one.
     snprintf(name, sizeof(name), "%s.json", d->def.uuid);
     d->is_persistent = false;
-    if (d->phase != PHASE_OFF)
-        rc = domain_save_phase(v, d, d->phase, error);
+    rc = domain_save_phase(v, d, d->phase, error);
     if (rc == 0 && was_persistent)
         rc = remove_file(v->state, name, error);
     d->is_persistent = rc && was_persistent;
@@ -339,6 +339,7 @@ static void load_run(struct vaned *v, const char *name)
     json_t *json = text ? json_loads(text, 0, NULL) : NULL;
     const char *phase = json_string_value(json_object_get(json, "phase"));
     const char *own = json_string_value(json_object_get(json, "definition"));
+    const char *why = json_string_value(json_object_get(json, "why"));
     struct domain *d;
 
     snprintf(uuid, sizeof(uuid), "%.36s", name);
@@ -348,6 +349,9 @@ static void load_run(struct vaned *v, const char *name)
     for (unsigned i = 0; d && phase && i < NR_PHASES; i++)
         if (strcmp(phase_names[i], phase) == 0)
             d->phase = i;
+    for (unsigned i = WHY_RESTART; d && why && i < NR_WHYS; i++)
+        if (strcmp(why_names[i], why) == 0)
+            d->why = i;
     if (!d)
         log_line("%s/%s is left alone: there is no domain for it", v->run, name);
     definition_fini(&def);

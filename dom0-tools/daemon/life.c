@@ -51,10 +51,13 @@ static int release(struct vaned *v, struct domain *d, struct vane_error *error)
         rc = host_pin(v->host, d->id, (unsigned)pins[i].vcpu, pins[i].cpus, error);
     if (rc == 0)
         rc = host_pause(v->host, d->id, false, error);
+    if (rc == 0)
+        d->why = WHY_ASKED;
     return rc ? rc : domain_save_phase(v, d, PHASE_RUNNING, error);
 }
 
-// All that there is of it goes, and it is off; or what is left is tried again by life_again().
+// All that there is of it goes, and it is off; or what is left is tried again by life_again(). One that is to be started again
+// keeps its file until it is, or start_again() gives up.
 static int end_all(struct vaned *v, struct domain *d, struct vane_error *error)
 {
     struct vane_error ignored;
@@ -74,7 +77,7 @@ static int end_all(struct vaned *v, struct domain *d, struct vane_error *error)
     d->id = 0;
     d->is_paused = false;
     memset(&d->seen, 0, sizeof(d->seen));
-    rc = domain_save_phase(v, d, PHASE_OFF, error);
+    rc = d->why ? 0 : domain_save_phase(v, d, PHASE_OFF, error);
     d->phase = PHASE_OFF;
     return rc;
 }
@@ -126,12 +129,12 @@ int domain_stop(struct vaned *v, struct domain *d, const char *event, struct van
     return rc;
 }
 
-// A transient domain is nothing without its guest.
+// A transient domain is nothing without its guest, or one to come.
 static void settle(struct vaned *v, struct domain *d)
 {
     struct vane_error ignored;
 
-    if (d->phase == PHASE_OFF && !d->is_persistent)
+    if (d->phase == PHASE_OFF && !d->is_persistent && !d->why)
         (void)domain_forget(v, d, &ignored);
 }
 
@@ -145,11 +148,14 @@ void life_served(struct vaned *v, struct domain *d, int rc, struct vane_error *e
         rc = vane_fail(error, VANE_STATE, "%s was destroyed while it was starting", d->def.name);
     else if (rc == 0)
         rc = release(v, d, error);
+    if (d->is_unwanted || !v->stop)
+        d->why = WHY_ASKED;             // else the next vaned starts what this one could not any more
     if (rc)
         end = end_all(v, d, &end_error);
     if (end)
         log_line("%s: what was made of it is not all gone: %s", d->def.name, end_error.text);
-    event_tell(v, d, d->is_unwanted ? "destroyed" : rc ? "failed" : "started", rc && !d->is_unwanted ? error->text : NULL);
+    event_tell(v, d, d->is_unwanted ? "destroyed" : d->why ? "undone" : rc ? "failed" : "started",
+               rc && !d->is_unwanted ? error->text : NULL);
     http_start_over(v, d->def.uuid, rc, error, end, &end_error);
     settle(v, d);
 }
@@ -192,20 +198,47 @@ void life_finish(struct vaned *v)
     }
 }
 
-static void restart(struct vaned *v, struct domain *d)
+// What nobody asked for now, and its file tells why: it has no other to be told that it cannot be.
+static int start_again(struct vaned *v, struct domain *d)
+{
+    struct vane_error error, ignored;
+    int rc = domain_start(v, d, &error);
+
+    if (rc) {
+        d->why = WHY_ASKED;
+        (void)domain_save_phase(v, d, d->phase, &ignored);
+        event_tell(v, d, "failed", error.text);
+    }
+    return rc;
+}
+
+// After an end: the start that it was for. life_autostart() sees to those that start with the host.
+static void go_on(struct vaned *v, struct domain *d)
+{
+    if (d->phase == PHASE_OFF && d->why == WHY_RESTART)
+        (void)start_again(v, d);
+}
+
+static void stop_and_go(struct vaned *v, struct domain *d)
 {
     struct vane_error error;
+
+    if (domain_stop(v, d, "stopped", &error))
+        log_line("%s: %s", d->def.name, error.text);
+    go_on(v, d);
+}
+
+static void restart(struct vaned *v, struct domain *d)
+{
     bool is_quick = now_ms() - d->started_ms < QUICK_MS;
 
     d->nr_quick_ends = is_quick ? d->nr_quick_ends + 1 : 0;
-    if (domain_stop(v, d, "stopped", &error)) {
-        log_line("%s: %s", d->def.name, error.text);
-    } else if (d->nr_quick_ends >= MAX_QUICK_ENDS) {
-        d->nr_quick_ends = 0;
-        event_tell(v, d, "failed", "it ended three times within seconds of its start, and is not started again");
-    } else if (domain_start(v, d, &error)) {
-        event_tell(v, d, "failed", error.text);
-    }
+    d->why = d->nr_quick_ends < MAX_QUICK_ENDS ? WHY_RESTART : WHY_ASKED;
+    stop_and_go(v, d);
+    if (d->nr_quick_ends < MAX_QUICK_ENDS)
+        return;
+    d->nr_quick_ends = 0;
+    event_tell(v, d, "failed", "it ended three times within seconds of its start, and is not started again");
 }
 
 // The table of ends: which field of the definition says what follows.
@@ -267,14 +300,12 @@ static bool check_once(struct vaned *v)
 static bool end_again(struct vaned *v)
 {
     struct domain *d = host_fd(v->host) < 0 ? NULL : v->domains;        // nothing tells of ends: no store runs
-    struct vane_error error;
 
     while (d && (d->phase != PHASE_ENDING || now_ms() < d->again_ms))
         d = d->next;
     if (!d)
         return false;
-    if (domain_stop(v, d, "stopped", &error))
-        log_line("%s: %s", d->def.name, error.text);
+    stop_and_go(v, d);
     settle(v, d);
     return true;
 }
@@ -315,14 +346,16 @@ static void recover_one(struct vaned *v, struct domain *d, const struct host_dom
     struct vane_error error;
 
     d->id = found ? found->id : 0;
+    if (d->why == WHY_HOST && !v->autostart)
+        d->why = WHY_ASKED;
     switch (d->phase) {
     case PHASE_STARTING:
         undo(v, d);
         event_tell(v, d, "undone", "vaned was stopped while it started this domain");
+        go_on(v, d);
         break;
     case PHASE_ENDING:
-        if (domain_stop(v, d, "stopped", &error))
-            log_line("%s: %s", d->def.name, error.text);
+        stop_and_go(v, d);
         break;
     case PHASE_OFF:
         if (lives)
@@ -370,9 +403,12 @@ static struct domain *next_to_start(struct vaned *v)
 {
     struct domain *first = NULL;
 
-    for (struct domain *d = v->domains; d; d = d->next)
-        if (d->def.autostart && d->phase == PHASE_OFF && !d->is_passed && (!first || d->def.start_order < first->def.start_order))
+    for (struct domain *d = v->domains; d; d = d->next) {
+        bool waits = d->why == WHY_HOST || (v->is_starting && d->def.autostart && !d->is_passed);
+
+        if (waits && d->phase == PHASE_OFF && (!first || d->def.start_order < first->def.start_order))
             first = d;
+    }
     return first;
 }
 
@@ -400,19 +436,16 @@ static int wait_ms(struct vaned *v)
 int life_autostart(struct vaned *v)
 {
     int wait = wait_ms(v);
-    struct domain *d = v->is_starting && !wait ? next_to_start(v) : NULL;
-    struct vane_error error;
+    struct domain *d = wait ? NULL : next_to_start(v);
 
     if (wait)
         return wait;
-    v->is_starting = d != NULL;
+    v->is_starting = v->is_starting && d;
     if (!d)
         return -1;
-    if (domain_start(v, d, &error)) {
-        event_tell(v, d, "failed", error.text);
-    } else if (d->def.ready_when) {
+    d->why = WHY_HOST;
+    if (start_again(v, d) == 0 && d->def.ready_when)
         snprintf(v->awaited, sizeof(v->awaited), "%s", d->def.uuid);
-    }
     return 0;
 }
 
@@ -436,6 +469,7 @@ int domain_act(struct vaned *v, struct domain *d, const char *action, struct van
 
     if (strcmp(action, "destroy") == 0) {
         d->has_ended = false;
+        d->why = WHY_ASKED;             // whatever was to follow
         if (domain_runs(d))
             domain_note_end(v, d, "destroyed");
         rc = domain_stop(v, d, "destroyed", error);

@@ -159,12 +159,11 @@ int main(int argc, char *argv[])
     struct sigaction action = { .sa_handler = stop };
     struct vaned *v = &vaned;
     struct vane_error error;
-    bool autostart;
 
     // The builder's thread forks to unpack an image, and the child allocates behind seccomp: a thread's own arena grows by
     // mprotect(), which is forbidden there.
     mallopt(M_ARENA_MAX, 1);
-    autostart = parse(v, argc, argv);
+    v->autostart = parse(v, argc, argv);
     sigaddset(&action.sa_mask, SIGTERM);
     sigaddset(&action.sa_mask, SIGINT);
     sigprocmask(SIG_BLOCK, &action.sa_mask, NULL);
@@ -177,7 +176,7 @@ int main(int argc, char *argv[])
         log_line("%s", error.text);
         return 1;
     }
-    v->is_starting = is_first(v) && autostart;
+    v->is_starting = is_first(v) && v->autostart;
     loop(v);
     life_finish(v);
     http_close(v);

@@ -5,7 +5,8 @@
 //
 // What must outlive it lies in two folders: definitions in `state` (/var/lib/vane), and what it was doing with each
 // running domain in `run` (/run/vane), both written to a new file, synced and renamed. A start writes "starting"
-// before it makes anything, and "running" after all is made: so who comes after a kill knows what to undo.
+// before it makes anything, and "running" after all is made: so who comes after a kill knows what to undo. It also says why
+// something is started that nobody waits for an answer of, a guest's reboot even before its end: that start is not lost.
 #pragma once
 
 #include <jansson.h>
@@ -13,6 +14,8 @@
 #include "host.h"
 
 enum phase { PHASE_OFF, PHASE_STARTING, PHASE_RUNNING, PHASE_ENDING, PHASE_KEPT, NR_PHASES };
+
+enum why { WHY_ASKED, WHY_RESTART, WHY_HOST, NR_WHYS };
 
 struct talk;
 
@@ -23,6 +26,7 @@ struct domain {
     bool is_unwanted;                   // it was destroyed while it was starting
     bool is_passed;                     // it was started or ended, by whomever: the host's start does not come (back) to it
     enum phase phase;
+    enum why why;                       // it starts, or will when it has ended; where it runs, or is off for good: WHY_ASKED
     unsigned id;                        // where it is not off
     unsigned nr_quick_ends;             // ends within seconds of a start, one after the other
     enum host_end end;                  // the last, where has_ended
@@ -64,6 +68,7 @@ struct vaned {
     uint64_t nr_requests, nr_refused;
     bool stop;
     bool is_starting;                   // autostart is under way
+    bool autostart;                     // it may be, or go on from a vaned before this one
     char awaited[37];                   // the UUID of the domain that must be ready before it goes on; empty: none
 };
 
