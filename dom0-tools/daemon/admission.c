@@ -11,6 +11,7 @@
 enum {
     OVERHEAD_KIB = 1024, OVERHEAD_VCPU_KIB = 32,    // what a domain takes of the hypervisor beside its memory
     MAX_HOLDERS = 4,                                // that are named
+    MAX_LOOKS = 10,                                 // for two readings of free memory that are the same
 };
 
 struct holder {
@@ -100,6 +101,26 @@ static void name_holders(const struct vaned *v, const struct host_domain *seen, 
         snprintf(text + used, size - used, ", %u others %" PRIu64 " KiB", count - MAX_HOLDERS, others);
 }
 
+// What is free and who holds what, at one moment: memory that the builder claims between the two would count as free and as held.
+// Where it changes all the time the smaller reading counts.
+static int look(struct vaned *v, struct host_facts *facts, struct host_domain *seen, unsigned *count, struct vane_error *error)
+{
+    uint64_t before;
+    int rc = 0;
+
+    for (unsigned i = 0; i < MAX_LOOKS && rc == 0; i++) {
+        before = facts->free_kib;
+        rc = host_domains(v->host, seen, HOST_MAX_DOMAINS, count, error);
+        if (rc == 0)
+            rc = host_facts(v->host, facts, error);
+        if (facts->free_kib == before)
+            break;
+        if (i == MAX_LOOKS - 1 && before < facts->free_kib)
+            facts->free_kib = before;
+    }
+    return rc;
+}
+
 int domain_admit(struct vaned *v, const struct domain *d, struct vane_error *error)
 {
     static struct host_domain seen[HOST_MAX_DOMAINS];
@@ -112,7 +133,7 @@ int domain_admit(struct vaned *v, const struct domain *d, struct vane_error *err
     // Who holds what is looked up only where it is wanted.
     if (rc || (facts.free_kib >= need && !domains_start(v)))
         return rc;
-    rc = host_domains(v->host, seen, HOST_MAX_DOMAINS, &count, error);
+    rc = look(v, &facts, seen, &count, error);
     if (rc)
         return rc;
     promised = promised_kib(v, seen, count);

@@ -3,7 +3,8 @@
 // hypervisor and a store do, and guests do what is written into the fifo beside it: "NAME poweroff|reboot|crash". They say what is
 // written into the fifo "says", as "NAME WORDS", and repeat what is typed. A guest whose
 // name begins with "deaf" ignores requests; VANE_SIM_SLOW makes a build take that many milliseconds, and an end half of them.
-// A build does not go on while the file "hold" is in the folder.
+// A build does not go on while the file "hold" is in the folder, and takes no memory while "late" is, which goes when somebody has
+// read how much is free.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 
 #include "dom0-tools/daemon/host.h"
 
-enum { MAX = 64, TOTAL_KIB = 4 << 20, CONTROL_KIB = 512 << 10 };
+enum { MAX = 64, TOTAL_KIB = 4 << 20, CONTROL_KIB = 512 << 10, LATE_US = 300000 };
 
 struct record {
     bool used, has_nodes;           // what the hypervisor has of it, and the store
@@ -26,7 +27,7 @@ struct record {
 
 struct host {
     int fifo, says;
-    char hold[520], store[520];
+    char hold[520], late[520], store[520];
     struct record *records;
 };
 
@@ -54,6 +55,7 @@ int host_open(struct host **host, const char *folder, struct vane_error *error)
     h->fifo = open_fifo(folder, "guests");
     h->says = open_fifo(folder, "says");
     snprintf(h->hold, sizeof(h->hold), "%s/hold", folder);
+    snprintf(h->late, sizeof(h->late), "%s/late", folder);
     snprintf(h->store, sizeof(h->store), "%s/store", folder);
     snprintf(path, sizeof(path), "%s/domains", folder);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -105,7 +107,9 @@ int host_facts(struct host *host, struct host_facts *facts, struct vane_error *e
     (void)error;
     *facts = (struct host_facts){ 2, 1000000, TOTAL_KIB, TOTAL_KIB - CONTROL_KIB, "a simulated host" };
     for (unsigned i = 0; i < MAX; i++)
-        facts->free_kib -= host->records[i].used ? host->records[i].domain.memory_kib : 0;
+        facts->free_kib -= __atomic_load_n(&host->records[i].used, __ATOMIC_ACQUIRE) ? host->records[i].domain.memory_kib : 0;
+    if (unlink(host->late) == 0)
+        usleep(LATE_US);
     return 0;
 }
 
@@ -174,6 +178,8 @@ int host_build(struct host *host, const struct definition *d, unsigned *id, uint
 {
     struct record *r;
 
+    while (access(host->late, F_OK) == 0)
+        usleep(5000);
     if (access(d->kernel, R_OK))
         return vane_fail_errno(error, errno, "the kernel %s cannot be read", d->kernel);
     for (unsigned i = 0; i < MAX; i++) {
