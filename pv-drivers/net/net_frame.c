@@ -6,9 +6,10 @@
 #include "public/io/netif.h"
 
 enum { TYPE_IPV4 = 0x0800, TYPE_ARP = 0x0806, TYPE_IPV6 = 0x86dd };
-enum { HOP_BY_HOP = 0, TCP = 6, UDP = 17, ROUTING = 43, FRAGMENT = 44, ICMPV6 = 58, DESTINATION = 60 };
+enum { HOP_BY_HOP = 0, ICMP = 1, TCP = 6, UDP = 17, ROUTING = 43, FRAGMENT = 44, ICMPV6 = 58, DESTINATION = 60 };
 enum { ROUTER_ADVERTISEMENT = 134, NEIGHBOUR_SOLICITATION = 135, NEIGHBOUR_ADVERTISEMENT = 136, REDIRECT = 137,
        MULTICAST_REPORT = 143 };
+enum { REDIRECT4 = 5 };
 
 #define IPV4_HEADER 20u
 #define IPV6_HEADER 40u
@@ -180,7 +181,7 @@ static bool is_ipv6_own(const struct net_filter *f, const uint8_t *address)
     return found;
 }
 
-// Its sender: the MAC and the address; no address is a question whether somebody has it.
+// Its sender: the MAC and the address; no address is a question whether somebody has the one that it is about to take.
 static bool allows_arp(const struct net_filter *f, const uint8_t *frame, uint32_t size)
 {
     static const uint8_t ethernet_ipv4[] = { 0, 1, 8, 0, 6, 4 };
@@ -188,7 +189,14 @@ static bool allows_arp(const struct net_filter *f, const uint8_t *frame, uint32_
 
     return size >= NET_ETHERNET + ARP_SIZE && memcmp(arp, ethernet_ipv4, sizeof(ethernet_ipv4)) == 0 &&
            (!f->has_mac || memcmp(arp + 8, f->mac, NET_MAC) == 0) &&
-           (is_zero(arp + 14, 4) || is_ipv4_own(f, arp + 14));
+           is_ipv4_own(f, is_zero(arp + 14, 4) ? arp + 24 : arp + 14);
+}
+
+// Only the first fragment holds the type.
+static bool is_redirect4(const uint8_t *frame, const struct net_layout *l)
+{
+    return l->protocol == ICMP && (get16(frame + NET_ETHERNET + 6) & 0x1fff) == 0 && l->end > l->l4 &&
+           frame[l->l4] == REDIRECT4;
 }
 
 // Without an address a guest asks a DHCP server for one.
@@ -196,7 +204,7 @@ static bool allows_ipv4(const struct net_filter *f, const uint8_t *frame, const 
 {
     const uint8_t *source = frame + NET_ETHERNET + 12;
 
-    return is_ipv4_own(f, source) ||
+    return (is_ipv4_own(f, source) && !is_redirect4(frame, l)) ||
            (is_zero(source, 4) && l->protocol == UDP && !l->is_fragment && l->end - l->l4 >= 8 &&
             get16(frame + l->l4) == 68 && get16(frame + l->l4 + 2) == 67);
 }
@@ -216,6 +224,7 @@ static bool has_own_options(const struct net_filter *f, const uint8_t *frame, ui
     return true;
 }
 
+// Without a name of its own it asks whether somebody has the one that it is about to take.
 static bool allows_icmpv6(const struct net_filter *f, const uint8_t *frame, const struct net_layout *l,
                           bool is_nameless)
 {
@@ -228,7 +237,8 @@ static bool allows_icmpv6(const struct net_filter *f, const uint8_t *frame, cons
     }
     if (type == NEIGHBOUR_SOLICITATION || type == NEIGHBOUR_ADVERTISEMENT) {
         return size >= 24 && has_own_options(f, frame, l->l4 + 24, l->end) &&
-               (type == NEIGHBOUR_SOLICITATION || (is_ipv6_own(f, icmp + 8) && !is_nameless));
+               (type == NEIGHBOUR_SOLICITATION ? !is_nameless || is_ipv6_own(f, icmp + 8) :
+                !is_nameless && is_ipv6_own(f, icmp + 8));
     }
     return !is_nameless || type == MULTICAST_REPORT;
 }

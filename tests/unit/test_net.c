@@ -722,6 +722,15 @@ static void test_filter(void)
     CU_ASSERT(may(&strict, size));                         // asks for an address
     frame[13] = 1;                                         // no protocol of ours
     CU_ASSERT(may(&mac_only, size) && !may(&strict, size));
+    frame_make(frame, false, true, 100, 1);
+    frame[23] = 1, frame[34] = 8;
+    CU_ASSERT(may(&strict, size));
+    frame[34] = 5;                                         // a redirect
+    CU_ASSERT(may(&mac_only, size) && !may(&strict, size));
+    frame[20] = 0x20;                                      // its first fragment
+    CU_ASSERT(!may(&strict, size));
+    frame[21] = 1;                                         // data of something
+    CU_ASSERT(may(&strict, size));
 
     size = make_arp();
     CU_ASSERT(may(&strict, size));
@@ -729,6 +738,8 @@ static void test_filter(void)
     frame[31] ^= 1;
     CU_ASSERT(!may(&strict, size));
     memset(frame + 28, 0, 4);
+    CU_ASSERT(!may(&strict, size));                        // asks for another's address
+    frame[41] = 1;
     CU_ASSERT(may(&strict, size));
     frame[22] ^= 1;
     CU_ASSERT(!may(&strict, size));
@@ -765,7 +776,11 @@ static void test_filter(void)
     memset(frame + 22, 0, 16);
     CU_ASSERT(!may(&strict, size));                        // nameless: only to find out who is there
     size = make_icmpv6(135, false);
+    frame[62] ^= 1;
+    CU_ASSERT(may(&strict, size));
     memset(frame + 22, 0, 16);
+    CU_ASSERT(!may(&strict, size));
+    frame[62] ^= 1;
     CU_ASSERT(may(&strict, size));
     size = make_icmpv6(136, false);
     memset(frame + 22, 0, 16);
