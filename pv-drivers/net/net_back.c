@@ -85,6 +85,7 @@ static int read_ports(struct net_back *b, unsigned queue, unsigned nr_queues, st
 {
     c->is_split = back_read_queue_node(&b->bus, queue, nr_queues, "event-channel-tx", -1, &c->tx_port) == 0 &&
                   back_read_queue_node(&b->bus, queue, nr_queues, "event-channel-rx", -1, &c->rx_port) == 0;
+    b->bus.why[0] = '\0';               // that there are not two is no fault
     return c->is_split ? 0 : back_read_queue_node(&b->bus, queue, nr_queues, "event-channel", -1, &c->tx_port);
 }
 
