@@ -75,8 +75,8 @@ static int receive(void *data, size_t size, uint64_t until)
 
     while (size && rc == 0) {
         uint32_t cons = ring->rsp_cons;
+        uint32_t before = cons;
         uint32_t there = __atomic_load_n(&ring->rsp_prod, __ATOMIC_ACQUIRE) - cons;
-        bool was_full = there == XENSTORE_RING_SIZE;
         if (there > XENSTORE_RING_SIZE) {
             return break_off("the indices of its ring make no sense");
         }
@@ -86,7 +86,9 @@ static int receive(void *data, size_t size, uint64_t until)
             }
         }
         __atomic_store_n(&ring->rsp_cons, cons, __ATOMIC_RELEASE);
-        if (was_full) {
+        // It may have become full since we looked, and the other end sleep before it saw the store above.
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&ring->rsp_prod, __ATOMIC_RELAXED) - before == XENSTORE_RING_SIZE) {
             event_send(port);
         }
         rc = size ? wait(until) : 0;
