@@ -308,7 +308,6 @@ static int on_update(struct xenbus_device *dev)
     f->can_fragment = xenbus_peer_value(&f->bus, "feature-sg", 0) == 1;
     f->can_gso4 = xenbus_peer_value(&f->bus, "feature-gso-tcpv4", 0) == 1;
     f->can_gso6 = xenbus_peer_value(&f->bus, "feature-gso-tcpv6", 0) == 1;
-    f->can_checksum6 = xenbus_peer_value(&f->bus, "feature-ipv6-csum-offload", 0) == 1;
     f->has_link = xenbus_peer_value(&f->bus, "carrier", 1) == 1;
     return 0;
 }

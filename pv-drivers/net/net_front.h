@@ -61,7 +61,7 @@ struct net_front {
     struct net_front_config want;
     unsigned nr_queues;                 // agreed on
     bool is_split;
-    bool can_gso4, can_gso6, can_checksum6, can_fragment;    // the back end
+    bool can_gso4, can_gso6, can_fragment;    // the back end
     bool has_link;
     struct net_front_queue queues[NET_FRONT_MAX_QUEUES];
 };

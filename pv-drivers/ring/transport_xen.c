@@ -207,7 +207,7 @@ static int open_device(const char *path, char *why, size_t why_size)
 
     if (fd < 0) {
         int rc = -errno;
-        snprintf(why, why_size, "%s cannot be opened (%s): block backends run in a Xen control or "
+        snprintf(why, why_size, "%s cannot be opened (%s): back ends run in a Xen control or "
                  "driver domain as root, with the modules xen-gntdev and xen-evtchn loaded",
                  path, strerror(errno));
         return rc;
