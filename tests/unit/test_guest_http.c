@@ -173,6 +173,37 @@ static void test_damaged_archives(void)
     CU_ASSERT_EQUAL(tar.nr_files, 0);
 }
 
+static void put_records(uint8_t *data, const char *records)
+{
+    char size[24];
+
+    memset(data, 0, 5 * TAR_BLOCK);
+    snprintf(size, sizeof(size), "%zo", strlen(records));
+    put_header(data, "records", size, 'x');
+    memcpy(data + TAR_BLOCK, records, strlen(records));
+    put_header(data + (strlen(records) > TAR_BLOCK ? 3 : 2) * TAR_BLOCK, "file", "0", '0');
+}
+
+// A record without its end says nothing; one that is whole does.
+static void test_records(void)
+{
+    uint8_t data[5 * TAR_BLOCK];
+    char text[2 * TAR_BLOCK + 1];
+
+    put_records(data, "10 path=b\n");
+    CU_ASSERT(read_archive(data, sizeof(data)));
+    expect_file(data, "b", "", 0);
+    put_records(data, "10 path=bc");
+    CU_ASSERT(read_archive(data, sizeof(data)));
+    CU_ASSERT(tar.nr_files == 0 && tar.nr_left_out == 1);
+    // Nothing behind "path=", where the room for it ends.
+    sprintf(text, "1016 comment=%01002d\n7 path=", 0);
+    CU_ASSERT_EQUAL(strlen(text), 1023);
+    put_records(data, text);
+    CU_ASSERT(read_archive(data, sizeof(data)));
+    CU_ASSERT(tar.nr_files == 0 && tar.nr_left_out == 1);
+}
+
 static void test_many_files(void)
 {
     size_t nr = TAR_MAX_FILES + 5;
@@ -314,6 +345,8 @@ static void test_fuzz(void)
     data[0] = 0;    // an archive, for the target
     CU_ASSERT(fuzz_mini(data, size > 16 * TAR_BLOCK ? 16 * TAR_BLOCK : size, 3000) > 3000);
     CU_ASSERT(fuzz_mini((const uint8_t *)text, strlen(text), 20000) > 20000);
+    put_records(data, "13 comment=a\n7 path=");
+    CU_ASSERT(fuzz_mini(data, 5 * TAR_BLOCK, 3000) > 3000);
     free(data);
 }
 
@@ -326,6 +359,7 @@ int main(void)
         { "ustar", test_ustar },
         { "left_out", test_left_out },
         { "damaged_archives", test_damaged_archives },
+        { "records", test_records },
         { "many_files", test_many_files },
         { "request", test_request },
         { "bad_requests", test_bad_requests },

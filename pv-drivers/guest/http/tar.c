@@ -142,6 +142,11 @@ static void read_records(struct reader *r, const uint8_t *text, size_t size)
         }
         text += length;
         at++;
+        // With it, a record that begins with "path=" is longer than that.
+        if (text[-1] != '\n') {
+            r->is_untold = true;
+            return;
+        }
         if (begins(at, text, "path=")) {
             set_name(r, at + 5, (size_t)(text - at) - 6);
         }
