@@ -229,6 +229,7 @@ static int make_queue(struct blk_front *f, unsigned i)
         rc = os_grant(f->os, (uint8_t *)q->ring_pages + (size_t)page * RING_PAGE_SIZE, false,
                       &q->ring_refs[page]);
         if (rc == 0) {
+            q->nr_granted++;
             rc = xenbus_write_queue_u64(&f->bus, i, f->nr_queues, "ring-ref",
                                         nr_pages > 1 ? (int)page : -1, q->ring_refs[page]);
         }
@@ -294,8 +295,8 @@ static int on_disconnect(struct xenbus_device *dev)
     for (unsigned i = 0; i < f->nr_queues; i++) {
         struct blk_front_queue *q = &f->queues[i];
         int busy = 0;
-        for (unsigned page = 0; page < nr_pages && q->ring_pages; page++) {
-            busy |= os_revoke(f->os, q->ring_refs[page]);
+        while (q->nr_granted) {
+            busy |= os_revoke(f->os, q->ring_refs[--q->nr_granted]);
         }
         // Pages that the back end still has mapped must never be used for anything else.
         if (!busy && q->ring_pages) {

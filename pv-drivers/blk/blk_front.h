@@ -43,6 +43,7 @@ struct blk_front_queue {
     struct ring ring;
     void *ring_pages;
     uint32_t ring_refs[RING_MAX_PAGES];
+    uint32_t nr_granted;                // of its pages
     uint32_t port;
     bool has_port;
     bool is_broken;                     // the back end broke the protocol: nothing goes on

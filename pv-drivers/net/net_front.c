@@ -235,6 +235,10 @@ static int make_ring(struct net_front *f, unsigned queue, struct net_front_ring 
     }
     ring_front_init(&r->ring, r->page, PAGE, entry);
     int rc = os_grant(f->os, r->page, false, &r->ref);
+    if (rc < 0) {
+        os_pages_free(f->os, r->page, 1);
+        r->page = NULL;                 // so there is nothing to revoke
+    }
     return rc < 0 ? rc : publish(f, queue, name, r->ref);
 }
 
