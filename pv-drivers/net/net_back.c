@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bus/text.h"
 #include "host/back.h"
@@ -20,7 +21,16 @@ static void serve(struct worker *w)
     struct net_queue *q =
         &((struct net_worker *)(void *)((char *)w - offsetof(struct net_worker, worker)))->queue;
 
-    while (!net_queue_wait(q, w->stop_fd, net_queue_work(q))) {
+    bool is_stopped = false;
+
+    while (!is_stopped) {
+        bool is_busy = net_queue_work(q);
+        if (q->port_error) {
+            fprintf(stderr, "vane-net: frames of the TAP device cannot be read (%s): is it gone? Start me again, and I "
+                    "make it anew\n", strerror(-q->port_error));
+            _exit(1);
+        }
+        is_stopped = net_queue_wait(q, w->stop_fd, is_busy);
     }
 }
 

@@ -311,6 +311,7 @@ static bool rx_gather(struct net_queue *q)
         ssize_t size = q->is_rx_short ? -EAGAIN :
             q->port->ops->receive(q->port, to - PORT_HEADER, PORT_HEADER + NET_MAX_FRAME);
         if (size < 0) {
+            q->port_error = size == -EAGAIN || size == -EINTR ? 0 : (int)size;
             return false;
         }
         *p = (struct net_packet){ .frame = to, .size = (uint32_t)size - PORT_HEADER, .status = NETIF_RSP_OKAY };

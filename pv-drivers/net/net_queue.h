@@ -100,6 +100,7 @@ struct net_queue {
     bool is_split;                   // an event channel for each side
     bool is_broken;                  // the front end broke the protocol: nothing is taken any more
     bool is_rx_short;                // of buffers for the next frame
+    int port_error;                  // a negative errno: the port is gone, and nothing comes from it any more
     uint64_t wait_ns;                // then look again, whatever happens; 0: not
     struct transport_copy copies[TRANSPORT_MAX_COPIES];
     struct net_packet packets[NET_MAX_BATCH];

@@ -35,7 +35,7 @@ static ssize_t mem_receive(struct net_port *port, void *frame, size_t room)
     struct port_mem *p = mem_of(port);
 
     if (p->nr == 0) {
-        return -EAGAIN;
+        return p->error ? p->error : -EAGAIN;
     }
     size_t size = p->size[p->first] < room ? p->size[p->first] : room;
     memcpy(frame, p->frames[p->first], size);

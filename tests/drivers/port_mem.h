@@ -13,6 +13,7 @@
 struct port_mem {
     struct net_port port;
     unsigned first, nr;              // of those kept
+    int error;                       // of receiving, when there is nothing
     bool is_full;                    // nothing is taken
     uint32_t size[PORT_MEM_FRAMES];  // with the header
     uint8_t *frames[PORT_MEM_FRAMES];

@@ -499,6 +499,23 @@ static void test_receive(void)
     tear_down();
 }
 
+// When there is nothing one waits; a port that is gone, no event tells of.
+static void test_port_gone(void)
+{
+    static const struct { int error, told; } rows[] = {
+        { 0, 0 }, { -EINTR, 0 }, { -EBADFD, -EBADFD }, { -EAGAIN, 0 }, { -EIO, -EIO },
+    };
+
+    set_up(false);
+    offer_buffers(0, 40);
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        port.error = rows[i].error;
+        work();
+        CU_ASSERT_EQUAL(queue.port_error, rows[i].told);
+    }
+    tear_down();
+}
+
 static void test_receive_bad(void)
 {
     static const struct virtio_net_hdr plain, blank = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM },
@@ -875,6 +892,7 @@ int main(void)
         { "broken", test_broken },
         { "batches", test_batches },
         { "receive", test_receive },
+        { "port_gone", test_port_gone },
         { "receive_bad", test_receive_bad },
         { "short", test_short },
         { "limit", test_limit },
