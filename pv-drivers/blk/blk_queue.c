@@ -440,7 +440,7 @@ static bool may_start(struct blk_queue *q, const struct blk_request *r)
     if (!q->disk->limit.operations.per_second && !q->disk->limit.bytes.per_second) {
         return true;
     }
-    q->wait_ns = limit_take(&q->disk->limit, r->nr_segments ? r->size : 0, now_ns());
+    q->wait_ns = limit_take(&q->disk->limit, 1, r->nr_segments ? r->size : 0, now_ns());
     if (q->wait_ns) {
         count(q, BLK_STAT_LIMITED, 1);
     }

@@ -23,4 +23,4 @@ struct limit {
 
 void limit_init(struct limit *l, uint64_t operations, uint64_t bytes);
 // 0: go on, and this one is counted. Otherwise how many nanoseconds to wait before asking again.
-uint64_t limit_take(struct limit *l, uint64_t bytes, uint64_t now_ns);
+uint64_t limit_take(struct limit *l, uint64_t operations, uint64_t bytes, uint64_t now_ns);

@@ -20,6 +20,7 @@
 #define TX_ENTRY ((uint32_t)sizeof(struct netif_tx_request))
 #define RX_ENTRY ((uint32_t)sizeof(struct netif_rx_request))
 #define RX_MAX_SLOTS ((NET_MAX_FRAME + PAGE - 1) / PAGE + 1)    // and one that says how to cut it up
+#define GSO_HEADERS (NET_ETHERNET + 20u + 20u)                  // Ethernet, IPv4, TCP
 #define NO_EVENT_NS 10000000u        // how soon a front end is looked at that tells nothing
 
 _Static_assert(sizeof(struct virtio_net_hdr) <= HEADER, "a header fits");
@@ -166,14 +167,19 @@ static void tx_add_copies(struct net_queue *q, uint32_t at, struct net_packet *p
     p->nr_copies = (uint16_t)(q->nr_copies - p->first_copy);
 }
 
-static bool tx_is_within_limit(struct net_queue *q, uint32_t bytes)
+// A packet that the kernel cuts up costs what its pieces do, each with headers of its own: a guest may ask for
+// pieces of one byte. How long the headers are is not known yet; this is the least.
+static bool tx_is_within_limit(struct net_queue *q, const struct net_packet *p)
 {
     const struct limit *l = &q->interface->limit;
+    uint32_t payload = p->size > GSO_HEADERS ? p->size - GSO_HEADERS : 0;
+    uint32_t pieces = p->offload.gso_size ? (payload + p->offload.gso_size - 1) / p->offload.gso_size : 1;
+    uint32_t nr = pieces ? pieces : 1;
 
     if (!l->operations.per_second && !l->bytes.per_second) {
         return true;
     }
-    q->wait_ns = limit_take(&q->interface->limit, bytes, now_ns());
+    q->wait_ns = limit_take(&q->interface->limit, nr, p->size + (nr - 1) * GSO_HEADERS, now_ns());
     count(q, NET_STAT_LIMITED, q->wait_ns != 0);
     return q->wait_ns == 0;
 }
@@ -188,7 +194,7 @@ static void tx_gather(struct net_queue *q)
     while (at != q->tx.ring.consumed && q->nr_packets < NET_MAX_BATCH &&
            q->nr_copies + NET_MAX_SLOTS <= TRANSPORT_MAX_COPIES) {
         struct net_packet *p = &q->packets[q->nr_packets];
-        if (!tx_parse(q, at, p, &first_size) || !tx_is_within_limit(q, p->size)) {
+        if (!tx_parse(q, at, p, &first_size) || !tx_is_within_limit(q, p)) {
             return;
         }
         q->nr_packets++;

@@ -434,25 +434,25 @@ static void test_limits(void)
     struct limit l;
 
     limit_init(&l, 0, 0);
-    CU_ASSERT_EQUAL(limit_take(&l, 1 << 20, 0), 0);
+    CU_ASSERT_EQUAL(limit_take(&l, 1, 1 << 20, 0), 0);
     // A thousand a second: over three seconds that many, and a tenth of a second's at once.
     limit_init(&l, 1000, 0);
     uint64_t now = 1000000000;
     unsigned nr = 0;
-    while (limit_take(&l, 4096, now) == 0) {
+    while (limit_take(&l, 1, 4096, now) == 0) {
         nr++;
     }
     CU_ASSERT(nr >= 100 && nr <= 102);
     for (nr = 0; now < 4000000000; nr++) {
-        uint64_t wait = limit_take(&l, 4096, now);
+        uint64_t wait = limit_take(&l, 1, 4096, now);
         CU_ASSERT_FATAL(wait <= 1000000);
         now += wait;
     }
     CU_ASSERT(nr / 2 >= 2990 && nr / 2 <= 3010);
     // Bytes: a large one is let through and paid for afterwards.
     limit_init(&l, 0, 1 << 20);
-    CU_ASSERT_EQUAL(limit_take(&l, 1 << 20, now), 0);
-    CU_ASSERT_EQUAL(limit_take(&l, 512, now), 900000000);
+    CU_ASSERT_EQUAL(limit_take(&l, 1, 1 << 20, now), 0);
+    CU_ASSERT_EQUAL(limit_take(&l, 1, 512, now), 900000000);
     // The queue waits and says how long.
     set_up(0, false);
     limit_init(&disk.limit, 10, 0);

@@ -620,6 +620,15 @@ static void test_limit(void)
     for (int i = 0; i < 5; i++) {
         expect_tx(i, NETIF_RSP_OKAY);
     }
+    // One packet of many pieces costs as many; here at least 5 seconds' worth.
+    limit_init(&interface.limit, 8, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        frame_make(frame, false, false, 60000 - 54, 1);
+        put_frame(60000, 20 * i, 0, NETTXF_csum_blank, XEN_NETIF_GSO_TYPE_TCPV4);
+    }
+    work();
+    CU_ASSERT(queue.wait_ns > 4000000000);
+    limit_init(&interface.limit, 0, 0);
     tear_down();
 }
 
