@@ -188,6 +188,13 @@ int xenbus_set_state(struct xenbus_device *dev, enum xenbus_state state)
     return xenbus_write_u64(dev, "state", state);
 }
 
+int xenbus_read_states(struct xenbus_device *dev, enum xenbus_state *own, enum xenbus_state *peer)
+{
+    int rc = read_state(dev, dev->own, own);
+
+    return rc < 0 ? rc : read_state(dev, dev->peer, peer);
+}
+
 static int act(struct xenbus_device *dev, enum xenbus_action action)
 {
     return dev->actions[action] ? dev->actions[action](dev) : 0;
@@ -206,11 +213,8 @@ int xenbus_run(struct xenbus_device *dev)
     for (unsigned i = 0; i < MAX_STEPS; i++) {
         enum xenbus_state own;
         enum xenbus_state peer;
-        int rc = read_state(dev, dev->own, &own);
+        int rc = xenbus_read_states(dev, &own, &peer);
 
-        if (rc == 0) {
-            rc = read_state(dev, dev->peer, &peer);
-        }
         if (rc < 0) {
             return rc;
         }

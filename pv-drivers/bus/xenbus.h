@@ -54,6 +54,8 @@ struct xenbus_device {
 int xenbus_run(struct xenbus_device *dev);
 enum xenbus_state xenbus_own_state(struct xenbus_device *dev);
 enum xenbus_state xenbus_peer_state(struct xenbus_device *dev);
+// Both, or a negative errno of a store that does not answer.
+int xenbus_read_states(struct xenbus_device *dev, enum xenbus_state *own, enum xenbus_state *peer);
 int xenbus_set_state(struct xenbus_device *dev, enum xenbus_state state);
 
 // Nodes by their name below a folder. Reading a number: 0; -ENOENT (-2) without the node, when

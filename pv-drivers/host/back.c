@@ -36,25 +36,35 @@ int back_read_queue_node(struct xenbus_device *dev, unsigned queue, unsigned nr_
     return rc;
 }
 
+// Connecting anew gives up what the last process left, and not all front ends take part in it. So a store that went away in the
+// midst of it is no reason: the next process finds all as this one has.
 static int take_over(struct xenbus_device *dev, xenbus_action_fn *resume, xenbus_action_fn *disconnect)
 {
+    enum xenbus_state own;
+    enum xenbus_state peer;
     int rc = resume(dev);
 
-    if (rc < 0) {
-        fprintf(stderr, "%s: cannot go on where the last process was (%s); connecting anew\n",
-                dev->own, dev->why);
-        disconnect(dev);
-        rc = xenbus_set_state(dev, XenbusStateInitialising);
+    if (rc == 0) {
+        return 0;
     }
-    return rc;
+    rc = xenbus_read_states(dev, &own, &peer);
+    if (rc < 0) {
+        return rc;
+    }
+    fprintf(stderr, "%s: cannot go on where the last process was (%s); connecting anew\n", dev->own, dev->why);
+    disconnect(dev);
+    return xenbus_set_state(dev, XenbusStateInitialising);
 }
 
 int back_start(struct xenbus_device *dev, xenbus_action_fn *resume, xenbus_action_fn *disconnect)
 {
-    enum xenbus_state own = xenbus_own_state(dev);
-    enum xenbus_state peer = xenbus_peer_state(dev);
-    int rc = dev->store->ops->watch(dev->store, dev->peer);
+    enum xenbus_state own;
+    enum xenbus_state peer;
+    int rc = xenbus_read_states(dev, &own, &peer);
 
+    if (rc == 0) {
+        rc = dev->store->ops->watch(dev->store, dev->peer);
+    }
     if (rc == 0 && (own == XenbusStateConnected || own == XenbusStateClosing) &&
         peer >= XenbusStateInitialised && peer <= XenbusStateClosing) {
         rc = take_over(dev, resume, disconnect);

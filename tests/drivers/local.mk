@@ -3,7 +3,7 @@
 UNIT_TESTS += tests/unit/test_ring tests/unit/test_xenbus
 tests_unit_test_ring_SOURCES = tests/unit/test_ring.c $(DRIVER_RING)
 tests_unit_test_ring_CPPFLAGS = $(DRIVER_CPPFLAGS)
-tests_unit_test_xenbus_SOURCES = tests/unit/test_xenbus.c $(DRIVER_BUS)
+tests_unit_test_xenbus_SOURCES = tests/unit/test_xenbus.c pv-drivers/host/back.c pv-drivers/host/back.h $(DRIVER_BUS)
 tests_unit_test_xenbus_CPPFLAGS = $(DRIVER_CPPFLAGS)
 UNIT_TESTS += tests/unit/test_blk tests/unit/test_vane_blk
 DRIVER_GUEST = tests/drivers/guest.c tests/drivers/guest.h

@@ -9,6 +9,7 @@
 
 #include "bus/store_shm.h"
 #include "bus/text.h"
+#include "host/back.h"
 #include "unit_main.h"
 
 struct end {
@@ -220,6 +221,62 @@ static void test_any_sequence(void)
     store_shm_destroy(&front_store);
 }
 
+// A store that goes away while a killed process is succeeded: nothing is given up, and who comes next can still go on.
+static bool is_gone;
+
+static int gone_read(struct store *s, const char *path, char *value, size_t size)
+{
+    (void)s;
+    return is_gone ? -ECONNRESET : back_store.store.ops->read(&back_store.store, path, value, size);
+}
+
+static int gone_write(struct store *s, const char *path, const char *value)
+{
+    (void)s;
+    return is_gone ? -ECONNRESET : back_store.store.ops->write(&back_store.store, path, value);
+}
+
+static int gone_watch(struct store *s, const char *path)
+{
+    (void)s;
+    return is_gone ? -ECONNRESET : back_store.store.ops->watch(&back_store.store, path);
+}
+
+static int resume_without_store(struct xenbus_device *dev)
+{
+    is_gone = true;
+    note(dev, "r");
+    return -ECONNRESET;
+}
+
+static int resume_in_vain(struct xenbus_device *dev)
+{
+    note(dev, "r");
+    return -ESTALE;
+}
+
+static void test_store_goes_in_between(void)
+{
+    static const struct store_ops ops = { .read = gone_read, .write = gone_write, .watch = gone_watch };
+    static struct store store = { .ops = &ops };
+
+    set_up();
+    is_gone = false;
+    back.dev.store = &store;
+    xenbus_set_state(&back.dev, XenbusStateConnected);
+    xenbus_set_state(&front.dev, XenbusStateConnected);
+    CU_ASSERT_EQUAL(back_start(&back.dev, resume_without_store, on_disconnect), -ECONNRESET);
+    CU_ASSERT_STRING_EQUAL(back.log, "r");
+    CU_ASSERT_EQUAL(back_start(&back.dev, resume_without_store, on_disconnect), -ECONNRESET);
+    CU_ASSERT_STRING_EQUAL(back.log, "r");
+    is_gone = false;
+    CU_ASSERT_EQUAL(xenbus_own_state(&back.dev), XenbusStateConnected);
+    CU_ASSERT_EQUAL(back_start(&back.dev, resume_in_vain, on_disconnect), 0);
+    CU_ASSERT_STRING_EQUAL(back.log, "rrd");
+    CU_ASSERT_EQUAL(xenbus_own_state(&back.dev), XenbusStateInitialising);
+    store_shm_destroy(&front_store);
+}
+
 static void expect_number(const char *text, uint64_t limit, int rc, uint64_t value)
 {
     uint64_t got = 77;
@@ -262,6 +319,7 @@ int main(void)
         { "stale_front", test_stale_front },
         { "connect_fails", test_connect_fails },
         { "any_sequence", test_any_sequence },
+        { "store_goes_in_between", test_store_goes_in_between },
         { "numbers", test_numbers },
         { 0 },
     };
