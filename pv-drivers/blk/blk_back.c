@@ -234,8 +234,11 @@ static int queue_init(struct blk_back *b, unsigned i, const struct blk_back_conf
     if (rc == 0) {
         rc = config->image->ops->lane_open(config->image, t->event_fd, w->worker.stop_fd, &lane);
     }
-    return rc < 0 ? rc : blk_queue_init(&w->queue, &b->disk, t, lane, &config->journal->queue[i],
-                                        &config->stats->queue[i]);
+    if (rc == 0) {
+        rc = blk_queue_init(&w->queue, &b->disk, t, lane, &config->journal->queue[i], &config->stats->queue[i]);
+        snprintf(w->queue.name, sizeof(w->queue.name), "%.*s, queue %u", (int)sizeof(w->queue.name) - 20, config->own, i);
+    }
+    return rc;
 }
 
 int blk_back_init(struct blk_back *b, const struct blk_back_config *config)

@@ -527,8 +527,8 @@ static void check_ring(struct blk_queue *q, int nr)
 {
     if (nr < 0 && !q->is_broken) {
         q->is_broken = true;
-        fprintf(stderr, "the front end's ring claims more requests than fit: nothing is taken from "
-                "it until it reconnects\n");
+        limit_say(&q->lines, "%s: the front end's ring claims more requests than fit: nothing is taken from "
+                  "it until it reconnects\n", q->name);
     }
 }
 

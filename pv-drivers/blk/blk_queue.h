@@ -21,6 +21,8 @@
 #include "ring/ring.h"
 #include "ring/transport.h"
 
+#define BLK_QUEUE_NAME 80u
+
 #define BLK_MAX_SEGMENTS 256u        // of an indirect request: 1 MiB
 #define BLK_POOL_PAGES 1024u         // buffers of one queue: 4 MiB
 #define BLK_MAX_PERSISTENT 2048u     // grants that stay mapped, of one queue
@@ -80,6 +82,8 @@ struct blk_queue {
     bool is_draining;                // a barrier is in flight
     unsigned nr_in_flight;           // started, not answered
     uint64_t wait_ns;                // the limit says so; 0: not
+    char name[BLK_QUEUE_NAME];       // in the log
+    struct limit_lines lines;
 
     struct blk_request *requests;    // BLK_MAX_REQUESTS, one for each entry of the journal
     uint16_t free[BLK_MAX_REQUESTS];

@@ -3,6 +3,11 @@
 // The limit on operations and bytes a second; limit.h says how it counts.
 #include "host/limit.h"
 
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
 #define SECOND_NS 1000000000ull
 
 void limit_init(struct limit *l, uint64_t operations, uint64_t bytes)
@@ -43,4 +48,33 @@ uint64_t limit_take(struct limit *l, uint64_t operations, uint64_t bytes, uint64
     }
     pthread_mutex_unlock(&l->lock);
     return wait;
+}
+
+bool limit_line(struct limit_lines *l, uint64_t now_ns, unsigned *nr_left_out)
+{
+    *nr_left_out = 0;
+    if (now_ns >= l->until_ns) {
+        *nr_left_out = l->nr > LIMIT_LINES ? l->nr - LIMIT_LINES : 0;
+        *l = (struct limit_lines){ .until_ns = now_ns + LIMIT_MINUTE_NS };
+    }
+    l->nr += l->nr < UINT_MAX;
+    return l->nr <= LIMIT_LINES;
+}
+
+void limit_say(struct limit_lines *l, const char *format, ...)
+{
+    struct timespec ts;
+    unsigned nr_left_out;
+    va_list list;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    if (!limit_line(l, (uint64_t)ts.tv_sec * SECOND_NS + (uint64_t)ts.tv_nsec, &nr_left_out)) {
+        return;
+    }
+    if (nr_left_out) {
+        fprintf(stderr, "%u more lines like the next were left out\n", nr_left_out);
+    }
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
 }

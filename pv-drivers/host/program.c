@@ -236,7 +236,7 @@ static bool update_all(bool is_first)
         struct program_device *d = device(i);
         int rc = program->update(d, is_first);
         if (rc < 0) {
-            fprintf(stderr, "%s: %s: %s\n", program->name, d->back, d->bus->why[0] ? d->bus->why : strerror(-rc));
+            limit_say(&d->lines, "%s: %s: %s\n", program->name, d->back, d->bus->why[0] ? d->bus->why : strerror(-rc));
         }
         is_gone &= back_is_gone(d->bus);
     }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "bus/xenbus.h"
+#include "host/limit.h"
 #include "ring/transport.h"
 
 #define PROGRAM_MAX_WHY 300u
@@ -19,6 +20,7 @@ struct program_device {
     const char *state, *stats;                // files
     uint64_t nr_queues;
     struct xenbus_device *bus;                // set when it is open
+    struct limit_lines lines;                 // in the log, of its handshake
 };
 
 struct program_option {

@@ -26,8 +26,8 @@ static void serve(struct worker *w)
     while (!is_stopped) {
         bool is_busy = net_queue_work(q);
         if (q->port_error) {
-            fprintf(stderr, "vane-net: frames of the TAP device cannot be read (%s): is it gone? Start me again, and I "
-                    "make it anew\n", strerror(-q->port_error));
+            fprintf(stderr, "%s: frames of the TAP device cannot be read (%s): is it gone? Start me again, and I "
+                    "make it anew\n", q->name, strerror(-q->port_error));
             _exit(1);
         }
         is_stopped = net_queue_wait(q, w->stop_fd, is_busy);
@@ -208,9 +208,12 @@ static int queue_init(struct net_back *b, unsigned i, const struct net_back_conf
     struct net_worker *w = &b->workers[i];
     int rc = worker_init(&w->worker, serve);
 
-    return rc < 0 ? rc : net_queue_init(&w->queue, &b->interface, &b->tap->ports[i], config->transports[i][0],
-                                        config->transports[i][1], &config->journal->queue[i],
-                                        &config->stats->queue[i]);
+    if (rc == 0) {
+        rc = net_queue_init(&w->queue, &b->interface, &b->tap->ports[i], config->transports[i][0],
+                            config->transports[i][1], &config->journal->queue[i], &config->stats->queue[i]);
+        snprintf(w->queue.name, sizeof(w->queue.name), "%s, queue %u", b->tap->name, i);
+    }
+    return rc;
 }
 
 // Linux' front end publishes its rings and says Connected at once, and does not start over when its

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -46,7 +45,7 @@ static uint64_t now_ns(void)
 static void break_off(struct net_queue *q, const char *why)
 {
     if (!q->is_broken) {
-        fprintf(stderr, "the front end's ring %s: nothing is taken from it until it reconnects\n", why);
+        limit_say(&q->lines, "%s: the front end's ring %s: nothing is taken from it until it reconnects\n", q->name, why);
     }
     q->is_broken = true;
 }

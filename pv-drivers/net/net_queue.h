@@ -27,6 +27,7 @@
 #define NET_MAX_EXTRAS (XEN_NETIF_EXTRA_TYPE_MAX - 1u)
 #define NET_MAX_FRAME (UINT16_MAX + NET_ETHERNET + 4u)   // to the guest: an IP packet, Ethernet, a VLAN tag
 #define NET_MAX_BATCH TRANSPORT_MAX_COPIES               // packets copied at once
+#define NET_QUEUE_NAME 40u
 #define NET_RING_ENTRIES 256u                            // what fits in a page
 
 enum net_stat {
@@ -100,6 +101,8 @@ struct net_queue {
     bool is_split;                   // an event channel for each side
     bool is_broken;                  // the front end broke the protocol: nothing is taken any more
     bool is_rx_short;                // of buffers for the next frame
+    char name[NET_QUEUE_NAME];       // in the log
+    struct limit_lines lines;
     int port_error;                  // a negative errno: the port is gone, and nothing comes from it any more
     uint64_t wait_ns;                // then look again, whatever happens; 0: not
     struct transport_copy copies[TRANSPORT_MAX_COPIES];

@@ -453,6 +453,17 @@ static void test_limits(void)
     limit_init(&l, 0, 1 << 20);
     CU_ASSERT_EQUAL(limit_take(&l, 1, 1 << 20, now), 0);
     CU_ASSERT_EQUAL(limit_take(&l, 1, 512, now), 900000000);
+
+    // Lines in the log: the first ones of a minute, and how many there were besides.
+    struct limit_lines lines = { 0 };
+    unsigned nr_said = 0, nr_left_out = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        nr_said += limit_line(&lines, 5, &nr_left_out);
+    }
+    CU_ASSERT(nr_said == LIMIT_LINES && nr_left_out == 0);
+    CU_ASSERT(!limit_line(&lines, 4 + LIMIT_MINUTE_NS, &nr_left_out));
+    CU_ASSERT(limit_line(&lines, 5 + LIMIT_MINUTE_NS, &nr_left_out));
+    CU_ASSERT_EQUAL(nr_left_out, 1001 - LIMIT_LINES);
     // The queue waits and says how long.
     set_up(0, false);
     limit_init(&disk.limit, 10, 0);
