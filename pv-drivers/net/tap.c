@@ -19,7 +19,7 @@
 
 #define REQUEST_SIZE 512u
 #define ANSWER_SIZE 8192u
-#define DEFAULT_VLAN 1u              // what a bridge puts a new port on
+#define LAST_VLAN 4094u
 
 // ------------------------------------------------------------------------------------------------
 // The other side of a queue.
@@ -92,24 +92,32 @@ static int set_master(unsigned index, unsigned master)
     return ask(h);
 }
 
-static int change_vlan(unsigned index, uint16_t type, unsigned vlan)
+static void put_vlan(struct nlmsghdr *h, uint16_t flags, unsigned vlan)
 {
-    char room[REQUEST_SIZE] = { 0 };
-    struct nlmsghdr *h = begin_request(room, type, AF_BRIDGE, index);
-    struct bridge_vlan_info info = { .flags = BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED, .vid = (uint16_t)vlan };
-    struct nlattr *nest = mnl_attr_nest_start(h, IFLA_AF_SPEC);
+    struct bridge_vlan_info info = { .flags = flags, .vid = (uint16_t)vlan };
 
     mnl_attr_put(h, IFLA_BRIDGE_VLAN_INFO, sizeof(info), &info);
-    mnl_attr_nest_end(h, nest);
-    return ask(h);
 }
 
-// Off the VLAN that the bridge put it on, and onto the wanted one.
+// Off every VLAN, for a device that was there before may be on others too; then onto the wanted one.
 static int set_vlan(unsigned index, unsigned vlan)
 {
-    int rc = vlan == DEFAULT_VLAN ? 0 : change_vlan(index, RTM_DELLINK, DEFAULT_VLAN);
+    char room[REQUEST_SIZE] = { 0 };
+    struct nlmsghdr *h = begin_request(room, RTM_DELLINK, AF_BRIDGE, index);
+    struct nlattr *nest = mnl_attr_nest_start(h, IFLA_AF_SPEC);
 
-    return rc < 0 && rc != -ENOENT ? rc : change_vlan(index, RTM_SETLINK, vlan);
+    put_vlan(h, BRIDGE_VLAN_INFO_RANGE_BEGIN, 1);
+    put_vlan(h, BRIDGE_VLAN_INFO_RANGE_END, LAST_VLAN);
+    mnl_attr_nest_end(h, nest);
+    int rc = ask(h);
+    if (rc < 0 && rc != -ENOENT) {
+        return rc;
+    }
+    h = begin_request(room, RTM_SETLINK, AF_BRIDGE, index);
+    nest = mnl_attr_nest_start(h, IFLA_AF_SPEC);
+    put_vlan(h, BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED, vlan);
+    mnl_attr_nest_end(h, nest);
+    return ask(h);
 }
 
 static bool bridge_knows_vlans(const char *bridge)
@@ -196,6 +204,11 @@ static int configure(const struct tap *t, unsigned mtu)
 
 int tap_open(struct tap *t, const struct tap_options *o, char *why, size_t why_size)
 {
+    if (o->name && strlen(o->name) >= IFNAMSIZ) {
+        snprintf(why, why_size, "the name %s is %zu bytes long: an interface's has at most %d, choose a shorter one", o->name,
+                 strlen(o->name), IFNAMSIZ - 1);
+        return -EINVAL;
+    }
     // It stays open in the sandbox, which allows to send: so one that cannot, though it knows interfaces as any does.
     *t = (struct tap){ .control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
     int rc = t->control_fd < 0 ? -errno : 0;
