@@ -3,6 +3,7 @@
 // vane-blk: the block back end, one process per guest. It opens what it needs, gives up every other
 // right, and serves until the toolstack takes its disks away. Killed and started again with the same
 // arguments it goes on where it was.
+#include <linux/fs.h>
 #include <stddef.h>
 
 #include "blk/blk_back.h"
@@ -83,11 +84,14 @@ static int update(void *device, bool is_first)
     return is_first ? blk_back_start(&disk->driver) : blk_back_update(&disk->driver);
 }
 
+static const unsigned long controls[] = { BLKGETSIZE64 };
+
 static const struct program program = {
     .name = "vane-blk", .usage = "--image FILE", .options = options,
     .nr_options = sizeof(options) / sizeof(options[0]), .devices = disks, .device_size = sizeof(disks[0]),
     .max_devices = MAX_DISKS, .max_queues = BLK_MAX_QUEUES, .memory_per_queue = MEMORY_PER_QUEUE,
     .is_complete = is_complete, .open = open_disk, .init = init, .update = update,
+    .controls = controls, .nr_controls = sizeof(controls) / sizeof(controls[0]),
 };
 
 int main(int argc, char **argv)

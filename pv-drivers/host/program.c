@@ -221,7 +221,8 @@ static void start(void)
         rc = program->init(device(i));
     }
     if (rc == 0) {
-        rc = sandbox_enter(MEMORY_BASE + nr_queues * program->memory_per_queue);
+        rc = sandbox_enter(MEMORY_BASE + nr_queues * program->memory_per_queue, program->controls,
+                           program->nr_controls);
     }
     if (rc < 0) {
         program_stop("start", strerror(-rc));

@@ -40,6 +40,8 @@ struct program {
     unsigned max_devices;
     uint64_t max_queues;
     size_t memory_per_queue;                  // that the process may have
+    const unsigned long *controls;            // ioctl requests that serving needs, beyond those of the guest's
+    unsigned nr_controls;
     bool (*is_complete)(const void *device);  // has all it needs
     void (*open)(void *device);               // what it needs of the outside
     int (*init)(void *device);                // its threads, and device->bus

@@ -5,9 +5,8 @@
 #include "host/sandbox.h"
 
 #include <errno.h>
-#include <linux/fs.h>
-#include <linux/if_tun.h>
-#include <linux/sockios.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -35,16 +34,16 @@ static const int allowed[] = {
 #define NR_ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
 _Static_assert(NR_ALLOWED + 1 <= MAX_ALLOWED, "goal: at most 40 system calls");
 
-// And ioctl, for these alone: grants, events, the size of a block device, a TAP device.
+// And ioctl, for these alone: grants, events, and what the program names of its own devices.
 static const unsigned long controls[] = {
     IOCTL_GNTDEV_MAP_GRANT_REF, IOCTL_GNTDEV_UNMAP_GRANT_REF, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR,
     IOCTL_GNTDEV_GRANT_COPY, IOCTL_EVTCHN_BIND_INTERDOMAIN, IOCTL_EVTCHN_UNBIND, IOCTL_EVTCHN_NOTIFY,
-    BLKGETSIZE64, TUNSETOFFLOAD, TUNSETQUEUE, TUNSETCARRIER, SIOCGIFFLAGS,
 };
 #define NR_CONTROLS (sizeof(controls) / sizeof(controls[0]))
 
-int sandbox_enter(size_t bytes)
+int sandbox_enter(size_t bytes, const unsigned long *own, unsigned nr_own)
 {
+    unsigned long requests[NR_CONTROLS + SANDBOX_MAX_OWN];
     struct rlimit memory = { .rlim_cur = bytes, .rlim_max = bytes };
     struct rlimit none = { 0, 0 };
 
@@ -52,5 +51,12 @@ int sandbox_enter(size_t bytes)
         setrlimit(RLIMIT_NPROC, &none) < 0) {
         return -errno;
     }
-    return sandbox_filter(allowed, NR_ALLOWED, controls, NR_CONTROLS);
+    if (nr_own > SANDBOX_MAX_OWN) {
+        return -E2BIG;
+    }
+    memcpy(requests, controls, sizeof(controls));
+    for (unsigned i = 0; i < nr_own; i++) {
+        requests[NR_CONTROLS + i] = own[i];
+    }
+    return sandbox_filter(allowed, NR_ALLOWED, requests, NR_CONTROLS + nr_own);
 }

@@ -4,8 +4,11 @@
 // right, and serves until the toolstack takes its interfaces away. Killed and started again with the
 // same arguments it goes on where it was.
 #include <arpa/inet.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "host/program.h"
 #include "net/net_back.h"
@@ -137,11 +140,14 @@ static int update(void *device, bool is_first)
     return is_first ? net_back_start(&nic->driver) : net_back_update(&nic->driver);
 }
 
+static const unsigned long controls[] = { TUNSETOFFLOAD, TUNSETQUEUE, TUNSETCARRIER, SIOCGIFFLAGS };
+
 static const struct program program = {
     .name = "vane-net", .usage = "--tap NAME", .options = options,
     .nr_options = sizeof(options) / sizeof(options[0]), .devices = nics, .device_size = sizeof(nics[0]),
     .max_devices = MAX_NICS, .max_queues = NET_MAX_QUEUES, .memory_per_queue = MEMORY_PER_QUEUE,
     .is_complete = is_complete, .open = open_nic, .init = init, .update = update,
+    .controls = controls, .nr_controls = sizeof(controls) / sizeof(controls[0]),
 };
 
 int main(int argc, char **argv)

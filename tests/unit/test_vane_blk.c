@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -336,11 +338,12 @@ static void test_sandbox(void)
 // How a child ends that enters the sandbox and makes a system call.
 static int status_after(long number, long first, long second)
 {
+    static const unsigned long own[] = { BLKGETSIZE64 };
     int status = -1;
     pid_t child = fork();
 
     if (child == 0) {
-        if (sandbox_drop_capabilities() < 0 || sandbox_enter((size_t)1 << 60) < 0) {
+        if (sandbox_drop_capabilities() < 0 || sandbox_enter((size_t)1 << 60, own, 1) < 0) {
             syscall(SYS_exit_group, 1);
         }
         syscall(number, first, second, 0, 0, 0, 0);
@@ -363,8 +366,11 @@ static void test_sandbox_kills(void)
         int status = status_after(forbidden[i], -1, 0);
         CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
     }
-    int status = status_after(SYS_ioctl, 0, TIOCSTI);
-    CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+    static const long not_own[] = { TIOCSTI, TUNSETQUEUE, SIOCGIFFLAGS };
+    for (unsigned i = 0; i < sizeof(not_own) / sizeof(not_own[0]); i++) {
+        int status = status_after(SYS_ioctl, 0, not_own[i]);
+        CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+    }
 }
 
 static void test_limit(void)
