@@ -28,7 +28,14 @@ offer() {
         vane-store chmod $front "n$id" r0 && vane-store chmod $front/state "n$id" r0
 }
 privileges() { sed -n 's/^\(CapEff\|NoNewPrivs\|Seccomp\):[[:space:]]*/\1 /p' "/proc/$backend/status" | tr '\n' ' '; }
-counter() { od -An -t d8 -j $((8 * $1)) -N 8 /dev/shm/net/stats | tr -d ' '; }
+# counter NUMBER: of both queues; each has ten
+counter() {
+    local queue sum=0
+    for queue in 0 1; do
+        sum=$((sum + $(od -An -t d8 -j $((80 * queue + 8 * $1)) -N 8 /dev/shm/net/stats | tr -d ' ')))
+    done
+    echo $sum
+}
 
 vane-build create net 160 2 /guest/vmlinuz /guest/initrd-io 'console=hvc0 quiet' > /tmp/net.out
 id=$(domid_of /tmp/net.out)
