@@ -13,7 +13,8 @@ SYSTEM_TESTS += \
 
 # Minutes each, under Debian's Xen and ours.
 SYSTEM_TESTS += $(if $(FULL),$(addprefix tests/system/peer:,xl xl-io xl-sched xl-many xl-life xl-time xl-cross xl-store xl-vane))
-SYSTEM_TESTS += $(if $(FULL),tests/system/run-xen:vane,vaned,store)
+UNDER_XEN = tests/system/run-xen:vane,vaned,store
+SYSTEM_TESTS += $(if $(FULL),$(UNDER_XEN))
 
 EXTRA_DIST += \
     tests/system/README.md \
