@@ -10,6 +10,7 @@
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -99,7 +100,7 @@ static void put_vlan(struct nlmsghdr *h, uint16_t flags, unsigned vlan)
     mnl_attr_put(h, IFLA_BRIDGE_VLAN_INFO, sizeof(info), &info);
 }
 
-// Off every VLAN, for a device that was there before may be on others too; then onto the wanted one.
+// Off every VLAN, for a device that was there before may be on others; then onto the wanted one.
 static int set_vlan(unsigned index, unsigned vlan)
 {
     char room[REQUEST_SIZE] = { 0 };
@@ -120,18 +121,19 @@ static int set_vlan(unsigned index, unsigned vlan)
     return ask(h);
 }
 
-static bool bridge_knows_vlans(const char *bridge)
+// A number of the bridge's in sysfs; 0 where it has none.
+static unsigned bridge_value(const char *bridge, const char *leaf)
 {
-    char path[64 + IFNAMSIZ];
-    char yes = '0';
+    char path[64 + 2 * IFNAMSIZ];
+    char text[16] = "";
 
-    snprintf(path, sizeof(path), "/sys/class/net/%s/bridge/vlan_filtering", bridge);
+    snprintf(path, sizeof(path), "/sys/class/net/%s/bridge/%s", bridge, leaf);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool was_read = fd >= 0 && read(fd, &yes, 1) == 1;
     if (fd >= 0) {
+        (void)!read(fd, text, sizeof(text) - 1);
         close(fd);
     }
-    return was_read && yes == '1';
+    return (unsigned)strtoul(text, NULL, 10);
 }
 
 static int join_bridge(const struct tap *t, const struct tap_options *o, char *why, size_t why_size)
@@ -149,14 +151,16 @@ static int join_bridge(const struct tap *t, const struct tap_options *o, char *w
         snprintf(why, why_size, "%s cannot join %s: %s", t->name, o->bridge, strerror(-rc));
         return rc;
     }
-    if (o->vlan && !bridge_knows_vlans(o->bridge)) {
+    bool filters = bridge_value(o->bridge, "vlan_filtering");
+    if (o->vlan && !filters) {
         snprintf(why, why_size, "%s keeps no VLANs apart: turn that on (ip link set %s type bridge "
                  "vlan_filtering 1) or leave VLAN %u away", o->bridge, o->bridge, o->vlan);
         return -EINVAL;
     }
-    rc = o->vlan ? set_vlan(index, o->vlan) : 0;
+    unsigned vlan = o->vlan ? o->vlan : bridge_value(o->bridge, "default_pvid");
+    rc = vlan && filters ? set_vlan(index, vlan) : 0;
     if (rc < 0) {
-        snprintf(why, why_size, "%s cannot be put on VLAN %u of %s: %s", t->name, o->vlan, o->bridge, strerror(-rc));
+        snprintf(why, why_size, "%s cannot be put on VLAN %u of %s: %s", t->name, vlan, o->bridge, strerror(-rc));
     }
     return rc;
 }

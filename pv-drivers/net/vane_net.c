@@ -33,7 +33,7 @@ static struct nic nics[MAX_NICS];
 static const struct program_option options[] = {
     { "tap", 's', OF(tap), 0, "NAME    the TAP device, made if there is none" },
     { "bridge", 's', OF(bridge), 0, "NAME which it joins" },
-    { "vlan", 'n', OF(vlan), 4094, "N      of the bridge" },
+    { "vlan", 'n', OF(vlan), 4094, "N      of the bridge, instead of its default" },
     { "mtu", 'n', OF(mtu), MAX_MTU, "N       of the TAP device" },
     { "mac", 's', OF(mac), 0, "MAC     the guest's: it may send from no other" },
     { "addresses", 's', OF(addresses), 0, "A,A,... IPv4 and IPv6: it may send from no other" },

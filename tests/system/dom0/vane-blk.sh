@@ -66,7 +66,9 @@ hears sees-new-size new-size-262144
 
 check goes-offline sh -c "vane-store write $back/online 0 $back/state 5"
 check front-closes wait_for 30 state_is $front 6
-check backend-ends wait_for 30 grep -q 'State:.Z' /proc/$backend/status
+check backend-ends wait_for 30 ended $backend
+wait $backend
+expect backend-ended-well 0 $?
 check asks vane-build request "$id" poweroff
 expect shuts-down poweroff "$(vane-build wait "$id" 60)"
 check destroy vane-build destroy "$id"

@@ -8,6 +8,8 @@ LOGS=/var/log/xen
 said() { grep -aq "$2" "$LOGS/guest-$1.log"; }
 type_in() { echo "$2" > "$(xenstore-read "/local/domain/$1/console/tty")"; }
 now_ms() { awk '{ printf "%d", $1 * 1000 }' /proc/uptime; }
+# A process of ours; the shell may have met its end already.
+ended() { ! grep -qs 'State:.[^Z]' "/proc/$1/status"; }
 # The memory is as it was, to the page; Debian's Xen keeps a page or two of its own tables.
 frees() {
     local now slack=0 tries=50

@@ -99,11 +99,13 @@ again --vlan 7
 check on-another-vlan wait_for 20 ip link show "vif$id.0"
 check not-heard sh -c '! ping -c 2 -w 5 10.0.0.2 > /dev/null'
 again
-check ping-on-the-same ping -c 1 -w 30 10.0.0.2
+check ping-on-the-same wait_for 30 ping -c 1 -w 2 10.0.0.2
 
 check goes-offline sh -c "vane-store write $back/online 0 $back/state 5"
 check front-closes wait_for 30 state_is $front 6
-check backend-ends wait_for 30 grep -q 'State:.Z' /proc/$backend/status
+check backend-ends wait_for 30 ended $backend
+wait $backend
+expect backend-ended-well 0 $?
 check interface-is-gone sh -c "! ip link show vif$id.0"
 check asks vane-build request "$id" poweroff
 expect shuts-down poweroff "$(vane-build wait "$id" 60)"
