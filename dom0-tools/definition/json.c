@@ -134,7 +134,8 @@ static int read_extra(struct reader *r, const struct type *type, void *object, c
 
     if (!in || (xml ? attribute || value : !attribute || !value) || json_object_size(item) != (xml ? 2u : 3u))
         return located(r, refuse_kind, "an object of in and xml, or of in, attribute and value");
-    if (strlen(in) > 80 || strchr(in, '@') || (*in && !type_has_below(type, in) && !field_by_xml(type, in)))
+    of = field_by_xml(type, in);
+    if (strlen(in) > 80 || strchr(in, '@') || (of ? of->type == FIELD_LIST : *in && !type_has_below(type, in)))
         return refuse(r->where, in, "which is not the path of an element that the model knows",
                       "copy it from what `vane show` wrote");
     if (!xml && (!text_is_plain(value) || !xml_is_name(attribute)))
@@ -142,7 +143,6 @@ static int read_extra(struct reader *r, const struct type *type, void *object, c
     if (xml && !(text = xml_normalise(xml, name)))
         return refuse(r->where, xml, "which is not one XML element", "write one whole element");
     snprintf(path, sizeof(path), "%s%s%s%s", in, *in ? "/" : "", xml ? "" : "@", xml ? name : attribute);
-    of = field_by_xml(type, in);
     if (field_by_xml(type, path) || type_has_below(type, path) ||
         (attribute && of && of->type == FIELD_SIZE && strcmp(attribute, "unit") == 0)) {
         free(text);
@@ -219,6 +219,29 @@ static int read_member(struct reader *r, const struct type *type, void *object, 
     return 0;
 }
 
+static int refuse_alone(struct reader *r, const void *arg)
+{
+    return refuse_form(r->where, "is for %.80s, which is not there itself: give it a value too", (const char *)arg);
+}
+
+// What is put into an element makes it be there, which must not say anything that its member did not.
+static int check_extras(struct reader *r, const struct type *type, const void *object, const char *prefix)
+{
+    const struct list *extras = &((const struct object *)object)->extras;
+
+    for (size_t i = 0; i < extras->count; i++) {
+        const char *in = ((const struct extra *)extras->items)[i].in;
+        const struct field *of = field_by_xml(type, in);
+        bool is_free = !of || of->type == FIELD_FIXED || of->type == FIELD_IGNORED;
+
+        if (!is_free && (!field_is_given(type, of, object) || (of->type == FIELD_FLAG && !*field_number(of, object)))) {
+            name_place(r, prefix, "extra");
+            return located(r, refuse_alone, in);
+        }
+    }
+    return 0;
+}
+
 static int read_object(struct reader *r, const struct type *type, void *object, const json_t *from, const char *prefix)
 {
     const char *key;
@@ -230,7 +253,7 @@ static int read_object(struct reader *r, const struct type *type, void *object, 
         if (rc)
             return rc;
     }
-    return 0;
+    return check_extras(r, type, object, prefix);
 }
 
 static int read_text(struct definition *d, char *text, size_t length, struct vane_error *error)
