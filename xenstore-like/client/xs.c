@@ -22,7 +22,8 @@ struct item {
     char node[];
 };
 
-// Requests that are sent as one; small enough for the sockets' buffers to hold them and their replies.
+// Requests that are sent as one; small enough for the sockets' buffers to hold them and their replies, which are read as
+// they come, many at once. What is read then is looked at before the batch ends, so that none of it hides from a poll.
 enum { BATCH_SIZE = 16384 };
 
 struct batch {
@@ -31,7 +32,8 @@ struct batch {
     int rc;                         // of the first that failed
     size_t failed;                  // which that was
     size_t size;
-    uint8_t bytes[BATCH_SIZE];
+    size_t in_at, in_size;          // what has been read: from where it is not looked at, to its end
+    uint8_t bytes[BATCH_SIZE], in[BATCH_SIZE];
 };
 
 struct xs {
@@ -151,15 +153,41 @@ static int send_all(struct xs *xs, struct iovec *parts, int count)
     return 0;
 }
 
+static ssize_t receive_some(struct xs *xs, void *to, size_t size)
+{
+    ssize_t got;
+
+    do
+        got = recv(xs->fd, to, size, 0);
+    while (got < 0 && errno == EINTR);
+    return got > 0 ? got : gone(xs);
+}
+
+// Some of what a batch has read, or reads now.
+static ssize_t take_some(struct xs *xs, struct batch *batch, void *to, size_t size)
+{
+    if (batch->in_at == batch->in_size) {
+        ssize_t got = receive_some(xs, batch->in, sizeof(batch->in));
+
+        if (got < 0)
+            return got;
+        batch->in_at = 0;
+        batch->in_size = (size_t)got;
+    }
+    if (size > batch->in_size - batch->in_at)
+        size = batch->in_size - batch->in_at;
+    memcpy(to, batch->in + batch->in_at, size);
+    batch->in_at += size;
+    return (ssize_t)size;
+}
+
 static int receive_all(struct xs *xs, void *to, size_t size)
 {
     while (size) {
-        ssize_t got = recv(xs->fd, to, size, 0);
+        ssize_t got = xs->batch ? take_some(xs, xs->batch, to, size) : receive_some(xs, to, size);
 
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return gone(xs);
+        if (got < 0)
+            return (int)got;
         to = (char *)to + got;
         size -= (size_t)got;
     }
@@ -188,7 +216,8 @@ static int receive(struct xs *xs, struct xsd_sockmsg *header, char **payload)
 static int keep_event(struct xs *xs, const struct xsd_sockmsg *header, char *payload)
 {
     size_t node_size = strlen(payload) + 1;
-    struct item *event = node_size < header->len ? item_new(payload, payload + node_size) : NULL;
+    bool is_event = header->type == XS_WATCH_EVENT && node_size < header->len;
+    struct item *event = is_event ? item_new(payload, payload + node_size) : NULL;
 
     free(payload);
     if (!event)
@@ -207,6 +236,21 @@ static int receive_reply(struct xs *xs, struct xsd_sockmsg *header, char **paylo
         rc = keep_event(xs, header, *payload);
         if (rc)
             break;
+    }
+    return rc;
+}
+
+// Events that were read with the replies.
+static int batch_drain(struct xs *xs, struct batch *batch)
+{
+    struct xsd_sockmsg header;
+    char *payload;
+    int rc = 0;
+
+    while (batch->in_at < batch->in_size && !rc) {
+        rc = receive(xs, &header, &payload);
+        if (!rc)
+            rc = keep_event(xs, &header, payload);
     }
     return rc;
 }
@@ -234,7 +278,7 @@ static int batch_run(struct xs *xs, struct batch *batch)
     }
     batch->count = 0;
     batch->size = 0;
-    return rc;
+    return rc ? rc : batch_drain(xs, batch);
 }
 
 static int batch_add(struct xs *xs, struct batch *batch, const struct iovec *parts, int count, size_t size)
@@ -254,8 +298,11 @@ static int batch_add(struct xs *xs, struct batch *batch, const struct iovec *par
 
 int xs_batch_begin(struct xs *xs)
 {
-    xs->batch = calloc(1, sizeof(*xs->batch));
-    return xs->batch ? 0 : -ENOMEM;
+    xs->batch = malloc(sizeof(*xs->batch));
+    if (!xs->batch)
+        return -ENOMEM;
+    memset(xs->batch, 0, offsetof(struct batch, bytes));
+    return 0;
 }
 
 int xs_batch_end(struct xs *xs, size_t *failed)
