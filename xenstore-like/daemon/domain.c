@@ -16,6 +16,7 @@ struct domain *domain_new(struct server *s, uint16_t domid)
     d->conn = conn_new(&ring_transport, &s->rings, domid);
     d->conn->is_ring = true;
     s->domains[domid] = d;
+    s->nr_domains++;
     return d;
 }
 
@@ -23,6 +24,7 @@ void domain_free(struct server *s, struct domain *d)
 {
     conn_free(s, d->conn);
     s->domains[d->domid] = NULL;
+    s->nr_domains--;
     free(d);
 }
 
@@ -178,7 +180,13 @@ void domains_adopt(struct server *s)
 
 void domains_check(struct server *s)
 {
-    for (unsigned domid = 1; domid <= MAX_DOMID; domid++)
-        if (s->domains[domid])
-            check(s, s->domains[domid]);
+    size_t left = s->nr_domains;
+
+    for (unsigned domid = 0; left; domid++) {
+        struct domain *d = s->domains[domid];
+
+        left -= d ? 1 : 0;
+        if (d && domid)
+            check(s, d);
+    }
 }

@@ -73,6 +73,7 @@ struct server {
     struct watch_tree watches;
     struct perms *special[NR_SPECIAL];
     struct domain *domains[MAX_DOMID + 1];
+    size_t nr_domains;
     struct conn_list rings, sockets;
     struct conn **ports;                // by local port
     size_t nr_ports;
