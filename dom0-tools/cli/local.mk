@@ -18,7 +18,8 @@ noinst_PROGRAMS += dom0-tools/vane
 dom0_tools_vane_SOURCES = $(VANE_CLI)
 dom0_tools_vane_CPPFLAGS = $(USER_CPPFLAGS)
 dom0_tools_vane_CFLAGS = $(USER_CFLAGS)
-dom0_tools_vane_LDFLAGS =
+# Each command is a process of its own, which libraries would have to be bound to each time.
+dom0_tools_vane_LDFLAGS = -static-pie
 dom0_tools_vane_LDADD = dom0-tools/libvanedefinition.a dom0-tools/libvane.a xenstore-like/libvanestore.a -ljansson
 
 dom0-tools/vane.1 dom0-tools/vane.bash: dom0-tools/vane$(EXEEXT)
