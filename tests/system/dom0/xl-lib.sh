@@ -6,6 +6,8 @@ export PATH=/bin:/usr/bin:/usr/lib/xen-4.17/bin LD_LIBRARY_PATH=/lib/tools
 . /test/lib.sh
 LOGS=/var/log/xen
 
+start_consoles() { xenconsoled --pid-file=/run/xenconsoled.pid --log=all --log-dir=$LOGS; }
+
 # With STORE=ours on our store. The hotplug scripts' locks and xenconsole's need what udev and systemd make elsewhere.
 start_tools() {
     local name
@@ -19,7 +21,7 @@ start_tools() {
     esac
     until [ -S /run/xenstored/socket ]; do sleep 0.1; done
     xen-init-dom0
-    xenconsoled --pid-file=/run/xenconsoled.pid --log=all --log-dir=$LOGS
+    start_consoles
     ifconfig lo 127.0.0.1 up
     brctl addbr br0 && ip addr add 10.0.0.1/24 dev br0 && ip link set br0 up
 }
