@@ -3,42 +3,44 @@
 DRIVER_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir) -I$(srcdir)/pv-drivers -I$(srcdir)/include -I$(srcdir)/tests/lib \
     -I$(srcdir)/tests
 
-DRIVER_RING = pv-drivers/ring/ring.c pv-drivers/ring/ring.h pv-drivers/ring/transport.h \
-    pv-drivers/ring/transport_shm.c pv-drivers/ring/transport_shm.h pv-drivers/ring/transport_xen.c
+DRIVER_RING = pv-drivers/ring/ring.c pv-drivers/ring/ring.h pv-drivers/ring/transport.h
 DRIVER_BUS = pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/text.h \
-    pv-drivers/bus/store.h pv-drivers/bus/store_shm.c pv-drivers/bus/store_shm.h \
-    pv-drivers/bus/store_xs.c pv-drivers/bus/store_xs.h xenstore-like/client/xs.c \
-    xenstore-like/client/xs.h
+    pv-drivers/bus/store.h pv-drivers/bus/store_xs.c pv-drivers/bus/store_xs.h \
+    xenstore-like/client/xs.c xenstore-like/client/xs.h
+# The way to the guest; tests link another one.
+DRIVER_XEN = pv-drivers/host/guest.c pv-drivers/ring/transport_xen.c
 DRIVER_BLK = pv-drivers/blk/blk_queue.c pv-drivers/blk/blk_queue.h \
     pv-drivers/blk/blk_journal.h pv-drivers/blk/blk_image.h $(DRIVER_LIMIT)
 DRIVER_LIMIT = pv-drivers/host/limit.c pv-drivers/host/limit.h
 DRIVER_HOST = pv-drivers/host/back.c pv-drivers/host/back.h pv-drivers/host/worker.c \
-    pv-drivers/host/worker.h pv-drivers/host/program.c pv-drivers/host/program.h $(DRIVER_SANDBOX)
+    pv-drivers/host/worker.h pv-drivers/host/program.c pv-drivers/host/program.h pv-drivers/host/guest.h \
+    $(DRIVER_SANDBOX)
 DRIVER_SANDBOX = pv-drivers/host/sandbox.c pv-drivers/host/sandbox.h dom0-tools/lib/sandbox.c \
     dom0-tools/lib/sandbox.h
 DRIVER_BLK_RAW = pv-drivers/blk/image_raw.c
 DRIVER_BLK_NBD = pv-drivers/blk/image_nbd.c
-DRIVER_BLK_FRONT = pv-drivers/blk/blk_front.c pv-drivers/blk/blk_front.h pv-drivers/blk/os.h
+DRIVER_BLK_FRONT = pv-drivers/blk/blk_front.c pv-drivers/blk/blk_front.h pv-drivers/bus/os.h
 DRIVER_NET = pv-drivers/net/net_queue.c pv-drivers/net/net_queue.h pv-drivers/net/net_frame.c \
     pv-drivers/net/net_frame.h pv-drivers/net/net_port.h $(DRIVER_LIMIT)
-DRIVER_NET_FRONT = pv-drivers/net/net_front.c pv-drivers/net/net_front.h pv-drivers/blk/os.h
+DRIVER_NET_FRONT = pv-drivers/net/net_front.c pv-drivers/net/net_front.h pv-drivers/bus/os.h
+
+VANE_BLK = pv-drivers/blk/vane_blk.c pv-drivers/blk/blk_back.c pv-drivers/blk/blk_back.h $(DRIVER_HOST) \
+    $(DRIVER_BLK) $(DRIVER_BLK_RAW) $(DRIVER_BLK_NBD) $(DRIVER_RING) $(DRIVER_BUS)
+VANE_NET = pv-drivers/net/vane_net.c pv-drivers/net/net_back.c pv-drivers/net/net_back.h pv-drivers/net/tap.c \
+    pv-drivers/net/tap.h $(DRIVER_HOST) $(DRIVER_NET) $(DRIVER_RING) $(DRIVER_BUS)
 
 noinst_PROGRAMS += pv-drivers/vane-blk pv-drivers/vane-net
-pv_drivers_vane_blk_SOURCES = pv-drivers/blk/vane_blk.c pv-drivers/blk/blk_back.c \
-    pv-drivers/blk/blk_back.h $(DRIVER_HOST) $(DRIVER_BLK) \
-    $(DRIVER_BLK_RAW) $(DRIVER_BLK_NBD) $(DRIVER_RING) $(DRIVER_BUS)
+pv_drivers_vane_blk_SOURCES = $(VANE_BLK) $(DRIVER_XEN)
 pv_drivers_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 pv_drivers_vane_blk_CFLAGS = $(USER_CFLAGS) -fPIE
 pv_drivers_vane_blk_LDFLAGS = -pie -Wl,-z,relro,-z,now
 pv_drivers_vane_blk_LDADD = -luring -lnbd -lpthread
 
-pv_drivers_vane_net_SOURCES = pv-drivers/net/vane_net.c pv-drivers/net/net_back.c pv-drivers/net/net_back.h \
-    pv-drivers/net/tap.c pv-drivers/net/tap.h $(DRIVER_HOST) $(DRIVER_NET) $(DRIVER_RING) $(DRIVER_BUS)
+pv_drivers_vane_net_SOURCES = $(VANE_NET) $(DRIVER_XEN)
 pv_drivers_vane_net_CPPFLAGS = $(DRIVER_CPPFLAGS)
 pv_drivers_vane_net_CFLAGS = $(USER_CFLAGS) -fPIE
 pv_drivers_vane_net_LDFLAGS = -pie -Wl,-z,relro,-z,now
 pv_drivers_vane_net_LDADD = -lmnl -lpthread
-UNIT_BUILD += pv-drivers/vane-blk pv-drivers/vane-net xenstore-like/vane-stored
 
 # Small PV kernels: the flags of all, and what the tests' kernels share with the kit of the drivers.
 GUEST_CFLAGS = -std=c11 -O2 $(WARNINGS) -ffreestanding -fno-pic -no-pie -mcmodel=kernel -mno-red-zone \

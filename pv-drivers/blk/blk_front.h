@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "blk/os.h"
+#include "bus/os.h"
 #include "bus/xenbus.h"
 #include "public/io/blkif.h"
 #include "ring/ring.h"

@@ -65,7 +65,7 @@ static void open_disk(void *device)
         program_stop("--image", why);
     }
     for (unsigned i = 0; i < d->nr_queues; i++) {
-        disk->config.transports[i] = program_open_transport(false);
+        disk->config.transports[i] = program_open_transport();
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The grant table, version 1, and what front ends ask of their system (blk/os.h). The table begins with one
+// The grant table, version 1, and what front ends ask of their system (bus/os.h). The table begins with one
 // frame and grows when it is full, up to what the hypervisor allows.
 #include "guest/guest.h"
 #include "guest/hypercall.h"

@@ -51,7 +51,7 @@ void event_send(evtchn_port_t port);
 void event_wait(const evtchn_port_t *ports, unsigned nr, uint64_t until_ns);
 void event_wait_any(uint64_t until_ns);
 
-// --- grant.c: what blk/os.h asks for; one per device
+// --- grant.c: what bus/os.h asks for; one per device
 
 struct os {
     domid_t backend;

@@ -11,12 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bus/store_shm.h"
-#include "bus/store_xs.h"
 #include "bus/text.h"
 #include "host/back.h"
+#include "host/guest.h"
 #include "host/sandbox.h"
-#include "ring/transport_shm.h"
 
 #define NO_DOMAIN 0x7ff0u                     // as DOMID_FIRST_RESERVED
 #define TICK_MS 1000                          // how soon a change is noticed that the store does not tell
@@ -27,10 +25,8 @@ struct store *program_store;
 
 static const struct program *program;
 static unsigned nr_devices, nr_queues;        // of all devices
-static uint64_t shm_fd, domid = NO_DOMAIN;    // one of the two
+static uint64_t domid = NO_DOMAIN;
 static const char *store_path;
-static struct shm_area area;
-static uint32_t next_port;
 
 #define OF(member) offsetof(struct program_device, member)
 static const struct program_option common[] = {
@@ -55,10 +51,8 @@ static const struct program_option *option(unsigned i)
 
 _Noreturn static void usage(void)
 {
-    fprintf(stderr, "usage: %s GUEST {--back DIR --front DIR %s [OPTION...]}...\n"
-            "GUEST is one of\n"
-            "  --domid N     a domain, through /dev/xen/gntdev, /dev/xen/evtchn and the store\n"
-            "  --shm FD      for tests: a memory file, followed by its events and its store, inherited\n"
+    fprintf(stderr, "usage: %s --domid N [--store PATH] {--back DIR --front DIR %s [OPTION...]}...\n"
+            "  --domid N     the guest, through /dev/xen/gntdev, /dev/xen/evtchn and the store\n"
             "  --store PATH  the store's socket; else as any client finds it\n"
             "Says \"ready\" once the devices are served. Of each\n", program->name, program->usage);
     for (unsigned i = 0; i < NR_COMMON + program->nr_options; i++) {
@@ -101,9 +95,6 @@ static const struct program_option *find_option(const char *word)
 // Whether a word and its value name the guest.
 static bool is_of_guest(const char *word, const char *value)
 {
-    if (strcmp(word, "--shm") == 0) {
-        return text_parse_u64(value, 1000, &shm_fd) || (usage(), false);
-    }
     if (strcmp(word, "--domid") == 0) {
         return text_parse_u64(value, NO_DOMAIN - 1, &domid) || (usage(), false);
     }
@@ -148,7 +139,7 @@ static void parse(int argc, char **argv)
         }
         nr_queues += (unsigned)device(i)->nr_queues;
     }
-    if (nr_devices == 0 || (shm_fd == 0) == (domid == NO_DOMAIN)) {
+    if (nr_devices == 0 || domid == NO_DOMAIN) {
         usage();
     }
 }
@@ -172,39 +163,12 @@ void *program_map_file(const char *path, size_t size)
     return p;
 }
 
-static void open_guest(void)
-{
-    static struct store_shm store_shm;
-    static struct store_xs store_xs;
-    int rc = shm_fd ? shm_area_attach(&area, (int)shm_fd) : 0;
-
-    if (rc == 0 && shm_fd && !store_path) {
-        rc = store_shm_attach(&store_shm, (int)shm_fd + 1 + 2 * (int)area.nr_ports);
-        program_store = &store_shm.store;
-    }
-    if (rc < 0) {
-        program_stop("--shm", strerror(-rc));
-    }
-    if (!program_store) {
-        rc = store_xs_open(&store_xs, store_path);
-        program_store = &store_xs.store;
-    }
-    if (rc < 0) {
-        fprintf(stderr, "%s: the store cannot be reached (%s): start it, or name its socket with --store\n",
-                program->name, strerror(-rc));
-        exit(1);
-    }
-}
-
-struct transport *program_open_transport(bool is_of_any_port)
+struct transport *program_open_transport(void)
 {
     char why[PROGRAM_MAX_WHY];
     struct transport *t;
 
-    if (shm_fd && transport_shm_open(&t, &area, is_of_any_port ? SHM_ANY_PORT : next_port++) < 0) {
-        program_stop("--queues", "the guest's memory file has too few ports");
-    }
-    if (!shm_fd && transport_xen_open(&t, (unsigned)domid, why, sizeof(why)) < 0) {
+    if (guest_open_transport(&t, (unsigned)domid, why, sizeof(why)) < 0) {
         program_stop("--domid", why);
     }
     return t;
@@ -212,11 +176,17 @@ struct transport *program_open_transport(bool is_of_any_port)
 
 static void start(void)
 {
-    open_guest();
+    int rc = guest_open_store(&program_store, (unsigned)domid, store_path);
+
+    if (rc < 0) {
+        fprintf(stderr, "%s: the store cannot be reached (%s): start it, or name its socket with --store\n",
+                program->name, strerror(-rc));
+        exit(1);
+    }
     for (unsigned i = 0; i < nr_devices; i++) {
         program->open(device(i));
     }
-    int rc = sandbox_drop_capabilities();
+    rc = sandbox_drop_capabilities();
     for (unsigned i = 0; i < nr_devices && rc == 0; i++) {
         rc = program->init(device(i));
     }

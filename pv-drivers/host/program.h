@@ -54,7 +54,6 @@ int program_main(const struct program *p, int argc, char **argv);
 
 // Each ends the process with a sentence if it cannot.
 _Noreturn void program_stop(const char *what, const char *why);
-// Without a hypervisor: of the next port, or of any.
-struct transport *program_open_transport(bool is_of_any_port);
+struct transport *program_open_transport(void);
 // A file that outlives us, or, unnamed, memory that does not.
 void *program_map_file(const char *path, size_t size);

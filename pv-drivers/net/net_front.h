@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "blk/os.h"
+#include "bus/os.h"
 #include "bus/xenbus.h"
 #include "public/io/netif.h"
 #include "ring/ring.h"

@@ -121,7 +121,7 @@ static void open_nic(void *device)
     }
     open_link(nic);
     for (unsigned i = 0; i < 2 * d->nr_queues; i++) {
-        nic->config.transports[i / 2][i % 2] = program_open_transport(true);
+        nic->config.transports[i / 2][i % 2] = program_open_transport();
     }
 }
 

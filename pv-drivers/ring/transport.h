@@ -2,7 +2,7 @@
 //
 // How a back end reaches a guest's memory and exchanges events with it: one transport is one event
 // channel and any number of grants of one domain. Implementations: transport_xen.c over Linux'
-// /dev/xen/gntdev and /dev/xen/evtchn, transport_shm.c over shared memory and eventfds.
+// /dev/xen/gntdev and /dev/xen/evtchn; for tests one over shared memory and eventfds (tests/drivers).
 //
 // A transport belongs to one thread at a time. All functions return 0 or a negative errno.
 #pragma once

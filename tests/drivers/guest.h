@@ -5,8 +5,8 @@
 
 #include <pthread.h>
 
-#include "blk/os.h"
-#include "ring/transport_shm.h"
+#include "bus/os.h"
+#include "drivers/transport_shm.h"
 
 struct os {
     struct shm_area area;

@@ -1,19 +1,38 @@
 # SPDX-License-Identifier: MIT
 # Unit tests of pv-drivers/. They run on Linux, so nothing is faked but the guest.
+DRIVER_SHM = tests/drivers/transport_shm.c tests/drivers/transport_shm.h
+DRIVER_STORE = tests/drivers/store_shm.c tests/drivers/store_shm.h
+DRIVER_GUEST = tests/drivers/guest.c tests/drivers/guest.h $(DRIVER_SHM)
+
+# The back ends' programs as they are shipped, but for the way to the guest.
+GUEST_SHM = tests/drivers/guest_shm.c $(DRIVER_SHM) $(DRIVER_STORE)
+check_PROGRAMS += tests/drivers/vane-blk tests/drivers/vane-net
+UNIT_BUILD += tests/drivers/vane-blk tests/drivers/vane-net xenstore-like/vane-stored
+tests_drivers_vane_blk_SOURCES = $(VANE_BLK) $(GUEST_SHM)
+tests_drivers_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_drivers_vane_blk_CFLAGS = $(pv_drivers_vane_blk_CFLAGS)
+tests_drivers_vane_blk_LDFLAGS = $(pv_drivers_vane_blk_LDFLAGS)
+tests_drivers_vane_blk_LDADD = $(pv_drivers_vane_blk_LDADD)
+tests_drivers_vane_net_SOURCES = $(VANE_NET) $(GUEST_SHM)
+tests_drivers_vane_net_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_drivers_vane_net_CFLAGS = $(pv_drivers_vane_net_CFLAGS)
+tests_drivers_vane_net_LDFLAGS = $(pv_drivers_vane_net_LDFLAGS)
+tests_drivers_vane_net_LDADD = $(pv_drivers_vane_net_LDADD)
+
 UNIT_TESTS += tests/unit/test_ring tests/unit/test_xenbus
-tests_unit_test_ring_SOURCES = tests/unit/test_ring.c $(DRIVER_RING)
+tests_unit_test_ring_SOURCES = tests/unit/test_ring.c $(DRIVER_RING) $(DRIVER_SHM) pv-drivers/ring/transport_xen.c
 tests_unit_test_ring_CPPFLAGS = $(DRIVER_CPPFLAGS)
-tests_unit_test_xenbus_SOURCES = tests/unit/test_xenbus.c pv-drivers/host/back.c pv-drivers/host/back.h $(DRIVER_BUS)
+tests_unit_test_xenbus_SOURCES = tests/unit/test_xenbus.c pv-drivers/host/back.c pv-drivers/host/back.h $(DRIVER_BUS) \
+    $(DRIVER_STORE)
 tests_unit_test_xenbus_CPPFLAGS = $(DRIVER_CPPFLAGS)
 UNIT_TESTS += tests/unit/test_blk tests/unit/test_vane_blk
-DRIVER_GUEST = tests/drivers/guest.c tests/drivers/guest.h
 tests_unit_test_blk_SOURCES = tests/unit/test_blk.c $(DRIVER_GUEST) tests/drivers/image_mem.c \
     tests/drivers/image_mem.h tests/fuzz/blk.c $(FUZZ_MINI) $(DRIVER_BLK) $(DRIVER_BLK_RAW) $(DRIVER_RING)
 tests_unit_test_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_blk_LDADD = $(LDADD) -luring
 tests_unit_test_vane_blk_SOURCES = tests/unit/test_vane_blk.c $(DRIVER_GUEST) \
     tests/drivers/process.c tests/drivers/process.h $(DRIVER_SANDBOX) $(DRIVER_BLK_FRONT) $(DRIVER_BLK_RAW) \
-    $(DRIVER_BLK_NBD) $(DRIVER_RING) $(DRIVER_BUS)
+    $(DRIVER_BLK_NBD) $(DRIVER_RING) $(DRIVER_BUS) $(DRIVER_STORE)
 tests_unit_test_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_vane_blk_LDADD = $(LDADD) -luring -lnbd
 
@@ -38,7 +57,7 @@ tests_unit_test_net_SOURCES = tests/unit/test_net.c $(DRIVER_GUEST) $(DRIVER_POR
 tests_unit_test_net_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_vane_net_SOURCES = tests/unit/test_vane_net.c $(DRIVER_GUEST) $(DRIVER_PORT) \
     tests/drivers/process.c tests/drivers/process.h pv-drivers/net/net_back.h pv-drivers/net/tap.c pv-drivers/net/tap.h \
-    $(DRIVER_NET_FRONT) $(DRIVER_RING) $(DRIVER_BUS)
+    $(DRIVER_NET_FRONT) $(DRIVER_RING) $(DRIVER_BUS) $(DRIVER_STORE)
 tests_unit_test_vane_net_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_vane_net_LDADD = $(LDADD) -lmnl
 UNIT_TESTS += tests/unit/test_net_hostile tests/unit/test_net_hostile_tsan

@@ -40,10 +40,10 @@ pid_t process_start(const char *name, struct os *os, const struct store_shm *sto
 {
     char program[4096];
     char number[16];
-    char *words[MAX_ARGUMENTS + 4] = { program, "--shm", number };
+    char *words[MAX_ARGUMENTS + 4] = { program, "--domid", number };
     int nr = 3;
 
-    snprintf(program, sizeof(program), "%s/pv-drivers/%s",
+    snprintf(program, sizeof(program), "%s/tests/drivers/%s",
              getenv("PV_BUILD") ? getenv("PV_BUILD") : ".", name);
     snprintf(number, sizeof(number), "%d", FIRST_FD);
     while (*arguments && nr < MAX_ARGUMENTS + 3) {

@@ -5,13 +5,13 @@
 
 #include <sys/types.h>
 
-#include "bus/store_shm.h"
+#include "drivers/store_shm.h"
 #include "drivers/guest.h"
 
 #define BACK_DIR "backend/vbd/1/51712"
 #define FRONT_DIR "device/vbd/51712"
 
-// Starts a program of pv-drivers/ with these further arguments (NULL at the end); its standard error
+// Starts vane-blk or vane-net, linked with guest_shm.c, with these further arguments (NULL at the end); its standard error
 // goes to `log`, or stays ours if that is NULL.
 pid_t process_start(const char *name, struct os *os, const struct store_shm *store,
                     char *const *arguments, const char *log);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "public/io/blkif.h"
-#include "ring/transport_shm.h"
+#include "drivers/transport_shm.h"
 #include "unit_main.h"
 
 #define ENTRY ((uint32_t)sizeof(union blkif_sring_entry))

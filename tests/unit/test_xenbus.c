@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bus/store_shm.h"
+#include "drivers/store_shm.h"
 #include "bus/text.h"
 #include "host/back.h"
 #include "unit_main.h"

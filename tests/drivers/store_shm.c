@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The store in shared memory; store_shm.h says what for.
-#include "bus/store_shm.h"
+#include "drivers/store_shm.h"
 
 #include <errno.h>
 #include <poll.h>

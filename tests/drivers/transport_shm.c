@@ -2,7 +2,7 @@
 //
 // The transport over shared memory and eventfds. It plays the hypervisor: it checks grants, counts
 // mappings and copies, so what it does to guest memory is not the back end's doing.
-#include "ring/transport_shm.h"
+#include "drivers/transport_shm.h"
 
 #include <errno.h>
 #include <stdbool.h>
