@@ -94,7 +94,7 @@ static void put(struct blk_front_queue *q, struct blk_front_slot *slot, uint32_t
             list[i] = segment(slot, io, i);
         }
     }
-    ring_front_put(&q->ring, &r.rw, sizeof(r.rw));
+    ring_put(&q->ring, &r.rw, sizeof(r.rw));
 }
 
 static bool is_possible(const struct blk_front *f, const struct blk_front_io *io)
@@ -147,7 +147,7 @@ void blk_front_kick(struct blk_front *f, unsigned queue)
 {
     struct blk_front_queue *q = &f->queues[queue];
 
-    if (ring_front_publish(&q->ring)) {
+    if (ring_publish(&q->ring)) {
         os_event_send(f->os, q->port);
     }
 }
@@ -180,12 +180,12 @@ int blk_front_poll(struct blk_front *f, unsigned queue)
     int nr = 0;
 
     while (!q->is_broken) {
-        int seen = ring_front_sleep(&q->ring);
+        int seen = ring_sleep(&q->ring);
         q->is_broken = seen < 0;
         if (seen <= 0) {
             break;
         }
-        while (ring_front_take(&q->ring, &response, sizeof(response)) && complete(f, q, &response)) {
+        while (ring_take(&q->ring, &response, sizeof(response)) && complete(f, q, &response)) {
             nr++;
         }
     }

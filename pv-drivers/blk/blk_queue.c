@@ -393,7 +393,7 @@ static void respond(struct blk_request *r, int rc)
     out.response.status = status_of(rc);
     e->response_index = q->ring.produced;
     __atomic_store_n(&e->state, BLK_ENTRY_ANSWERED, __ATOMIC_RELEASE);
-    ring_back_put(&q->ring, &out, sizeof(out));
+    ring_put(&q->ring, &out, sizeof(out));
     q->answered[q->nr_answered++] = (uint16_t)(r - q->requests);
 }
 _Static_assert(offsetof(struct blkif_request, id) == offsetof(struct blkif_request_indirect, id), "id");
@@ -485,7 +485,7 @@ static bool take(struct blk_queue *q)
     struct blk_request *r = &q->requests[q->free[q->nr_free - 1]];
     uint32_t index = q->ring.consumed;
 
-    if (!ring_back_take(&q->ring, &r->entry->request, sizeof(r->entry->request))) {
+    if (!ring_take(&q->ring, &r->entry->request, sizeof(r->entry->request))) {
         return false;
     }
     q->nr_free--;
@@ -512,7 +512,7 @@ static void start_waiting(struct blk_queue *q)
 
 static void publish(struct blk_queue *q)
 {
-    if (ring_back_publish(&q->ring)) {
+    if (ring_publish(&q->ring)) {
         q->transport->ops->notify(q->transport);
         count(q, BLK_STAT_EVENTS_SENT, 1);
     }
@@ -537,7 +537,7 @@ bool blk_queue_work(struct blk_queue *q)
     q->wait_ns = 0;
     start_waiting(q);
     if (!q->is_broken) {
-        check_ring(q, ring_back_poll(&q->ring));
+        check_ring(q, ring_poll(&q->ring));
     }
     while (!q->is_broken && !q->waiting && q->nr_free && take(q)) {
         start_waiting(q);
@@ -549,7 +549,7 @@ bool blk_queue_work(struct blk_queue *q)
     if (q->is_broken || q->nr_free == 0) {
         return false;
     }
-    int nr = ring_back_sleep(&q->ring);
+    int nr = ring_sleep(&q->ring);
     check_ring(q, nr);
     return nr > 0;
 }

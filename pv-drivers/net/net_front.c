@@ -40,8 +40,8 @@ static void collect(struct net_front *f, struct net_front_queue *q)
     struct net_front_ring *r = &q->tx;
     struct netif_tx_response response;
 
-    q->is_broken |= ring_front_poll(&r->ring) < 0;
-    while (!q->is_broken && ring_front_take(&r->ring, &response, sizeof(response))) {
+    q->is_broken |= ring_poll(&r->ring) < 0;
+    while (!q->is_broken && ring_take(&r->ring, &response, sizeof(response))) {
         if (response.status == NETIF_RSP_NULL) {
             continue;
         }
@@ -70,7 +70,7 @@ static void put_fragment(struct net_front_ring *r, const struct net_front_packet
                                  (p->gso_type ? NETTXF_extra_info : 0));
     }
     memcpy(buffer(r, id), p->data + done, part);
-    ring_front_put(&r->ring, &slot, sizeof(slot));
+    ring_put(&r->ring, &slot, sizeof(slot));
 }
 
 static void put_extra(struct net_front_ring *r, const struct net_front_packet *p)
@@ -82,7 +82,7 @@ static void put_extra(struct net_front_ring *r, const struct net_front_packet *p
 
     u.extra = (struct netif_extra_info){ .type = XEN_NETIF_EXTRA_TYPE_GSO,
                                          .u.gso = { .size = p->gso_size, .type = p->gso_type } };
-    ring_front_put(&r->ring, &u.slot, sizeof(u.slot));
+    ring_put(&r->ring, &u.slot, sizeof(u.slot));
 }
 
 int net_front_send(struct net_front *f, unsigned queue, const struct net_front_packet *p)
@@ -113,8 +113,8 @@ int net_front_send(struct net_front *f, unsigned queue, const struct net_front_p
 void net_front_kick(struct net_front *f, unsigned queue)
 {
     struct net_front_queue *q = &f->queues[queue];
-    bool tells_tx = ring_front_publish(&q->tx.ring);
-    bool tells_rx = ring_front_publish(&q->rx.ring);
+    bool tells_tx = ring_publish(&q->tx.ring);
+    bool tells_rx = ring_publish(&q->rx.ring);
 
     if (tells_tx || (tells_rx && !f->is_split)) {
         os_event_send(f->os, q->tx.port);
@@ -132,7 +132,7 @@ static void offer(struct net_front_ring *r, uint16_t id)
     struct netif_rx_request request = { .id = id, .gref = r->refs[id] };
 
     r->ids[r->ring.produced % NET_FRONT_MAX_BUFFERS] = id;
-    ring_front_put(&r->ring, &request, sizeof(request));
+    ring_put(&r->ring, &request, sizeof(request));
 }
 
 // Takes a slot; its buffer is offered again when it was copied from.
@@ -141,7 +141,7 @@ static bool take_slot(struct net_front_queue *q, void *response, uint16_t *id)
     struct net_front_ring *r = &q->rx;
 
     *id = r->ids[r->ring.consumed % NET_FRONT_MAX_BUFFERS];
-    return ring_front_take(&r->ring, response, sizeof(struct netif_rx_response));
+    return ring_take(&r->ring, response, sizeof(struct netif_rx_response));
 }
 
 static bool read_extra(struct net_front_queue *q, struct net_front_packet *p)
@@ -206,7 +206,7 @@ int net_front_receive(struct net_front *f, unsigned queue, struct net_front_pack
 
     collect(f, q);
     while (!q->is_broken) {
-        int nr = ring_front_sleep(&q->rx.ring);
+        int nr = ring_sleep(&q->rx.ring);
         if (nr == 0) {
             return 0;
         }
@@ -277,7 +277,7 @@ static int make_queue(struct net_front *f, unsigned i)
         q->tx.ids[q->tx.nr_free++] = id;
         offer(&q->rx, id);
     }
-    (void)ring_front_publish(&q->rx.ring);      // nobody to tell yet
+    (void)ring_publish(&q->rx.ring);      // nobody to tell yet
     return 0;
 }
 

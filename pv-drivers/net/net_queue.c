@@ -58,11 +58,11 @@ static void take(struct net_queue *q, struct net_side *side, void *slots, uint32
 {
     struct ring *r = &side->ring;
 
-    if (ring_back_poll(r) < 0) {
+    if (ring_poll(r) < 0) {
         break_off(q, "claims more requests than fit");
         return;
     }
-    while (ring_back_take(r, (uint8_t *)slots + (size_t)(r->consumed % NET_RING_ENTRIES) * size, size)) {
+    while (ring_take(r, (uint8_t *)slots + (size_t)(r->consumed % NET_RING_ENTRIES) * size, size)) {
     }
     __atomic_store_n(taken, r->consumed, __ATOMIC_RELEASE);
 }
@@ -236,7 +236,7 @@ static void tx_answer(struct net_queue *q, const struct net_packet *p, int16_t s
             .id = is_extra ? 0 : tx_slot(q, q->tx.ring.produced)->id,
             .status = is_extra ? NETIF_RSP_NULL : status,
         };
-        ring_back_put(&q->tx.ring, &response, sizeof(response));
+        ring_put(&q->tx.ring, &response, sizeof(response));
     }
 }
 
@@ -355,7 +355,7 @@ static void rx_answer(struct net_queue *q, const struct net_packet *p)
             out.response.flags = (uint16_t)((i == 0 ? p->flags : 0) | (done < p->size ? NETRXF_more_data : 0) |
                                             (i == 0 && p->nr_extras ? NETRXF_extra_info : 0));
         }
-        ring_back_put(&q->rx.ring, &out, sizeof(out));
+        ring_put(&q->rx.ring, &out, sizeof(out));
     }
     count(q, p->status == NETIF_RSP_OKAY ? NET_STAT_RX_PACKETS : NET_STAT_RX_LOST, 1);
     count(q, NET_STAT_RX_BYTES, p->status == NETIF_RSP_OKAY ? p->size : 0);
@@ -383,8 +383,8 @@ static void notify(struct net_queue *q, struct net_side *side)
 
 static void publish(struct net_queue *q)
 {
-    bool tells_tx = ring_back_publish(&q->tx.ring);
-    bool tells_rx = ring_back_publish(&q->rx.ring);
+    bool tells_tx = ring_publish(&q->tx.ring);
+    bool tells_rx = ring_publish(&q->rx.ring);
 
     if (tells_tx || (tells_rx && !q->is_split)) {
         notify(q, &q->tx);
@@ -397,7 +397,7 @@ static void publish(struct net_queue *q)
 // Asks for an event and looks again. True if something has come.
 static bool sleep_on(struct net_queue *q, struct net_side *side)
 {
-    int nr = ring_back_sleep(&side->ring);
+    int nr = ring_sleep(&side->ring);
 
     if (nr < 0) {
         break_off(q, "claims more requests than fit");

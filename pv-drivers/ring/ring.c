@@ -58,47 +58,55 @@ uint32_t ring_nr_entries(size_t bytes, size_t entry_size)
     return power;
 }
 
-static void init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size)
+void ring_back_init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size,
+                    uint32_t consumed, uint32_t produced)
 {
-    *r = (struct ring){ .shared = pages, .entry_size = entry_size,
-                        .nr_entries = ring_nr_entries(bytes, entry_size) };
+    struct ring_shared *shared = pages;
+
+    *r = (struct ring){ .shared = shared, .own_index = &shared->rsp_prod, .own_event = &shared->rsp_event,
+                        .peer_index = &shared->req_prod, .peer_event = &shared->req_event,
+                        .entry_size = entry_size, .nr_entries = ring_nr_entries(bytes, entry_size),
+                        .produced = produced, .published = produced, .consumed = consumed, .seen = consumed };
 }
 
-// Accepts the peer's producer index if no more than `limit` entries lie before it.
-static int look(struct ring *r, const uint32_t *producer, uint32_t limit)
+void ring_front_init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size)
 {
-    uint32_t produced = __atomic_load_n(producer, __ATOMIC_ACQUIRE);    // pairs with publish()
+    struct ring_shared *shared = pages;
 
-    if (produced - r->consumed > limit) {
+    *r = (struct ring){ .shared = shared, .own_index = &shared->req_prod, .own_event = &shared->req_event,
+                        .peer_index = &shared->rsp_prod, .peer_event = &shared->rsp_event,
+                        .entry_size = entry_size, .nr_entries = ring_nr_entries(bytes, entry_size),
+                        .is_front = true };
+    STORE(shared->req_prod, 0);
+    STORE(shared->rsp_prod, 0);
+    STORE(shared->req_event, 1);
+    STORE(shared->rsp_event, 1);
+}
+
+uint32_t ring_front_free(const struct ring *r)
+{
+    return r->nr_entries - (r->produced - r->consumed);
+}
+
+// A response answers a request that the back end was shown. A request lies in a slot whose last response,
+// if any, the front end has had time to take: at most a ring's worth between our responses and its requests.
+static uint32_t peer_limit(const struct ring *r)
+{
+    return r->is_front ? r->published - r->consumed : r->nr_entries - (r->consumed - r->produced);
+}
+
+int ring_poll(struct ring *r)
+{
+    uint32_t produced = __atomic_load_n(r->peer_index, __ATOMIC_ACQUIRE);    // pairs with ring_publish()
+
+    if (produced - r->consumed > peer_limit(r)) {
         return RING_EPROTO;
     }
     r->seen = produced;
     return (int)(produced - r->consumed);
 }
 
-// Writes our producer index after the entries, and says whether the peer asked to be told.
-static bool publish(struct ring *r, uint32_t *producer, const uint32_t *event)
-{
-    uint32_t old = r->published;
-
-    if (old == r->produced) {
-        return false;
-    }
-    r->published = r->produced;
-    __atomic_store_n(producer, r->produced, __ATOMIC_RELEASE);          // pairs with look()
-    // The peer writes its event index and then looks at our producer; we do it the other way
-    // round. With a full fence on both sides at least one of us sees the other.
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);                            // pairs with ask()
-    return r->produced - LOAD(*event) < r->produced - old;
-}
-
-static void ask(const struct ring *r, uint32_t *event)
-{
-    STORE(*event, r->consumed + 1);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);                            // pairs with publish()
-}
-
-static bool take(struct ring *r, void *to, uint32_t size)
+bool ring_take(struct ring *r, void *to, uint32_t size)
 {
     if (r->consumed == r->seen) {
         return false;
@@ -108,102 +116,36 @@ static bool take(struct ring *r, void *to, uint32_t size)
     return true;
 }
 
-static void put(struct ring *r, const void *from, uint32_t size)
+void ring_put(struct ring *r, const void *from, uint32_t size)
 {
     copy_out(entry(r, r->produced), from, size);
     r->produced++;
 }
 
-void ring_back_init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size,
-                    uint32_t consumed, uint32_t produced)
+// Writes our index after the entries, and says whether the peer asked to be told.
+bool ring_publish(struct ring *r)
 {
-    init(r, pages, bytes, entry_size);
-    r->consumed = consumed;
-    r->seen = consumed;
-    r->produced = produced;
-    r->published = produced;
-}
+    uint32_t old = r->published;
 
-// A request lies in a slot whose last response, if any, the front end has had time to take: at most
-// a ring's worth between our responses and its requests.
-static uint32_t back_limit(const struct ring *r)
-{
-    return r->nr_entries - (r->consumed - r->produced);
-}
-
-int ring_back_poll(struct ring *r)
-{
-    return look(r, &r->shared->req_prod, back_limit(r));
-}
-
-bool ring_back_take(struct ring *r, void *request, uint32_t size)
-{
-    return take(r, request, size);
-}
-
-void ring_back_put(struct ring *r, const void *response, uint32_t size)
-{
-    put(r, response, size);
-}
-
-bool ring_back_publish(struct ring *r)
-{
-    return publish(r, &r->shared->rsp_prod, &r->shared->rsp_event);
-}
-
-int ring_back_sleep(struct ring *r)
-{
-    int nr = ring_back_poll(r);
-
-    if (nr == 0) {
-        ask(r, &r->shared->req_event);
-        nr = ring_back_poll(r);
+    if (old == r->produced) {
+        return false;
     }
-    return nr;
+    r->published = r->produced;
+    __atomic_store_n(r->own_index, r->produced, __ATOMIC_RELEASE);      // pairs with ring_poll()
+    // The peer writes its event index and then looks at our index; we do it the other way round. With a
+    // full fence on both sides at least one of us sees the other.
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);                            // pairs with ring_sleep()
+    return r->produced - LOAD(*r->own_event) < r->produced - old;
 }
 
-void ring_front_init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size)
+int ring_sleep(struct ring *r)
 {
-    init(r, pages, bytes, entry_size);
-    STORE(r->shared->req_prod, 0);
-    STORE(r->shared->rsp_prod, 0);
-    STORE(r->shared->req_event, 1);
-    STORE(r->shared->rsp_event, 1);
-}
-
-uint32_t ring_front_free(const struct ring *r)
-{
-    return r->nr_entries - (r->produced - r->consumed);
-}
-
-void ring_front_put(struct ring *r, const void *request, uint32_t size)
-{
-    put(r, request, size);
-}
-
-bool ring_front_publish(struct ring *r)
-{
-    return publish(r, &r->shared->req_prod, &r->shared->req_event);
-}
-
-// A response answers a request that the back end was shown.
-int ring_front_poll(struct ring *r)
-{
-    return look(r, &r->shared->rsp_prod, r->published - r->consumed);
-}
-
-bool ring_front_take(struct ring *r, void *response, uint32_t size)
-{
-    return take(r, response, size);
-}
-
-int ring_front_sleep(struct ring *r)
-{
-    int nr = ring_front_poll(r);
+    int nr = ring_poll(r);
 
     if (nr == 0) {
-        ask(r, &r->shared->rsp_event);
-        nr = ring_front_poll(r);
+        STORE(*r->peer_event, r->consumed + 1);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);                        // pairs with ring_publish()
+        nr = ring_poll(r);
     }
     return nr;
 }

@@ -28,8 +28,11 @@ _Static_assert(sizeof(struct ring_shared) == 64, "entries begin at byte 64");
 
 struct ring {
     struct ring_shared *shared;
+    uint32_t *own_index, *own_event;      // in there: where we end, and when the peer is to be told
+    uint32_t *peer_index, *peer_event;
     uint32_t entry_size;      // a multiple of 4
     uint32_t nr_entries;      // a power of two
+    bool is_front;
     uint32_t produced;        // by us, private until ring_publish()
     uint32_t published;       // by us, what the peer has been shown
     uint32_t consumed;        // of the peer's
@@ -42,25 +45,20 @@ uint32_t ring_nr_entries(size_t bytes, size_t entry_size);
 // A back end of a ring that a front end has laid out. A new connection starts both counts at 0.
 void ring_back_init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size,
                     uint32_t consumed, uint32_t produced);
-// Looks for requests: how many there are, or RING_EPROTO.
-int ring_back_poll(struct ring *r);
-// Copies the next request that ring_back_poll() saw; false when there is none.
-bool ring_back_take(struct ring *r, void *request, uint32_t size);
-// Puts a response. Only for a request that was taken, so there is always room.
-void ring_back_put(struct ring *r, const void *response, uint32_t size);
-// Shows the front end what was put; true if it must be sent an event.
-bool ring_back_publish(struct ring *r);
-// Asks for an event at the next request, then looks again, as ring_back_poll() does.
-int ring_back_sleep(struct ring *r);
-
-// A front end; it lays the ring out.
+// A front end; it lays the ring out. What it may put at most.
 void ring_front_init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size);
 uint32_t ring_front_free(const struct ring *r);
-void ring_front_put(struct ring *r, const void *request, uint32_t size);
-bool ring_front_publish(struct ring *r);
-int ring_front_poll(struct ring *r);
-bool ring_front_take(struct ring *r, void *response, uint32_t size);
-int ring_front_sleep(struct ring *r);
+
+// Looks for entries of the peer's: how many there are, or RING_EPROTO.
+int ring_poll(struct ring *r);
+// Copies the next one that ring_poll() saw; false when there is none.
+bool ring_take(struct ring *r, void *entry, uint32_t size);
+// Puts an entry. A back end does so only for a request that was taken, so there is always room.
+void ring_put(struct ring *r, const void *entry, uint32_t size);
+// Shows the peer what was put; true if it must be sent an event.
+bool ring_publish(struct ring *r);
+// Asks for an event at the next entry, then looks again, as ring_poll() does.
+int ring_sleep(struct ring *r);
 
 // Copies from shared memory, each word read exactly once. Sizes and addresses are multiples of 4.
 void ring_copy_in(void *to, const void *shared, size_t size);

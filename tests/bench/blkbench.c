@@ -110,7 +110,7 @@ static void put_page(struct engine *e, uint64_t id, bool is_write)
 
     e->page = (e->page + 1) % DATA_PAGES;
     r.seg[0] = (struct blkif_request_segment){ .gref = e->refs[e->page], .last_sect = 7 };
-    ring_front_put(&e->front, &r, sizeof(r));
+    ring_put(&e->front, &r, sizeof(r));
 }
 
 static void put_megabyte(struct engine *e, uint64_t id, bool is_write)
@@ -127,7 +127,7 @@ static void put_megabyte(struct engine *e, uint64_t id, bool is_write)
         list[i] = (struct blkif_request_segment){ .gref = e->refs[slot * 256 + i], .last_sect = 7 };
     }
     r.indirect.indirect_grefs[0] = e->refs[7 * 256 + slot];
-    ring_front_put(&e->front, &r, ENTRY);
+    ring_put(&e->front, &r, ENTRY);
 }
 
 typedef void put_fn(struct engine *e, uint64_t id, bool is_write);
@@ -144,12 +144,12 @@ static double round_of(struct engine *e, put_fn *put, unsigned depth)
         for (unsigned i = 0; i < depth; i++) {
             put(e, done + i, i & 1);
         }
-        ring_front_publish(&e->front);
+        ring_publish(&e->front);
         blk_queue_work(&e->queue);
-        if (ring_front_poll(&e->front) != (int)depth) {
+        if (ring_poll(&e->front) != (int)depth) {
             check(-1, "a request was not answered");
         }
-        while (ring_front_take(&e->front, &response, sizeof(response))) {
+        while (ring_take(&e->front, &response, sizeof(response))) {
             if (response.status != BLKIF_RSP_OKAY) {
                 check(-1, "a request failed");
             }

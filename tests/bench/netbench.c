@@ -88,7 +88,7 @@ static void put_small(unsigned flags)
                                   .flags = (uint16_t)flags };
 
     r.id = (uint16_t)(next_tx++ % PAGES);
-    ring_front_put(&tx, &r, sizeof(r));
+    ring_put(&tx, &r, sizeof(r));
 }
 
 static void put_large(unsigned flags)
@@ -103,9 +103,9 @@ static void put_large(unsigned flags)
         struct netif_tx_request r = { .gref = tx_refs[next_tx++ % PAGES],
             .size = (uint16_t)(done == 0 ? LARGE : LARGE - done < 4096 ? LARGE - done : 4096),
             .flags = (uint16_t)((LARGE - done > 4096 ? NETTXF_more_data : 0) | (done == 0 ? flags | NETTXF_extra_info : 0)) };
-        ring_front_put(&tx, &r, sizeof(r));
+        ring_put(&tx, &r, sizeof(r));
         if (done == 0) {
-            ring_front_put(&tx, &e, sizeof(e));
+            ring_put(&tx, &e, sizeof(e));
         }
     }
 }
@@ -114,10 +114,10 @@ static void offer_all(void)
 {
     while (ring_front_free(&rx)) {
         struct netif_rx_request r = { .id = (uint16_t)next_rx, .gref = rx_refs[next_rx % PAGES] };
-        ring_front_put(&rx, &r, sizeof(r));
+        ring_put(&rx, &r, sizeof(r));
         next_rx++;
     }
-    ring_front_publish(&rx);
+    ring_publish(&rx);
 }
 
 // Packets a second over one round, `depth` at a time.
@@ -133,16 +133,16 @@ static double round_of(void (*put)(unsigned flags), unsigned flags, unsigned dep
         for (unsigned i = 0; i < depth; i++) {
             put(flags);
         }
-        ring_front_publish(&tx);
+        ring_publish(&tx);
         offer_all();
         while (net_queue_work(&queue)) {
         }
-        if (ring_front_poll(&tx) < (int)depth || ring_front_poll(&rx) < (int)depth) {
+        if (ring_poll(&tx) < (int)depth || ring_poll(&rx) < (int)depth) {
             check(-1, "a packet was lost");
         }
-        while (ring_front_take(&tx, &answer, sizeof(answer))) {
+        while (ring_take(&tx, &answer, sizeof(answer))) {
         }
-        while (ring_front_take(&rx, &response, sizeof(response))) {
+        while (ring_take(&rx, &response, sizeof(response))) {
         }
         done += depth;
         end = now_ns();

@@ -52,10 +52,10 @@ static void check_answers(struct ring *front, unsigned nr)
     struct blkif_response response;
     bool seen[NR_ENTRIES] = { false };
 
-    if (ring_front_poll(front) != (int)nr) {
+    if (ring_poll(front) != (int)nr) {
         abort();
     }
-    while (ring_front_take(front, &response, sizeof(response))) {
+    while (ring_take(front, &response, sizeof(response))) {
         if (response.id >= NR_ENTRIES || seen[response.id] || response.status > 0 ||
             response.status < BLKIF_RSP_EOPNOTSUPP) {
             abort();
@@ -96,10 +96,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct blkif_request r;
         memcpy(&r, data, ENTRY);
         r.id = nr++;
-        ring_front_put(&front, &r, ENTRY);
+        ring_put(&front, &r, ENTRY);
     }
     memcpy(pages, data, size < 4096 ? size : 4096);
-    ring_front_publish(&front);
+    ring_publish(&front);
     while (blk_queue_work(&queue)) {
     }
     check_answers(&front, nr);

@@ -54,10 +54,10 @@ static void check_answers(struct ring *tx, const uint16_t *ids, unsigned nr)
     struct netif_tx_response r;
     unsigned nr_answers = 0;
 
-    if (ring_front_poll(tx) < 0) {
+    if (ring_poll(tx) < 0) {
         abort();
     }
-    for (; ring_front_take(tx, &r, sizeof(r)); nr_answers++) {
+    for (; ring_take(tx, &r, sizeof(r)); nr_answers++) {
         if (r.status < NETIF_RSP_DROPPED || r.status > NETIF_RSP_NULL ||
             (r.status != NETIF_RSP_NULL && r.id != ids[nr_answers])) {
             abort();
@@ -73,10 +73,10 @@ static void check_packets(struct ring *rx)
     struct netif_rx_response r;
     bool is_extra = false;
 
-    if (ring_front_poll(rx) < 0) {
+    if (ring_poll(rx) < 0) {
         abort();
     }
-    for (uint16_t id = 0; ring_front_take(rx, &r, sizeof(r)); id++) {
+    for (uint16_t id = 0; ring_take(rx, &r, sizeof(r)); id++) {
         if (!is_extra && (r.id != id || r.status == 0 || (r.status > 0 && r.offset + r.status > 4096))) {
             abort();
         }
@@ -116,15 +116,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         }
         ids[nr++] = r.id;
-        ring_front_put(&tx, &r, ENTRY);
+        ring_put(&tx, &r, ENTRY);
     }
     for (uint16_t i = 0; i < NR_ENTRIES; i++) {
         struct netif_rx_request r = { .id = i, .gref = buffer_refs[i] };
-        ring_front_put(&rx, &r, sizeof(r));
+        ring_put(&rx, &r, sizeof(r));
     }
     memcpy(pages, data, size < 4096 ? size : 4096);
-    ring_front_publish(&tx);
-    ring_front_publish(&rx);
+    ring_publish(&tx);
+    ring_publish(&rx);
     while (net_queue_work(&queue)) {
     }
     check_answers(&tx, ids, nr);

@@ -88,12 +88,12 @@ static struct blkif_request request(uint8_t operation, uint64_t id, uint64_t sec
 
 static void put(const void *r)
 {
-    ring_front_put(&front, r, ENTRY);
+    ring_put(&front, r, ENTRY);
 }
 
 static void work(void)
 {
-    ring_front_publish(&front);
+    ring_publish(&front);
     while (blk_queue_work(&queue)) {
     }
 }
@@ -103,8 +103,8 @@ static int answer_of(uint64_t id, uint8_t operation)
 {
     struct blkif_response response = { .status = -77 };
 
-    CU_ASSERT_EQUAL(ring_front_poll(&front), 1);
-    CU_ASSERT(ring_front_take(&front, &response, sizeof(response)));
+    CU_ASSERT_EQUAL(ring_poll(&front), 1);
+    CU_ASSERT(ring_take(&front, &response, sizeof(response)));
     CU_ASSERT_EQUAL(response.id, id);
     CU_ASSERT_EQUAL(response.operation, operation);
     return response.status;
@@ -356,9 +356,9 @@ static void test_flush_and_barrier(void)
     CU_ASSERT_EQUAL(mem.nr_syncs, 5);
     static const uint64_t order[] = { 11, 10, 12, 13 };
     struct blkif_response response;
-    CU_ASSERT_EQUAL(ring_front_poll(&front), 4);
+    CU_ASSERT_EQUAL(ring_poll(&front), 4);
     for (unsigned i = 0; i < 4; i++) {
-        CU_ASSERT(ring_front_take(&front, &response, sizeof(response)));
+        CU_ASSERT(ring_take(&front, &response, sizeof(response)));
         CU_ASSERT_EQUAL(response.id, order[i]);
     }
     CU_ASSERT(!queue.is_draining);
@@ -385,7 +385,7 @@ static void test_buffers_run_short(void)
     CU_ASSERT_EQUAL(queue.nr_free_pages, 0);
     image_mem_release(&mem);
     work();
-    CU_ASSERT_EQUAL(ring_front_poll(&front), 10);
+    CU_ASSERT_EQUAL(ring_poll(&front), 10);
     CU_ASSERT_EQUAL(queue.nr_free_pages, BLK_POOL_PAGES);
     tear_down();
 }
@@ -402,7 +402,7 @@ static void test_requests_run_short(void)
     CU_ASSERT_EQUAL(queue.nr_in_flight, BLK_MAX_REQUESTS);
     image_mem_release(&mem);
     work();
-    CU_ASSERT_EQUAL(ring_front_poll(&front), 512);
+    CU_ASSERT_EQUAL(ring_poll(&front), 512);
     tear_down();
 }
 
@@ -473,11 +473,11 @@ static void test_limits(void)
     }
     work();
     CU_ASSERT(queue.wait_ns > 0 && queue.wait_ns <= 100000000);
-    CU_ASSERT(ring_front_poll(&front) < 5);
+    CU_ASSERT(ring_poll(&front) < 5);
     CU_ASSERT(stats.count[BLK_STAT_LIMITED] > 0);
     limit_init(&disk.limit, 0, 0);
     work();
-    CU_ASSERT_EQUAL(ring_front_poll(&front), 5);
+    CU_ASSERT_EQUAL(ring_poll(&front), 5);
     tear_down();
 }
 
@@ -513,7 +513,7 @@ static void test_broken_ring(void)
     front.shared->req_prod -= 1000;
     put(&r);
     work();
-    CU_ASSERT_EQUAL(ring_front_poll(&front), 0);
+    CU_ASSERT_EQUAL(ring_poll(&front), 0);
     blk_queue_close(&queue);
     connect_queue(0, false);
     CU_ASSERT_EQUAL(perform(&r), BLKIF_RSP_OKAY);
@@ -540,8 +540,8 @@ static void expect_all_once(unsigned nr, const char *what)
     bool seen[512] = { false };
     struct blkif_response response;
 
-    CU_ASSERT_EQUAL(ring_front_poll(&front), (int)nr);
-    while (ring_front_take(&front, &response, sizeof(response))) {
+    CU_ASSERT_EQUAL(ring_poll(&front), (int)nr);
+    while (ring_take(&front, &response, sizeof(response))) {
         CU_ASSERT_FATAL(response.id < 512);
         if (seen[response.id] || response.status != BLKIF_RSP_OKAY) {
             printf("%s: request %u, status %d\n", what, (unsigned)response.id, response.status);

@@ -79,8 +79,8 @@ static void tear_down(void)
 
 static void work(void)
 {
-    ring_front_publish(&tx);
-    ring_front_publish(&rx);
+    ring_publish(&tx);
+    ring_publish(&rx);
     while (net_queue_work(&queue)) {
     }
 }
@@ -90,7 +90,7 @@ static void put_tx(uint32_t ref, unsigned offset, unsigned flags, unsigned id, u
     struct netif_tx_request r = { .gref = ref, .offset = (uint16_t)offset, .flags = (uint16_t)flags,
                                   .id = (uint16_t)id, .size = (uint16_t)size };
 
-    ring_front_put(&tx, &r, sizeof(r));
+    ring_put(&tx, &r, sizeof(r));
 }
 
 static void put_extra(unsigned type, unsigned flags, unsigned gso_type, unsigned size)
@@ -102,7 +102,7 @@ static void put_extra(unsigned type, unsigned flags, unsigned gso_type, unsigned
                        .u.gso = { .size = (uint16_t)size, .type = (uint8_t)gso_type } } };
 
     r.request.id = 0x7777;    // nobody's
-    ring_front_put(&tx, &r, sizeof(r));
+    ring_put(&tx, &r, sizeof(r));
 }
 
 // Puts a frame into the guest's pages from a page and an offset on, as a chain of slots with ids from
@@ -133,8 +133,8 @@ static void expect_tx(int id, int status)
 {
     struct netif_tx_response r = { .status = -77 };
 
-    CU_ASSERT(ring_front_poll(&tx) > 0);
-    CU_ASSERT(ring_front_take(&tx, &r, sizeof(r)));
+    CU_ASSERT(ring_poll(&tx) > 0);
+    CU_ASSERT(ring_take(&tx, &r, sizeof(r)));
     CU_ASSERT_EQUAL(r.status, status);
     if (status != NETIF_RSP_NULL) {
         CU_ASSERT_EQUAL(r.id, id);
@@ -143,7 +143,7 @@ static void expect_tx(int id, int status)
 
 static void expect_no_tx(void)
 {
-    CU_ASSERT_EQUAL(ring_front_poll(&tx), 0);
+    CU_ASSERT_EQUAL(ring_poll(&tx), 0);
 }
 
 // What the port was sent must be `frame`, but for the checksum at an offset, if that is not 0.
@@ -316,7 +316,7 @@ static void test_parts(void)
     expect_no_tx();
     CU_ASSERT_EQUAL(port.nr, 0);
     put_tx(data_refs[1], 0, 0, 1, 958);
-    CU_ASSERT(ring_front_publish(&tx));    // it asked for an event
+    CU_ASSERT(ring_publish(&tx));    // it asked for an event
     work();
     expect_tx(0, NETIF_RSP_OKAY);
     expect_tx(0, NETIF_RSP_NULL);
@@ -412,7 +412,7 @@ static void offer_buffers(unsigned first, unsigned nr)
 {
     for (unsigned i = first; i < first + nr; i++) {
         struct netif_rx_request r = { .id = (uint16_t)(100 + i), .gref = buffer_refs[i % DATA_PAGES] };
-        ring_front_put(&rx, &r, sizeof(r));
+        ring_put(&rx, &r, sizeof(r));
     }
 }
 
@@ -435,7 +435,7 @@ static int take_packet(unsigned buffer, uint8_t *to, unsigned *flags, struct net
 
     *extra = (struct netif_extra_info){ 0 };
     for (unsigned i = 0; has_more; i++) {
-        CU_ASSERT_FATAL(ring_front_poll(&rx) > 0 && ring_front_take(&rx, &r, sizeof(r)));
+        CU_ASSERT_FATAL(ring_poll(&rx) > 0 && ring_take(&rx, &r, sizeof(r)));
         CU_ASSERT_EQUAL(r.id, 100 + buffer);
         if (r.status < 0) {
             CU_ASSERT_EQUAL(r.flags, 0);
@@ -448,7 +448,7 @@ static int take_packet(unsigned buffer, uint8_t *to, unsigned *flags, struct net
         if (i == 0) {
             *flags = r.flags;
             if (r.flags & NETRXF_extra_info) {
-                CU_ASSERT_FATAL(ring_front_poll(&rx) > 0 && ring_front_take(&rx, extra, sizeof(*extra)));
+                CU_ASSERT_FATAL(ring_poll(&rx) > 0 && ring_take(&rx, extra, sizeof(*extra)));
                 buffer++;
             }
         }
@@ -491,7 +491,7 @@ static void test_receive(void)
         CU_ASSERT_EQUAL(extra.u.gso.type, rows[i].gso_type);
         CU_ASSERT_EQUAL(extra.u.gso.size, rows[i].h.gso_size);
         CU_ASSERT_EQUAL(extra.type, rows[i].gso_type ? XEN_NETIF_EXTRA_TYPE_GSO : 0);
-        CU_ASSERT_EQUAL(ring_front_poll(&rx), 0);
+        CU_ASSERT_EQUAL(ring_poll(&rx), 0);
         buffer += (rows[i].size + PAGE - 1) / PAGE + (rows[i].gso_type != 0);
     }
     CU_ASSERT_EQUAL(stats.count[NET_STAT_RX_PACKETS], 7);
@@ -556,13 +556,13 @@ static void test_receive_bad(void)
     arrive(600, &plain);
     work();
     CU_ASSERT_EQUAL(take_packet(7, got, &flags, &extra), 600);
-    CU_ASSERT_EQUAL(ring_front_poll(&rx), 0);
+    CU_ASSERT_EQUAL(ring_poll(&rx), 0);
     CU_ASSERT_EQUAL(stats.count[NET_STAT_RX_LOST], 6);
     interface.front = (struct net_abilities){ .has_sg = true, .has_checksums = true, .has_gso6 = true };
     arrive(600, &large);
     arrive(600, &udp);
     work();
-    CU_ASSERT_EQUAL(ring_front_poll(&rx), 0);
+    CU_ASSERT_EQUAL(ring_poll(&rx), 0);
     CU_ASSERT_EQUAL(stats.count[NET_STAT_RX_LOST], 8);
     tear_down();
 }
@@ -582,9 +582,9 @@ static void test_short(void)
     work();
     CU_ASSERT(queue.is_rx_short);
     CU_ASSERT_EQUAL(queue.wait_ns, 0);
-    CU_ASSERT_EQUAL(ring_front_poll(&rx), 0);
+    CU_ASSERT_EQUAL(ring_poll(&rx), 0);
     offer_buffers(17, 1);
-    CU_ASSERT(ring_front_publish(&rx));    // it asked
+    CU_ASSERT(ring_publish(&rx));    // it asked
     work();
     CU_ASSERT_EQUAL(take_packet(0, got, &flags, &extra), 600);
     CU_ASSERT_EQUAL(memcmp(got, frame, 600), 0);
@@ -672,7 +672,7 @@ static void test_resume(void)
             CU_ASSERT_EQUAL(take_packet(round * 4 + i * 2, got, &flags, &extra), (int)size);
             CU_ASSERT_EQUAL(memcmp(got, frame, size), 0);
         }
-        CU_ASSERT_EQUAL(ring_front_poll(&rx), 0);
+        CU_ASSERT_EQUAL(ring_poll(&rx), 0);
         unmap_rings();                     // the dead one's
     }
     // A journal of other rings, and one that the ring's indices contradict.

@@ -38,7 +38,7 @@ static void put_request(uint64_t id)
 {
     struct blkif_request request = { .operation = BLKIF_OP_READ, .id = id };
 
-    ring_front_put(&front, &request, sizeof(request));
+    ring_put(&front, &request, sizeof(request));
 }
 
 static void test_sizes(void)
@@ -65,25 +65,25 @@ static void run_order(unsigned order, uint32_t first)
         for (uint32_t n = (uint32_t)rand() % (ring_front_free(&front) + 1); n; n--) {
             put_request(put++);
         }
-        ring_front_publish(&front);
-        int nr = ring_back_poll(&back);
+        ring_publish(&front);
+        int nr = ring_poll(&back);
         CU_ASSERT_FATAL(nr >= 0);
         uint64_t ids[512];
         int got = 0;
         struct blkif_request request;
-        while (ring_back_take(&back, &request, sizeof(request))) {
+        while (ring_take(&back, &request, sizeof(request))) {
             CU_ASSERT_EQUAL(request.id, taken++);
             ids[got++] = request.id;
         }
         CU_ASSERT_EQUAL(got, nr);
         while (got--) {
             struct blkif_response response = { .id = ids[got] };
-            ring_back_put(&back, &response, sizeof(response));
+            ring_put(&back, &response, sizeof(response));
         }
-        ring_back_publish(&back);
-        CU_ASSERT_EQUAL(ring_front_poll(&front), nr);
+        ring_publish(&back);
+        CU_ASSERT_EQUAL(ring_poll(&front), nr);
         struct blkif_response response;
-        while (ring_front_take(&front, &response, sizeof(response))) {
+        while (ring_take(&front, &response, sizeof(response))) {
             sum += response.id;
         }
         CU_ASSERT_EQUAL(ring_front_free(&front), ring_nr_entries((size_t)RING_PAGE_SIZE << order, ENTRY));
@@ -109,23 +109,23 @@ static void test_hostile_request_index(void)
     for (uint32_t offset = 0; offset < 80; offset++) {
         set_up(0);
         shared()->req_prod = offset;
-        CU_ASSERT_EQUAL(ring_back_poll(&back), offset <= 32 ? (int)offset : RING_EPROTO);
+        CU_ASSERT_EQUAL(ring_poll(&back), offset <= 32 ? (int)offset : RING_EPROTO);
         shared()->req_prod = 0u - 1 - offset;
-        CU_ASSERT_EQUAL(ring_back_poll(&back), RING_EPROTO);
+        CU_ASSERT_EQUAL(ring_poll(&back), RING_EPROTO);
     }
     // With 10 requests unanswered, 22 more fit.
     set_up(0);
     shared()->req_prod = 10;
-    CU_ASSERT_EQUAL(ring_back_poll(&back), 10);
-    while (ring_back_take(&back, &request, sizeof(request))) {
+    CU_ASSERT_EQUAL(ring_poll(&back), 10);
+    while (ring_take(&back, &request, sizeof(request))) {
     }
     shared()->req_prod = 32;
-    CU_ASSERT_EQUAL(ring_back_poll(&back), 22);
+    CU_ASSERT_EQUAL(ring_poll(&back), 22);
     shared()->req_prod = 33;
-    CU_ASSERT_EQUAL(ring_back_poll(&back), RING_EPROTO);
+    CU_ASSERT_EQUAL(ring_poll(&back), RING_EPROTO);
     // It cannot take back what it has shown.
     shared()->req_prod = 9;
-    CU_ASSERT_EQUAL(ring_back_poll(&back), RING_EPROTO);
+    CU_ASSERT_EQUAL(ring_poll(&back), RING_EPROTO);
 }
 
 static void test_hostile_response_index(void)
@@ -133,14 +133,14 @@ static void test_hostile_response_index(void)
     set_up(0);
     put_request(1);
     put_request(2);
-    ring_front_publish(&front);
+    ring_publish(&front);
     put_request(3);    // not shown yet, so it cannot be answered
     shared()->rsp_prod = 2;
-    CU_ASSERT_EQUAL(ring_front_poll(&front), 2);
+    CU_ASSERT_EQUAL(ring_poll(&front), 2);
     shared()->rsp_prod = 3;
-    CU_ASSERT_EQUAL(ring_front_poll(&front), RING_EPROTO);
+    CU_ASSERT_EQUAL(ring_poll(&front), RING_EPROTO);
     shared()->rsp_prod = UINT32_MAX;
-    CU_ASSERT_EQUAL(ring_front_poll(&front), RING_EPROTO);
+    CU_ASSERT_EQUAL(ring_poll(&front), RING_EPROTO);
 }
 
 // What was seen before the index went bad may still be taken, but never more.
@@ -151,10 +151,10 @@ static void test_take_is_bounded(void)
 
     set_up(0);
     shared()->req_prod = 5;
-    CU_ASSERT_EQUAL(ring_back_poll(&back), 5);
+    CU_ASSERT_EQUAL(ring_poll(&back), 5);
     shared()->req_prod = 0x80000000;
-    CU_ASSERT_EQUAL(ring_back_poll(&back), RING_EPROTO);
-    while (ring_back_take(&back, &request, sizeof(request))) {
+    CU_ASSERT_EQUAL(ring_poll(&back), RING_EPROTO);
+    while (ring_take(&back, &request, sizeof(request))) {
         nr++;
     }
     CU_ASSERT_EQUAL(nr, 5);
@@ -166,25 +166,25 @@ static void test_hold_off(void)
 
     set_up(0);
     put_request(1);
-    CU_ASSERT(ring_front_publish(&front));     // the first is announced
+    CU_ASSERT(ring_publish(&front));     // the first is announced
     put_request(2);
-    CU_ASSERT(!ring_front_publish(&front));    // the back end is awake
-    CU_ASSERT(!ring_front_publish(&front));    // nothing new
-    CU_ASSERT_EQUAL(ring_back_sleep(&back), 2);
-    CU_ASSERT(ring_back_take(&back, &request, sizeof(request)));
-    CU_ASSERT(ring_back_take(&back, &request, sizeof(request)));
-    CU_ASSERT_EQUAL(ring_back_sleep(&back), 0);
+    CU_ASSERT(!ring_publish(&front));    // the back end is awake
+    CU_ASSERT(!ring_publish(&front));    // nothing new
+    CU_ASSERT_EQUAL(ring_sleep(&back), 2);
+    CU_ASSERT(ring_take(&back, &request, sizeof(request)));
+    CU_ASSERT(ring_take(&back, &request, sizeof(request)));
+    CU_ASSERT_EQUAL(ring_sleep(&back), 0);
     put_request(3);
-    CU_ASSERT(ring_front_publish(&front));     // it asked
-    CU_ASSERT_EQUAL(ring_back_sleep(&back), 1);
+    CU_ASSERT(ring_publish(&front));     // it asked
+    CU_ASSERT_EQUAL(ring_sleep(&back), 1);
     // The same the other way.
     struct blkif_response response = { .id = 1 };
-    CU_ASSERT_EQUAL(ring_front_sleep(&front), 0);
-    ring_back_put(&back, &response, sizeof(response));
-    CU_ASSERT(ring_back_publish(&back));
-    ring_back_put(&back, &response, sizeof(response));
-    CU_ASSERT(!ring_back_publish(&back));
-    CU_ASSERT_EQUAL(ring_front_sleep(&front), 2);
+    CU_ASSERT_EQUAL(ring_sleep(&front), 0);
+    ring_put(&back, &response, sizeof(response));
+    CU_ASSERT(ring_publish(&back));
+    ring_put(&back, &response, sizeof(response));
+    CU_ASSERT(!ring_publish(&back));
+    CU_ASSERT_EQUAL(ring_sleep(&front), 2);
 }
 
 // The entry is copied: what the front end writes later is not seen.
@@ -194,9 +194,9 @@ static void test_copies_once(void)
 
     set_up(0);
     put_request(7);
-    ring_front_publish(&front);
-    CU_ASSERT_EQUAL(ring_back_poll(&back), 1);
-    CU_ASSERT(ring_back_take(&back, &request, sizeof(request)));
+    ring_publish(&front);
+    CU_ASSERT_EQUAL(ring_poll(&back), 1);
+    CU_ASSERT(ring_take(&back, &request, sizeof(request)));
     memset(memory + sizeof(struct ring_shared), 0xff, ENTRY);
     CU_ASSERT_EQUAL(request.id, 7);
     CU_ASSERT_EQUAL(request.operation, BLKIF_OP_READ);
@@ -210,11 +210,11 @@ static void test_narrow_entries(void)
     ring_front_init(&front, memory, RING_PAGE_SIZE, sizeof(words));
     ring_back_init(&back, memory, RING_PAGE_SIZE, sizeof(words), 0, 0);
     for (unsigned i = 0; i < 3; i++) {
-        ring_front_put(&front, words, sizeof(words));
+        ring_put(&front, words, sizeof(words));
     }
-    ring_front_publish(&front);
-    CU_ASSERT_EQUAL(ring_back_poll(&back), 3);
-    while (ring_back_take(&back, out, sizeof(out))) {
+    ring_publish(&front);
+    CU_ASSERT_EQUAL(ring_poll(&back), 3);
+    while (ring_take(&back, out, sizeof(out))) {
         CU_ASSERT_EQUAL(memcmp(out, words, sizeof(out)), 0);
     }
 }
