@@ -17,7 +17,6 @@ struct disk {
     const char *image;
     uint64_t is_read_only, is_buffered, can_discard_securely;
     uint64_t iops, bytes_per_second;
-    struct blk_back_config config;
     struct blk_back driver;
 };
 
@@ -49,39 +48,28 @@ static int open_image(const struct disk *disk, struct blk_image **image, char *w
                                    : blk_raw_open(image, disk->image, &raw, why, why_size);
 }
 
-static void open_disk(void *device)
+static struct back *open_disk(void *device)
 {
     struct disk *disk = device;
     const struct program_device *d = &disk->device;
+    struct blk_back *b = &disk->driver;
+    struct blk_image *image;
     char why[PROGRAM_MAX_WHY];
 
-    disk->config = (struct blk_back_config){ .store = program_store, .own = d->back, .peer = d->front,
-        .limit_operations = disk->iops, .limit_bytes = disk->bytes_per_second,
-        .can_discard_securely = disk->can_discard_securely && !disk->is_read_only,
-        .nr_queues = (unsigned)d->nr_queues,
-        .journal = program_map_file(d->state, sizeof(struct blk_journal_file)),
-        .stats = program_map_file(d->stats, sizeof(struct blk_stats_file)) };
-    if (open_image(disk, &disk->config.image, why, sizeof(why)) < 0) {
+    if (open_image(disk, &image, why, sizeof(why)) < 0) {
         program_stop("--image", why);
     }
+    b->disk = (struct blk_disk){ .image = image, .is_read_only = image->is_read_only,
+        .can_discard_securely = disk->can_discard_securely && !disk->is_read_only,
+        .nr_sectors = image->ops->size(image) / BLK_SECTOR };
+    limit_init(&b->disk.limit, disk->iops, disk->bytes_per_second);
+    b->journal = program_map_file(d->state, sizeof(*b->journal));
+    b->stats = program_map_file(d->stats, sizeof(*b->stats));
     for (unsigned i = 0; i < d->nr_queues; i++) {
-        disk->config.transports[i] = program_open_transport();
+        b->transports[i] = program_open_transport();
     }
-}
-
-static int init(void *device)
-{
-    struct disk *disk = device;
-
-    disk->device.bus = &disk->driver.bus;
-    return blk_back_init(&disk->driver, &disk->config);
-}
-
-static int update(void *device, bool is_first)
-{
-    struct disk *disk = device;
-
-    return is_first ? blk_back_start(&disk->driver) : blk_back_update(&disk->driver);
+    b->back.ops = &blk_back_ops;
+    return &b->back;
 }
 
 static const unsigned long controls[] = { BLKGETSIZE64 };
@@ -90,7 +78,7 @@ static const struct program program = {
     .name = "vane-blk", .usage = "--image FILE", .options = options,
     .nr_options = sizeof(options) / sizeof(options[0]), .devices = disks, .device_size = sizeof(disks[0]),
     .max_devices = MAX_DISKS, .max_queues = BLK_MAX_QUEUES, .memory_per_queue = MEMORY_PER_QUEUE,
-    .is_complete = is_complete, .open = open_disk, .init = init, .update = update,
+    .is_complete = is_complete, .open = open_disk,
     .controls = controls, .nr_controls = sizeof(controls) / sizeof(controls[0]),
 };
 

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "bus/text.h"
-#include "host/back.h"
 #include "host/guest.h"
 #include "host/sandbox.h"
 
@@ -21,17 +20,16 @@
 
 #define MEMORY_BASE ((size_t)16 << 20)
 
-struct store *program_store;
-
 static const struct program *program;
 static unsigned nr_devices, nr_queues;        // of all devices
 static uint64_t domid = NO_DOMAIN;
 static const char *store_path;
+static struct store *store;
 
 #define OF(member) offsetof(struct program_device, member)
 static const struct program_option common[] = {
-    { "back", 's', OF(back), 0, "DIR    the back end's folder in the store; begins a device" },
-    { "front", 's', OF(front), 0, "DIR   the front end's folder" },
+    { "back", 's', OF(own), 0, "DIR    the back end's folder in the store; begins a device" },
+    { "front", 's', OF(peer), 0, "DIR   the front end's folder" },
     { "state", 's', OF(state), 0, "FILE  what a successor needs; on a tmpfs" },
     { "stats", 's', OF(stats), 0, "FILE  counters; on a tmpfs" },
     { "queues", 'n', OF(nr_queues), UINT64_MAX, "N    at most; default 1" },
@@ -134,7 +132,7 @@ static void parse(int argc, char **argv)
         set(device(nr_devices - 1), o, o->kind == 'b' ? NULL : argv[++i]);
     }
     for (unsigned i = 0; i < nr_devices; i++) {
-        if (!device(i)->front || device(i)->nr_queues == 0 || !program->is_complete(device(i))) {
+        if (!device(i)->peer || device(i)->nr_queues == 0 || !program->is_complete(device(i))) {
             usage();
         }
         nr_queues += (unsigned)device(i)->nr_queues;
@@ -176,7 +174,7 @@ struct transport *program_open_transport(void)
 
 static void start(void)
 {
-    int rc = guest_open_store(&program_store, (unsigned)domid, store_path);
+    int rc = guest_open_store(&store, (unsigned)domid, store_path);
 
     if (rc < 0) {
         fprintf(stderr, "%s: the store cannot be reached (%s): start it, or name its socket with --store\n",
@@ -184,11 +182,12 @@ static void start(void)
         exit(1);
     }
     for (unsigned i = 0; i < nr_devices; i++) {
-        program->open(device(i));
+        device(i)->back = program->open(device(i));
     }
     rc = sandbox_drop_capabilities();
     for (unsigned i = 0; i < nr_devices && rc == 0; i++) {
-        rc = program->init(device(i));
+        const struct program_device *d = device(i);
+        rc = back_init(d->back, store, d->own, d->peer, (unsigned)d->nr_queues);
     }
     if (rc == 0) {
         rc = sandbox_enter(MEMORY_BASE + nr_queues * program->memory_per_queue, program->controls,
@@ -205,11 +204,12 @@ static bool update_all(bool is_first)
 
     for (unsigned i = 0; i < nr_devices; i++) {
         struct program_device *d = device(i);
-        int rc = program->update(d, is_first);
+        const char *why = d->back->bus.why;
+        int rc = is_first ? back_start(d->back) : back_update(d->back);
         if (rc < 0) {
-            limit_say(&d->lines, "%s: %s: %s\n", program->name, d->back, d->bus->why[0] ? d->bus->why : strerror(-rc));
+            limit_say(&d->lines, "%s: %s: %s\n", program->name, d->own, why[0] ? why : strerror(-rc));
         }
-        is_gone &= back_is_gone(d->bus);
+        is_gone &= back_is_gone(d->back);
     }
     return is_gone;
 }
@@ -226,7 +226,7 @@ int program_main(const struct program *p, int argc, char **argv)
     (void)!write(STDOUT_FILENO, "ready\n", 6);
     close(STDOUT_FILENO);
     while (!update_all(false)) {
-        int rc = program_store->ops->wait(program_store, TICK_MS);
+        int rc = store->ops->wait(store, TICK_MS);
         if (rc < 0) {
             program_stop("the store is gone, start me again when it is back", strerror(-rc));
         }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bus/xenbus.h"
+#include "host/back.h"
 #include "host/limit.h"
 #include "ring/transport.h"
 
@@ -16,10 +16,10 @@
 
 // Each device begins with this; its program's own options follow it.
 struct program_device {
-    const char *back, *front;                 // folders in the store
+    const char *own, *peer;                   // folders in the store
     const char *state, *stats;                // files
     uint64_t nr_queues;
-    struct xenbus_device *bus;                // set when it is open
+    struct back *back;                        // set when it is open
     struct limit_lines lines;                 // in the log, of its handshake
 };
 
@@ -43,12 +43,8 @@ struct program {
     const unsigned long *controls;            // ioctl requests that serving needs, beyond those of the guest's
     unsigned nr_controls;
     bool (*is_complete)(const void *device);  // has all it needs
-    void (*open)(void *device);               // what it needs of the outside
-    int (*init)(void *device);                // its threads, and device->bus
-    int (*update)(void *device, bool is_first);
+    struct back *(*open)(void *device);       // with what it needs of the outside, for back_init()
 };
-
-extern struct store *program_store;
 
 int program_main(const struct program *p, int argc, char **argv);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The back end of one network interface: negotiation, connecting its queues, running them, its link.
+// The back end of one network interface: negotiation, opening its queues, running them, its link.
 #include "net/net_back.h"
 
 #include <errno.h>
@@ -8,19 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bus/text.h"
-#include "host/back.h"
+_Static_assert(NET_MAX_QUEUES <= BACK_MAX_QUEUES, "a thread each");
+_Static_assert(offsetof(struct net_back, back) == 0, "one is the other");
 
-static struct net_back *back_of(struct xenbus_device *dev)
+static struct net_back *nic_of(struct back *back)
 {
-    return (struct net_back *)(void *)((char *)dev - offsetof(struct net_back, bus));
+    return (struct net_back *)back;
 }
 
 static void serve(struct worker *w)
 {
-    struct net_queue *q =
-        &((struct net_worker *)(void *)((char *)w - offsetof(struct net_worker, worker)))->queue;
-
+    struct net_queue *q = w->queue;
     bool is_stopped = false;
 
     while (!is_stopped) {
@@ -39,14 +37,13 @@ static void serve(struct worker *w)
 
 static int publish_link(struct net_back *b)
 {
-    b->is_up = tap_is_up(b->tap);
-    return xenbus_write_u64(&b->bus, "carrier", b->is_up);
+    b->is_up = tap_is_up(&b->tap);
+    return xenbus_write_u64(&b->back.bus, "carrier", b->is_up);
 }
 
-static int on_prepare(struct xenbus_device *dev)
+static int publish(struct back *back)
 {
-    struct net_back *b = back_of(dev);
-    const struct xenbus_node nodes[] = {
+    static const struct xenbus_node nodes[] = {
         { "feature-sg", 1 },
         { "feature-gso-tcpv4", 1 },
         { "feature-gso-tcpv6", 1 },
@@ -54,13 +51,12 @@ static int on_prepare(struct xenbus_device *dev)
         { "feature-rx-copy", 1 },
         { "feature-rx-flip", 0 },
         { "feature-split-event-channels", 1 },
-        { "multi-queue-max-queues", b->max_queues },
     };
-    int rc = xenbus_write_nodes(dev, nodes, sizeof(nodes) / sizeof(nodes[0]));
+    int rc = xenbus_write_nodes(&back->bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
 
     // Toolstacks wait for this: the TAP stands where it shall.
-    rc = rc < 0 ? rc : xenbus_write(dev, "hotplug-status", "connected");
-    return rc < 0 ? rc : publish_link(b);
+    rc = rc < 0 ? rc : xenbus_write(&back->bus, "hotplug-status", "connected");
+    return rc < 0 ? rc : publish_link(nic_of(back));
 }
 
 // The front end's nodes, all of them numbers up to 1 and by default 0.
@@ -72,176 +68,101 @@ static const char *const choice_names[NR_CHOICES] = {
 };
 
 // A TAP leaves checksums to us for both families or for none.
-static int read_abilities(struct net_back *b, struct net_abilities *front)
+static int read_choices(struct back *back)
 {
     uint64_t value[NR_CHOICES] = { 0 };
     int rc = 0;
 
     for (unsigned i = 0; i < NR_CHOICES && rc == 0; i++) {
-        rc = back_read_choice(&b->bus, choice_names[i], 1, &value[i]);
+        rc = back_read_choice(back, choice_names[i], 1, &value[i]);
     }
     if (rc == 0 && !value[RX_COPY]) {
-        return back_refuse(&b->bus, "request-rx-copy of the other end must be 1: pages are not exchanged any more");
+        return back_refuse(back, "request-rx-copy of the other end must be 1: pages are not exchanged any more");
     }
     bool has_checksums = !value[NO_CHECKSUMS] && value[CHECKSUMS6];
-    *front = (struct net_abilities){ .has_sg = value[SG], .has_checksums = has_checksums,
+    nic_of(back)->interface.front = (struct net_abilities){ .has_sg = value[SG], .has_checksums = has_checksums,
         .has_gso4 = value[GSO4] && value[SG] && has_checksums,
         .has_gso6 = value[GSO6] && value[SG] && has_checksums, .sends_rx_events = value[RX_NOTIFY] };
     return rc;
 }
 
 // Two event channels, or one for both rings.
-static int read_ports(struct net_back *b, unsigned queue, unsigned nr_queues, struct net_connection *c)
+static int read_ports(struct back *back, unsigned queue, unsigned nr_queues, struct net_connection *c)
 {
-    c->is_split = back_read_queue_node(&b->bus, queue, nr_queues, "event-channel-tx", -1, &c->tx_port) == 0 &&
-                  back_read_queue_node(&b->bus, queue, nr_queues, "event-channel-rx", -1, &c->rx_port) == 0;
-    b->bus.why[0] = '\0';               // that there are not two is no fault
-    return c->is_split ? 0 : back_read_queue_node(&b->bus, queue, nr_queues, "event-channel", -1, &c->tx_port);
+    c->is_split = back_read_queue_node(back, queue, nr_queues, "event-channel-tx", -1, &c->tx_port) == 0 &&
+                  back_read_queue_node(back, queue, nr_queues, "event-channel-rx", -1, &c->rx_port) == 0;
+    back->bus.why[0] = '\0';             // that there are not two is no fault
+    return c->is_split ? 0 : back_read_queue_node(back, queue, nr_queues, "event-channel", -1, &c->tx_port);
 }
 
-static int open_queue(struct net_back *b, unsigned i, unsigned nr_queues)
+static int open_queue(struct back *back, unsigned i, unsigned nr_queues)
 {
     struct net_connection c = { 0 };
-    int rc = read_ports(b, i, nr_queues, &c);
+    int rc = read_ports(back, i, nr_queues, &c);
 
     if (rc == 0) {
-        rc = back_read_queue_node(&b->bus, i, nr_queues, "tx-ring-ref", -1, &c.tx_ref);
+        rc = back_read_queue_node(back, i, nr_queues, "tx-ring-ref", -1, &c.tx_ref);
     }
     if (rc == 0) {
-        rc = back_read_queue_node(&b->bus, i, nr_queues, "rx-ring-ref", -1, &c.rx_ref);
+        rc = back_read_queue_node(back, i, nr_queues, "rx-ring-ref", -1, &c.rx_ref);
     }
     if (rc < 0) {
         return rc;
     }
-    rc = net_queue_open(&b->workers[i].queue, &c, b->is_resuming);
+    rc = net_queue_open(&nic_of(back)->queues[i], &c, back->is_resuming);
     if (rc < 0) {
-        snprintf(b->bus.why, sizeof(b->bus.why), "queue %u: the rings at grants %u and %u with port %u cannot be "
-                 "opened: %s", i, c.tx_ref, c.rx_ref, c.tx_port, strerror(-rc));
+        (void)back_refuse(back, "queue %u: the rings at grants %u and %u with port %u cannot be opened: %s", i, c.tx_ref,
+                          c.rx_ref, c.tx_port, strerror(-rc));
     }
     return rc;
 }
 
-static int open_queues(struct net_back *b)
+static int connect_tap(struct back *back)
 {
-    uint64_t nr_queues = 1;
-    int rc = back_read_choice(&b->bus, "multi-queue-num-queues", b->max_queues, &nr_queues);
+    struct net_back *b = nic_of(back);
+    int rc = tap_connect(&b->tap, &b->interface.front, back->nr_queues);
 
-    if (rc == 0 && nr_queues == 0) {
-        rc = back_refuse(&b->bus, "multi-queue-num-queues of the other end must be at least 1");
-    }
-    while (rc == 0 && b->nr_queues < nr_queues) {
-        rc = open_queue(b, b->nr_queues, (unsigned)nr_queues);
-        b->nr_queues += rc == 0;
+    if (rc < 0) {
+        (void)back_refuse(back, "TAP device %s does not take %u queues: %s", b->tap.name, back->nr_queues, strerror(-rc));
     }
     return rc;
 }
 
-static int on_connect(struct xenbus_device *dev)
+static void disconnect(struct back *back)
 {
-    struct net_back *b = back_of(dev);
-    int rc = read_abilities(b, &b->interface.front);
-
-    if (rc == 0) {
-        rc = open_queues(b);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    rc = tap_connect(b->tap, &b->interface.front, b->nr_queues);
-    if (rc < 0) {
-        snprintf(dev->why, sizeof(dev->why), "TAP device %s does not take %u queues: %s", b->tap->name, b->nr_queues,
-                 strerror(-rc));
-    }
-    for (unsigned i = 0; i < b->nr_queues && rc == 0; i++) {
-        worker_start(&b->workers[i].worker);
-    }
-    return rc;
+    tap_disconnect(&nic_of(back)->tap);
 }
 
-static int on_disconnect(struct xenbus_device *dev)
+static void close_queue(struct back *back, unsigned i)
 {
-    struct net_back *b = back_of(dev);
-
-    tap_disconnect(b->tap);
-    for (unsigned i = 0; i < b->nr_queues; i++) {
-        worker_stop(&b->workers[i].worker);
-        net_queue_close(&b->workers[i].queue);
-    }
-    b->nr_queues = 0;
-    return 0;
+    net_queue_close(&nic_of(back)->queues[i]);
 }
-
-static xenbus_action_fn *const actions[XENBUS_NR_ACTIONS] = {
-    [XENBUS_PREPARE] = on_prepare,
-    [XENBUS_CONNECT] = on_connect,
-    [XENBUS_DISCONNECT] = on_disconnect,
-};
 
 // ------------------------------------------------------------------------------------------------
 
-static int on_resume(struct xenbus_device *dev)
+static int follow_link(struct back *back)
 {
-    struct net_back *b = back_of(dev);
+    struct net_back *b = nic_of(back);
 
-    b->is_resuming = true;
-    int rc = on_connect(dev);
-    b->is_resuming = false;
-    return rc;
+    return tap_is_up(&b->tap) == b->is_up ? 0 : publish_link(b);
 }
 
-int net_back_start(struct net_back *b)
+static int init_queue(struct back *back, unsigned i)
 {
-    int rc = back_start(&b->bus, on_resume, on_disconnect);
+    struct net_back *b = nic_of(back);
+    struct net_queue *q = &b->queues[i];
+    int rc = net_queue_init(q, &b->interface, &b->tap.ports[i], b->transports[i][0], b->transports[i][1],
+                            &b->journal->queue[i], &b->stats->queue[i]);
 
-    return rc < 0 ? rc : net_back_update(b);
-}
-
-int net_back_update(struct net_back *b)
-{
-    int rc = xenbus_run(&b->bus);
-
-    return rc < 0 || tap_is_up(b->tap) == b->is_up ? rc : publish_link(b);
-}
-
-static int queue_init(struct net_back *b, unsigned i, const struct net_back_config *config)
-{
-    struct net_worker *w = &b->workers[i];
-    int rc = worker_init(&w->worker, serve);
-
-    if (rc == 0) {
-        rc = net_queue_init(&w->queue, &b->interface, &b->tap->ports[i], config->transports[i][0],
-                            config->transports[i][1], &config->journal->queue[i], &config->stats->queue[i]);
-        snprintf(w->queue.name, sizeof(w->queue.name), "%s, queue %u", b->tap->name, i);
-    }
+    snprintf(q->name, sizeof(q->name), "%s, queue %u", b->tap.name, i);
+    back->workers[i].queue = q;
     return rc;
 }
 
 // Linux' front end publishes its rings and says Connected at once, and does not start over when its
 // back end does: the rings are as good as ever.
-int net_back_init(struct net_back *b, const struct net_back_config *config)
-{
-    int rc = 0;
-
-    *b = (struct net_back){ .bus = { .table = &b->table, .actions = actions, .store = config->store },
-                            .table = xenbus_back_table, .tap = config->tap,
-                            .interface = { .filter = config->filter } };
-    b->table.step[XenbusStateInitWait][XenbusStateConnected] =
-        xenbus_back_table.step[XenbusStateInitWait][XenbusStateInitialised];
-    text_add(b->bus.own, sizeof(b->bus.own), config->own);
-    text_add(b->bus.peer, sizeof(b->bus.peer), config->peer);
-    limit_init(&b->interface.limit, config->limit_packets, config->limit_bytes);
-    while (rc == 0 && b->max_queues < config->tap->nr_queues) {
-        rc = queue_init(b, b->max_queues, config);
-        b->max_queues += rc == 0;
-    }
-    return rc;
-}
-
-void net_back_fini(struct net_back *b)
-{
-    on_disconnect(&b->bus);
-    for (unsigned i = 0; i < b->max_queues; i++) {
-        worker_fini(&b->workers[i].worker);
-        net_queue_fini(&b->workers[i].queue);
-    }
-}
+const struct back_ops net_back_ops = {
+    .has_early_fronts = true, .serve = serve, .init_queue = init_queue, .publish = publish,
+    .read_choices = read_choices, .open_queue = open_queue, .connect = connect_tap, .disconnect = disconnect,
+    .close_queue = close_queue, .follow = follow_link,
+};

@@ -22,8 +22,6 @@ struct nic {
     const char *tap, *bridge, *mac, *addresses;
     uint64_t vlan, mtu, frames_fd;
     uint64_t packets_per_second, bytes_per_second;
-    struct tap link;
-    struct net_back_config config;
     struct net_back driver;
 };
 
@@ -98,46 +96,33 @@ static void open_link(struct nic *nic)
     char why[PROGRAM_MAX_WHY];
 
     if (nic->frames_fd) {
-        tap_of_sockets(&nic->link, (int)nic->frames_fd, tap.nr_queues);
-    } else if (tap_open(&nic->link, &tap, why, sizeof(why)) < 0) {
+        tap_of_sockets(&nic->driver.tap, (int)nic->frames_fd, tap.nr_queues);
+    } else if (tap_open(&nic->driver.tap, &tap, why, sizeof(why)) < 0) {
         program_stop("--tap", why);
     }
 }
 
-static void open_nic(void *device)
+static struct back *open_nic(void *device)
 {
     struct nic *nic = device;
     const struct program_device *d = &nic->device;
+    struct net_back *b = &nic->driver;
 
-    nic->config = (struct net_back_config){ .store = program_store, .own = d->back, .peer = d->front,
-        .tap = &nic->link, .limit_packets = nic->packets_per_second, .limit_bytes = nic->bytes_per_second,
-        .journal = program_map_file(d->state, sizeof(struct net_journal_file)),
-        .stats = program_map_file(d->stats, sizeof(struct net_stats_file)) };
+    limit_init(&b->interface.limit, nic->packets_per_second, nic->bytes_per_second);
+    b->journal = program_map_file(d->state, sizeof(*b->journal));
+    b->stats = program_map_file(d->stats, sizeof(*b->stats));
     if (nic->mac) {
-        parse_mac(nic->mac, &nic->config.filter);
+        parse_mac(nic->mac, &b->interface.filter);
     }
     if (nic->addresses) {
-        parse_addresses(nic->addresses, &nic->config.filter);
+        parse_addresses(nic->addresses, &b->interface.filter);
     }
     open_link(nic);
     for (unsigned i = 0; i < 2 * d->nr_queues; i++) {
-        nic->config.transports[i / 2][i % 2] = program_open_transport();
+        b->transports[i / 2][i % 2] = program_open_transport();
     }
-}
-
-static int init(void *device)
-{
-    struct nic *nic = device;
-
-    nic->device.bus = &nic->driver.bus;
-    return net_back_init(&nic->driver, &nic->config);
-}
-
-static int update(void *device, bool is_first)
-{
-    struct nic *nic = device;
-
-    return is_first ? net_back_start(&nic->driver) : net_back_update(&nic->driver);
+    b->back.ops = &net_back_ops;
+    return &b->back;
 }
 
 static const unsigned long controls[] = { TUNSETOFFLOAD, TUNSETQUEUE, TUNSETCARRIER, SIOCGIFFLAGS };
@@ -146,7 +131,7 @@ static const struct program program = {
     .name = "vane-net", .usage = "--tap NAME", .options = options,
     .nr_options = sizeof(options) / sizeof(options[0]), .devices = nics, .device_size = sizeof(nics[0]),
     .max_devices = MAX_NICS, .max_queues = NET_MAX_QUEUES, .memory_per_queue = MEMORY_PER_QUEUE,
-    .is_complete = is_complete, .open = open_nic, .init = init, .update = update,
+    .is_complete = is_complete, .open = open_nic,
     .controls = controls, .nr_controls = sizeof(controls) / sizeof(controls[0]),
 };
 

@@ -22,7 +22,8 @@ tests_drivers_vane_net_LDADD = $(pv_drivers_vane_net_LDADD)
 UNIT_TESTS += tests/unit/test_ring tests/unit/test_xenbus
 tests_unit_test_ring_SOURCES = tests/unit/test_ring.c $(DRIVER_RING) $(DRIVER_SHM) pv-drivers/ring/transport_xen.c
 tests_unit_test_ring_CPPFLAGS = $(DRIVER_CPPFLAGS)
-tests_unit_test_xenbus_SOURCES = tests/unit/test_xenbus.c pv-drivers/host/back.c pv-drivers/host/back.h $(DRIVER_BUS) \
+tests_unit_test_xenbus_SOURCES = tests/unit/test_xenbus.c pv-drivers/host/back.c pv-drivers/host/back.h \
+    pv-drivers/host/worker.c pv-drivers/host/worker.h $(DRIVER_BUS) \
     $(DRIVER_STORE)
 tests_unit_test_xenbus_CPPFLAGS = $(DRIVER_CPPFLAGS)
 UNIT_TESTS += tests/unit/test_blk tests/unit/test_vane_blk

@@ -242,38 +242,50 @@ static int gone_watch(struct store *s, const char *path)
     return is_gone ? -ECONNRESET : back_store.store.ops->watch(&back_store.store, path);
 }
 
-static int resume_without_store(struct xenbus_device *dev)
+static char kind_log[16];
+
+static int choices_without_store(struct back *b)
 {
+    (void)b;
     is_gone = true;
-    note(dev, "r");
+    text_add(kind_log, sizeof(kind_log), "r");
     return -ECONNRESET;
 }
 
-static int resume_in_vain(struct xenbus_device *dev)
+static int choices_in_vain(struct back *b)
 {
-    note(dev, "r");
+    text_add(kind_log, sizeof(kind_log), b->is_resuming ? "r" : "c");
     return -ESTALE;
 }
+
+static int publish(struct back *b) { (void)b; text_add(kind_log, sizeof(kind_log), "p"); return 0; }
+static int follow(struct back *b) { (void)b; return 0; }
+static void disconnect(struct back *b) { (void)b; text_add(kind_log, sizeof(kind_log), "d"); }
 
 static void test_store_goes_in_between(void)
 {
     static const struct store_ops ops = { .read = gone_read, .write = gone_write, .watch = gone_watch };
     static struct store store = { .ops = &ops };
+    struct back_ops kind = { .publish = publish, .read_choices = choices_without_store, .disconnect = disconnect,
+                             .follow = follow };
+    struct back b = { .ops = &kind };
 
     set_up();
     is_gone = false;
-    back.dev.store = &store;
+    kind_log[0] = '\0';
+    CU_ASSERT_EQUAL(back_init(&b, &store, back.dev.own, back.dev.peer, 0), 0);
     xenbus_set_state(&back.dev, XenbusStateConnected);
     xenbus_set_state(&front.dev, XenbusStateConnected);
-    CU_ASSERT_EQUAL(back_start(&back.dev, resume_without_store, on_disconnect), -ECONNRESET);
-    CU_ASSERT_STRING_EQUAL(back.log, "r");
-    CU_ASSERT_EQUAL(back_start(&back.dev, resume_without_store, on_disconnect), -ECONNRESET);
-    CU_ASSERT_STRING_EQUAL(back.log, "r");
+    CU_ASSERT_EQUAL(back_start(&b), -ECONNRESET);
+    CU_ASSERT_STRING_EQUAL(kind_log, "r");
+    CU_ASSERT_EQUAL(back_start(&b), -ECONNRESET);
+    CU_ASSERT_STRING_EQUAL(kind_log, "r");
     is_gone = false;
     CU_ASSERT_EQUAL(xenbus_own_state(&back.dev), XenbusStateConnected);
-    CU_ASSERT_EQUAL(back_start(&back.dev, resume_in_vain, on_disconnect), 0);
-    CU_ASSERT_STRING_EQUAL(back.log, "rrd");
-    CU_ASSERT_EQUAL(xenbus_own_state(&back.dev), XenbusStateInitialising);
+    kind.read_choices = choices_in_vain;
+    CU_ASSERT_EQUAL(back_start(&b), 0);
+    CU_ASSERT_STRING_EQUAL(kind_log, "rrdp");
+    CU_ASSERT_EQUAL(xenbus_own_state(&back.dev), XenbusStateInitWait);
     store_shm_destroy(&front_store);
 }
 
