@@ -19,10 +19,11 @@ DRIVER_SANDBOX = pv-drivers/host/sandbox.c pv-drivers/host/sandbox.h dom0-tools/
     dom0-tools/lib/sandbox.h
 DRIVER_BLK_RAW = pv-drivers/blk/image_raw.c
 DRIVER_BLK_NBD = pv-drivers/blk/image_nbd.c
-DRIVER_BLK_FRONT = pv-drivers/blk/blk_front.c pv-drivers/blk/blk_front.h pv-drivers/bus/os.h
+DRIVER_FRONT = pv-drivers/bus/front.c pv-drivers/bus/front.h pv-drivers/bus/os.h
+DRIVER_BLK_FRONT = pv-drivers/blk/blk_front.c pv-drivers/blk/blk_front.h $(DRIVER_FRONT)
 DRIVER_NET = pv-drivers/net/net_queue.c pv-drivers/net/net_queue.h pv-drivers/net/net_frame.c \
     pv-drivers/net/net_frame.h pv-drivers/net/net_port.h $(DRIVER_LIMIT)
-DRIVER_NET_FRONT = pv-drivers/net/net_front.c pv-drivers/net/net_front.h pv-drivers/bus/os.h
+DRIVER_NET_FRONT = pv-drivers/net/net_front.c pv-drivers/net/net_front.h $(DRIVER_FRONT)
 
 VANE_BLK = pv-drivers/blk/vane_blk.c pv-drivers/blk/blk_back.c pv-drivers/blk/blk_back.h $(DRIVER_HOST) \
     $(DRIVER_BLK) $(DRIVER_BLK_RAW) $(DRIVER_BLK_NBD) $(DRIVER_RING) $(DRIVER_BUS)

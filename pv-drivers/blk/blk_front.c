@@ -3,47 +3,19 @@
 // The front end of a disk; blk_front.h says what it promises.
 #include "blk/blk_front.h"
 
-#include "bus/text.h"
-
 #define EAGAIN_ 11
 #define EINVAL_ 22
-#define ENOMEM_ 12
 #define SECTOR 512u
 #define SECTORS_PER_PAGE (RING_PAGE_SIZE / SECTOR)
 #define ENTRY_SIZE ((uint32_t)sizeof(union blkif_sring_entry))
+
+_Static_assert(BLK_FRONT_MAX_SEGMENTS + 1 <= FRONT_MAX_PAGES, "pages of a slot");
 
 void *memcpy(void *to, const void *from, size_t size);    // a compiler needs it anyway
 
 static struct blk_front *front_of(struct xenbus_device *dev)
 {
     return (struct blk_front *)(void *)((char *)dev - offsetof(struct blk_front, bus));
-}
-
-static void *slot_page(const struct blk_front_slot *slot, uint32_t i)
-{
-    return slot->pages + (size_t)i * RING_PAGE_SIZE;
-}
-
-// ------------------------------------------------------------------------------------------------
-// Grants.
-
-static void revoke_slot(struct blk_front *f, struct blk_front_slot *slot)
-{
-    while (slot->nr_granted) {
-        // A back end that keeps a page mapped costs us the reference, no more.
-        (void)os_revoke(f->os, slot->refs[--slot->nr_granted]);
-    }
-}
-
-static int grant_slot(struct blk_front *f, struct blk_front_slot *slot, uint32_t nr)
-{
-    int rc = 0;
-
-    while (slot->nr_granted < nr && rc == 0) {
-        rc = os_grant(f->os, slot_page(slot, slot->nr_granted), false, &slot->refs[slot->nr_granted]);
-        slot->nr_granted += rc == 0;
-    }
-    return rc;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -61,7 +33,7 @@ static struct blkif_request_segment segment(const struct blk_front_slot *slot,
 {
     uint64_t left = io->nr_sectors - (uint64_t)i * SECTORS_PER_PAGE;
 
-    return (struct blkif_request_segment){ .gref = slot->refs[i], .first_sect = 0,
+    return (struct blkif_request_segment){ .gref = slot->pages.refs[i], .first_sect = 0,
         .last_sect = (uint8_t)((left < SECTORS_PER_PAGE ? left : SECTORS_PER_PAGE) - 1) };
 }
 
@@ -85,16 +57,16 @@ static void put(struct blk_front_queue *q, struct blk_front_slot *slot, uint32_t
             r.rw.seg[i] = segment(slot, io, i);
         }
     } else {
-        struct blkif_request_segment *list = slot_page(slot, max_segments);
+        struct blkif_request_segment *list = (void *)front_page(&slot->pages, max_segments);
         r.indirect = (struct blkif_request_indirect){ .operation = BLKIF_OP_INDIRECT,
             .indirect_op = io->operation, .nr_segments = (uint16_t)nr, .id = id,
             .sector_number = io->sector };
-        r.indirect.indirect_grefs[0] = slot->refs[max_segments];
+        r.indirect.indirect_grefs[0] = slot->pages.refs[max_segments];
         for (uint32_t i = 0; i < nr; i++) {
             list[i] = segment(slot, io, i);
         }
     }
-    ring_put(&q->ring, &r.rw, sizeof(r.rw));
+    ring_put(&q->ring.ring, &r.rw, sizeof(r.rw));
 }
 
 static bool is_possible(const struct blk_front *f, const struct blk_front_io *io)
@@ -111,7 +83,7 @@ static bool is_possible(const struct blk_front *f, const struct blk_front_io *io
 
 static struct blk_front_slot *free_slot(struct blk_front *f, struct blk_front_queue *q)
 {
-    for (unsigned i = 0; i < f->want.nr_requests && ring_front_free(&q->ring); i++) {
+    for (unsigned i = 0; i < f->want.nr_requests && ring_front_free(&q->ring.ring); i++) {
         if (!q->slots[i].io) {
             return &q->slots[i];
         }
@@ -131,13 +103,13 @@ int blk_front_submit(struct blk_front *f, unsigned queue, struct blk_front_io *i
         return -EAGAIN_;
     }
     // Also the page of the indirect list, which comes last.
-    int rc = grant_slot(f, slot, f->want.max_segments + 1);
+    int rc = front_pages_grant(&slot->pages, f->os, false);
     if (rc < 0) {
         return rc;
     }
     slot->io = io;
     if (io->operation != BLKIF_OP_READ && pages_of(io)) {
-        memcpy(slot->pages, io->data, (size_t)io->nr_sectors * SECTOR);
+        memcpy(slot->pages.at, io->data, (size_t)io->nr_sectors * SECTOR);
     }
     put(q, slot, f->want.max_segments);
     return 0;
@@ -147,8 +119,8 @@ void blk_front_kick(struct blk_front *f, unsigned queue)
 {
     struct blk_front_queue *q = &f->queues[queue];
 
-    if (ring_publish(&q->ring)) {
-        os_event_send(f->os, q->port);
+    if (ring_publish(&q->ring.ring)) {
+        os_event_send(f->os, q->ring.port);
     }
 }
 
@@ -164,10 +136,10 @@ static bool complete(struct blk_front *f, struct blk_front_queue *q,
     }
     slot->io = NULL;
     if (!f->is_persistent) {
-        revoke_slot(f, slot);
+        front_pages_revoke(&slot->pages, f->os);
     }
     if (response->status == BLKIF_RSP_OKAY && io->operation == BLKIF_OP_READ) {
-        memcpy(io->data, slot->pages, (size_t)io->nr_sectors * SECTOR);
+        memcpy(io->data, slot->pages.at, (size_t)io->nr_sectors * SECTOR);
     }
     io->done(io, response->status > 0 ? BLKIF_RSP_ERROR : response->status);
     return true;
@@ -180,12 +152,12 @@ int blk_front_poll(struct blk_front *f, unsigned queue)
     int nr = 0;
 
     while (!q->is_broken) {
-        int seen = ring_sleep(&q->ring);
+        int seen = ring_sleep(&q->ring.ring);
         q->is_broken = seen < 0;
         if (seen <= 0) {
             break;
         }
-        while (ring_take(&q->ring, &response, sizeof(response)) && complete(f, q, &response)) {
+        while (ring_take(&q->ring.ring, &response, sizeof(response)) && complete(f, q, &response)) {
             nr++;
         }
     }
@@ -194,11 +166,6 @@ int blk_front_poll(struct blk_front *f, unsigned queue)
 
 // ------------------------------------------------------------------------------------------------
 // The handshake.
-
-static unsigned at_most(unsigned wanted, uint64_t limit)
-{
-    return wanted < limit ? wanted : (unsigned)limit;
-}
 
 static void agree(struct blk_front *f)
 {
@@ -215,26 +182,14 @@ static void agree(struct blk_front *f)
 static int make_queue(struct blk_front *f, unsigned i)
 {
     struct blk_front_queue *q = &f->queues[i];
-    unsigned nr_pages = 1u << f->ring_order;
-    int rc = q->has_port ? 0 : os_event_open(f->os, &q->port);
+    int rc = q->has_port ? 0 : os_event_open(f->os, &q->ring.port);
 
-    q->ring_pages = rc == 0 ? os_pages_alloc(f->os, nr_pages) : NULL;
-    if (!q->ring_pages) {
-        return rc < 0 ? rc : -ENOMEM_;
-    }
-    q->has_port = true;
+    q->has_port |= rc == 0;
     q->is_broken = false;
-    ring_front_init(&q->ring, q->ring_pages, (size_t)nr_pages * RING_PAGE_SIZE, ENTRY_SIZE);
-    for (unsigned page = 0; page < nr_pages && rc == 0; page++) {
-        rc = os_grant(f->os, (uint8_t *)q->ring_pages + (size_t)page * RING_PAGE_SIZE, false,
-                      &q->ring_refs[page]);
-        if (rc == 0) {
-            q->nr_granted++;
-            rc = xenbus_write_queue_u64(&f->bus, i, f->nr_queues, "ring-ref",
-                                        nr_pages > 1 ? (int)page : -1, q->ring_refs[page]);
-        }
+    if (rc == 0) {
+        rc = front_ring_make(&q->ring, f->os, &f->bus, i, f->nr_queues, "ring-ref", 1u << f->ring_order, ENTRY_SIZE);
     }
-    return rc < 0 ? rc : xenbus_write_queue_u64(&f->bus, i, f->nr_queues, "event-channel", -1, q->port);
+    return rc < 0 ? rc : xenbus_write_queue_u64(&f->bus, i, f->nr_queues, "event-channel", -1, q->ring.port);
 }
 
 static int on_prepare(struct xenbus_device *dev)
@@ -290,19 +245,9 @@ static int on_connect(struct xenbus_device *dev)
 static int on_disconnect(struct xenbus_device *dev)
 {
     struct blk_front *f = front_of(dev);
-    unsigned nr_pages = 1u << f->ring_order;
 
     for (unsigned i = 0; i < f->nr_queues; i++) {
-        struct blk_front_queue *q = &f->queues[i];
-        int busy = 0;
-        while (q->nr_granted) {
-            busy |= os_revoke(f->os, q->ring_refs[--q->nr_granted]);
-        }
-        // Pages that the back end still has mapped must never be used for anything else.
-        if (!busy && q->ring_pages) {
-            os_pages_free(f->os, q->ring_pages, nr_pages);
-        }
-        q->ring_pages = NULL;
+        front_pages_free(&f->queues[i].ring.pages, f->os);
     }
     return 0;
 }
@@ -319,40 +264,35 @@ int blk_front_run(struct blk_front *f)
     return xenbus_run(&f->bus);
 }
 
+static struct front_pages *slot_pages(struct blk_front *f, unsigned i)
+{
+    return &f->queues[i / f->want.nr_requests].slots[i % f->want.nr_requests].pages;
+}
+
 int blk_front_init(struct blk_front *f, struct os *os, struct store *store, const char *own,
                    const char *peer, const struct blk_front_config *want)
 {
-    *f = (struct blk_front){
-        .bus = { .table = &xenbus_front_table, .actions = actions, .store = store },
-        .os = os, .want = *want,
-    };
+    int rc = 0;
+
+    *f = (struct blk_front){ .os = os, .want = *want };
     if (want->nr_queues == 0 || want->nr_queues > BLK_FRONT_MAX_QUEUES ||
         want->ring_order > RING_MAX_PAGE_ORDER || want->nr_requests > BLK_FRONT_MAX_REQUESTS ||
         want->max_segments > BLK_FRONT_MAX_SEGMENTS) {
         return -EINVAL_;
     }
-    text_add(f->bus.own, sizeof(f->bus.own), own);
-    text_add(f->bus.peer, sizeof(f->bus.peer), peer);
-    for (unsigned i = 0; i < want->nr_queues * want->nr_requests; i++) {
-        struct blk_front_slot *slot = &f->queues[i / want->nr_requests].slots[i % want->nr_requests];
-        slot->pages = os_pages_alloc(os, want->max_segments + 1);
-        if (!slot->pages) {
-            blk_front_fini(f);
-            return -ENOMEM_;
-        }
+    xenbus_init(&f->bus, &xenbus_front_table, actions, store, own, peer);
+    for (unsigned i = 0; i < want->nr_queues * want->nr_requests && rc == 0; i++) {
+        rc = front_pages_alloc(slot_pages(f, i), os, want->max_segments + 1);
     }
-    return 0;
+    if (rc < 0) {
+        blk_front_fini(f);
+    }
+    return rc;
 }
 
 void blk_front_fini(struct blk_front *f)
 {
     for (unsigned i = 0; i < f->want.nr_queues * f->want.nr_requests; i++) {
-        struct blk_front_slot *slot =
-            &f->queues[i / f->want.nr_requests].slots[i % f->want.nr_requests];
-        revoke_slot(f, slot);
-        if (slot->pages) {
-            os_pages_free(f->os, slot->pages, f->want.max_segments + 1);
-        }
-        slot->pages = NULL;
+        front_pages_free(slot_pages(f, i), f->os);
     }
 }

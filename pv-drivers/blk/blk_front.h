@@ -14,10 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bus/os.h"
-#include "bus/xenbus.h"
+#include "bus/front.h"
 #include "public/io/blkif.h"
-#include "ring/ring.h"
 
 #define BLK_FRONT_MAX_QUEUES 4u
 #define BLK_FRONT_MAX_REQUESTS 64u      // in flight on one queue
@@ -34,17 +32,11 @@ struct blk_front_io {
 
 struct blk_front_slot {
     struct blk_front_io *io;            // NULL: free
-    uint8_t *pages;                     // max_segments of them, then one for the indirect list
-    uint32_t nr_granted;
-    uint32_t refs[BLK_FRONT_MAX_SEGMENTS + 1];
+    struct front_pages pages;           // max_segments of them, then one for the indirect list
 };
 
 struct blk_front_queue {
-    struct ring ring;
-    void *ring_pages;
-    uint32_t ring_refs[RING_MAX_PAGES];
-    uint32_t nr_granted;                // of its pages
-    uint32_t port;
+    struct front_ring ring;
     bool has_port;
     bool is_broken;                     // the back end broke the protocol: nothing goes on
     struct blk_front_slot slots[BLK_FRONT_MAX_REQUESTS];

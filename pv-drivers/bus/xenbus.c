@@ -75,6 +75,14 @@ const struct xenbus_table xenbus_front_table = { .step = {
     },
 } };
 
+void xenbus_init(struct xenbus_device *dev, const struct xenbus_table *table, xenbus_action_fn *const *actions,
+                 struct store *store, const char *own, const char *peer)
+{
+    *dev = (struct xenbus_device){ .table = table, .actions = actions, .store = store };
+    text_add(dev->own, sizeof(dev->own), own);
+    text_add(dev->peer, sizeof(dev->peer), peer);
+}
+
 static void make_path(char path[STORE_MAX_PATH], const char *folder, const char *leaf)
 {
     path[0] = '\0';

@@ -49,6 +49,8 @@ struct xenbus_device {
     char why[XENBUS_MAX_WHY];             // an action that fails leaves a sentence here
 };
 
+void xenbus_init(struct xenbus_device *dev, const struct xenbus_table *table, xenbus_action_fn *const *actions,
+                 struct store *store, const char *own, const char *peer);
 // Acts until there is nothing to do. 0, or the error of the action that failed: then "error" holds
 // its sentence and the device is on its way to Closed.
 int xenbus_run(struct xenbus_device *dev);

@@ -178,9 +178,7 @@ int back_init(struct back *b, struct store *store, const char *own, const char *
         b->table.step[XenbusStateInitWait][XenbusStateConnected] =
             xenbus_back_table.step[XenbusStateInitWait][XenbusStateInitialised];
     }
-    b->bus = (struct xenbus_device){ .table = &b->table, .actions = actions, .store = store };
-    text_add(b->bus.own, sizeof(b->bus.own), own);
-    text_add(b->bus.peer, sizeof(b->bus.peer), peer);
+    xenbus_init(&b->bus, &b->table, actions, store, own, peer);
     while (rc == 0 && b->max_queues < nr_queues) {
         rc = worker_init(&b->workers[b->max_queues], b->ops->serve);
         rc = rc < 0 ? rc : b->ops->init_queue(b, b->max_queues);

@@ -3,11 +3,8 @@
 // The front end of a network interface; net_front.h says what it promises.
 #include "net/net_front.h"
 
-#include "bus/text.h"
-
 #define EAGAIN_ 11
 #define EINVAL_ 22
-#define ENOMEM_ 12
 #define PAGE RING_PAGE_SIZE
 #define TX_ENTRY ((uint32_t)sizeof(struct netif_tx_request))
 #define RX_ENTRY ((uint32_t)sizeof(struct netif_rx_request))
@@ -21,27 +18,17 @@ static struct net_front *front_of(struct xenbus_device *dev)
     return (struct net_front *)(void *)((char *)dev - offsetof(struct net_front, bus));
 }
 
-static uint8_t *buffer(const struct net_front_ring *r, uint32_t i)
-{
-    return r->buffers + (size_t)i * PAGE;
-}
-
-static uint32_t at_most(uint32_t value, uint32_t limit)
-{
-    return value < limit ? value : limit;
-}
-
 // ------------------------------------------------------------------------------------------------
 // Sending.
 
 // A response without a meaning of its own answers extra info.
 static void collect(struct net_front *f, struct net_front_queue *q)
 {
-    struct net_front_ring *r = &q->tx;
+    struct net_front_side *r = &q->tx;
     struct netif_tx_response response;
 
-    q->is_broken |= ring_poll(&r->ring) < 0;
-    while (!q->is_broken && ring_take(&r->ring, &response, sizeof(response))) {
+    q->is_broken |= ring_poll(&r->ring.ring) < 0;
+    while (!q->is_broken && ring_take(&r->ring.ring, &response, sizeof(response))) {
         if (response.status == NETIF_RSP_NULL) {
             continue;
         }
@@ -57,11 +44,11 @@ static uint32_t pages_of(uint32_t size)
     return (size + PAGE - 1) / PAGE;
 }
 
-static void put_fragment(struct net_front_ring *r, const struct net_front_packet *p, uint32_t done)
+static void put_fragment(struct net_front_side *r, const struct net_front_packet *p, uint32_t done)
 {
     uint16_t id = r->ids[--r->nr_free];
     uint32_t part = at_most(p->size - done, PAGE);
-    struct netif_tx_request slot = { .gref = r->refs[id], .id = id,
+    struct netif_tx_request slot = { .gref = r->buffers.refs[id], .id = id,
         .size = (uint16_t)(done ? part : p->size), .flags = done + part < p->size ? NETTXF_more_data : 0 };
 
     if (done == 0) {
@@ -69,11 +56,11 @@ static void put_fragment(struct net_front_ring *r, const struct net_front_packet
                                  (p->is_blank || p->is_validated ? NETTXF_data_validated : 0) |
                                  (p->gso_type ? NETTXF_extra_info : 0));
     }
-    memcpy(buffer(r, id), p->data + done, part);
-    ring_put(&r->ring, &slot, sizeof(slot));
+    memcpy(front_page(&r->buffers, id), p->data + done, part);
+    ring_put(&r->ring.ring, &slot, sizeof(slot));
 }
 
-static void put_extra(struct net_front_ring *r, const struct net_front_packet *p)
+static void put_extra(struct net_front_side *r, const struct net_front_packet *p)
 {
     union {
         struct netif_extra_info extra;
@@ -82,13 +69,13 @@ static void put_extra(struct net_front_ring *r, const struct net_front_packet *p
 
     u.extra = (struct netif_extra_info){ .type = XEN_NETIF_EXTRA_TYPE_GSO,
                                          .u.gso = { .size = p->gso_size, .type = p->gso_type } };
-    ring_put(&r->ring, &u.slot, sizeof(u.slot));
+    ring_put(&r->ring.ring, &u.slot, sizeof(u.slot));
 }
 
 int net_front_send(struct net_front *f, unsigned queue, const struct net_front_packet *p)
 {
     struct net_front_queue *q = &f->queues[queue];
-    struct net_front_ring *r = &q->tx;
+    struct net_front_side *r = &q->tx;
     uint32_t nr = pages_of(p->size);
     bool can_gso = p->gso_type == XEN_NETIF_GSO_TYPE_TCPV4 ? f->can_gso4 : f->can_gso6;
 
@@ -98,7 +85,7 @@ int net_front_send(struct net_front *f, unsigned queue, const struct net_front_p
     if (r->nr_free < nr) {
         collect(f, q);
     }
-    if (q->is_broken || r->nr_free < nr || ring_front_free(&r->ring) < nr + 1) {
+    if (q->is_broken || r->nr_free < nr || ring_front_free(&r->ring.ring) < nr + 1) {
         return -EAGAIN_;
     }
     for (uint32_t i = 0; i < nr; i++) {
@@ -113,35 +100,35 @@ int net_front_send(struct net_front *f, unsigned queue, const struct net_front_p
 void net_front_kick(struct net_front *f, unsigned queue)
 {
     struct net_front_queue *q = &f->queues[queue];
-    bool tells_tx = ring_publish(&q->tx.ring);
-    bool tells_rx = ring_publish(&q->rx.ring);
+    bool tells_tx = ring_publish(&q->tx.ring.ring);
+    bool tells_rx = ring_publish(&q->rx.ring.ring);
 
     if (tells_tx || (tells_rx && !f->is_split)) {
-        os_event_send(f->os, q->tx.port);
+        os_event_send(f->os, q->tx.ring.port);
     }
     if (tells_rx && f->is_split) {
-        os_event_send(f->os, q->rx.port);
+        os_event_send(f->os, q->rx.ring.port);
     }
 }
 
 // ------------------------------------------------------------------------------------------------
 // Receiving. A response lies in its request's slot.
 
-static void offer(struct net_front_ring *r, uint16_t id)
+static void offer(struct net_front_side *r, uint16_t id)
 {
-    struct netif_rx_request request = { .id = id, .gref = r->refs[id] };
+    struct netif_rx_request request = { .id = id, .gref = r->buffers.refs[id] };
 
-    r->ids[r->ring.produced % NET_FRONT_MAX_BUFFERS] = id;
-    ring_put(&r->ring, &request, sizeof(request));
+    r->ids[r->ring.ring.produced % NET_FRONT_MAX_BUFFERS] = id;
+    ring_put(&r->ring.ring, &request, sizeof(request));
 }
 
 // Takes a slot; its buffer is offered again when it was copied from.
 static bool take_slot(struct net_front_queue *q, void *response, uint16_t *id)
 {
-    struct net_front_ring *r = &q->rx;
+    struct net_front_side *r = &q->rx;
 
-    *id = r->ids[r->ring.consumed % NET_FRONT_MAX_BUFFERS];
-    return ring_take(&r->ring, response, sizeof(struct netif_rx_response));
+    *id = r->ids[r->ring.ring.consumed % NET_FRONT_MAX_BUFFERS];
+    return ring_take(&r->ring.ring, response, sizeof(struct netif_rx_response));
 }
 
 static bool read_extra(struct net_front_queue *q, struct net_front_packet *p)
@@ -181,7 +168,7 @@ static bool read_packet(struct net_front_queue *q, struct net_front_packet *p, b
         }
         *is_good &= part && part <= room - size;
         if (*is_good) {
-            memcpy(p->data + size, buffer(&q->rx, id) + response.offset, part);
+            memcpy(p->data + size, front_page(&q->rx.buffers, id) + response.offset, part);
             size += part;
         }
         offer(&q->rx, id);
@@ -206,7 +193,7 @@ int net_front_receive(struct net_front *f, unsigned queue, struct net_front_pack
 
     collect(f, q);
     while (!q->is_broken) {
-        int nr = ring_sleep(&q->rx.ring);
+        int nr = ring_sleep(&q->rx.ring.ring);
         if (nr == 0) {
             return 0;
         }
@@ -227,34 +214,19 @@ static int publish(struct net_front *f, unsigned queue, const char *name, uint64
     return xenbus_write_queue_u64(&f->bus, queue, f->nr_queues, name, -1, value);
 }
 
-static int make_ring(struct net_front *f, unsigned queue, struct net_front_ring *r, const char *name, uint32_t entry)
-{
-    r->page = os_pages_alloc(f->os, 1);
-    if (!r->page) {
-        return -ENOMEM_;
-    }
-    ring_front_init(&r->ring, r->page, PAGE, entry);
-    int rc = os_grant(f->os, r->page, false, &r->ref);
-    if (rc < 0) {
-        os_pages_free(f->os, r->page, 1);
-        r->page = NULL;                 // so there is nothing to revoke
-    }
-    return rc < 0 ? rc : publish(f, queue, name, r->ref);
-}
-
 static int make_ports(struct net_front *f, unsigned queue)
 {
     struct net_front_queue *q = &f->queues[queue];
-    int rc = q->has_ports ? 0 : os_event_open(f->os, &q->tx.port);
+    int rc = q->has_ports ? 0 : os_event_open(f->os, &q->tx.ring.port);
 
     if (rc == 0 && f->is_split && !q->has_ports) {
-        rc = os_event_open(f->os, &q->rx.port);
+        rc = os_event_open(f->os, &q->rx.ring.port);
     }
     q->has_ports |= rc == 0;
     if (rc == 0) {
-        rc = publish(f, queue, f->is_split ? "event-channel-tx" : "event-channel", q->tx.port);
+        rc = publish(f, queue, f->is_split ? "event-channel-tx" : "event-channel", q->tx.ring.port);
     }
-    return rc || !f->is_split ? rc : publish(f, queue, "event-channel-rx", q->rx.port);
+    return rc || !f->is_split ? rc : publish(f, queue, "event-channel-rx", q->rx.ring.port);
 }
 
 static int make_queue(struct net_front *f, unsigned i)
@@ -263,10 +235,10 @@ static int make_queue(struct net_front *f, unsigned i)
     int rc = make_ports(f, i);
 
     if (rc == 0) {
-        rc = make_ring(f, i, &q->tx, "tx-ring-ref", TX_ENTRY);
+        rc = front_ring_make(&q->tx.ring, f->os, &f->bus, i, f->nr_queues, "tx-ring-ref", 1, TX_ENTRY);
     }
     if (rc == 0) {
-        rc = make_ring(f, i, &q->rx, "rx-ring-ref", RX_ENTRY);
+        rc = front_ring_make(&q->rx.ring, f->os, &f->bus, i, f->nr_queues, "rx-ring-ref", 1, RX_ENTRY);
     }
     if (rc < 0) {
         return rc;
@@ -277,7 +249,7 @@ static int make_queue(struct net_front *f, unsigned i)
         q->tx.ids[q->tx.nr_free++] = id;
         offer(&q->rx, id);
     }
-    (void)ring_publish(&q->rx.ring);      // nobody to tell yet
+    (void)ring_publish(&q->rx.ring.ring);      // nobody to tell yet
     return 0;
 }
 
@@ -285,7 +257,7 @@ static int on_prepare(struct xenbus_device *dev)
 {
     struct net_front *f = front_of(dev);
 
-    f->nr_queues = at_most(f->want.nr_queues, (uint32_t)xenbus_peer_value(&f->bus, "multi-queue-max-queues", 1));
+    f->nr_queues = at_most(f->want.nr_queues, xenbus_peer_value(&f->bus, "multi-queue-max-queues", 1));
     f->nr_queues += f->nr_queues == 0;
     f->is_split = f->want.is_split && xenbus_peer_value(&f->bus, "feature-split-event-channels", 0) == 1;
     const struct xenbus_node nodes[] = {
@@ -316,22 +288,13 @@ static int on_update(struct xenbus_device *dev)
     return 0;
 }
 
-// Pages that the back end still has mapped must never be used for anything else.
-static void drop_ring(struct net_front *f, struct net_front_ring *r)
-{
-    if (r->page && os_revoke(f->os, r->ref) == 0) {
-        os_pages_free(f->os, r->page, 1);
-    }
-    r->page = NULL;
-}
-
 static int on_disconnect(struct xenbus_device *dev)
 {
     struct net_front *f = front_of(dev);
 
     for (unsigned i = 0; i < f->nr_queues; i++) {
-        drop_ring(f, &f->queues[i].tx);
-        drop_ring(f, &f->queues[i].rx);
+        front_pages_free(&f->queues[i].tx.ring.pages, f->os);
+        front_pages_free(&f->queues[i].rx.ring.pages, f->os);
     }
     return 0;
 }
@@ -361,16 +324,11 @@ int net_front_run(struct net_front *f)
     return xenbus_run(&f->bus);
 }
 
-static int make_buffers(struct net_front *f, struct net_front_ring *r, bool is_read_only)
+static int make_buffers(struct net_front *f, struct front_pages *buffers, bool is_read_only)
 {
-    int rc = 0;
+    int rc = front_pages_alloc(buffers, f->os, f->want.nr_buffers);
 
-    r->buffers = os_pages_alloc(f->os, f->want.nr_buffers);
-    while (r->buffers && r->nr_granted < f->want.nr_buffers && rc == 0) {
-        rc = os_grant(f->os, buffer(r, r->nr_granted), is_read_only, &r->refs[r->nr_granted]);
-        r->nr_granted += rc == 0;
-    }
-    return r->buffers ? rc : -ENOMEM_;
+    return rc < 0 ? rc : front_pages_grant(buffers, f->os, is_read_only);
 }
 
 int net_front_init(struct net_front *f, struct os *os, struct store *store, const char *own, const char *peer,
@@ -378,17 +336,15 @@ int net_front_init(struct net_front *f, struct os *os, struct store *store, cons
 {
     int rc = 0;
 
-    *f = (struct net_front){ .bus = { .table = &table, .actions = actions, .store = store },
-                             .os = os, .want = *want };
+    *f = (struct net_front){ .os = os, .want = *want };
     if (want->nr_queues == 0 || want->nr_queues > NET_FRONT_MAX_QUEUES || want->nr_buffers < NET_FRONT_MIN_BUFFERS ||
         want->nr_buffers > NET_FRONT_MAX_BUFFERS) {
         return -EINVAL_;
     }
-    text_add(f->bus.own, sizeof(f->bus.own), own);
-    text_add(f->bus.peer, sizeof(f->bus.peer), peer);
+    xenbus_init(&f->bus, &table, actions, store, own, peer);
     for (unsigned i = 0; i < want->nr_queues && rc == 0; i++) {
-        rc = make_buffers(f, &f->queues[i].tx, true);
-        rc = rc < 0 ? rc : make_buffers(f, &f->queues[i].rx, false);
+        rc = make_buffers(f, &f->queues[i].tx.buffers, true);
+        rc = rc < 0 ? rc : make_buffers(f, &f->queues[i].rx.buffers, false);
     }
     if (rc < 0) {
         net_front_fini(f);
@@ -396,23 +352,10 @@ int net_front_init(struct net_front *f, struct os *os, struct store *store, cons
     return rc;
 }
 
-static void drop_buffers(struct net_front *f, struct net_front_ring *r)
-{
-    int busy = 0;
-
-    while (r->nr_granted) {
-        busy |= os_revoke(f->os, r->refs[--r->nr_granted]);
-    }
-    if (r->buffers && !busy) {
-        os_pages_free(f->os, r->buffers, f->want.nr_buffers);
-    }
-    r->buffers = NULL;
-}
-
 void net_front_fini(struct net_front *f)
 {
     for (unsigned i = 0; i < f->want.nr_queues; i++) {
-        drop_buffers(f, &f->queues[i].tx);
-        drop_buffers(f, &f->queues[i].rx);
+        front_pages_free(&f->queues[i].tx.buffers, f->os);
+        front_pages_free(&f->queues[i].rx.buffers, f->os);
     }
 }

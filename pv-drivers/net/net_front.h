@@ -10,10 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bus/os.h"
-#include "bus/xenbus.h"
+#include "bus/front.h"
 #include "public/io/netif.h"
-#include "ring/ring.h"
 
 #define NET_FRONT_MAX_QUEUES 4u
 #define NET_FRONT_MAX_BUFFERS 256u      // pages of one direction of a queue; as many as ring slots
@@ -29,20 +27,15 @@ struct net_front_packet {
     uint16_t gso_size;
 };
 
-struct net_front_ring {
-    struct ring ring;
-    void *page;
-    uint32_t ref;
-    uint32_t port;
-    uint8_t *buffers;                   // pages
-    uint32_t nr_granted;                // of them
-    uint32_t refs[NET_FRONT_MAX_BUFFERS];
+struct net_front_side {
+    struct front_ring ring;
+    struct front_pages buffers;
     uint16_t ids[NET_FRONT_MAX_BUFFERS];    // tx: free buffers; rx: the buffer of each slot
     uint32_t nr_free;                   // tx: of ids
 };
 
 struct net_front_queue {
-    struct net_front_ring tx, rx;
+    struct net_front_side tx, rx;
     bool has_ports;
     bool is_broken;                     // the back end broke the protocol: nothing goes on
 };

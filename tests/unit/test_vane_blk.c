@@ -180,7 +180,7 @@ static int perform(uint8_t operation, uint64_t sector, uint64_t nr_sectors, void
     for (uint64_t end = now_ms() + PATIENCE_MS; !is_done && now_ms() < end;) {
         CU_ASSERT_FATAL(blk_front_poll(&front, 0) >= 0);
         if (!is_done) {
-            struct pollfd p = { .fd = os.area.to_front[front.queues[0].port], .events = POLLIN };
+            struct pollfd p = { .fd = os.area.to_front[front.queues[0].ring.port], .events = POLLIN };
             poll(&p, 1, 100);
         }
     }
@@ -558,7 +558,7 @@ static void pump(bool start_more)
             }
         }
         blk_front_kick(&front, queue);
-        p[queue] = (struct pollfd){ .fd = os.area.to_front[front.queues[queue].port], .events = POLLIN };
+        p[queue] = (struct pollfd){ .fd = os.area.to_front[front.queues[queue].ring.port], .events = POLLIN };
     }
     poll(p, 2, 5);
     for (unsigned queue = 0; queue < 2; queue++) {

@@ -214,7 +214,7 @@ static void send_packet(unsigned queue, uint8_t *data, uint32_t size, bool is_bl
 
 static int receive_packet(unsigned queue, struct net_front_packet *p, uint8_t *data, int timeout_ms)
 {
-    uint32_t port = front.is_split ? front.queues[queue].rx.port : front.queues[queue].tx.port;
+    uint32_t port = front.is_split ? front.queues[queue].rx.ring.port : front.queues[queue].tx.ring.port;
     int rc = 0;
 
     for (uint64_t end = now_ms() + (uint64_t)timeout_ms; rc == 0 && now_ms() < end;) {
