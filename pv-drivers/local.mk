@@ -21,7 +21,7 @@ DRIVER_BLK_RAW = pv-drivers/blk/image_raw.c
 DRIVER_BLK_NBD = pv-drivers/blk/image_nbd.c
 DRIVER_FRONT = pv-drivers/bus/front.c pv-drivers/bus/front.h pv-drivers/bus/os.h
 DRIVER_BLK_FRONT = pv-drivers/blk/blk_front.c pv-drivers/blk/blk_front.h $(DRIVER_FRONT)
-DRIVER_NET = pv-drivers/net/net_queue.c pv-drivers/net/net_queue.h pv-drivers/net/net_frame.c \
+DRIVER_NET = pv-drivers/net/net_queue.c pv-drivers/net/net_queue.h pv-drivers/net/net_stats.h pv-drivers/net/net_frame.c \
     pv-drivers/net/net_frame.h pv-drivers/net/net_port.h $(DRIVER_LIMIT)
 DRIVER_NET_FRONT = pv-drivers/net/net_front.c pv-drivers/net/net_front.h $(DRIVER_FRONT)
 

@@ -18,7 +18,8 @@ static const struct column
     sched_columns[] = { { "NAME", "name", -20 }, { "WEIGHT", "weight", 6 }, { "CAP", "cap", 5 }, { NULL, NULL, 0 } },
     top_columns[] = { { "NAME", "name", -20 }, { "STATE", "state", -8 }, { "CPU/%", "cpu_percent", 6 }, { "VCPUS", "vcpus", 5 },
                       { "MEMORY/KIB", "memory_kib", 10 }, { "READ/KIB/S", "disk_read_kib_per_second", 10 },
-                      { "WRITE/KIB/S", "disk_written_kib_per_second", 11 }, { NULL, NULL, 0 } };
+                      { "WRITE/KIB/S", "disk_written_kib_per_second", 11 }, { "RECV/KIB/S", "nic_received_kib_per_second", 10 },
+                      { "SEND/KIB/S", "nic_sent_kib_per_second", 10 }, { NULL, NULL, 0 } };
 
 const char *path_of(const struct vane *vane, const struct command *c, char path[512])
 {

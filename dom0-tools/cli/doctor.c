@@ -145,7 +145,9 @@ static const struct check {
     { "logs", "/var/log/vane", "make room, or what guests say is lost", check_space, NOTE },
     { "disks", "vane-blk", "install it, or let the kernel serve disks (driver 'kernel')", check_program, NOTE },
     { "kernel's disks", "/sys/bus/xen-backend/drivers/vbd", "load xen-blkback if disks have the driver 'kernel'", check_path, NOTE },
-    { "NICs", "/sys/bus/xen-backend/drivers/vif", "load xen-netback if guests have NICs", check_path, NOTE },
+    { "NICs", "vane-net", "install it, or let the kernel serve NICs (driver 'kernel')", check_program, NOTE },
+    { "TAP devices", "/dev/net/tun", "load tun, which vane-net needs", check_path, NOTE },
+    { "kernel's NICs", "/sys/bus/xen-backend/drivers/vif", "load xen-netback if NICs have the driver 'kernel'", check_path, NOTE },
 };
 
 static void print_check(const struct check *check, enum verdict verdict, const char *message)

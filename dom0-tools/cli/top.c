@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// vane top: what domains, and dom0, use in a second: CPU time, memory, disks. The busiest first.
+// vane top: what domains, and dom0, use in a second: CPU time, memory, disks, NICs. The busiest first.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,8 @@
 static const struct { const char *total, *rate; double factor; } rates[] = {
     { "cpu_seconds", "cpu_percent", 100 }, { "disk_read_bytes", "disk_read_kib_per_second", 1.0 / 1024 },
     { "disk_written_bytes", "disk_written_kib_per_second", 1.0 / 1024 },
+    { "nic_received_bytes", "nic_received_kib_per_second", 1.0 / 1024 },
+    { "nic_sent_bytes", "nic_sent_kib_per_second", 1.0 / 1024 },
 };
 
 struct look {

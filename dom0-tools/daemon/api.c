@@ -27,7 +27,26 @@ static const char *state_of(const struct domain *d)
     return d->phase == PHASE_RUNNING && d->is_paused ? "paused" : phase_names[d->phase];
 }
 
-// The sum of its disks, where vane-blk serves any.
+// The sums of its NICs and disks, of which something is known.
+static void add_nic_figures(json_t *json, const struct vaned *v, const struct domain *d)
+{
+    struct nic_figures one;
+    uint64_t received = 0, sent = 0;
+    bool any = false;
+
+    for (unsigned i = 0; domain_runs(d) && i < d->def.nics.count; i++) {
+        if (!nic_counted(v, d, i, &one))
+            continue;
+        any = true;
+        received += one.received_bytes;
+        sent += one.sent_bytes;
+    }
+    if (!any)
+        return;
+    json_object_set_new(json, "nic_received_bytes", json_integer((json_int_t)received));
+    json_object_set_new(json, "nic_sent_bytes", json_integer((json_int_t)sent));
+}
+
 static void add_disk_figures(json_t *json, const struct vaned *v, const struct domain *d)
 {
     const struct disk *disks = d->def.disks.items;
@@ -36,7 +55,7 @@ static void add_disk_figures(json_t *json, const struct vaned *v, const struct d
     bool any = false;
 
     for (size_t i = 0; domain_runs(d) && i < d->def.disks.count; i++) {
-        if (!backend_figures(v, d, &disks[i], &one))
+        if (!disk_counted(v, d, &disks[i], &one))
             continue;
         any = true;
         read += one.read_bytes;
@@ -64,6 +83,7 @@ static json_t *domain_json(const struct vaned *v, const struct domain *d)
     json_object_set_new(json, "weight", json_integer((json_int_t)d->def.weight));
     json_object_set_new(json, "cap", json_integer((json_int_t)d->def.cap));
     add_disk_figures(json, v, d);
+    add_nic_figures(json, v, d);
     if (d->last_end[0]) {
         json_object_set_new(json, "last_end", json_string(d->last_end));
         json_object_set_new(json, "last_end_time", json_integer(d->last_end_time));

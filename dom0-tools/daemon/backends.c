@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
-// The processes that serve guests' disks: one vane-blk for each domain that has any. It outlives vaned, and vaned outlives it:
-// whoever of the two is started again finds the other. In RUN/blk/UUID lie
+// The processes that serve guests' disks and NICs: one for each device. They outlive vaned, and vaned outlives them: whoever of the
+// two is started again finds the other. In RUN/back/UUID/DEVICE, which is there as long as the guest has the device, lie
 //
+//     arguments   its own, each closed by a zero byte: what the device was made with, whatever the definition says since
 //     lock        holds the process' number (a pid_t), and is locked (flock) as long as the process lives, since it inherits the file
-//     DISK.state  what a successor of a killed process goes on from
-//     DISK.stats  counters
-//     arguments   its own, each closed by a zero byte: what the guest was started with, whatever its definition says since
+//     state       what a successor of a killed process goes on from
+//     stats       counters
 //     log         what it has said
 //
 // A process that ends while its domain runs is started again, at once if it has lived for a second. What it opens may be far
 // away and slow to answer, so nobody stands and waits until it serves: it says so on a pipe.
+#include "backends.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,161 +28,95 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../lib/device.h"
-#include "pv-drivers/blk/blk_stats.h"
-#include "vaned.h"
+enum { READY_MS = 10000, AGAIN_MS = 1000, LAST_WORDS = 200 };
 
-enum {
-    READY_MS = 10000,
-    AGAIN_MS = 1000,
-    MAX_PATH = 512, MAX_TEXT = 5000, ARGS_PER_DISK = 15,
-    MAX_WORDS = 3 + ARGS_PER_DISK * MAX_OWN_DISKS,
-};
-
-struct backend {
-    pid_t pid;
-    int pidfd;                  // readable once it has ended; below 0: none runs
-    int ready;                  // readable once it serves; below 0: it does
-    uint64_t started_ms, again_ms;
-};
-
-static void path_in(const struct vaned *v, const struct domain *d, const char *name, char path[MAX_PATH])
+// Of a device's folder, or of a file there.
+static void path_in(const struct vaned *v, const struct domain *d, const char *device, const char *file, char path[BACKEND_PATH])
 {
-    snprintf(path, MAX_PATH, "%s/blk/%s%s%s", v->run, d->def.uuid, name[0] ? "/" : "", name);
+    snprintf(path, BACKEND_PATH, "%.300s/back/%s/%s%s%s", v->run, d->def.uuid, device, *file ? "/" : "", file);
 }
 
-static bool has_own_disks(const struct domain *d)
-{
-    const struct disk *disks = d->def.disks.items;
+// --- Their arguments
 
-    for (size_t i = 0; i < d->def.disks.count; i++)
-        if (disk_is_ours(&disks[i]))
-            return true;
-    return false;
-}
-
-// --- Its arguments
-
-struct words {
-    char *word[MAX_WORDS + 1];      // NULL at the end
-    unsigned count;
-};
-
-static void say(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct words *w, const char *format, ...)
+void words_say(struct words *w, const char *format, ...)
 {
     va_list args;
 
+    if (w->count == BACKEND_WORDS)
+        return;
     va_start(args, format);
     if (vasprintf(&w->word[w->count], format, args) < 0)
-        w->word[w->count] = NULL;               // then the list ends here, and vane-blk complains
+        w->word[w->count] = NULL;
     va_end(args);
-    w->count++;
+    w->count += w->word[w->count] != NULL;
 }
 
-// An export's name as a part of a URI (RFC 3986).
-static void escape(const char *name, char *text, size_t size)
+static void forget(struct words *w)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
-    size_t used = 0;
-
-    for (; *name && used + 4 < size; name++)
-        used += (size_t)snprintf(text + used, size - used, strchr(plain, *name) ? "%c" : "%%%02X", (unsigned char)*name);
-    text[used] = '\0';
+    while (w->count)
+        free(w->word[--w->count]);
 }
 
-static void say_image(struct words *w, const struct disk *disk)
+static void say_all(struct words *w, const struct vaned *v, const struct domain *d, const struct kind *kind,
+                    const struct definition *def, size_t i, unsigned number)
 {
-    char export[MAX_TEXT], socket[400];
+    char back[DEVICE_MAX_FOLDER], front[DEVICE_MAX_FOLDER], name[BACKEND_NAME], folder[BACKEND_PATH];
 
-    escape(disk->export ? disk->export : "", export, sizeof(export));
-    escape(disk->socket ? disk->socket : "", socket, sizeof(socket));
-    if (disk->type != DISK_NETWORK)
-        say(w, "%s", disk->type == DISK_FILE ? disk->file : disk->block);
-    else if (disk->socket)
-        say(w, "nbd+unix:///%s?socket=%s", export, socket);
-    else
-        say(w, "nbd://%s:%" PRIu64 "/%s", disk->host, disk->port, export);
+    kind->name(def, i, name);
+    path_in(v, d, name, "", folder);
+    device_folders(d->id, kind->type, number, back, front);
+    words_say(w, "%s", kind->program);
+    words_say(w, "--domid"), words_say(w, "%u", d->id);
+    words_say(w, "--back"), words_say(w, "%s", back);
+    words_say(w, "--front"), words_say(w, "%s", front);
+    words_say(w, "--state"), words_say(w, "%s/state", folder);
+    words_say(w, "--stats"), words_say(w, "%s/stats", folder);
+    kind->say(w, def, i, d->id, number);
 }
 
-static void say_disk(struct words *w, const struct vaned *v, const struct domain *d, const struct disk *disk)
+static int note_down(const struct words *w, const char *path, struct vane_error *error)
 {
-    char back[DEVICE_MAX_FOLDER], front[DEVICE_MAX_FOLDER], folder[MAX_PATH];
-    struct vane_error ignored;
-    unsigned number = 0;
+    char draft[BACKEND_PATH + 4];
+    bool failed;
+    FILE *f;
 
-    (void)device_disk_number(disk->target, &number, &ignored);      // it has been checked
-    device_folders(d->id, DEVICE_OWN_DISK, number, back, front);
-    path_in(v, d, "", folder);
-    say(w, "--back"), say(w, "%s", back);
-    say(w, "--front"), say(w, "%s", front);
-    say(w, "--image"), say_image(w, disk);
-    say(w, "--state"), say(w, "%s/%s.state", folder, disk->target);
-    say(w, "--stats"), say(w, "%s/%s.stats", folder, disk->target);
-    if (disk->readonly || disk->device)
-        say(w, "--read-only");
-    if (disk->iops_limit)
-        say(w, "--iops"), say(w, "%" PRIu64, disk->iops_limit);
-    if (disk->bytes_limit)
-        say(w, "--bytes"), say(w, "%" PRIu64, disk->bytes_limit);
+    snprintf(draft, sizeof(draft), "%s.new", path);
+    f = fopen(draft, "we");
+    for (unsigned i = 0; f && i < w->count; i++)
+        fwrite(w->word[i], 1, strlen(w->word[i]) + 1, f);
+    failed = !f || ferror(f);
+    failed = (f && fclose(f)) || failed;
+    return failed || rename(draft, path) ? vane_fail_errno(error, errno, "the file %s cannot be written", path) : 0;
 }
 
-// As they were written down when the guest was started.
-static bool recall(struct words *w, const char *path)
+static void recall(struct words *w, const char *path)
 {
-    char word[MAX_TEXT];
+    char word[BACKEND_WORD];
     FILE *f = fopen(path, "re");
     size_t used = 0;
     int c;
 
-    while (f && (c = getc(f)) != EOF && used < sizeof(word) && w->count < MAX_WORDS) {
+    while (f && (c = getc(f)) != EOF && used < sizeof(word)) {
         word[used++] = (char)c;
         if (c == '\0') {
-            say(w, "%s", word);
+            words_say(w, "%s", word);
             used = 0;
         }
     }
     if (f)
         fclose(f);
-    return w->count > 0;
-}
-
-static void note_down(const struct words *w, const char *path)
-{
-    FILE *f = fopen(path, "we");
-
-    for (unsigned i = 0; f && i < w->count; i++)
-        if (w->word[i])
-            fwrite(w->word[i], 1, strlen(w->word[i]) + 1, f);
-    if (f && fclose(f))
-        (void)unlink(path);                     // then the definition has to do
-}
-
-static void say_all(struct words *w, const struct vaned *v, const struct domain *d)
-{
-    const struct disk *disks = d->def.disks.items;
-    char path[MAX_PATH];
-
-    path_in(v, d, "arguments", path);
-    if (recall(w, path))
-        return;
-    say(w, "vane-blk"), say(w, "--domid"), say(w, "%u", d->id);
-    for (size_t i = 0; i < d->def.disks.count; i++)
-        if (disk_is_ours(&disks[i]))
-            say_disk(w, v, d, &disks[i]);
-    note_down(w, path);
 }
 
 // --- Starting
 
-// The lock's file, locked: so no process serves the domain. Below 0: one does, whose number is in *pid, or 0 when it has not
+// The lock's file, locked: so no process serves the device. Below 0: one does, whose number is in *pid, or 0 when it has not
 // written it yet. What a process before it has left there goes: that number may be anybody's by now.
-static int lock(const struct vaned *v, const struct domain *d, pid_t *pid)
+static int lock(const struct vaned *v, const struct domain *d, const char *name, pid_t *pid)
 {
-    char path[MAX_PATH];
+    char path[BACKEND_PATH];
     int fd;
 
-    path_in(v, d, "lock", path);
+    path_in(v, d, name, "lock", path);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && ftruncate(fd, 0) == 0)
         return fd;
@@ -193,7 +128,7 @@ static int lock(const struct vaned *v, const struct domain *d, pid_t *pid)
 }
 
 // In the child: `ready` becomes its standard output, on which it says so when it serves; it keeps the lock.
-_Noreturn static void become(const struct words *w, int locked, int ready, int log)
+_Noreturn static void become(const struct words *w, const struct kind *kind, int locked, int ready, int log)
 {
     pid_t pid = getpid();
     sigset_t none;
@@ -203,43 +138,43 @@ _Noreturn static void become(const struct words *w, int locked, int ready, int l
     setsid();
     if (pwrite(locked, &pid, sizeof(pid), 0) == sizeof(pid) && fcntl(locked, F_SETFD, 0) == 0 && dup2(ready, STDOUT_FILENO) >= 0 &&
         dup2(log, STDERR_FILENO) >= 0)
-        execvp(w->word[0], w->word);
-    dprintf(log, "vane-blk cannot be run (%s): install it, or let the kernel serve the disks (driver 'kernel')\n",
-            strerror(errno));
+        execvp(kind->program, w->word);
+    dprintf(log, "%s cannot be run (%s): install it, or let the kernel serve the %ss (driver 'kernel')\n", kind->program,
+            strerror(errno), kind->noun);
     _exit(1);
 }
 
-static pid_t spawn(const struct vaned *v, const struct domain *d, int locked, int ready)
+static pid_t spawn(const struct vaned *v, const struct domain *d, const struct backend *b, int locked, int ready)
 {
     struct words w = { .count = 0 };
-    char path[MAX_PATH];
+    char path[BACKEND_PATH];
     pid_t pid;
     int log;
 
-    path_in(v, d, "log", path);
+    path_in(v, d, b->name, "arguments", path);
+    recall(&w, path);
+    path_in(v, d, b->name, "log", path);
     log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    say_all(&w, v, d);
     pid = fork();
     if (pid == 0)
-        become(&w, locked, ready, log);
+        become(&w, b->kind, locked, ready, log);
     if (log >= 0)
         close(log);
-    while (w.count)
-        free(w.word[--w.count]);
+    forget(&w);
     return pid;
 }
 
 // What it has said last; it goes into events and replies, which take UTF-8 only.
-static void last_words(const struct vaned *v, const struct domain *d, char text[200])
+static void last_words(const struct vaned *v, const struct domain *d, const struct backend *b, char text[LAST_WORDS])
 {
-    char path[MAX_PATH], line[200];
+    char path[BACKEND_PATH], line[LAST_WORDS];
     FILE *f;
 
-    path_in(v, d, "log", path);
-    snprintf(text, 200, "it has said nothing");
+    path_in(v, d, b->name, "log", path);
+    snprintf(text, LAST_WORDS, "it has said nothing");
     f = fopen(path, "re");
     while (f && fgets(line, sizeof(line), f))
-        snprintf(text, 200, "%.*s", (int)strcspn(line, "\n"), line);
+        snprintf(text, LAST_WORDS, "%.*s", (int)strcspn(line, "\n"), line);
     if (f)
         fclose(f);
     for (; *text; text++)
@@ -285,41 +220,41 @@ static void let_go(struct backend *b)
     b->pidfd = -1;
 }
 
-static int launch(struct vaned *v, struct domain *d, int locked, struct vane_error *error)
+static int launch(struct vaned *v, struct domain *d, struct backend *b, int locked, struct vane_error *error)
 {
     int pipes[2], rc;
     pid_t pid;
 
     if (pipe2(pipes, O_CLOEXEC))
-        return vane_fail_errno(error, errno, "starting vane-blk for %s", d->def.name);
-    pid = spawn(v, d, locked, pipes[1]);
+        return vane_fail_errno(error, errno, "starting %s for %s", b->kind->program, d->def.name);
+    pid = spawn(v, d, b, locked, pipes[1]);
     rc = pid < 0 ? -errno : wake_on(v, pipes[0]);
     close(pipes[1]);
-    d->backend->ready = pipes[0];
-    d->backend->started_ms = now_ms();
+    b->ready = pipes[0];
+    b->started_ms = now_ms();
     if (pid > 0 && rc == 0)
-        rc = watch(v, d->backend, pid);
+        rc = watch(v, b, pid);
     if (rc == 0)
         return 0;
     if (pid > 0) {
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
     }
-    let_go(d->backend);
-    return vane_fail_errno(error, rc, "starting vane-blk for %s", d->def.name);
+    let_go(b);
+    return vane_fail_errno(error, rc, "starting %s for %s", b->kind->program, d->def.name);
 }
 
-// Makes a process that will serve the domain's disks, or finds the one that does.
-static int serve(struct vaned *v, struct domain *d, struct vane_error *error)
+// Makes a process that will serve the device, or finds the one that does.
+static int serve(struct vaned *v, struct domain *d, struct backend *b, struct vane_error *error)
 {
     pid_t pid;
-    int locked = lock(v, d, &pid), rc;
+    int locked = lock(v, d, b->name, &pid), rc;
 
     if (locked < 0) {
-        rc = pid > 0 ? watch(v, d->backend, pid) : -EAGAIN;
-        return rc ? vane_fail_errno(error, rc, "finding vane-blk of %s", d->def.name) : 0;
+        rc = pid > 0 ? watch(v, b, pid) : -EAGAIN;
+        return rc ? vane_fail_errno(error, rc, "finding %s of %s", b->kind->program, d->def.name) : 0;
     }
-    rc = launch(v, d, locked, error);
+    rc = launch(v, d, b, locked, error);
     close(locked);
     return rc;
 }
@@ -329,33 +264,71 @@ static int make_folder(const char *path, struct vane_error *error)
     return mkdir(path, 0700) && errno != EEXIST ? vane_fail_errno(error, errno, "making %s", path) : 0;
 }
 
-int backend_start(struct vaned *v, struct domain *d, struct vane_error *error)
+static int make_folders(const struct vaned *v, const struct domain *d, const char *name, struct vane_error *error)
 {
-    char path[MAX_PATH];
+    char path[BACKEND_PATH];
     int rc;
 
-    if (!has_own_disks(d))
-        return 0;
-    d->backend = calloc(1, sizeof(*d->backend));
-    if (!d->backend)
-        return vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a back end");
-    d->backend->pidfd = d->backend->ready = -1;
-    snprintf(path, sizeof(path), "%s/blk", v->run);
+    snprintf(path, sizeof(path), "%.300s/back", v->run);
     rc = make_folder(path, error);
-    path_in(v, d, "", path);
+    snprintf(path, sizeof(path), "%.300s/back/%s", v->run, d->def.uuid);
     if (rc == 0)
         rc = make_folder(path, error);
-    return rc ? rc : serve(v, d, error);
+    path_in(v, d, name, "", path);
+    return rc ? rc : make_folder(path, error);
 }
 
-// 1: its disks are served, or it has none of ours; 0: not yet; else why they will not be.
-static int is_served(const struct vaned *v, const struct domain *d, struct vane_error *error)
+static struct backend *add(struct domain *d, const struct kind *kind, const char *name)
 {
-    struct backend *b = d->backend;
-    char byte, text[200];
+    struct backend *b = calloc(1, sizeof(*b));
+
+    if (!b)
+        return NULL;
+    *b = (struct backend){ .next = d->backends, .kind = kind, .pidfd = -1, .ready = -1 };
+    snprintf(b->name, sizeof(b->name), "%s", name);
+    d->backends = b;
+    return b;
+}
+
+static int begin(struct vaned *v, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
+                 unsigned number, struct vane_error *error)
+{
+    char name[BACKEND_NAME], path[BACKEND_PATH];
+    struct words w = { .count = 0 };
+    struct backend *b;
+    int rc;
+
+    kind->name(def, i, name);
+    path_in(v, d, name, "arguments", path);
+    say_all(&w, v, d, kind, def, i, number);
+    rc = make_folders(v, d, name, error);
+    if (rc == 0)
+        rc = note_down(&w, path, error);
+    forget(&w);
+    b = rc ? NULL : add(d, kind, name);
+    if (rc == 0 && !b)
+        rc = vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a back end");
+    return rc ? rc : serve(v, d, b, error);
+}
+
+int backends_start(struct vaned *v, struct domain *d, struct vane_error *error)
+{
+    int rc = 0;
+
+    for (const struct kind *kind = kinds; kind < kinds + NR_KINDS; kind++)
+        for (size_t i = 0; i < kind->count(&d->def) && rc == 0; i++)
+            if (kind->is_ours(&d->def, i))
+                rc = begin(v, d, kind, &d->def, i, kind->number(&d->def, i), error);
+    return rc;
+}
+
+// 1: it serves; 0: not yet; else why it will not.
+static int is_served(const struct vaned *v, const struct domain *d, struct backend *b, struct vane_error *error)
+{
+    char byte, text[LAST_WORDS];
     bool ended;
 
-    if (!b || (b->pidfd >= 0 && b->ready < 0))
+    if (b->pidfd >= 0 && b->ready < 0)
         return 1;
     if (is_readable(b->ready, 0) && read(b->ready, &byte, 1) == 1) {
         close_ready(b);
@@ -367,22 +340,33 @@ static int is_served(const struct vaned *v, const struct domain *d, struct vane_
     if (b->pidfd >= 0)
         kill(b->pid, SIGKILL);
     let_go(b);
-    last_words(v, d, text);
-    return ended ? vane_fail(error, VANE_INVALID, "disks of %s: %s", d->def.name, text)
-                 : vane_fail(error, VANE_TIMEOUT, "disks of %s: vane-blk does not get ready within %d s: %s", d->def.name,
-                             READY_MS / 1000, text);
+    last_words(v, d, b, text);
+    return ended ? vane_fail(error, VANE_INVALID, "%s %s of %s: %s", b->kind->noun, b->name, d->def.name, text)
+                 : vane_fail(error, VANE_TIMEOUT, "%s %s of %s: %s does not get ready within %d s: %s", b->kind->noun, b->name,
+                             d->def.name, b->kind->program, READY_MS / 1000, text);
+}
+
+// The same of all of a domain's.
+static int are_served(const struct vaned *v, const struct domain *d, struct vane_error *error)
+{
+    int all = 1;
+
+    for (struct backend *b = d->backends; b && all >= 0; b = b->next) {
+        int rc = is_served(v, d, b, error);
+
+        all = rc < all ? rc : all;
+    }
+    return all;
 }
 
 // --- Ending
 
-static void remove_folder(const struct vaned *v, const struct domain *d)
+static void remove_folder(const char *path)
 {
-    char path[MAX_PATH], file[2 * MAX_PATH];
+    char file[BACKEND_PATH + 256];
     struct dirent *entry;
-    DIR *dir;
+    DIR *dir = opendir(path);
 
-    path_in(v, d, "", path);
-    dir = opendir(path);
     while (dir && (entry = readdir(dir))) {
         snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
         (void)unlink(file);                     // not . and ..
@@ -392,64 +376,82 @@ static void remove_folder(const struct vaned *v, const struct domain *d)
     (void)rmdir(path);
 }
 
-// What it has mapped of the guest goes with it, so its end is waited for.
-static void kill_all(const struct vaned *v, const struct domain *d)
+static void for_devices(struct vaned *v, struct domain *d, void (*act)(struct vaned *, struct domain *, const char *))
 {
+    char path[BACKEND_PATH];
+    struct dirent *entry;
+    DIR *dir;
+
+    path_in(v, d, "", "", path);
+    dir = opendir(path);
+    while (dir && (entry = readdir(dir)))
+        if (entry->d_name[0] != '.' && strlen(entry->d_name) < BACKEND_NAME)
+            act(v, d, entry->d_name);
+    if (dir)
+        closedir(dir);
+}
+
+static void ask_to_end(struct vaned *v, struct domain *d, const char *name)
+{
+    pid_t pid = 0;
+    int locked = lock(v, d, name, &pid);
+
+    if (locked >= 0)
+        close(locked);
+    else if (pid > 0)
+        kill(pid, SIGKILL);
+}
+
+// What it has mapped of the guest goes with it, so its end is waited for.
+static void end_one(struct vaned *v, struct domain *d, const char *name)
+{
+    char path[BACKEND_PATH];
     pid_t pid = 0;
     int locked;
 
-    for (unsigned i = 0; (locked = lock(v, d, &pid)) < 0 && i < READY_MS; i++) {
+    for (unsigned i = 0; (locked = lock(v, d, name, &pid)) < 0 && i < READY_MS; i++) {
         if (pid > 0)
             kill(pid, SIGKILL);
         usleep(1000);
     }
     if (locked >= 0)
         close(locked);
+    path_in(v, d, name, "", path);
+    remove_folder(path);
 }
 
-void backend_stop(struct vaned *v, struct domain *d)
+void backends_stop(struct vaned *v, struct domain *d)
 {
-    char path[MAX_PATH];
+    char path[BACKEND_PATH];
+    struct backend *b;
 
-    path_in(v, d, "", path);
-    if (access(path, F_OK) == 0)
-        kill_all(v, d);
-    if (d->backend)
-        let_go(d->backend);
-    remove_folder(v, d);
-    free(d->backend);
-    d->backend = NULL;
+    for_devices(v, d, ask_to_end);              // all at once
+    for_devices(v, d, end_one);
+    while ((b = d->backends)) {
+        d->backends = b->next;
+        let_go(b);
+        free(b);
+    }
+    path_in(v, d, "", "", path);
+    (void)rmdir(path);
 }
 
-// --- While it runs
+// --- While they run
 
 // The file is the process' own, which may have been taken over: it can tell wrong numbers, and nothing else.
-bool backend_figures(const struct vaned *v, const struct domain *d, const struct disk *disk, struct disk_figures *figures)
+bool backend_read_stats(const struct vaned *v, const struct domain *d, const char *name, void *file, size_t size)
 {
-    struct blk_stats_file file;
-    uint64_t sum[BLK_NR_STATS] = { 0 };
-    char path[MAX_PATH], name[40];
-    ssize_t size;
+    char path[BACKEND_PATH];
+    ssize_t r;
     int fd;
 
-    snprintf(name, sizeof(name), "%.20s.stats", disk->target);
-    path_in(v, d, name, path);
-    fd = disk_is_ours(disk) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+    path_in(v, d, name, "stats", path);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return false;
-    size = read(fd, &file, sizeof(file));
+    r = read(fd, file, size);
     close(fd);
-    if (size != sizeof(file))
-        return false;
-    for (unsigned queue = 0; queue < BLK_MAX_QUEUES; queue++)
-        for (unsigned i = 0; i < BLK_NR_STATS; i++)
-            sum[i] += file.queue[queue].count[i];
-    *figures = (struct disk_figures){
-        .reads = sum[BLK_STAT_READS], .writes = sum[BLK_STAT_WRITES], .flushes = sum[BLK_STAT_FLUSHES],
-        .discards = sum[BLK_STAT_DISCARDS], .read_bytes = sum[BLK_STAT_READ_BYTES], .written_bytes = sum[BLK_STAT_WRITTEN_BYTES],
-        .errors = sum[BLK_STAT_ERRORS], .invalid = sum[BLK_STAT_INVALID], .limited = sum[BLK_STAT_LIMITED],
-    };
-    return true;
+    return r == (ssize_t)size;
 }
 
 static void again(struct backend *b, const struct vane_error *error)
@@ -459,36 +461,76 @@ static void again(struct backend *b, const struct vane_error *error)
     b->again_ms = now_ms() + AGAIN_MS;
 }
 
-// One that is on its way up.
-static void look_ready(struct vaned *v, struct domain *d)
+static const struct kind *kind_of(const char *program)
 {
-    struct vane_error error;
-    int rc = is_served(v, d, &error);
-
-    if (rc < 0)
-        again(d->backend, &error);
-    else if (rc)
-        event_tell(v, d, "backend-started", NULL);
+    for (const struct kind *kind = kinds; kind < kinds + NR_KINDS; kind++)
+        if (strcmp(kind->program, program) == 0)
+            return kind;
+    return NULL;
 }
 
-static void look(struct vaned *v, struct domain *d)
+// What a vaned was killed in the midst of making has no arguments yet, and no process.
+static void find_one(struct vaned *v, struct domain *d, const char *name)
 {
-    struct backend *b = d->backend;
+    char path[BACKEND_PATH];
+    struct words w = { .count = 0 };
+    const struct kind *kind;
+    struct vane_error error;
+    struct backend *b;
+
+    path_in(v, d, name, "arguments", path);
+    recall(&w, path);
+    kind = w.count ? kind_of(w.word[0]) : NULL;
+    forget(&w);
+    b = kind ? add(d, kind, name) : NULL;
+    if (!kind)
+        end_one(v, d, name);
+    else if (b && serve(v, d, b, &error))
+        again(b, &error);
+}
+
+void backends_find(struct vaned *v, struct domain *d)
+{
+    for_devices(v, d, find_one);
+}
+
+static void tell(struct vaned *v, const struct domain *d, const struct backend *b, const char *event, const char *words)
+{
+    char text[LAST_WORDS + 40];
+
+    snprintf(text, sizeof(text), "%s %s%s%s", b->kind->noun, b->name, words ? ": " : "", words ? words : "");
+    event_tell(v, d, event, text);
+}
+
+// One that is on its way up.
+static void look_ready(struct vaned *v, struct domain *d, struct backend *b)
+{
+    struct vane_error error;
+    int rc = is_served(v, d, b, &error);
+
+    if (rc < 0)
+        again(b, &error);
+    else if (rc)
+        tell(v, d, b, "backend-started", NULL);
+}
+
+static void look(struct vaned *v, struct domain *d, struct backend *b)
+{
     uint64_t now = now_ms();
     struct vane_error error;
-    char text[200];
+    char text[LAST_WORDS];
 
     if (b->pidfd >= 0 && b->ready >= 0) {
-        look_ready(v, d);
+        look_ready(v, d, b);
         return;
     }
     if (b->pidfd >= 0 && is_readable(b->pidfd, 0)) {
         let_go(b);
-        last_words(v, d, text);
-        event_tell(v, d, "backend-ended", text);
+        last_words(v, d, b, text);
+        tell(v, d, b, "backend-ended", text);
         b->again_ms = now < b->started_ms + AGAIN_MS ? now + AGAIN_MS : now;
     }
-    if (b->pidfd < 0 && now >= b->again_ms && serve(v, d, &error))
+    if (b->pidfd < 0 && now >= b->again_ms && serve(v, d, b, &error))
         again(b, &error);
 }
 
@@ -498,7 +540,7 @@ static bool end_one_wait(struct vaned *v)
     struct vane_error error;
 
     for (struct domain *d = v->domains; d; d = d->next) {
-        int rc = d->phase != PHASE_STARTING || !d->backend ? 0 : d->is_unwanted ? 1 : is_served(v, d, &error);
+        int rc = d->phase != PHASE_STARTING || !d->backends ? 0 : d->is_unwanted ? 1 : are_served(v, d, &error);
 
         if (rc) {
             life_served(v, d, rc < 0 ? rc : 0, &error);
@@ -513,8 +555,8 @@ void backends_run(struct vaned *v)
     while (end_one_wait(v))
         ;
     for (struct domain *d = v->domains; d; d = d->next)
-        if (d->backend && (d->phase == PHASE_RUNNING || d->phase == PHASE_KEPT))
-            look(v, d);
+        for (struct backend *b = d->backends; b && (d->phase == PHASE_RUNNING || d->phase == PHASE_KEPT); b = b->next)
+            look(v, d, b);
 }
 
 int backends_timeout(const struct vaned *v)
@@ -522,7 +564,8 @@ int backends_timeout(const struct vaned *v)
     int wait = -1;
 
     for (const struct domain *d = v->domains; d && wait; d = d->next)
-        if (d->backend && (d->backend->pidfd < 0 || d->backend->ready >= 0))
-            wait = d->is_unwanted ? 0 : AGAIN_MS;
+        for (const struct backend *b = d->backends; b && wait; b = b->next)
+            if (b->pidfd < 0 || b->ready >= 0)
+                wait = d->is_unwanted ? 0 : AGAIN_MS;
     return wait;
 }

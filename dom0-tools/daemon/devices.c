@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: MIT
 // What of a definition's disks and NICs can be served, and the addresses of NICs that have none.
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "pv-drivers/net/net_stats.h"
 #include "vaned.h"
+
+enum { USUAL_MTU = 1500 };
 
 bool disk_is_ours(const struct disk *disk)
 {
     return disk->driver != DRIVER_KERNEL;
+}
+
+bool nic_is_ours(const struct nic *nic)
+{
+    return nic->driver != DRIVER_KERNEL;
 }
 
 static int check_disk(const struct disk *d, struct vane_error *error)
@@ -33,11 +43,20 @@ static int check_disk(const struct disk *d, struct vane_error *error)
 
 static int check_nic(const struct nic *n, unsigned index, struct vane_error *error)
 {
+    const struct { bool is_said; const char *what; } ours[] = {
+        { n->ip, "its only address" }, { n->link_down, "its link down" }, { n->vlan, "a VLAN" }, { n->mtu != USUAL_MTU, "an MTU" },
+        { n->queues > 1, "a number of queues" }, { n->kib_limit || n->packets_limit, "a limit" },
+    };
+
     if (n->type != NIC_BRIDGE || !n->bridge)
         return vane_fail(error, VANE_UNSUPPORTED, "NIC %u has no bridge, and else it cannot be served yet: name one", index);
-    if (n->ip || n->link_down)
-        return vane_fail(error, VANE_UNSUPPORTED, "NIC %u has %s, which the kernel's back end does not keep: leave it out", index,
-                         n->ip ? "its only address" : "its link down");
+    if (n->queues > NET_MAX_QUEUES)
+        return vane_fail(error, VANE_UNSUPPORTED, "NIC %u has %" PRIu64 " queues, and at most %u can be served: lower that", index,
+                         n->queues, NET_MAX_QUEUES);
+    for (size_t i = 0; !nic_is_ours(n) && i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (ours[i].is_said)
+            return vane_fail(error, VANE_UNSUPPORTED, "NIC %u has %s, which the kernel's back end does not keep: leave out that or "
+                             "the driver", index, ours[i].what);
     return 0;
 }
 
@@ -45,18 +64,40 @@ int devices_check(const struct definition *d, struct vane_error *error)
 {
     const struct disk *disks = d->disks.items;
     const struct nic *nics = d->nics.items;
-    unsigned nr_own = 0;
     int rc = 0;
 
-    for (size_t i = 0; i < d->disks.count && rc == 0; i++) {
+    for (size_t i = 0; i < d->disks.count && rc == 0; i++)
         rc = check_disk(&disks[i], error);
-        nr_own += disk_is_ours(&disks[i]);
-    }
-    if (rc == 0 && nr_own > MAX_OWN_DISKS)
-        rc = vane_fail(error, VANE_UNSUPPORTED, "%u disks are ours to serve, and at most %u can be: let the kernel serve some "
-                       "(driver 'kernel')", nr_own, MAX_OWN_DISKS);
     for (size_t i = 0; i < d->nics.count && rc == 0; i++)
         rc = check_nic(&nics[i], (unsigned)i, error);
+    return rc;
+}
+
+static int check_pair(const struct definition *d, unsigned i, const struct definition *other, struct vane_error *error)
+{
+    const struct nic *nic = (const struct nic *)d->nics.items + i, *others = other->nics.items;
+    uint8_t mac[6], theirs[6];
+
+    nic_address(d, i, mac);
+    for (unsigned k = 0; k < other->nics.count; k++) {
+        if (!nic->bridge || !others[k].bridge || strcmp(nic->bridge, others[k].bridge) != 0)
+            continue;
+        nic_address(other, k, theirs);
+        if (memcmp(mac, theirs, sizeof(mac)) == 0)
+            return vane_fail(error, VANE_EXISTS, "NIC %u has the address %02x:%02x:%02x:%02x:%02x:%02x on bridge %s, as NIC %u of %s "
+                             "has: change one of them", i, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], nic->bridge, k,
+                             other->name);
+    }
+    return 0;
+}
+
+int devices_check_others(const struct vaned *v, const struct definition *d, struct vane_error *error)
+{
+    int rc = 0;
+
+    for (const struct domain *other = v->domains; other && rc == 0; other = other->next)
+        for (unsigned i = 0; other->phase != PHASE_OFF && strcmp(other->def.uuid, d->uuid) != 0 && i < d->nics.count && rc == 0; i++)
+            rc = check_pair(d, i, &other->def, error);
     return rc;
 }
 

@@ -52,8 +52,11 @@ void host_store_figures(struct host *host, char *text, size_t size, bool *is_up)
 // The control domain first.
 int host_domains(struct host *host, struct host_domain *domains, unsigned max, unsigned *count, struct vane_error *error);
 int host_vcpu(struct host *host, unsigned id, unsigned vcpu, struct host_vcpu *info, struct vane_error *error);
-// What has gone through a NIC since the domain's start, as its guest sees it. False: nothing is known of it.
-struct nic_figures { uint64_t received_bytes, sent_bytes, received_packets, sent_packets, received_drops, sent_drops; };
+// What has gone through a NIC of the kernel's since the domain's start, as its guest sees it. False: nothing is known of it.
+struct nic_figures {
+    uint64_t received_bytes, sent_bytes, received_packets, sent_packets, received_drops, sent_drops;
+    uint64_t filtered, invalid, limited;        // what vane-net alone tells
+};
 bool host_nic_figures(struct host *host, unsigned id, unsigned index, struct nic_figures *figures);
 // The hypervisor's own log, closed by a zero byte.
 int host_log(struct host *host, char *text, size_t size, struct vane_error *error);
@@ -72,8 +75,9 @@ int host_console_write(struct host *host, unsigned id, const char *text, size_t 
 // Makes the domain, paused, with its devices, and tells the store of it. After a failure there is none.
 int host_build(struct host *host, const struct definition *d, unsigned *id, uint64_t phase_ns[HOST_NR_PHASES],
                struct vane_error *error);
-// devices.c: whether vane-blk serves a disk: then only its nodes are made here.
+// devices.c: whether vane-blk serves a disk, and vane-net a NIC: then only its nodes are made here.
 bool disk_is_ours(const struct disk *disk);
+bool nic_is_ours(const struct nic *nic);
 // And a NIC's address, its own or one made for it.
 void nic_address(const struct definition *d, unsigned index, uint8_t mac[6]);
 // Ends it and takes away all that is left of it. An `id` of 0 is not known: then what is left is found by the UUID.

@@ -291,11 +291,12 @@ static int add_disk(struct host *h, unsigned id, const struct disk *d, struct va
     return rc ? rc : device_add_disk(h->xs, id, &disk, error);
 }
 
-// The kernel makes the interface by itself, within milliseconds.
+// The kernel makes the interface by itself, within milliseconds; vane-net makes its own.
 static int add_nic(struct host *h, unsigned id, const struct definition *d, unsigned index, struct vane_error *error)
 {
-    struct device_nic nic = { .index = index, .bridge = ((const struct nic *)d->nics.items)[index].bridge };
-    bool ready = false;
+    const struct nic *of = (const struct nic *)d->nics.items + index;
+    struct device_nic nic = { .index = index, .bridge = of->bridge, .is_own = nic_is_ours(of) };
+    bool ready = nic.is_own;
     int rc;
 
     nic_address(d, index, nic.mac);

@@ -70,7 +70,7 @@ static int end_all(struct vaned *v, struct domain *d, struct vane_error *error)
     d->again_ms = now_ms() + AGAIN_MS;
     uuid_bytes(d->def.uuid, uuid);
     console_leave(v, d);
-    backend_stop(v, d);
+    backends_stop(v, d);
     rc = host_destroy(v->host, d->id, uuid, error);
     if (rc && rc != -VANE_NOT_FOUND)
         return rc;
@@ -94,6 +94,8 @@ int domain_start(struct vaned *v, struct domain *d, struct vane_error *error)
 {
     int rc = check_startable(d, error);
 
+    if (rc == 0)
+        rc = devices_check_others(v, &d->def, error);
     d->is_passed = true;
     if (rc == 0)
         rc = domain_admit(v, d, error);
@@ -168,9 +170,9 @@ static void built(struct vaned *v, struct domain *d, struct job *job)
     memcpy(d->phase_ns, job->phase_ns, sizeof(d->phase_ns));
     if (rc == 0 && !d->is_unwanted) {
         console_listen(v, d);
-        rc = backend_start(v, d, &job->error);
+        rc = backends_start(v, d, &job->error);
     }
-    if (rc || d->is_unwanted || !d->backend)
+    if (rc || d->is_unwanted || !d->backends)
         life_served(v, d, rc, &job->error);
 }
 
@@ -331,13 +333,10 @@ int life_timeout(const struct vaned *v)
 }
 
 // To what the guest has been given by a vaned before this one.
-static void attach(struct vaned *v, struct domain *d)
+static void find_again(struct vaned *v, struct domain *d)
 {
-    struct vane_error error;
-
     console_listen(v, d);
-    if (backend_start(v, d, &error))
-        log_line("%s", error.text);             // it is tried again
+    backends_find(v, d);
 }
 
 static void recover_one(struct vaned *v, struct domain *d, const struct host_domain *found)
@@ -370,7 +369,7 @@ static void recover_one(struct vaned *v, struct domain *d, const struct host_dom
     }
     d->is_paused = lives && found->paused && d->phase == PHASE_RUNNING;
     if (lives && (d->phase == PHASE_RUNNING || d->phase == PHASE_KEPT))
-        attach(v, d);
+        find_again(v, d);
     settle(v, d);
 }
 

@@ -14,7 +14,8 @@ VANED_PARTS = \
     dom0-tools/daemon/life.c \
     dom0-tools/daemon/metrics.c \
     dom0-tools/daemon/vaned.h
-VANED = $(VANED_PARTS) dom0-tools/daemon/backends.c dom0-tools/daemon/main.c
+VANED = $(VANED_PARTS) dom0-tools/daemon/backends.c dom0-tools/daemon/backends.h dom0-tools/daemon/main.c \
+    dom0-tools/daemon/served.c
 VANED_LIBS = -lmicrohttpd $(VANE_DEFINITION_LIBS)
 
 noinst_PROGRAMS += dom0-tools/vaned

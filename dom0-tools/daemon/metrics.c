@@ -57,6 +57,9 @@ static const struct family {
     { "paravane_nic_sent_packets", "counter", "", "packets that the guest sent", NIC, AT(nic.sent_packets) },
     { "paravane_nic_received_drops", "counter", "", "packets that did not reach the guest", NIC, AT(nic.received_drops) },
     { "paravane_nic_sent_drops", "counter", "", "packets of the guest that were dropped", NIC, AT(nic.sent_drops) },
+    { "paravane_nic_filtered", "counter", "", "those of them that the guest may not send", NIC, AT(nic.filtered) },
+    { "paravane_nic_invalid", "counter", "", "those of them that made no sense", NIC, AT(nic.invalid) },
+    { "paravane_nic_limited", "counter", "", "packets of the guest that waited for the NIC's limit", NIC, AT(nic.limited) },
 };
 
 // What vane-stored says of itself, by its words for it.
@@ -152,7 +155,7 @@ static void write_disks(FILE *out, const struct family *m, const struct vaned *v
     struct figures f = { 0 };
 
     for (size_t i = 0; d->phase == PHASE_RUNNING && i < d->def.disks.count; i++)
-        if (backend_figures(v, d, &disks[i], &f.disk))
+        if (disk_counted(v, d, &disks[i], &f.disk))
             sample(out, m, &f, d, "disk", disks[i].target);
 }
 
@@ -162,7 +165,7 @@ static void write_nics(FILE *out, const struct family *m, const struct vaned *v,
     char number[12];
 
     for (unsigned i = 0; d->phase == PHASE_RUNNING && i < d->def.nics.count; i++) {
-        if (!host_nic_figures(v->host, d->id, i, &f.nic))
+        if (!nic_counted(v, d, i, &f.nic))
             continue;
         snprintf(number, sizeof(number), "%u", i);
         sample(out, m, &f, d, "nic", number);

@@ -36,7 +36,7 @@ struct domain {
     uint64_t started_ms, phase_ns[HOST_NR_PHASES];
     uint64_t again_ms;                  // when an end that did not get done is tried again
     struct host_domain seen;            // as the hypervisor said last
-    struct backend *backend;            // the process that serves its disks; NULL: it needs none
+    struct backend *backends;           // the processes that serve its devices
     struct talk *talk;                  // of its console; NULL: nobody has listened yet
 };
 
@@ -166,19 +166,22 @@ const char *console_typist(const struct vaned *v, const struct domain *d);      
 // The end of its log; the caller's to free.
 char *console_log(const struct vaned *v, const struct domain *d);
 
-// backends.c: the processes that serve disks. A domain that was built gets its own, or keeps the one that it has, and starts when
-// that serves (life_served()); a domain that ends loses it first.
-enum { MAX_OWN_DISKS = 8 };             // of one process
-int backend_start(struct vaned *v, struct domain *d, struct vane_error *error);
-void backend_stop(struct vaned *v, struct domain *d);
+// backends.c: the processes that serve devices. A domain that was built gets its own, and starts when they serve
+// (life_served()); a domain that ends loses them first. One that runs already keeps those that it has.
+int backends_start(struct vaned *v, struct domain *d, struct vane_error *error);
+void backends_find(struct vaned *v, struct domain *d);
+void backends_stop(struct vaned *v, struct domain *d);
+// served.c: what they have counted since the domain's start; false: nothing is known of this device.
 struct disk_figures { uint64_t reads, writes, flushes, discards, read_bytes, written_bytes, errors, invalid, limited; };
-// What it has counted since the domain's start; false: nothing is known of this disk.
-bool backend_figures(const struct vaned *v, const struct domain *d, const struct disk *disk, struct disk_figures *figures);
+bool disk_counted(const struct vaned *v, const struct domain *d, const struct disk *disk, struct disk_figures *figures);
+bool nic_counted(const struct vaned *v, const struct domain *d, unsigned index, struct nic_figures *figures);
 void backends_run(struct vaned *v);
 int backends_timeout(const struct vaned *v);
 
 // devices.c: what of disks and NICs can be served.
 int devices_check(const struct definition *d, struct vane_error *error);
+// None of its NICs has the address of another domain's on the same bridge.
+int devices_check_others(const struct vaned *v, const struct definition *d, struct vane_error *error);
 
 // events.c
 void event_tell(struct vaned *v, const struct domain *d, const char *event, const char *detail);

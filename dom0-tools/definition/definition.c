@@ -119,6 +119,9 @@ static int check_nics(const struct definition *d, struct vane_error *error)
         for (size_t k = 0; k < i; k++)
             if (nics[i].mac && nics[k].mac && strcmp(nics[i].mac, nics[k].mac) == 0)
                 return refuse_form(&where, "has the mac %s, as nic %zu has: change one of them", nics[i].mac, k);
+        for (size_t k = 0; k < i; k++)
+            if (nics[i].device && nics[k].device && strcmp(nics[i].device, nics[k].device) == 0)
+                return refuse_form(&where, "has the device %s, as nic %zu has: change one of them", nics[i].device, k);
     }
     return 0;
 }

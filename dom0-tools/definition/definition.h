@@ -51,7 +51,8 @@ struct disk {
 
 struct nic {
     struct object object;
-    uint64_t type, driver, queues, mtu, link_down;
+    uint64_t type, driver, queues, mtu, vlan, link_down;
+    uint64_t kib_limit, packets_limit;  // from the guest, a second; 0 is none
     char *mac, *bridge, *network, *device, *ip;
 };
 

@@ -2,6 +2,7 @@
 // The table: every field of a domain, where it stands in XML, JSON and xl.cfg, and what it may be.
 #include "fields.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 static bool is_cpus(const char *text)
@@ -17,6 +18,13 @@ static bool is_no_uuid(const char *text)
     return strlen(text) != 36 || text[strspn(text, "0123456789abcdefABCDEF-")] != '\0';
 }
 
+static bool is_address(const char *text)
+{
+    uint8_t bytes[16];
+
+    return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
 static const struct rule
     own_name_rule = { "^[A-Za-z0-9][A-Za-z0-9_.+-]*$", "use letters, digits and _ . + -, a letter or digit first, and no UUID",
                       is_no_uuid },
@@ -29,7 +37,7 @@ static const struct rule
     mac_rule = { "^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$", "write an address of one card, as 00:16:3e:01:02:03", NULL },
     device_rule = { "^[A-Za-z0-9_.-]{1,15}$", "use at most 15 letters, digits and _ . -", NULL },
     word_rule = { "^[^ ]+$", "leave out blanks", NULL },
-    ip_rule = { "^[0-9a-fA-F.:]+$", "write an IPv4 or IPv6 address", NULL };
+    ip_rule = { "^[0-9a-fA-F.:]+$", "write an IPv4 or IPv6 address", is_address };
 
 #define CHOICES(...) (const char *const[]){ __VA_ARGS__, NULL }
 
@@ -89,8 +97,14 @@ static const struct field nic_fields[] = {
       .help = "who serves it: our back end, or the kernel's" },
     { .json = "queues", .xml = "driver/@queues", AT(queues), .type = FIELD_NUMBER, .min = 1, .max = 16, .fallback = 1,
       .help = "pairs of rings" },
-    { .json = "mtu", .xml = "mtu/@size", .xl = "mtu", AT(mtu), .type = FIELD_NUMBER, .min = 68, .max = 65535,
+    { .json = "mtu", .xml = "mtu/@size", .xl = "mtu", AT(mtu), .type = FIELD_NUMBER, .min = 68, .max = 65521,
       .fallback = 1500, .help = "the largest packet" },
+    { .json = "vlan", .xml = "vlan/tag/@id", AT(vlan), .type = FIELD_NUMBER, .max = 4094,
+      .help = "the bridge's VLAN that it is on, untagged; 0 for what the bridge says" },
+    { .json = "kib_limit", .xml = "bandwidth/outbound/@average", .xl = "rate", AT(kib_limit), .type = FIELD_NUMBER,
+      .max = 1000000000, .help = "KiB that the guest may send a second, 0 for no limit" },
+    { .json = "packets_limit", .xml = "p:limit/@packets", AT(packets_limit), .type = FIELD_NUMBER, .max = 1000000000,
+      .help = "packets that the guest may send a second, 0 for no limit" },
     { .json = "ip", .xml = "ip/@address", .xl = "ip", AT(ip), .max = 45, .rule = &ip_rule,
       .help = "the only address that it may use" },
     { .json = "link", .xml = "link/@state", AT(link_down), .type = FIELD_CHOICE, .choices = CHOICES("up", "down"),

@@ -217,6 +217,25 @@ static int set_positional(struct reader *r, void *disk, char *word, unsigned pla
                      : complain(r, "has a disk of more than four words: name the others by key=value");
 }
 
+// As 10Mb/s or 1MB/s@20ms, bits or bytes in powers of 1000; how soon it is looked at is ours to say.
+static int set_rate(struct reader *r, const struct type *type, void *nic, const char *value)
+{
+    static const struct { const char *name; uint64_t bits; } units[] = {
+        { "b/s", 1 }, { "Kb/s", 1000 }, { "Mb/s", 1000000 }, { "Gb/s", 1000000000 },
+        { "B/s", 8 }, { "KB/s", 8000 }, { "MB/s", 8000000 }, { "GB/s", 8000000000 },
+    };
+    size_t digits = strspn(value, "0123456789"), length = strcspn(value + digits, "@");
+    char text[24];
+
+    for (size_t i = 0; digits > 0 && digits < 9 && i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strlen(units[i].name) != length || strncmp(units[i].name, value + digits, length) != 0)
+            continue;
+        snprintf(text, sizeof(text), "%llu", (strtoull(value, NULL, 10) * units[i].bits + 8191) / 8192);
+        return set_json(r, type, nic, "kib_limit", text);
+    }
+    return complain(r, "has a NIC whose rate is no rate: write it as 10Mb/s or 1MB/s");
+}
+
 static int set_pair(struct reader *r, const struct type *type, void *object, const char *key, const char *value)
 {
     const struct field *f = field_by_xl(type, key);
@@ -226,6 +245,8 @@ static int set_pair(struct reader *r, const struct type *type, void *object, con
         return set_source(r, object, value);
     if (is_disk && strcmp(key, "access") == 0)
         return set_access(r, object, value);
+    if (f && strcmp(key, "rate") == 0)
+        return set_rate(r, type, object, value);
     if (f)
         return set(r, type, f, object, value);
     ignore(r, key);

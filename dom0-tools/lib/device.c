@@ -23,6 +23,7 @@ enum { TRIES = 100, PATH = DEVICE_MAX_FOLDER, MAJOR_XVD = 202, MAX_NARROW_DISKS 
 // What a device is called in the guest's folder, and in ours: dom0's kernel serves what is called the same in both.
 static const struct { const char *front, *back; } type_names[DEVICE_NR_TYPES] = {
     [DEVICE_DISK] = { "vbd", "vbd" }, [DEVICE_NIC] = { "vif", "vif" }, [DEVICE_OWN_DISK] = { "vbd", "vane-blk" },
+    [DEVICE_OWN_NIC] = { "vif", "vane-net" },
 };
 
 struct node { const char *name; char value[256]; };
@@ -170,12 +171,13 @@ int device_add_nic(struct xs *xs, unsigned domid, const struct device_nic *nic, 
         { "backend", "" }, { "backend-id", "0" }, { "state", "1" }, { "handle", "" }, { "mac", "" }, { NULL, "" },
     };
     struct node back[] = {
-        { "frontend", "" }, { "frontend-id", "" }, { "online", "1" }, { "handle", "" }, { "mac", "" }, { "type", "vif" },
-        { "bridge", "" }, { "script", "-" }, { "state", "1" }, { NULL, "" },    // without a script it does not start
+        { "frontend", "" }, { "frontend-id", "" }, { "online", "1" }, { "handle", "" }, { "mac", "" }, { "state", "1" },
+        { "type", "vif" }, { "bridge", "" }, { "script", "-" }, { NULL, "" },   // without a script the kernel's does not start
     };
 
     if (!if_nametoindex(nic->bridge))
-        return vane_fail_errno(error, errno, "NIC %u: bridge %s", nic->index, nic->bridge);
+        return vane_fail(error, VANE_INVALID, "NIC %u: there is no bridge %s: make it (ip link add %s type bridge) or name another",
+                         nic->index, nic->bridge, nic->bridge);
     if (nic->mac[0] & 1)
         return vane_fail(error, VANE_INVALID, "NIC %u: its address starts with %02x, which is a group's: use an even first byte",
                          nic->index, nic->mac[0]);
@@ -184,8 +186,10 @@ int device_add_nic(struct xs *xs, unsigned domid, const struct device_nic *nic, 
              nic->mac[3], nic->mac[4], nic->mac[5]);
     back[3] = front[3];
     back[4] = front[4];
-    snprintf(back[6].value, sizeof(back[6].value), "%s", nic->bridge);
-    return add(xs, domid, DEVICE_NIC, nic->index, front, back, error);
+    snprintf(back[7].value, sizeof(back[7].value), "%s", nic->bridge);
+    if (nic->is_own)
+        back[6].name = NULL;                // the rest is for the kernel
+    return add(xs, domid, nic->is_own ? DEVICE_OWN_NIC : DEVICE_NIC, nic->index, front, back, error);
 }
 
 // --- The host's side

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Disks and NICs of a domain, served by dom0's kernel (xen-blkback, xen-netback) or, disks, by vane-blk: the nodes by which
+// Disks and NICs of a domain, served by dom0's kernel (xen-blkback, xen-netback) or by vane-blk and vane-net: the nodes by which
 // backend and frontend find each other. A domain's devices are best added before it is unpaused; later it is a hot-plug, for which
 // nothing differs. All functions return 0 or, as error.h says, a negative kind.
 #pragma once
@@ -7,7 +7,7 @@
 #include "error.h"
 #include "xenstore-like/client/xs.h"
 
-enum device_type { DEVICE_DISK, DEVICE_NIC, DEVICE_OWN_DISK, DEVICE_NR_TYPES };
+enum device_type { DEVICE_DISK, DEVICE_NIC, DEVICE_OWN_DISK, DEVICE_OWN_NIC, DEVICE_NR_TYPES };
 
 struct device_disk {
     const char *target;             // "xvda" to "xvdzz", with or without a partition's number (1 to 15): what the guest sees
@@ -19,6 +19,7 @@ struct device_nic {
     unsigned index;                 // 0 is the guest's eth0
     uint8_t mac[6];
     const char *bridge;
+    bool is_own;                    // DEVICE_OWN_NIC, vane-net's, which makes the interface
 };
 
 // The number of a disk in the ABI (docs of Linux' xen-blkfront): 202 << 8 for xvda.
@@ -38,7 +39,7 @@ int device_remove(struct xs *xs, unsigned domid, enum device_type type, unsigned
                   struct vane_error *error);
 // All devices of a domain that is no more.
 int device_remove_all(struct xs *xs, unsigned domid, struct vane_error *error);
-// The folders of both sides, as vane-blk is told of them.
+// The folders of both sides, as vane-blk and vane-net are told of them.
 enum { DEVICE_MAX_FOLDER = 128 };
 void device_folders(unsigned domid, enum device_type type, unsigned number, char back[DEVICE_MAX_FOLDER],
                     char front[DEVICE_MAX_FOLDER]);

@@ -11,9 +11,6 @@
 struct net_journal_file {
     struct net_journal queue[NET_MAX_QUEUES];
 };
-struct net_stats_file {
-    struct net_stats queue[NET_MAX_QUEUES];
-};
 
 struct net_back {
     struct back back;

@@ -18,30 +18,17 @@
 
 #include "host/limit.h"
 #include "net/net_frame.h"
+#include "net/net_stats.h"
 #include "public/io/netif.h"
 #include "ring/ring.h"
 #include "ring/transport.h"
 
-#define NET_MAX_QUEUES 4u
 #define NET_MAX_SLOTS XEN_NETIF_NR_SLOTS_MIN             // with data, of one packet of the guest
 #define NET_MAX_EXTRAS (XEN_NETIF_EXTRA_TYPE_MAX - 1u)
 #define NET_MAX_FRAME (UINT16_MAX + NET_ETHERNET + 4u)   // to the guest: an IP packet, Ethernet, a VLAN tag
 #define NET_MAX_BATCH TRANSPORT_MAX_COPIES               // packets copied at once
 #define NET_QUEUE_NAME 40u
 #define NET_RING_ENTRIES 256u                            // what fits in a page
-
-enum net_stat {
-    NET_STAT_TX_PACKETS, NET_STAT_TX_BYTES,      // from the guest
-    NET_STAT_TX_INVALID,                         // not what the protocol says
-    NET_STAT_TX_FILTERED,                        // not to be sent by this guest
-    NET_STAT_TX_LOST,                            // the port did not take it
-    NET_STAT_RX_PACKETS, NET_STAT_RX_BYTES,      // to the guest
-    NET_STAT_RX_LOST,                            // the guest could not take it
-    NET_STAT_LIMITED, NET_STAT_EVENTS_SENT, NET_NR_STATS,
-};
-struct net_stats {
-    uint64_t count[NET_NR_STATS];
-};
 
 // Where the front end's rings are. One port: both rings use tx_port.
 struct net_connection {

@@ -188,7 +188,7 @@ static int open_queue(struct tap *t, unsigned i, short flags)
 }
 
 // Its own address is the highest there is, so that no bridge takes it for its own.
-static int configure(const struct tap *t, unsigned mtu)
+static int configure(const struct tap *t, const struct tap_options *o)
 {
     struct ifreq request = { 0 };
 
@@ -198,11 +198,11 @@ static int configure(const struct tap *t, unsigned mtu)
     if (ioctl(t->control_fd, SIOCSIFHWADDR, &request) < 0) {
         return -errno;
     }
-    request.ifr_mtu = (int)mtu;
-    if (mtu && ioctl(t->control_fd, SIOCSIFMTU, &request) < 0) {
+    request.ifr_mtu = (int)o->mtu;
+    if (o->mtu && ioctl(t->control_fd, SIOCSIFMTU, &request) < 0) {
         return -errno;
     }
-    request.ifr_flags = IFF_UP;
+    request.ifr_flags = o->is_down ? 0 : IFF_UP;
     return ioctl(t->control_fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
 }
 
@@ -227,7 +227,7 @@ int tap_open(struct tap *t, const struct tap_options *o, char *why, size_t why_s
         return rc;
     }
     tap_disconnect(t);
-    rc = configure(t, o->mtu);
+    rc = configure(t, o);
     if (rc < 0) {
         snprintf(why, why_size, "TAP device %s cannot be set up with MTU %u: %s", t->name, o->mtu, strerror(-rc));
     }

@@ -14,6 +14,7 @@ struct tap_options {
     const char *bridge;              // NULL: none
     unsigned vlan;                   // on the bridge, untagged to the guest; 0: whatever the bridge says
     unsigned mtu;                    // 0: as it is
+    bool is_down;                    // it is not set up
     unsigned nr_queues;
 };
 

@@ -20,7 +20,7 @@
 struct nic {
     struct program_device device;
     const char *tap, *bridge, *mac, *addresses;
-    uint64_t vlan, mtu, frames_fd;
+    uint64_t vlan, mtu, is_down, frames_fd;
     uint64_t packets_per_second, bytes_per_second;
     struct net_back driver;
 };
@@ -33,6 +33,7 @@ static const struct program_option options[] = {
     { "bridge", 's', OF(bridge), 0, "NAME which it joins" },
     { "vlan", 'n', OF(vlan), 4094, "N      of the bridge, instead of its default" },
     { "mtu", 'n', OF(mtu), MAX_MTU, "N       of the TAP device" },
+    { "down", 'b', OF(is_down), 0, "        as if no cable were in, until the TAP device is set up" },
     { "mac", 's', OF(mac), 0, "MAC     the guest's: it may send from no other" },
     { "addresses", 's', OF(addresses), 0, "A,A,... IPv4 and IPv6: it may send from no other" },
     { "packets", 'n', OF(packets_per_second), 1000000000, "N   from the guest, a second" },
@@ -92,7 +93,8 @@ static void parse_addresses(const char *list, struct net_filter *f)
 static void open_link(struct nic *nic)
 {
     const struct tap_options tap = { .name = nic->tap, .bridge = nic->bridge, .vlan = (unsigned)nic->vlan,
-                                     .mtu = (unsigned)nic->mtu, .nr_queues = (unsigned)nic->device.nr_queues };
+                                     .mtu = (unsigned)nic->mtu, .is_down = nic->is_down,
+                                     .nr_queues = (unsigned)nic->device.nr_queues };
     char why[PROGRAM_MAX_WHY];
 
     if (nic->frames_fd) {

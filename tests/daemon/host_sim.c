@@ -154,7 +154,7 @@ bool host_nic_figures(struct host *host, unsigned id, unsigned index, struct nic
 {
     struct vane_error ignored;
 
-    *figures = (struct nic_figures){ 1000 + index, 2000 + index, 10, 20, 1, 2 };
+    *figures = (struct nic_figures){ 1000 + index, 2000 + index, 10, 20, 1, 2, 0, 0, 0 };
     return find(host, id, &ignored);
 }
 

@@ -70,7 +70,7 @@ static bool is_reply(const char *text, size_t size)
 }
 
 // No processes are started here.
-int backend_start(struct vaned *v_of, struct domain *d, struct vane_error *error)
+int backends_start(struct vaned *v_of, struct domain *d, struct vane_error *error)
 {
     (void)v_of;
     (void)d;
@@ -78,7 +78,13 @@ int backend_start(struct vaned *v_of, struct domain *d, struct vane_error *error
     return 0;
 }
 
-bool backend_figures(const struct vaned *v_of, const struct domain *d, const struct disk *disk, struct disk_figures *figures)
+void backends_find(struct vaned *v_of, struct domain *d)
+{
+    (void)v_of;
+    (void)d;
+}
+
+bool disk_counted(const struct vaned *v_of, const struct domain *d, const struct disk *disk, struct disk_figures *figures)
 {
     (void)v_of;
     (void)d;
@@ -87,12 +93,17 @@ bool backend_figures(const struct vaned *v_of, const struct domain *d, const str
     return false;
 }
 
+bool nic_counted(const struct vaned *v_of, const struct domain *d, unsigned index, struct nic_figures *figures)
+{
+    return host_nic_figures(v_of->host, d->id, index, figures);
+}
+
 void backends_run(struct vaned *v_of)
 {
     (void)v_of;
 }
 
-void backend_stop(struct vaned *v_of, struct domain *d)
+void backends_stop(struct vaned *v_of, struct domain *d)
 {
     (void)v_of;
     (void)d;

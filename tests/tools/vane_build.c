@@ -67,7 +67,7 @@ static int add_disk(unsigned domid, const char *option)
 
 static int add_nic(unsigned domid, unsigned index, const char *bridge)
 {
-    struct device_nic nic = { index, { 0, 0x16, 0x3e, 0, (uint8_t)domid, (uint8_t)index }, bridge };
+    struct device_nic nic = { .index = index, .mac = { 0, 0x16, 0x3e, 0, (uint8_t)domid, (uint8_t)index }, .bridge = bridge };
     bool ready = false;
     int rc = device_add_nic(xs, domid, &nic, &error);
 

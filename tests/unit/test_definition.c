@@ -40,6 +40,9 @@ static const char virt_install[] =
     "    <interface type=\"bridge\">\n"
     "      <source bridge=\"xenbr0\"/>\n"
     "      <mac address=\"00:16:3E:4b:0c:11\"/>\n"
+    "      <vlan><tag id='42'/></vlan>\n"
+    "      <bandwidth><inbound average='1'/><outbound average='1000' burst='5'/></bandwidth>\n"
+    "      <q:limit xmlns:q='urn:paravane:guest' packets='5000'/>\n"
     "    </interface>\n"
     "    <console type=\"pty\"/>\n"
     "    <graphics type=\"vnc\" port=\"-1\"/>\n"
@@ -61,6 +64,7 @@ static void test_virt_install(void)
 {
     struct vane_error error;
     struct definition d;
+    const struct nic *nic;
 
     CU_ASSERT_FATAL(read_text(&d, virt_install, &error) == 0);
     CU_ASSERT_STRING_EQUAL(d.name, "web");
@@ -71,7 +75,9 @@ static void test_virt_install(void)
     CU_ASSERT_FATAL(d.disks.count == 1 && d.nics.count == 1 && d.consoles.count == 1);
     CU_ASSERT_STRING_EQUAL(((struct disk *)d.disks.items)->file, "/srv/web.img");
     CU_ASSERT(((struct disk *)d.disks.items)->readonly == 1);
-    CU_ASSERT_STRING_EQUAL(((struct nic *)d.nics.items)->mac, "00:16:3e:4b:0c:11");
+    nic = d.nics.items;
+    CU_ASSERT_STRING_EQUAL(nic->mac, "00:16:3e:4b:0c:11");
+    CU_ASSERT(nic->vlan == 42 && nic->kib_limit == 1000 && nic->packets_limit == 5000 && nic->mtu == 1500);
     definition_fini(&d);
 }
 
@@ -138,7 +144,8 @@ static const char full_json[] =
     "            {\"type\": \"block\", \"block\": \"/dev/vg/db\", \"target\": \"xvdb\", \"driver\": \"kernel\",\n"
     "             \"extra\": [{\"in\": \"driver\", \"attribute\": \"io\", \"value\": \"a<b\"},\n"
     "                       {\"in\": \"\", \"xml\": \"<serial>a &amp; b</serial>\"}]}],\n"
-    " \"nics\": [{\"bridge\": \"br0\", \"mac\": \"00:16:3e:00:00:01\", \"ip\": \"10.0.0.2\", \"link\": \"down\"}],\n"
+    " \"nics\": [{\"bridge\": \"br0\", \"mac\": \"00:16:3e:00:00:01\", \"ip\": \"10.0.0.2\", \"link\": \"down\",\n"
+    "            \"queues\": 2, \"mtu\": 9000, \"vlan\": 7, \"kib_limit\": 10, \"packets_limit\": 20, \"device\": \"db0\"}],\n"
     " \"extra\": [{\"in\": \"\", \"xml\": \"<features><pae/></features>\"},\n"
     "           {\"in\": \"devices\", \"xml\": \"<x:y xmlns:x='urn:x' x:z='1'>t</x:y>\"}]}\n";
 
@@ -172,13 +179,14 @@ static void test_xl(void)
         "disk = [ 'phy:/dev/vg/mail,xvda,w', \"/srv/a=b.img,raw,xvdb,ro\",\n"
         "         'format=raw, vdev=xvdc, access=rw, target=/srv/c.img', ] # and more\n"
         "disk += [ '/srv/d.iso,,xvdd,cdrom' ]\n"
-        "vif = [ 'mac=00:16:3e:00:00:02, bridge=xenbr1,script=vif-bridge', '' ]\n"
+        "vif = [ 'mac=00:16:3e:00:00:02, bridge=xenbr1,script=vif-bridge,rate=10Mb/s@50ms', 'rate=1B/s' ]\n"
         "cpus = [ '0', '1-2' ]\n"
         "on_crash = 'restart'\nvnc = 0\nlocaltime = 1\n";
     struct vane_error error;
     struct definition d;
     const struct disk *disk;
     const struct pin *pin;
+    const struct nic *nic;
     char *ignored;
 
     CU_ASSERT_FATAL(definition_read(&d, text, strlen(text), &ignored, &error) == 0);
@@ -190,6 +198,8 @@ static void test_xl(void)
     CU_ASSERT(!strcmp(disk[1].file, "/srv/a=b.img") && disk[1].readonly == 1);
     CU_ASSERT(!strcmp(disk[2].file, "/srv/c.img") && disk[2].readonly == 0);
     CU_ASSERT(!strcmp(disk[3].target, "xvdd"));
+    nic = d.nics.items;
+    CU_ASSERT(nic[0].kib_limit == 1221 && nic[1].kib_limit == 1);      // rounded up
     pin = d.pins.items;
     CU_ASSERT(pin[1].vcpu == 1 && !strcmp(pin[1].cpus, "1-2"));
     CU_ASSERT(d.on_crash == ON_RESTART);
@@ -252,6 +262,14 @@ static const struct { const char *text, *why; } refused[] = {
     { JSON("\"disks\": [{\"target\": \"xvda\", \"type\": \"network\", \"export\": \"a\"}]"), "one of host and socket" },
     { JSON("\"disks\": [{\"target\": \"xvda\", \"file\": \"/a\", \"block\": \"/dev/b\"}]"), "change its type to block" },
     { JSON("\"nics\": [{\"type\": \"network\"}]"), "nic 0 has no network" },
+    { JSON("\"nics\": [{\"device\": \"a0\"}, {\"device\": \"a0\"}]"), "nic 1 has the device a0, as nic 0 has: change one" },
+    { JSON("\"nics\": [{\"ip\": \"10.0.0\"}]"), "write an IPv4 or IPv6 address" },
+    { JSON("\"nics\": [{\"vlan\": 4095}]"), "outside 0 to 4094: lower it" },
+    { JSON("\"nics\": [{\"device\": \"sixteen-letters-\"}]"), "of more than 15 bytes: make it shorter" },
+    { XML("<devices><interface><vlan><tag id='1'/><tag id='2'/></vlan></interface></devices>"), "was said before" },
+    { XL("vif = [ 'rate=fast' ]"), "write it as 10Mb/s or 1MB/s" },
+    { XL("vif = [ 'rate=10Mb/sec' ]"), "write it as 10Mb/s or 1MB/s" },
+    { XL("vif = [ 'rate=99999999Gb/s' ]"), "lower it" },
     { JSON("\"consoles\": [{}, {}]"), "more than 1 consoles" },
     { JSON("\"initrd\": \"/a\""), "but no kernel" },
     { JSON("\"extra\": [{\"in\": \"\", \"xml\": \"<name>b</name>\"}]"), "which the model knows" },

@@ -51,9 +51,11 @@ start_vaned() {
 # logs NAME WORDS [COUNT]: a guest of vaned has said them, so often
 logs() { [ "$(vane log "$1" | grep -c "$2")" -ge "${3:-1}" ]; }
 
-# dom0's kernel can serve disks and NICs.
+# dom0's kernel can serve disks and NICs, and vane-net has TAP devices.
 back_ends_ready() {
-    modprobe -a xen_blkback xen_netback bridge loop
+    modprobe -a xen_blkback xen_netback bridge loop tun
+    mkdir -p /dev/net
+    [ -c /dev/net/tun ] || mknod /dev/net/tun c 10 200
     brctl addbr br0 && ip addr add 10.0.0.1/24 dev br0 && ip link set br0 up
 }
 
