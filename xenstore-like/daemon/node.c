@@ -32,11 +32,9 @@ struct name {
 static struct name name_of(const char *text, size_t length)
 {
     struct name name = { 0, text, length };
-    unsigned char first[8] = { 0 };
 
-    memcpy(first, text, length < 8 ? length : 8);
-    for (int i = 0; i < 8; i++)
-        name.key = name.key << 8 | first[i];
+    for (size_t i = 0; i < 8 && i < length; i++)
+        name.key |= (uint64_t)(unsigned char)text[i] << (56 - 8 * i);
     return name;
 }
 
@@ -188,7 +186,7 @@ static int compare(const struct name *name, const struct kids *k, unsigned i)
     return -node_compare(first_node(k, i), name->text, name->length);
 }
 
-// How many slots stand before a name or (if `with` it) are it.
+// How many slots stand before a name or (if `with` it) are it. No two are alike.
 static unsigned rank(const struct kids *k, const struct name *name, bool with)
 {
     unsigned low = 0, high = k->count;
@@ -196,7 +194,9 @@ static unsigned rank(const struct kids *k, const struct name *name, bool with)
         unsigned middle = (low + high) / 2;
         int order = compare(name, k, middle);
 
-        if (order > 0 || (order == 0 && with))
+        if (order == 0)
+            return middle + with;
+        if (order > 0)
             low = middle + 1;
         else
             high = middle;
@@ -271,11 +271,12 @@ struct node **node_own_child(struct node *n, const char *text, size_t length)
     unsigned i;
 
     assert(n->references == 1);
+    if (!*at)
+        return NULL;
     for (*at = kids_own(*at); !(*at)->is_leaf; *at = kids_own(*at))
         at = &(*at)->slots[branch(*at, &name)].kids;
     i = rank(*at, &name, false);
-    assert(i < (*at)->count);
-    return &(*at)->slots[i].node;
+    return i < (*at)->count && compare(&name, *at, i) == 0 ? &(*at)->slots[i].node : NULL;
 }
 
 struct node **node_own_path(struct node **at, const char *path, size_t length, struct perms *perms)
@@ -285,9 +286,13 @@ struct node **node_own_path(struct node **at, const char *path, size_t length, s
 
     *at = node_own(*at);
     while (length && path < end && path_next(&path, &c)) {
-        if (perms && !node_child(*at, c.name, c.length))
+        struct node **child = node_own_child(*at, c.name, c.length);
+
+        if (!child) {
             node_insert_child(*at, node_new(c.name, c.length, NULL, 0, perms_get(perms), 0));
-        at = node_own_child(*at, c.name, c.length);
+            child = node_own_child(*at, c.name, c.length);
+        }
+        at = child;
         *at = node_own(*at);
     }
     return at;

@@ -70,7 +70,7 @@ int node_compare(const struct node *n, const char *name, size_t length);
 // Whether both have children of the same names.
 bool node_lists_are_equal(const struct node *a, const struct node *b);
 
-// Where an own node refers to a child, which must exist, for changing that reference.
+// Where an own node refers to a child, for changing that reference; NULL if there is no such child.
 struct node **node_own_child(struct node *n, const char *name, size_t length);
 // Where a path's node is referred to, with everything on the way to it made own. What is missing is made,
 // empty and with `perms`; with NULL for them the node must exist.

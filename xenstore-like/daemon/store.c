@@ -150,17 +150,17 @@ static void create(struct view *view, struct subject who, const struct path *pat
 
     *at = node_own(*at);
     while (path_next(&rest, &c)) {
-        struct node *child = node_child(*at, c.name, c.length);
-        bool last = *rest == '\0';
+        struct node **child = node_own_child(*at, c.name, c.length), *made;
 
         if (!child) {
-            child = node_new(c.name, c.length, value, last ? length : 0, inherit(*at, who), generation);
-            node_insert_child(*at, child);
+            made = node_new(c.name, c.length, value, *rest ? 0 : length, inherit(*at, who), generation);
+            node_insert_child(*at, made);
             (*at)->generation = generation;
-            tally_of(view, perms_owner(child->perms))->nodes++;
-            changed(view, CHANGE_NEW, path->text, (size_t)(rest - path->text), child);
+            tally_of(view, perms_owner(made->perms))->nodes++;
+            changed(view, CHANGE_NEW, path->text, (size_t)(rest - path->text), made);
+            child = node_own_child(*at, c.name, c.length);
         }
-        at = node_own_child(*at, c.name, c.length);
+        at = child;
         *at = node_own(*at);
     }
 }
@@ -250,6 +250,16 @@ int view_rm(struct view *view, struct subject who, const struct path *path, stru
     return 0;
 }
 
+static void put_perms(struct view *view, const struct path *path, struct perms *perms)
+{
+    struct node **at = own_path(view, path->text, path->length);
+
+    tally_of(view, perms_owner((*at)->perms))->nodes--;
+    tally_of(view, perms_owner(perms))->nodes++;
+    node_set_perms(*at, perms, ++view->store->generation);
+    changed(view, CHANGE_PERMS, path->text, path->length, *at);
+}
+
 int view_set_perms(struct view *view, struct subject who, const struct path *path,
                    const struct perm *entries, size_t count)
 {
@@ -265,22 +275,17 @@ int view_set_perms(struct view *view, struct subject who, const struct path *pat
     rc = quota_check(&view->store->quotas, who, QUOTA_PERMISSIONS, count);
     if (rc)
         return rc;
-    return view_take_perms(view, path, perms_new(entries, count, view->store->ends.clock));
+    put_perms(view, path, perms_new(entries, count, view->store->ends.clock));
+    return 0;
 }
 
 int view_take_perms(struct view *view, const struct path *path, struct perms *perms)
 {
-    struct node **at;
-
     if (!tree_find(view->root, path->text)) {
         perms_put(perms);
         return -ENOENT;
     }
-    at = own_path(view, path->text, path->length);
-    tally_of(view, perms_owner((*at)->perms))->nodes--;
-    tally_of(view, perms_owner(perms))->nodes++;
-    node_set_perms(*at, perms, ++view->store->generation);
-    changed(view, CHANGE_PERMS, path->text, path->length, *at);
+    put_perms(view, path, perms);
     return 0;
 }
 
