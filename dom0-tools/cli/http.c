@@ -67,8 +67,8 @@ int http_request(const char *socket, const char *method, const char *path, const
     ssize_t r = fd < 0 ? 0 : 1;
 
     while (r > 0 && used < MAX_REPLY) {
-        if (used + 65536 > room)
-            text = realloc(text, room = 2 * room + 65536 + 1);
+        if (used + 1 >= room)
+            text = realloc(text, room = room ? 2 * room : 4096);
         if (!text)
             abort();
         r = read(fd, text + used, room - 1 - used);
