@@ -196,6 +196,77 @@ static int run_pin(const struct vane *vane, const struct command *c)
     return rc;
 }
 
+// Below the domain's path, which the second word names: disks or nics, and the device where `of` is one.
+static int device_path(const struct vane *vane, const char *of, char path[512])
+{
+    char *name = encode(vane->words[1]), *device = of ? encode(of) : NULL;
+    bool is_disk = strcmp(vane->words[0], "disk") == 0;
+
+    if (!is_disk && strcmp(vane->words[0], "nic") != 0)
+        return wrong(vane->words[0], "write disk or nic");
+    snprintf(path, 512, "/v1/domains/%.150s/%s%s%.100s%s%s%s", name, is_disk ? "disks" : "nics", device ? "/" : "",
+             device ? device : "", vane->live || vane->force ? "?" : "", vane->live ? "live=1&" : "",
+             vane->force ? "force=1" : "");
+    free(device);
+    free(name);
+    return EXIT_DONE;
+}
+
+static int change_device(const struct vane *vane, const char *method, const char *of, json_t *body)
+{
+    char path[512];
+    json_t *reply = NULL;
+    int rc = device_path(vane, of, path);
+
+    if (rc == EXIT_DONE)
+        rc = request_json(vane, method, path, body, &reply);
+    if (rc == EXIT_DONE && vane->output == OUTPUT_JSON)
+        print_json(reply);
+    json_decref(reply);
+    json_decref(body);
+    return rc;
+}
+
+static int run_attach(const struct vane *vane, const struct command *c)
+{
+    json_t *body = json_object();
+
+    (void)c;
+    for (int i = 2; i < vane->nr_words; i++) {
+        const char *word = vane->words[i], *equals = strchr(word, '=');
+
+        if (!equals || json_object_setn_new(body, word, (size_t)(equals - word), json_string(equals + 1))) {
+            json_decref(body);
+            return wrong(word, "write FIELD=VALUE, as target=xvdb or bridge=br0");
+        }
+    }
+    return change_device(vane, "POST", NULL, body);
+}
+
+static int run_detach(const struct vane *vane, const struct command *c)
+{
+    (void)c;
+    return change_device(vane, "DELETE", vane->words[2], NULL);
+}
+
+// A number without a unit is MiB, as with memory.
+static int run_resize(const struct vane *vane, const struct command *c)
+{
+    static const struct { const char *unit; json_int_t kib; } units[] = {
+        { "", 1024 }, { "KiB", 1 }, { "MiB", 1024 }, { "GiB", 1 << 20 }, { "TiB", 1 << 30 },
+    };
+    const char *word = vane->words[3];
+    size_t digits = strspn(word, "0123456789");
+
+    (void)c;
+    if (strcmp(vane->words[0], "disk") != 0)
+        return wrong(vane->words[0], "write disk");
+    for (size_t i = 0; digits > 0 && digits < 10 && i < sizeof(units) / sizeof(units[0]); i++)
+        if (strcmp(word + digits, units[i].unit) == 0)
+            return change_device(vane, "PATCH", vane->words[2], json_pack("{sI}", "size_kib", atoll(word) * units[i].kib));
+    return wrong(word, "write a size, as 20GiB");
+}
+
 #define DOMAIN "/v1/domains/*"
 const struct command commands[] = {
     { "define", "FILE", 1, 1, "define a domain from XML, JSON or an xl.cfg (- is standard input)", run_define,
@@ -222,6 +293,9 @@ const struct command commands[] = {
     { "set-vcpus", "NAME NUMBER", 2, 2, "change how many vCPUs are online", run_vcpus, "PATCH", DOMAIN, NULL, NULL, NULL },
     { "pin", "NAME VCPU CPUS", 3, 3, "where a vCPU may run, as 0-3,^2", run_pin, NULL, NULL, NULL, NULL, NULL },
     { "sched", "NAME [WEIGHT [CAP]]", 1, 3, "show or change its share of the CPUs", run_sched, "GET", DOMAIN, sched_columns, NULL, NULL },
+    { "attach", "disk|nic NAME FIELD=VALUE...", 3, 34, "give it a device, with the fields of a definition (vane schema): target=xvdb file=/b.img; bridge=br0", run_attach, NULL, NULL, NULL, NULL, NULL },
+    { "detach", "disk|nic NAME TARGET|ADDRESS", 3, 3, "take a device away: a disk by its target, a NIC by its address or place", run_detach, NULL, NULL, NULL, NULL, NULL },
+    { "resize", "disk NAME TARGET SIZE", 4, 4, "make the file behind a disk larger, to MiB or with a unit; a guest that runs sees it", run_resize, NULL, NULL, NULL, NULL, NULL },
     { "top", "", 0, 0, "what domains use in a second; -n COUNT times, else on a terminal until interrupted", run_top, "GET", "/v1/domains", top_columns, "domains", NULL },
     { "info", "", 0, 0, "the host", run_request, "GET", "/v1/host", NULL, NULL, NULL },
     { "dmesg", "", 0, 0, "the hypervisor's log", run_text, "GET", "/v1/host/log", NULL, NULL, lines_json },

@@ -17,7 +17,7 @@ struct vane {
     const char *socket;
     enum output output;
     unsigned count;             // -n
-    bool take;                  // --take
+    bool take, live, force;     // --take, --live, --force
     char **words;               // behind the command
     int nr_words;
 };

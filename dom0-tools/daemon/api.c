@@ -7,6 +7,7 @@
 #include "vaned.h"
 
 enum { LOG_SIZE = 1 << 17 };
+#define MAX_DISK_KIB (1ll << 40)
 
 static int give(struct request *r, json_t *json, struct vane_error *error)
 {
@@ -271,6 +272,57 @@ static int say(struct request *r, struct vane_error *error)
     return rc ? rc : give(r, json_pack("{sI ss?}", "taken", (json_int_t)taken, "typist", console_typist(r->v, d)), error);
 }
 
+static const char *list_of(const struct route *route)
+{
+    return strstr(route->path, "/disks") ? "disks" : "nics";
+}
+
+// Answered when it is done, which may be now.
+static int plugged(struct request *r, const struct domain *d, int rc, struct vane_error *error)
+{
+    if (rc == 0 && d->plug)
+        wait_for(r, d, WAITS_PLUG);
+    return rc || d->plug ? rc : give(r, domain_json(r->v, d), error);
+}
+
+static int attach(struct request *r, struct vane_error *error)
+{
+    json_t *body = json_loads(r->body, JSON_REJECT_DUPLICATES, NULL);
+    struct domain *d;
+    int rc = find(r, &d, error);
+
+    if (rc == 0)
+        rc = domain_attach(r->v, d, list_of(r->route), body, is_asked(r, "live"), error);
+    json_decref(body);
+    return rc ? rc : plugged(r, d, rc, error);
+}
+
+static int detach(struct request *r, struct vane_error *error)
+{
+    struct domain *d;
+    int rc = find(r, &d, error);
+
+    if (rc == 0)
+        rc = domain_detach(r->v, d, list_of(r->route), r->part[1], is_asked(r, "live"), is_asked(r, "force"), error);
+    return rc ? rc : plugged(r, d, rc, error);
+}
+
+static int resize(struct request *r, struct vane_error *error)
+{
+    json_t *body = json_loads(r->body, JSON_REJECT_DUPLICATES, NULL), *size = json_object_get(body, "size_kib");
+    json_int_t kib = json_integer_value(size);
+    struct domain *d;
+    int rc = find(r, &d, error);
+
+    if (rc == 0 && (!json_is_integer(size) || kib < 1 || kib > MAX_DISK_KIB || json_object_size(body) != 1))
+        rc = vane_fail(error, VANE_INVALID, "the body has no size_kib from 1 to %lld: write {\"size_kib\": 20971520}",
+                       (long long)MAX_DISK_KIB);
+    if (rc == 0)
+        rc = domain_resize(r->v, d, r->part[1], (uint64_t)kib, error);
+    json_decref(body);
+    return rc ? rc : give(r, domain_json(r->v, d), error);
+}
+
 static json_t *vcpu_json(struct vaned *v, const struct domain *d, unsigned i)
 {
     struct vane_error error;
@@ -395,6 +447,11 @@ const struct route routes[] = {
     { "GET", DOMAIN "/console", "what its guest says, as it says it, until it ends", follow_console, "viewer", NULL, BYTES },
     { "POST", DOMAIN "/console", "type the body on its console; says how many bytes there was room for, and who has the keyboard",
       say, "viewer take leave", BYTES, NULL },
+    { "POST", DOMAIN "/disks", "attach a disk: its fields as in a definition", attach, "live", JSON, NULL },
+    { "PATCH", DOMAIN "/disks/{target}", "make the file behind a disk larger: {\"size_kib\": 20971520}", resize, NULL, JSON, NULL },
+    { "DELETE", DOMAIN "/disks/{target}", "detach a disk", detach, "live force", NULL, NULL },
+    { "POST", DOMAIN "/nics", "attach a NIC: its fields as in a definition", attach, "live", JSON, NULL },
+    { "DELETE", DOMAIN "/nics/{nic}", "detach a NIC, by its address or its place in the definition", detach, "live force", NULL, NULL },
     { "POST", DOMAIN "/{action}", "start, shutdown, reboot, destroy, pause or resume it", act, NULL, NULL, NULL },
     { "GET", "/v1/host", "the host", show_host, NULL, NULL, NULL },
     { "GET", "/v1/host/log", "the hypervisor's log", show_log, NULL, NULL, TEXT },
@@ -413,6 +470,8 @@ static const struct { const char *name, *help; } queries[] = {
     { "viewer", "who looks on and types, a name that the viewer gives itself" },
     { "take", "1: have the keyboard, whoever has it now" },
     { "leave", "1: give the keyboard back" },
+    { "live", "1: change the guest that runs, and not its definition" },
+    { "force", "1: do not wait for the guest to let go" },
     { "after", "the id of an event: from what came behind it" },
     { "last", "how many of the past come first; vaned remembers 256" },
 };

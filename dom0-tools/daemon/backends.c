@@ -7,6 +7,7 @@
 //     state       what a successor of a killed process goes on from
 //     stats       counters
 //     log         what it has said
+//     new, leaving, leaving-live      empty, where that is under way with the device (plug.c)
 //
 // A process that ends while its domain runs is started again, at once if it has lived for a second. What it opens may be far
 // away and slow to answer, so nobody stands and waits until it serves: it says so on a pipe.
@@ -17,7 +18,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +30,8 @@
 
 enum { READY_MS = 10000, AGAIN_MS = 1000, LAST_WORDS = 200 };
 
+static const char *const marks[NR_BACKEND_MARKS] = { NULL, "new", "leaving", "leaving-live" };
+
 // Of a device's folder, or of a file there.
 static void path_in(const struct vaned *v, const struct domain *d, const char *device, const char *file, char path[BACKEND_PATH])
 {
@@ -37,19 +39,6 @@ static void path_in(const struct vaned *v, const struct domain *d, const char *d
 }
 
 // --- Their arguments
-
-void words_say(struct words *w, const char *format, ...)
-{
-    va_list args;
-
-    if (w->count == BACKEND_WORDS)
-        return;
-    va_start(args, format);
-    if (vasprintf(&w->word[w->count], format, args) < 0)
-        w->word[w->count] = NULL;
-    va_end(args);
-    w->count += w->word[w->count] != NULL;
-}
 
 static void forget(struct words *w)
 {
@@ -278,20 +267,67 @@ static int make_folders(const struct vaned *v, const struct domain *d, const cha
     return rc ? rc : make_folder(path, error);
 }
 
-static struct backend *add(struct domain *d, const struct kind *kind, const char *name)
+struct backend *backend_named(const struct domain *d, const char *name)
+{
+    struct backend *b = d->backends;
+
+    while (b && strcmp(b->name, name) != 0)
+        b = b->next;
+    return b;
+}
+
+static struct backend *add(struct domain *d, const struct kind *kind, const char *name, unsigned number, int mark)
 {
     struct backend *b = calloc(1, sizeof(*b));
 
     if (!b)
         return NULL;
-    *b = (struct backend){ .next = d->backends, .kind = kind, .pidfd = -1, .ready = -1 };
+    *b = (struct backend){ .next = d->backends, .kind = kind, .pidfd = -1, .ready = -1, .number = number, .mark = mark };
     snprintf(b->name, sizeof(b->name), "%s", name);
     d->backends = b;
     return b;
 }
 
-static int begin(struct vaned *v, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
-                 unsigned number, struct vane_error *error)
+static int set_mark(const struct vaned *v, const struct domain *d, const char *name, int mark, struct vane_error *error)
+{
+    char path[BACKEND_PATH];
+    int fd;
+
+    for (int i = BACKEND_STAYS + 1; i < NR_BACKEND_MARKS; i++) {
+        path_in(v, d, name, marks[i], path);
+        fd = i == mark ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+        if (i == mark ? fd < 0 : unlink(path) && errno != ENOENT)
+            return vane_fail_errno(error, errno, "the file %s cannot be made or removed", path);
+        if (fd >= 0)
+            close(fd);
+    }
+    return 0;
+}
+
+static int mark_of(const struct vaned *v, const struct domain *d, const char *name)
+{
+    char path[BACKEND_PATH];
+
+    for (int i = BACKEND_STAYS + 1; i < NR_BACKEND_MARKS; i++) {
+        path_in(v, d, name, marks[i], path);
+        if (access(path, F_OK) == 0)
+            return i;
+    }
+    return BACKEND_STAYS;
+}
+
+int backend_mark(const struct vaned *v, const struct domain *d, struct backend *b, int mark, struct vane_error *error)
+{
+    int rc = set_mark(v, d, b->name, mark, error);
+
+    if (rc == 0)
+        b->mark = mark;
+    return rc;
+}
+
+// The mark is there before the arguments, without which it is none.
+int backend_begin(struct vaned *v, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
+                  unsigned number, int mark, struct vane_error *error)
 {
     char name[BACKEND_NAME], path[BACKEND_PATH];
     struct words w = { .count = 0 };
@@ -303,9 +339,11 @@ static int begin(struct vaned *v, struct domain *d, const struct kind *kind, con
     say_all(&w, v, d, kind, def, i, number);
     rc = make_folders(v, d, name, error);
     if (rc == 0)
+        rc = set_mark(v, d, name, mark, error);
+    if (rc == 0)
         rc = note_down(&w, path, error);
     forget(&w);
-    b = rc ? NULL : add(d, kind, name);
+    b = rc ? NULL : add(d, kind, name, number, mark);
     if (rc == 0 && !b)
         rc = vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a back end");
     return rc ? rc : serve(v, d, b, error);
@@ -318,23 +356,23 @@ int backends_start(struct vaned *v, struct domain *d, struct vane_error *error)
     for (const struct kind *kind = kinds; kind < kinds + NR_KINDS; kind++)
         for (size_t i = 0; i < kind->count(&d->def) && rc == 0; i++)
             if (kind->is_ours(&d->def, i))
-                rc = begin(v, d, kind, &d->def, i, kind->number(&d->def, i), error);
+                rc = backend_begin(v, d, kind, &d->def, i, kind->number(&d->def, i), BACKEND_STAYS, error);
     return rc;
 }
 
-// 1: it serves; 0: not yet; else why it will not.
-static int is_served(const struct vaned *v, const struct domain *d, struct backend *b, struct vane_error *error)
+int backend_is_served(const struct vaned *v, const struct domain *d, struct backend *b, struct vane_error *error)
 {
     char byte, text[LAST_WORDS];
-    bool ended;
+    bool speaks, ended;
 
     if (b->pidfd >= 0 && b->ready < 0)
         return 1;
-    if (is_readable(b->ready, 0) && read(b->ready, &byte, 1) == 1) {
+    speaks = is_readable(b->ready, 0);
+    if (speaks && read(b->ready, &byte, 1) == 1) {
         close_ready(b);
         return 1;
     }
-    ended = is_readable(b->ready, 0) || is_readable(b->pidfd, 0);
+    ended = speaks || is_readable(b->pidfd, 0);
     if (!ended && now_ms() < b->started_ms + READY_MS)
         return 0;
     if (b->pidfd >= 0)
@@ -346,13 +384,13 @@ static int is_served(const struct vaned *v, const struct domain *d, struct backe
                              d->def.name, b->kind->program, READY_MS / 1000, text);
 }
 
-// The same of all of a domain's.
+// As backend_is_served() of all of a domain's.
 static int are_served(const struct vaned *v, const struct domain *d, struct vane_error *error)
 {
     int all = 1;
 
     for (struct backend *b = d->backends; b && all >= 0; b = b->next) {
-        int rc = is_served(v, d, b, error);
+        int rc = backend_is_served(v, d, b, error);
 
         all = rc < all ? rc : all;
     }
@@ -420,11 +458,24 @@ static void end_one(struct vaned *v, struct domain *d, const char *name)
     remove_folder(path);
 }
 
+void backend_end(struct vaned *v, struct domain *d, struct backend *b)
+{
+    struct backend **at = &d->backends;
+
+    end_one(v, d, b->name);
+    while (*at != b)
+        at = &(*at)->next;
+    *at = b->next;
+    let_go(b);
+    free(b);
+}
+
 void backends_stop(struct vaned *v, struct domain *d)
 {
     char path[BACKEND_PATH];
     struct backend *b;
 
+    plug_end(v, d);
     for_devices(v, d, ask_to_end);              // all at once
     for_devices(v, d, end_one);
     while ((b = d->backends)) {
@@ -434,6 +485,20 @@ void backends_stop(struct vaned *v, struct domain *d)
     }
     path_in(v, d, "", "", path);
     (void)rmdir(path);
+}
+
+// vaned ends, and they do not.
+void backends_forget(struct domain *d)
+{
+    struct backend *b;
+
+    while ((b = d->backends)) {
+        d->backends = b->next;
+        close_ready(b);
+        if (b->pidfd >= 0)
+            close(b->pidfd);
+        free(b);
+    }
 }
 
 // --- While they run
@@ -469,23 +534,51 @@ static const struct kind *kind_of(const char *program)
     return NULL;
 }
 
-// What a vaned was killed in the midst of making has no arguments yet, and no process.
+static void option_of(const struct words *w, const char *option, char word[BACKEND_WORD])
+{
+    word[0] = '\0';
+    for (unsigned i = 1; i + 1 < w->count; i++)
+        if (strcmp(w->word[i], option) == 0)
+            snprintf(word, BACKEND_WORD, "%s", w->word[i + 1]);
+}
+
+void backend_option(const struct vaned *v, const struct domain *d, const struct backend *b, const char *option,
+                    char word[BACKEND_WORD])
+{
+    struct words w = { .count = 0 };
+    char path[BACKEND_PATH];
+
+    path_in(v, d, b->name, "arguments", path);
+    recall(&w, path);
+    option_of(&w, option, word);
+    forget(&w);
+}
+
+// What a vaned was killed in the midst of attaching is undone. Without arguments it has no nodes in the store and no process.
 static void find_one(struct vaned *v, struct domain *d, const char *name)
 {
-    char path[BACKEND_PATH];
+    char path[BACKEND_PATH], back[BACKEND_WORD] = "";
     struct words w = { .count = 0 };
     const struct kind *kind;
     struct vane_error error;
     struct backend *b;
+    unsigned number;
+    bool gone;
 
     path_in(v, d, name, "arguments", path);
     recall(&w, path);
     kind = w.count ? kind_of(w.word[0]) : NULL;
+    option_of(&w, "--back", back);
     forget(&w);
-    b = kind ? add(d, kind, name) : NULL;
-    if (!kind)
+    number = strrchr(back, '/') ? (unsigned)strtoul(strrchr(back, '/') + 1, NULL, 10) : 0;
+    if (!kind || mark_of(v, d, name) == BACKEND_IS_NEW) {
+        if (kind && host_detach(v->host, d->id, kind->host, number, true, &gone, &error))
+            log_line("%s", error.text);
         end_one(v, d, name);
-    else if (b && serve(v, d, b, &error))
+        return;
+    }
+    b = add(d, kind, name, number, mark_of(v, d, name));
+    if (b && serve(v, d, b, &error))
         again(b, &error);
 }
 
@@ -506,7 +599,7 @@ static void tell(struct vaned *v, const struct domain *d, const struct backend *
 static void look_ready(struct vaned *v, struct domain *d, struct backend *b)
 {
     struct vane_error error;
-    int rc = is_served(v, d, b, &error);
+    int rc = backend_is_served(v, d, b, &error);
 
     if (rc < 0)
         again(b, &error);
@@ -514,12 +607,14 @@ static void look_ready(struct vaned *v, struct domain *d, struct backend *b)
         tell(v, d, b, "backend-started", NULL);
 }
 
-static void look(struct vaned *v, struct domain *d, struct backend *b)
+void backend_look(struct vaned *v, struct domain *d, struct backend *b)
 {
     uint64_t now = now_ms();
     struct vane_error error;
     char text[LAST_WORDS];
 
+    if (b->mark == BACKEND_IS_NEW)
+        return;                                 // plug_look() sees to it
     if (b->pidfd >= 0 && b->ready >= 0) {
         look_ready(v, d, b);
         return;
@@ -554,9 +649,18 @@ void backends_run(struct vaned *v)
 {
     while (end_one_wait(v))
         ;
-    for (struct domain *d = v->domains; d; d = d->next)
-        for (struct backend *b = d->backends; b && (d->phase == PHASE_RUNNING || d->phase == PHASE_KEPT); b = b->next)
-            look(v, d, b);
+    for (struct domain *d = v->domains; d; d = d->next) {
+        struct backend *next;
+
+        for (struct backend *b = d->backends; b && (d->phase == PHASE_RUNNING || d->phase == PHASE_KEPT); b = next) {
+            next = b->next;
+            if (b->mark >= BACKEND_LEAVES)
+                plug_leave(v, d, b);
+            else
+                backend_look(v, d, b);
+        }
+        plug_look(v, d);
+    }
 }
 
 int backends_timeout(const struct vaned *v)
@@ -565,7 +669,7 @@ int backends_timeout(const struct vaned *v)
 
     for (const struct domain *d = v->domains; d && wait; d = d->next)
         for (const struct backend *b = d->backends; b && wait; b = b->next)
-            if (b->pidfd < 0 || b->ready >= 0)
+            if (b->pidfd < 0 || b->ready >= 0 || b->mark)
                 wait = d->is_unwanted ? 0 : AGAIN_MS;
     return wait;
 }

@@ -16,8 +16,9 @@ struct words {
 };
 
 struct kind {
-    const char *program, *noun;
+    const char *program, *noun, *list;          // the list's name in a definition
     enum device_type type;
+    enum host_device host;
     size_t (*count)(const struct definition *def);
     bool (*is_ours)(const struct definition *def, size_t i);
     // What it is called as long as the guest runs, whatever becomes of its place in the list.
@@ -38,9 +39,34 @@ struct backend {
     int pidfd;                  // readable once it has ended; below 0: none runs
     int ready;                  // readable once it serves; below 0: it does
     uint64_t started_ms, again_ms;
+    unsigned number;            // as the guest knows the device
+    // What is under way with it, as a file of this name in its folder says too.
+    enum { BACKEND_STAYS, BACKEND_IS_NEW, BACKEND_LEAVES, BACKEND_LEAVES_LIVE, NR_BACKEND_MARKS } mark;
 };
 
 // A word that cannot be had for want of memory ends the list, and the program complains.
 void words_say(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct backend *backend_named(const struct domain *d, const char *name);
+// Begins to serve item `i` of the definition's list, which the guest knows by that number. After a failure there may be a backend
+// of its name all the same, to be ended.
+int backend_begin(struct vaned *v, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
+                  unsigned number, int mark, struct vane_error *error);
+// 1: it serves; 0: not yet; else why it will not.
+int backend_is_served(const struct vaned *v, const struct domain *d, struct backend *b, struct vane_error *error);
+int backend_mark(const struct vaned *v, const struct domain *d, struct backend *b, int mark, struct vane_error *error);
+// What becomes of it as time goes by.
+void backend_look(struct vaned *v, struct domain *d, struct backend *b);
+// Its process is killed, and all of it goes.
+void backend_end(struct vaned *v, struct domain *d, struct backend *b);
+// The word behind an option that it was given, or an empty one.
+void backend_option(const struct vaned *v, const struct domain *d, const struct backend *b, const char *option,
+                    char word[BACKEND_WORD]);
+
+// plug.c: what was asked for is looked after. A backend that leaves may be gone after that.
+void plug_look(struct vaned *v, struct domain *d);
+void plug_leave(struct vaned *v, struct domain *d, struct backend *b);
+// The guest has ended, and with it what was under way.
+void plug_end(struct vaned *v, struct domain *d);
+
 // The file that a process counts in; false: there is none of this size.
 bool backend_read_stats(const struct vaned *v, const struct domain *d, const char *name, void *file, size_t size);

@@ -101,19 +101,24 @@ int devices_check_others(const struct vaned *v, const struct definition *d, stru
     return rc;
 }
 
-// One that is not said is of Xen's range and made of the domain's UUID: it is the same at each start.
 void nic_address(const struct definition *d, unsigned index, uint8_t mac[6])
 {
     const struct nic *nic = (const struct nic *)d->nics.items + index;
+
+    if (!nic->mac || sscanf(nic->mac, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
+                            &mac[5]) != 6)
+        nic_make_address(d, index, mac);
+}
+
+// Of Xen's range, and the same at each start.
+void nic_make_address(const struct definition *d, unsigned number, uint8_t mac[6])
+{
     uint32_t hash = 2166136261u;            // FNV-1a
     uint8_t uuid[16];
 
-    if (nic->mac && sscanf(nic->mac, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
-                           &mac[5]) == 6)
-        return;
     uuid_bytes(d->uuid, uuid);
     for (unsigned i = 0; i < 17; i++)
-        hash = (hash ^ (i < 16 ? uuid[i] : index)) * 16777619u;
+        hash = (hash ^ (i < 16 ? uuid[i] : number)) * 16777619u;
     mac[0] = 0, mac[1] = 0x16, mac[2] = 0x3e;
     mac[3] = (uint8_t)(hash >> 16), mac[4] = (uint8_t)(hash >> 8), mac[5] = (uint8_t)hash;
 }

@@ -229,6 +229,7 @@ static void drop(struct vaned *v, struct domain *d)
     while (*at != d)
         at = &(*at)->next;
     *at = d->next;
+    backends_forget(d);
     definition_fini(&d->def);
     free(d->talk);
     free(d);

@@ -78,10 +78,19 @@ int host_build(struct host *host, const struct definition *d, unsigned *id, uint
 // devices.c: whether vane-blk serves a disk, and vane-net a NIC: then only its nodes are made here.
 bool disk_is_ours(const struct disk *disk);
 bool nic_is_ours(const struct nic *nic);
-// And a NIC's address, its own or one made for it.
+// And a NIC's address, its own or one made for it: of the domain's UUID and a number, which is its place if it has that from the
+// beginning.
 void nic_address(const struct definition *d, unsigned index, uint8_t mac[6]);
+void nic_make_address(const struct definition *d, unsigned number, uint8_t mac[6]);
 // Ends it and takes away all that is left of it. An `id` of 0 is not known: then what is left is found by the UUID.
 int host_destroy(struct host *host, unsigned id, const uint8_t uuid[16], struct vane_error *error);
+// A device of ours for a domain that runs, and its end. The back end is asked for that, and it is to be called until *gone; `force`
+// is for one that serves no more.
+enum host_device { HOST_DISK, HOST_NIC };
+int host_attach(struct host *host, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned *number,
+                struct vane_error *error);
+int host_detach(struct host *host, unsigned id, enum host_device type, unsigned number, bool force, bool *gone,
+                struct vane_error *error);
 int host_pause(struct host *host, unsigned id, bool pause, struct vane_error *error);
 // Asks the guest: poweroff, reboot.
 int host_ask(struct host *host, unsigned id, const char *what, struct vane_error *error);

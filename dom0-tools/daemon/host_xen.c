@@ -406,6 +406,33 @@ int host_destroy(struct host *h, unsigned id, const uint8_t uuid[16], struct van
     return rc && rc != -VANE_NOT_FOUND ? rc : withdrawn;
 }
 
+int host_attach(struct host *h, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned *number,
+                struct vane_error *error)
+{
+    const struct disk *disk = (const struct disk *)d->disks.items + index;
+    struct device_nic nic = { .is_own = true };
+    int rc = store(h, error);
+
+    if (rc == 0 && type == HOST_DISK) {
+        rc = device_disk_number(disk->target, number, error);
+        return rc ? rc : add_disk(h, id, disk, error);
+    }
+    if (rc == 0)
+        rc = device_free_nic(h->xs, id, &nic.index, error);
+    *number = nic.index;
+    nic_address(d, index, nic.mac);
+    nic.bridge = ((const struct nic *)d->nics.items)[index].bridge;
+    return rc ? rc : device_add_nic(h->xs, id, &nic, error);
+}
+
+int host_detach(struct host *h, unsigned id, enum host_device type, unsigned number, bool force, bool *gone,
+                struct vane_error *error)
+{
+    int rc = store(h, error);
+
+    return rc ? rc : device_remove(h->xs, id, type == HOST_DISK ? DEVICE_OWN_DISK : DEVICE_OWN_NIC, number, force, gone, error);
+}
+
 int host_pause(struct host *h, unsigned id, bool pause, struct vane_error *error)
 {
     return pause ? hv_domain_pause(&h->hv, id, error) : hv_domain_unpause(&h->hv, id, error);

@@ -32,7 +32,8 @@ struct waiter {
     struct waiter *next;
     struct MHD_Connection *connection;
     char uuid[37];
-    bool is_for_end, is_over, is_resumed;
+    int waits;                          // for what: as in struct reply
+    bool is_over, is_resumed;
     json_t *also;
     int rc;
     struct vane_error error;
@@ -106,7 +107,7 @@ static int route(struct request *r, const char *method, const char *url, char pa
         if (!path_matches(route->path, path, r))
             continue;
         if (strcmp(route->method, method) == 0)
-            return route->handle(r, error);
+            return r->route = route, route->handle(r, error);
         snprintf(allowed + strlen(allowed), sizeof(allowed) - strlen(allowed), "%s%s", allowed[0] ? ", " : "", route->method);
     }
     if (allowed[0])
@@ -196,17 +197,28 @@ bool http_looks_on(const struct vaned *v, const char *uuid, const char *viewer)
     return false;
 }
 
+static void be_over(struct vaned *v, const char *uuid, int waits, int rc, const struct vane_error *error)
+{
+    for (struct waiter *w = v->waiters; w; w = w->next) {
+        if (w->is_over || w->waits != waits || strcmp(w->uuid, uuid) != 0)
+            continue;
+        w->is_over = v->wakes = true;
+        w->rc = rc;
+        if (rc)
+            w->error = *error;
+    }
+}
+
 void http_start_over(struct vaned *v, const char *uuid, int start, const struct vane_error *start_error, int end,
                      const struct vane_error *end_error)
 {
-    for (struct waiter *w = v->waiters; w; w = w->next) {
-        if (w->is_over || strcmp(w->uuid, uuid) != 0)
-            continue;
-        w->is_over = v->wakes = true;
-        w->rc = w->is_for_end ? end : start;
-        if (w->rc)
-            w->error = w->is_for_end ? *end_error : *start_error;
-    }
+    be_over(v, uuid, WAITS_START, start, start_error);
+    be_over(v, uuid, WAITS_END, end, end_error);
+}
+
+void http_plug_over(struct vaned *v, const char *uuid, int rc, const struct vane_error *error)
+{
+    be_over(v, uuid, WAITS_PLUG, rc, error);
 }
 
 static bool suspend(struct request *r, struct inbox *in)
@@ -217,7 +229,7 @@ static bool suspend(struct request *r, struct inbox *in)
         json_decref(r->reply.also);
         return false;
     }
-    *w = (struct waiter){ .next = r->v->waiters, .connection = r->connection, .is_for_end = r->reply.waits == WAITS_END,
+    *w = (struct waiter){ .next = r->v->waiters, .connection = r->connection, .waits = r->reply.waits,
                           .also = r->reply.also };
     memcpy(w->uuid, r->reply.uuid, sizeof(w->uuid));
     r->v->waiters = in->waiter = w;

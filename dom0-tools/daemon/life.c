@@ -192,6 +192,7 @@ void life_built(struct vaned *v)
 
 void life_finish(struct vaned *v)
 {
+    plugs_finish(v);
     builder_stop(v);
     life_built(v);
     while (domains_start(v)) {

@@ -3,6 +3,7 @@
 VANED_PARTS = \
     dom0-tools/daemon/admission.c \
     dom0-tools/daemon/api.c \
+    dom0-tools/daemon/backends.h \
     dom0-tools/daemon/builder.c \
     dom0-tools/daemon/change.c \
     dom0-tools/daemon/consoles.c \
@@ -13,9 +14,10 @@ VANED_PARTS = \
     dom0-tools/daemon/http.c \
     dom0-tools/daemon/life.c \
     dom0-tools/daemon/metrics.c \
+    dom0-tools/daemon/plug.c \
+    dom0-tools/daemon/served.c \
     dom0-tools/daemon/vaned.h
-VANED = $(VANED_PARTS) dom0-tools/daemon/backends.c dom0-tools/daemon/backends.h dom0-tools/daemon/main.c \
-    dom0-tools/daemon/served.c
+VANED = $(VANED_PARTS) dom0-tools/daemon/backends.c dom0-tools/daemon/main.c
 VANED_LIBS = -lmicrohttpd $(VANE_DEFINITION_LIBS)
 
 noinst_PROGRAMS += dom0-tools/vaned

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The kinds of devices that our back ends serve: what the programs are told of one, and what they count.
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,19 @@
 #include "backends.h"
 #include "pv-drivers/blk/blk_stats.h"
 #include "pv-drivers/net/net_stats.h"
+
+void words_say(struct words *w, const char *format, ...)
+{
+    va_list args;
+
+    if (w->count == BACKEND_WORDS)
+        return;
+    va_start(args, format);
+    if (vasprintf(&w->word[w->count], format, args) < 0)
+        w->word[w->count] = NULL;
+    va_end(args);
+    w->count += w->word[w->count] != NULL;
+}
 
 // --- Disks
 
@@ -197,6 +211,6 @@ bool nic_counted(const struct vaned *v, const struct domain *d, unsigned index, 
 }
 
 const struct kind kinds[NR_KINDS] = {
-    { "vane-blk", "disk", DEVICE_OWN_DISK, count_disks, is_own_disk, name_disk, number_disk, say_disk },
-    { "vane-net", "NIC", DEVICE_OWN_NIC, count_nics, is_own_nic, name_nic, number_nic, say_nic },
+    { "vane-blk", "disk", "disks", DEVICE_OWN_DISK, HOST_DISK, count_disks, is_own_disk, name_disk, number_disk, say_disk },
+    { "vane-net", "NIC", "nics", DEVICE_OWN_NIC, HOST_NIC, count_nics, is_own_nic, name_nic, number_nic, say_nic },
 };

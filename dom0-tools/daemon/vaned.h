@@ -18,6 +18,7 @@ enum phase { PHASE_OFF, PHASE_STARTING, PHASE_RUNNING, PHASE_ENDING, PHASE_KEPT,
 enum why { WHY_ASKED, WHY_RESTART, WHY_HOST, NR_WHYS };
 
 struct talk;
+struct plug;
 
 struct domain {
     struct domain *next;
@@ -37,6 +38,7 @@ struct domain {
     uint64_t again_ms;                  // when an end that did not get done is tried again
     struct host_domain seen;            // as the hypervisor said last
     struct backend *backends;           // the processes that serve its devices
+    struct plug *plug;                  // the device that is being attached or detached, for whom somebody waits; NULL: none
     struct talk *talk;                  // of its console; NULL: nobody has listened yet
 };
 
@@ -171,12 +173,22 @@ char *console_log(const struct vaned *v, const struct domain *d);
 int backends_start(struct vaned *v, struct domain *d, struct vane_error *error);
 void backends_find(struct vaned *v, struct domain *d);
 void backends_stop(struct vaned *v, struct domain *d);
+void backends_forget(struct domain *d);
 // served.c: what they have counted since the domain's start; false: nothing is known of this device.
 struct disk_figures { uint64_t reads, writes, flushes, discards, read_bytes, written_bytes, errors, invalid, limited; };
 bool disk_counted(const struct vaned *v, const struct domain *d, const struct disk *disk, struct disk_figures *figures);
 bool nic_counted(const struct vaned *v, const struct domain *d, unsigned index, struct nic_figures *figures);
 void backends_run(struct vaned *v);
 int backends_timeout(const struct vaned *v);
+
+// plug.c: devices of domains that run, and their definitions; `list` is "disks" or "nics". Where they leave d->plug behind it is
+// not done yet, and http_plug_over() tells how it went.
+int domain_attach(struct vaned *v, struct domain *d, const char *list, json_t *fields, bool live, struct vane_error *error);
+int domain_detach(struct vaned *v, struct domain *d, const char *list, const char *name, bool live, bool force,
+                  struct vane_error *error);
+int domain_resize(struct vaned *v, struct domain *d, const char *target, uint64_t kib, struct vane_error *error);
+// Before vaned ends: nobody is to wait any more.
+void plugs_finish(struct vaned *v);
 
 // devices.c: what of disks and NICs can be served.
 int devices_check(const struct definition *d, struct vane_error *error);
@@ -195,13 +207,17 @@ struct reply {
     bool is_stream;                     // of events, from `after` on, or of what the domain `console` (its UUID) says
     uint64_t after;
     const char *console, *viewer;
-    enum { WAITS_NOT, WAITS_START, WAITS_END } waits;   // until the start of the domain `uuid` is over, or it is ended for that
+    enum { WAITS_NOT, WAITS_START, WAITS_END, WAITS_PLUG } waits;     // until the start of the domain `uuid` is over, or it is
+                                        // ended for that, or its device has come or gone
     char uuid[37];
     json_t *also;                       // to be shown with the domain then
 };
 
+struct route;
+
 struct request {
     struct vaned *v;
+    const struct route *route;
     const char *part[4];                // what the {steps} of the route matched
     const char *body;
     size_t body_size;
@@ -228,6 +244,7 @@ void http_wake_streams(struct vaned *v);
 // How a start went, and the end of a domain that was destroyed in it.
 void http_start_over(struct vaned *v, const char *uuid, int start, const struct vane_error *start_error, int end,
                      const struct vane_error *end_error);
+void http_plug_over(struct vaned *v, const char *uuid, int rc, const struct vane_error *error);
 bool http_looks_on(const struct vaned *v, const char *uuid, const char *viewer);
 
 // metrics.c

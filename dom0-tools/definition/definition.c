@@ -177,10 +177,11 @@ int definition_copy(const struct definition *from, struct definition *to, struct
 }
 
 // A refusal leaves everything as it was.
-int definition_set(struct definition *d, const char *name, const char *text, struct vane_error *error)
+static int set_field(const struct type *type, void *of, const char *name, const char *text, struct vane_error *error)
 {
-    const struct field *f = field_by_json(&definition_type, name);
-    uint64_t given = d->object.given;
+    const struct field *f = field_by_json(type, name);
+    struct object *object = of;
+    uint64_t given = object->given;
     struct where where = { .error = error };
     char *old;
     int rc;
@@ -188,12 +189,53 @@ int definition_set(struct definition *d, const char *name, const char *text, str
     if (!f || f->type == FIELD_LIST)
         return vane_fail(error, VANE_INVALID, "%.60s is no field that can be set: see the schema for those", name);
     snprintf(where.path, sizeof(where.path), "%s", name);
-    old = f->type == FIELD_TEXT ? *field_text(f, d) : NULL;
-    d->object.given &= ~(1ull << (f - definition_type.fields));
-    rc = field_set(&definition_type, f, d, text, "KiB", &where);
+    old = f->type == FIELD_TEXT ? *field_text(f, of) : NULL;
+    object->given &= ~(1ull << (f - type->fields));
+    rc = field_set(type, f, of, text, "KiB", &where);
     if (rc)
-        d->object.given = given;
+        object->given = given;
     else
         free(old);
     return rc;
+}
+
+int definition_set(struct definition *d, const char *name, const char *text, struct vane_error *error)
+{
+    return set_field(&definition_type, d, name, text, error);
+}
+
+int definition_set_item(struct definition *d, const char *list, size_t i, const char *field, const char *text,
+                        struct vane_error *error)
+{
+    const struct field *f = field_by_json(&definition_type, list);
+
+    return set_field(f->items, list_item(f, field_list(f, d), i), field, text, error);
+}
+
+int definition_add(struct definition *d, const char *list, const struct definition_text *texts, size_t count,
+                   struct vane_error *error)
+{
+    const struct field *f = field_by_json(&definition_type, list);
+    struct where where = { .error = error };
+    void *item;
+    int rc = 0;
+
+    snprintf(where.path, sizeof(where.path), "the %s", f->items->name);
+    item = list_add(f, d, &where);
+    if (!item)
+        return -(int)error->kind;
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = set_field(f->items, item, texts[i].field, texts[i].text, error);
+    return rc ? rc : object_check(f->items, item, &where);
+}
+
+void definition_remove(struct definition *d, const char *list, size_t i)
+{
+    const struct field *f = field_by_json(&definition_type, list);
+    struct list *of = field_list(f, d);
+    char *item = list_item(f, of, i);
+
+    object_fini(f->items, item);
+    of->count--;
+    memmove(item, item + f->items->size, (of->count - i) * f->items->size);
 }

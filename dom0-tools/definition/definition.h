@@ -104,6 +104,15 @@ int definition_copy(const struct definition *from, struct definition *to, struct
 // Changes one field by its JSON name, from text. Then definition_check() must follow.
 int definition_set(struct definition *d, const char *name, const char *text, struct vane_error *error);
 
+// The same for an item of a list ("disks", "nics"), which must be there. One that is added has all the fields that it needs; after a
+// failure the definition is only to be freed.
+struct definition_text { const char *field, *text; };
+int definition_add(struct definition *d, const char *list, const struct definition_text *texts, size_t count,
+                   struct vane_error *error);
+int definition_set_item(struct definition *d, const char *list, size_t i, const char *field, const char *text,
+                        struct vane_error *error);
+void definition_remove(struct definition *d, const char *list, size_t i);
+
 // CPUs of a list like "0-3,^2,8" as a bitmap of `nr_cpus` bits; false if it is not such a list, names none,
 // or names one from nr_cpus on.
 bool cpus_parse(const char *text, uint8_t *bits, size_t nr_cpus);

@@ -18,7 +18,7 @@
 
 #include "public/io/xenbus.h"
 
-enum { TRIES = 100, PATH = DEVICE_MAX_FOLDER, MAJOR_XVD = 202, MAX_NARROW_DISKS = 16 };
+enum { TRIES = 100, PATH = DEVICE_MAX_FOLDER, MAJOR_XVD = 202, MAX_NARROW_DISKS = 16, MAX_NICS = 256 };
 
 // What a device is called in the guest's folder, and in ours: dom0's kernel serves what is called the same in both.
 static const struct { const char *front, *back; } type_names[DEVICE_NR_TYPES] = {
@@ -163,6 +163,22 @@ int device_add_disk(struct xs *xs, unsigned domid, const struct device_disk *dis
     snprintf(back[5].value, sizeof(back[5].value), "%s", disk->target);
     snprintf(back[6].value, sizeof(back[6].value), disk->read_only ? "r" : "w");
     return add(xs, domid, disk->path ? DEVICE_DISK : DEVICE_OWN_DISK, number, front, back, error);
+}
+
+int device_free_nic(struct xs *xs, unsigned domid, unsigned *index, struct vane_error *error)
+{
+    char *value;
+    int rc = 0;
+
+    for (*index = 0; *index < MAX_NICS && rc == 0; ++*index) {
+        rc = xs_get(xs, XS_NO_TX, places_of(domid, DEVICE_NIC, *index).front, &value, NULL);
+        if (rc == 0)
+            free(value);
+        else if (rc == -ENOENT)
+            return 0;
+    }
+    return rc ? vane_fail_errno(error, rc, "looking for NICs of domain %u in the store", domid)
+              : vane_fail(error, VANE_NO_RESOURCE, "domain %u has %u NICs: detach one first", domid, MAX_NICS);
 }
 
 int device_add_nic(struct xs *xs, unsigned domid, const struct device_nic *nic, struct vane_error *error)

@@ -27,6 +27,8 @@ int device_disk_number(const char *target, unsigned *number, struct vane_error *
 // Makes a block device of a file. It goes when nothing has it open any more: *fd keeps it, until the guest has connected.
 int device_loop(const char *path, bool read_only, int *fd, char device[32], struct vane_error *error);
 
+// The first number that no NIC of the guest's has.
+int device_free_nic(struct xs *xs, unsigned domid, unsigned *index, struct vane_error *error);
 int device_add_disk(struct xs *xs, unsigned domid, const struct device_disk *disk, struct vane_error *error);
 int device_add_nic(struct xs *xs, unsigned domid, const struct device_nic *nic, struct vane_error *error);
 // The host's side of a NIC: once the kernel has made its interface (vifDOMID.INDEX; *ready says so), puts it on the

@@ -4,7 +4,7 @@
 // written into the fifo "says", as "NAME WORDS", and repeat what is typed. A guest whose
 // name begins with "deaf" ignores requests; VANE_SIM_SLOW makes a build take that many milliseconds, and an end half of them.
 // A build does not go on while the file "hold" is in the folder, and takes no memory while "late" is, which goes when somebody has
-// read how much is free.
+// read how much is free. A guest that runs lets go of its devices unless the file "holds" is there.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "dom0-tools/daemon/host.h"
+#include "dom0-tools/lib/device.h"
 
 enum { MAX = 64, TOTAL_KIB = 4 << 20, CONTROL_KIB = 512 << 10, LATE_US = 300000 };
 
@@ -22,12 +23,13 @@ struct record {
     bool used, has_nodes;           // what the hypervisor has of it, and the store
     struct host_domain domain;
     char name[DEFINITION_NAME_SIZE];
+    uint32_t nics;                  // a bit for each number that is taken
     char said[4096];                // and not yet heard
 };
 
 struct host {
     int fifo, says;
-    char hold[520], late[520], store[520];
+    char hold[520], holds[520], late[520], store[520];
     struct record *records;
 };
 
@@ -55,6 +57,7 @@ int host_open(struct host **host, const char *folder, struct vane_error *error)
     h->fifo = open_fifo(folder, "guests");
     h->says = open_fifo(folder, "says");
     snprintf(h->hold, sizeof(h->hold), "%s/hold", folder);
+    snprintf(h->holds, sizeof(h->holds), "%s/holds", folder);
     snprintf(h->late, sizeof(h->late), "%s/late", folder);
     snprintf(h->store, sizeof(h->store), "%s/store", folder);
     snprintf(path, sizeof(path), "%s/domains", folder);
@@ -191,6 +194,7 @@ int host_build(struct host *host, const struct definition *d, unsigned *id, uint
                                           .memory_kib = d->memory_kib, .max_memory_kib = d->max_memory_kib };
         uuid_bytes(d->uuid, r->domain.uuid);
         snprintf(r->name, sizeof(r->name), "%s", d->name);
+        r->nics = (1u << d->nics.count) - 1;
         __atomic_store_n(&r->used, true, __ATOMIC_RELEASE);
         *id = i + 1;
         phase_ns[0] = 1000;
@@ -218,6 +222,34 @@ int host_destroy(struct host *host, unsigned id, const uint8_t uuid[16], struct 
         r->has_nodes = false;
     }
     return rc;
+}
+
+int host_attach(struct host *host, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned *number,
+                struct vane_error *error)
+{
+    struct record *r = find(host, id, error);
+
+    if (!r)
+        return -VANE_NOT_FOUND;
+    if (type == HOST_DISK)
+        return device_disk_number(((const struct disk *)d->disks.items)[index].target, number, error);
+    if (strcmp(((const struct nic *)d->nics.items)[index].bridge, "none") == 0)
+        return vane_fail(error, VANE_INVALID, "there is no bridge none: make it");
+    for (*number = 0; r->nics >> *number & 1; ++*number)
+        ;
+    r->nics |= 1u << *number;
+    return 0;
+}
+
+int host_detach(struct host *host, unsigned id, enum host_device type, unsigned number, bool force, bool *gone,
+                struct vane_error *error)
+{
+    struct record *r = find(host, id, error);
+
+    *gone = force || access(host->holds, F_OK) != 0;
+    if (r && *gone && type == HOST_NIC)
+        r->nics &= ~(1u << number);
+    return r ? 0 : -VANE_NOT_FOUND;
 }
 
 int host_pause(struct host *host, unsigned id, bool pause, struct vane_error *error)

@@ -25,6 +25,6 @@ tests_unit_test_vane_nics_LDADD = $(DEFINITION_TEST_LDADD)
 # A short run of the fuzz target.
 UNIT_TESTS += tests/unit/test_fuzz_http
 tests_unit_test_fuzz_http_SOURCES = tests/unit/test_fuzz_seed.c tests/fuzz/http.c $(FUZZ_MINI) $(VANED_PARTS) \
-    tests/daemon/host_sim.c $(DEFINITION_TEST_SOURCES)
+    tests/daemon/host_sim.c $(DEFINITION_TEST_SOURCES) dom0-tools/lib/device.c xenstore-like/client/xs.c
 tests_unit_test_fuzz_http_CPPFLAGS = -DTARGET='"http"' $(DEFINITION_TEST_CPPFLAGS)
 tests_unit_test_fuzz_http_LDADD = $(LDADD) $(VANED_LIBS)

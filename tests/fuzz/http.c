@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "dom0-tools/daemon/vaned.h"
+#include "dom0-tools/daemon/backends.h"
 #include "mini.h"
 
 // Nothing is kept of what guests say: it would be a file for each name.
@@ -84,18 +84,72 @@ void backends_find(struct vaned *v_of, struct domain *d)
     (void)d;
 }
 
-bool disk_counted(const struct vaned *v_of, const struct domain *d, const struct disk *disk, struct disk_figures *figures)
+struct backend *backend_named(const struct domain *d, const char *name)
+{
+    (void)name;
+    return d->backends;
+}
+
+int backend_begin(struct vaned *v_of, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
+                  unsigned number, int mark, struct vane_error *error)
 {
     (void)v_of;
     (void)d;
-    (void)disk;
-    (void)figures;
+    (void)def;
+    (void)i;
+    (void)number;
+    (void)mark;
+    return vane_fail(error, VANE_UNSUPPORTED, "%s cannot be run here", kind->program);
+}
+
+int backend_is_served(const struct vaned *v_of, const struct domain *d, struct backend *b, struct vane_error *error)
+{
+    (void)v_of;
+    (void)d;
+    (void)b;
+    return vane_fail(error, VANE_UNSUPPORTED, "there are none");
+}
+
+int backend_mark(const struct vaned *v_of, const struct domain *d, struct backend *b, int mark, struct vane_error *error)
+{
+    (void)mark;
+    return backend_is_served(v_of, d, b, error);
+}
+
+void backend_end(struct vaned *v_of, struct domain *d, struct backend *b)
+{
+    (void)v_of;
+    (void)d;
+    (void)b;
+}
+
+void backend_look(struct vaned *v_of, struct domain *d, struct backend *b)
+{
+    backend_end(v_of, d, b);
+}
+
+void backend_option(const struct vaned *v_of, const struct domain *d, const struct backend *b, const char *option,
+                    char word[BACKEND_WORD])
+{
+    (void)v_of;
+    (void)d;
+    (void)b;
+    (void)option;
+    word[0] = '\0';
+}
+
+bool backend_read_stats(const struct vaned *v_of, const struct domain *d, const char *name, void *file, size_t size)
+{
+    (void)v_of;
+    (void)d;
+    (void)name;
+    memset(file, 0, size);
     return false;
 }
 
-bool nic_counted(const struct vaned *v_of, const struct domain *d, unsigned index, struct nic_figures *figures)
+void backends_forget(struct domain *d)
 {
-    return host_nic_figures(v_of->host, d->id, index, figures);
+    (void)d;
 }
 
 void backends_run(struct vaned *v_of)

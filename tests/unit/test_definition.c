@@ -361,6 +361,31 @@ static void test_set(void)
     definition_fini(&d);
 }
 
+static void test_items(void)
+{
+    static const struct definition_text nic[] = { { "bridge", "br1" }, { "mtu", "9000" }, { "mac", "00:16:3E:00:00:09" } },
+        bad[] = { { "bridge", "br1" }, { "mtu", "9" } }, unknown[] = { { "colour", "red" } }, disk[] = { { "file", "/a" } };
+    struct vane_error error;
+    struct definition d;
+    const struct nic *nics;
+
+    CU_ASSERT_FATAL(read_text(&d, virt_install, &error) == 0);
+    CU_ASSERT(definition_add(&d, "nics", nic, 3, &error) == 0 && d.nics.count == 2 && definition_check(&d, &error) == 0);
+    nics = d.nics.items;
+    CU_ASSERT(!strcmp(nics[1].bridge, "br1") && nics[1].mtu == 9000 && nics[1].queues == 1 && nics[1].type == NIC_BRIDGE);
+    CU_ASSERT_STRING_EQUAL(nics[1].mac, "00:16:3e:00:00:09");
+    CU_ASSERT(definition_set_item(&d, "nics", 0, "mac", "00:16:3e:00:00:0a", &error) == 0);
+    CU_ASSERT(definition_set_item(&d, "nics", 0, "mac", "01:16:3e:00:00:0a", &error) != 0);
+    definition_remove(&d, "nics", 0);
+    CU_ASSERT(d.nics.count == 1 && !strcmp(((struct nic *)d.nics.items)->bridge, "br1"));
+    definition_remove(&d, "nics", 0);
+    CU_ASSERT(d.nics.count == 0 && definition_check(&d, &error) == 0);
+    CU_ASSERT(definition_add(&d, "nics", bad, 2, &error) != 0 && strstr(error.text, "outside 68 to 65521"));
+    CU_ASSERT(definition_add(&d, "nics", unknown, 1, &error) != 0 && strstr(error.text, "is no field that can be set"));
+    CU_ASSERT(definition_add(&d, "disks", disk, 1, &error) != 0 && strstr(error.text, "the disk has no target"));
+    definition_fini(&d);
+}
+
 static void test_schema(void)
 {
     char *text = definition_schema();
@@ -392,7 +417,8 @@ int main(void)
         { "round-trips", test_round_trips },   { "long-names", test_long_names },
         { "xl", test_xl },
         { "refusals", test_refusals },         { "limits", test_limits },
-        { "set", test_set },                   { "schema", test_schema },
+        { "set", test_set },                   { "items", test_items },
+        { "schema", test_schema },
         { "uuid", test_uuid },                 { NULL, NULL },
     };
 
