@@ -4,14 +4,14 @@ DRIVER_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir) -I$(srcdir)/pv-drivers -I$(srcdir)/i
     -I$(srcdir)/tests
 
 DRIVER_RING = pv-drivers/ring/ring.c pv-drivers/ring/ring.h pv-drivers/ring/transport.h
-DRIVER_BUS = pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/text.h \
+DRIVER_BUS = pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/text.c pv-drivers/bus/text.h \
     pv-drivers/bus/store.h pv-drivers/bus/store_xs.c pv-drivers/bus/store_xs.h \
     xenstore-like/client/xs.c xenstore-like/client/xs.h
 # The way to the guest; tests link another one.
 DRIVER_XEN = pv-drivers/host/guest.c pv-drivers/ring/transport_xen.c
 DRIVER_BLK = pv-drivers/blk/blk_queue.c pv-drivers/blk/blk_queue.h \
     pv-drivers/blk/blk_journal.h pv-drivers/blk/blk_image.h $(DRIVER_LIMIT)
-DRIVER_LIMIT = pv-drivers/host/limit.c pv-drivers/host/limit.h
+DRIVER_LIMIT = pv-drivers/host/limit.c pv-drivers/host/limit.h pv-drivers/host/stats.h
 DRIVER_HOST = pv-drivers/host/back.c pv-drivers/host/back.h pv-drivers/host/worker.c \
     pv-drivers/host/worker.h pv-drivers/host/program.c pv-drivers/host/program.h pv-drivers/host/guest.h \
     $(DRIVER_SANDBOX)
@@ -50,12 +50,13 @@ GUEST_CFLAGS = -std=c11 -O2 $(WARNINGS) -ffreestanding -fno-pic -no-pie -mcmodel
 GUEST_LINK = -nostdlib -static -Wl,-T,$(srcdir)/pv-drivers/guest/guest.lds -Wl,--build-id=none \
     -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
 GUEST_BASE = $(addprefix $(srcdir)/pv-drivers/guest/, \
-    memory.c memory.h libc.c format.c libc.h clock.h hypercall.h layout.h notes.inc guest.lds)
+    memory.c memory.h libc.c libc.h clock.h hypercall.h layout.h notes.inc guest.lds) \
+    $(srcdir)/pv-drivers/bus/text.c $(srcdir)/pv-drivers/bus/text.h
 
 # The kit, and the programs on it.
 UNIKERNEL = $(addprefix $(srcdir)/pv-drivers/guest/, start.S main.c event.c grant.c console.c store.c \
     device.c guest.h) $(addprefix $(srcdir)/, $(DRIVER_BLK_FRONT) pv-drivers/ring/ring.c pv-drivers/ring/ring.h \
-    pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/text.h pv-drivers/bus/store.h) $(GUEST_BASE)
+    pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/store.h) $(GUEST_BASE)
 
 noinst_DATA = pv-drivers/guest/bench.elf
 CLEANFILES += pv-drivers/guest/bench.elf
@@ -66,4 +67,4 @@ SYSTEM_BUILD += pv-drivers/guest/bench.elf
 
 # What the HTTP guest reads of others.
 GUEST_HTTP_PURE = pv-drivers/guest/http/tar.c pv-drivers/guest/http/tar.h pv-drivers/guest/http/request.c \
-    pv-drivers/guest/http/request.h pv-drivers/guest/format.c pv-drivers/guest/libc.h
+    pv-drivers/guest/http/request.h pv-drivers/bus/text.c pv-drivers/bus/text.h

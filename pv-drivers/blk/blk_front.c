@@ -3,8 +3,8 @@
 // The front end of a disk; blk_front.h says what it promises.
 #include "blk/blk_front.h"
 
-#define EAGAIN_ 11
-#define EINVAL_ 22
+#include "public/errno.h"
+
 #define SECTOR 512u
 #define SECTORS_PER_PAGE (RING_PAGE_SIZE / SECTOR)
 #define ENTRY_SIZE ((uint32_t)sizeof(union blkif_sring_entry))
@@ -97,10 +97,10 @@ int blk_front_submit(struct blk_front *f, unsigned queue, struct blk_front_io *i
     struct blk_front_slot *slot = free_slot(f, q);
 
     if (!is_possible(f, io)) {
-        return -EINVAL_;
+        return -XEN_EINVAL;
     }
     if (!slot || q->is_broken) {
-        return -EAGAIN_;
+        return -XEN_EAGAIN;
     }
     // Also the page of the indirect list, which comes last.
     int rc = front_pages_grant(&slot->pages, f->os, false);
@@ -278,7 +278,7 @@ int blk_front_init(struct blk_front *f, struct os *os, struct store *store, cons
     if (want->nr_queues == 0 || want->nr_queues > BLK_FRONT_MAX_QUEUES ||
         want->ring_order > RING_MAX_PAGE_ORDER || want->nr_requests > BLK_FRONT_MAX_REQUESTS ||
         want->max_segments > BLK_FRONT_MAX_SEGMENTS) {
-        return -EINVAL_;
+        return -XEN_EINVAL;
     }
     xenbus_init(&f->bus, &xenbus_front_table, actions, store, own, peer);
     for (unsigned i = 0; i < want->nr_queues * want->nr_requests && rc == 0; i++) {

@@ -40,13 +40,14 @@ struct blk_lane;
 struct blk_image_ops {
     // Two files end a wait: event_fd and stop_fd.
     int (*lane_open)(struct blk_image *image, int event_fd, int stop_fd, struct blk_lane **lane);
-    void (*lane_close)(struct blk_lane *lane);
     void (*submit)(struct blk_lane *lane, struct blk_io *io);
     // Completes what is ready. If nothing is, waits at most timeout_ns, for ever if that is
     // negative. Returns BLK_WAKE_*.
     unsigned (*wait)(struct blk_lane *lane, int64_t timeout_ns);
     // The size in bytes as it is now; 0 if it cannot be told.
     uint64_t (*size)(struct blk_image *image);
+    // For who goes on when the image is done with; a program ends instead, and needs neither.
+    void (*lane_close)(struct blk_lane *lane);
     void (*close)(struct blk_image *image);
 };
 
@@ -60,21 +61,18 @@ struct blk_image {
 // What came back for an operation: 0 it is complete, -EAGAIN the rest is to be submitted, or an error.
 int blk_io_advance(struct blk_io *io, int result);
 
-struct blk_raw_options {
+struct blk_image_options {
     bool is_read_only;
-    bool is_buffered;            // never past the page cache
-    unsigned lock_seconds;       // how long to wait for a predecessor to let go of the image
+    bool is_buffered;            // never past the page cache; of a file
+    unsigned lock_seconds;       // how long to wait for a predecessor to let go of a file
+    unsigned nr_lanes;           // that will be opened
 };
 // A file or block device. An error leaves a sentence in `why`.
-int blk_raw_open(struct blk_image **image, const char *path, const struct blk_raw_options *options,
+int blk_raw_open(struct blk_image **image, const char *path, const struct blk_image_options *options,
                  char *why, size_t why_size);
 
-struct blk_nbd_options {
-    bool is_read_only;
-    unsigned nr_lanes;
-};
 // nbd://, nbds:// and the same with +unix (the NBD project's URI specification).
 bool blk_is_nbd(const char *name);
 // An export. `uri` is kept. An error leaves a sentence in `why`.
-int blk_nbd_open(struct blk_image **image, const char *uri, const struct blk_nbd_options *options,
+int blk_nbd_open(struct blk_image **image, const char *uri, const struct blk_image_options *options,
                  char *why, size_t why_size);

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
+
+#include "host/stats.h"
 
 #define NO_PAGE UINT16_MAX
 #define PAGE RING_PAGE_SIZE
@@ -53,22 +54,6 @@ static const struct op_rule secure_discard = {
 static void next_step(struct blk_request *r);
 static void run(struct blk_request *r);
 static void answer(struct blk_request *r, int rc);
-
-// The counters may be read by another process at any time.
-static void count(struct blk_queue *q, enum blk_stat stat, uint64_t amount)
-{
-    uint64_t *counter = &q->stats->count[stat];
-
-    __atomic_store_n(counter, *counter + amount, __ATOMIC_RELAXED);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 // ------------------------------------------------------------------------------------------------
 // Parse: from the copy to a range of the disk and a list of segments, or an error.
@@ -402,10 +387,10 @@ _Static_assert(sizeof(struct blkif_response) == 16, "two words");
 
 static void count_done(struct blk_queue *q, const struct blk_request *r, uint64_t bytes)
 {
-    count(q, r->rule->stat, 1);
+    stats_add(&q->stats->count[r->rule->stat], 1);
     if (bytes) {
-        count(q, r->rule == &rules[BLKIF_OP_READ] ? BLK_STAT_READ_BYTES : BLK_STAT_WRITTEN_BYTES,
-              bytes);
+        stats_add(&q->stats->count[r->rule == &rules[BLKIF_OP_READ] ? BLK_STAT_READ_BYTES : BLK_STAT_WRITTEN_BYTES],
+                  bytes);
     }
 }
 
@@ -419,7 +404,7 @@ static void answer(struct blk_request *r, int rc)
     if (rc == 0) {
         count_done(q, r, r->nr_segments ? r->size : 0);
     } else {
-        count(q, BLK_STAT_ERRORS, 1);
+        stats_add(&q->stats->count[BLK_STAT_ERRORS], 1);
     }
     release_data(q, r);
     q->is_draining = q->is_draining && !r->rule->drains;
@@ -437,13 +422,8 @@ static bool may_start(struct blk_queue *q, const struct blk_request *r)
         r->nr_segments > q->nr_free_pages) {
         return false;
     }
-    if (!q->disk->limit.operations.per_second && !q->disk->limit.bytes.per_second) {
-        return true;
-    }
-    q->wait_ns = limit_take(&q->disk->limit, 1, r->nr_segments ? r->size : 0, now_ns());
-    if (q->wait_ns) {
-        count(q, BLK_STAT_LIMITED, 1);
-    }
+    q->wait_ns = limit_wait(&q->disk->limit, 1, r->nr_segments ? r->size : 0);
+    stats_add(&q->stats->count[BLK_STAT_LIMITED], q->wait_ns != 0);
     return q->wait_ns == 0;
 }
 
@@ -476,7 +456,7 @@ static void admit(struct blk_queue *q, struct blk_request *r)
         return;
     }
     r->nr_segments = 0;
-    count(q, BLK_STAT_INVALID, 1);
+    stats_add(&q->stats->count[BLK_STAT_INVALID], 1);
     respond(r, rc);
 }
 
@@ -514,7 +494,7 @@ static void publish(struct blk_queue *q)
 {
     if (ring_publish(&q->ring)) {
         q->transport->ops->notify(q->transport);
-        count(q, BLK_STAT_EVENTS_SENT, 1);
+        stats_add(&q->stats->count[BLK_STAT_EVENTS_SENT], 1);
     }
     for (unsigned i = 0; i < q->nr_answered; i++) {
         __atomic_store_n(&q->journal->entries[q->answered[i]].state, BLK_ENTRY_FREE, __ATOMIC_RELEASE);
@@ -695,28 +675,23 @@ void blk_queue_close(struct blk_queue *q)
 }
 
 // Page-aligned, zeroed, and counted by RLIMIT_DATA.
-static void *allocate(size_t size)
-{
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    return p == MAP_FAILED ? NULL : p;
-}
-
-#define REQUESTS_SIZE (BLK_MAX_REQUESTS * sizeof(struct blk_request))
-#define POOL_SIZE ((size_t)BLK_POOL_PAGES * PAGE)
-#define GRANTS_SIZE (BLK_GRANT_SLOTS * sizeof(struct blk_grant))
+struct memory {
+    uint8_t pool[BLK_POOL_PAGES * PAGE];
+    uint8_t zeroes[PAGE];
+    struct blk_request requests[BLK_MAX_REQUESTS];
+    struct blk_grant grants[BLK_GRANT_SLOTS];
+};
 
 int blk_queue_init(struct blk_queue *q, struct blk_disk *disk, struct transport *transport,
                    struct blk_lane *lane, struct blk_journal *journal, struct blk_stats *stats)
 {
-    *q = (struct blk_queue){ .disk = disk, .transport = transport, .lane = lane, .journal = journal,
-                             .stats = stats, .requests = allocate(REQUESTS_SIZE),
-                             .pool = allocate(POOL_SIZE), .zeroes = allocate(PAGE),
-                             .grants = allocate(GRANTS_SIZE) };
-    if (!q->requests || !q->pool || !q->zeroes || !q->grants) {
-        blk_queue_fini(q);
+    struct memory *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (m == MAP_FAILED) {
         return -ENOMEM;
     }
+    *q = (struct blk_queue){ .disk = disk, .transport = transport, .lane = lane, .journal = journal, .stats = stats,
+                             .requests = m->requests, .pool = m->pool, .zeroes = m->zeroes, .grants = m->grants };
     for (uint16_t i = 0; i < BLK_POOL_PAGES; i++) {
         q->free_pages[q->nr_free_pages++] = i;
     }
@@ -728,17 +703,7 @@ int blk_queue_init(struct blk_queue *q, struct blk_disk *disk, struct transport 
     return 0;
 }
 
-static void release(void *p, size_t size)
-{
-    if (p) {
-        munmap(p, size);
-    }
-}
-
 void blk_queue_fini(struct blk_queue *q)
 {
-    release(q->requests, REQUESTS_SIZE);
-    release(q->pool, POOL_SIZE);
-    release(q->zeroes, PAGE);
-    release(q->grants, GRANTS_SIZE);
+    munmap(q->pool, sizeof(struct memory));
 }

@@ -219,36 +219,20 @@ static int nbd_lane_open(struct blk_image *image, int event_fd, int stop_fd, str
     return 0;
 }
 
-static void nbd_lane_close(struct blk_lane *lane)
-{
-    nbd_close(lane->handle);
-    free(lane);
-}
-
 static uint64_t nbd_size(struct blk_image *image)
 {
     return nbd_of(image)->size;
 }
 
-static void nbd_image_close(struct blk_image *image)
-{
-    struct nbd *nbd = nbd_of(image);
-
-    nbd_close(nbd->first);
-    free(nbd);
-}
-
 static const struct blk_image_ops nbd_ops = {
     .lane_open = nbd_lane_open,
-    .lane_close = nbd_lane_close,
     .submit = nbd_submit,
     .wait = nbd_wait,
     .size = nbd_size,
-    .close = nbd_image_close,
 };
 
 // What is wrong with the export, or NULL.
-static const char *complaint(struct nbd_handle *h, const struct blk_nbd_options *options)
+static const char *complaint(struct nbd_handle *h, const struct blk_image_options *options)
 {
     int64_t least = nbd_get_block_size(h, LIBNBD_SIZE_MINIMUM), most = nbd_get_block_size(h, LIBNBD_SIZE_MAXIMUM);
 
@@ -274,7 +258,7 @@ static const char *complaint(struct nbd_handle *h, const struct blk_nbd_options 
                ? "does not promise that several connections agree: use --queues 1" : NULL;
 }
 
-int blk_nbd_open(struct blk_image **image, const char *uri, const struct blk_nbd_options *options, char *why,
+int blk_nbd_open(struct blk_image **image, const char *uri, const struct blk_image_options *options, char *why,
                  size_t why_size)
 {
     struct nbd *nbd = calloc(1, sizeof(*nbd));

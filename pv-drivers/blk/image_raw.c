@@ -245,7 +245,7 @@ static const struct blk_image_ops raw_ops = {
     .close = raw_close,
 };
 
-static int lock_image(int fd, const struct blk_raw_options *options)
+static int lock_image(int fd, const struct blk_image_options *options)
 {
     int how = (options->is_read_only ? LOCK_SH : LOCK_EX) | LOCK_NB;
     struct timespec step = { .tv_nsec = LOCK_STEP_NS };
@@ -273,7 +273,7 @@ static bool takes_direct_io(int fd)
     return is_direct;
 }
 
-static int open_image(const char *path, const struct blk_raw_options *options)
+static int open_image(const char *path, const struct blk_image_options *options)
 {
     int flags = (options->is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
     int fd = options->is_buffered ? -1 : open(path, flags | O_DIRECT);
@@ -285,7 +285,7 @@ static int open_image(const char *path, const struct blk_raw_options *options)
     return fd >= 0 ? fd : open(path, flags);
 }
 
-static int check_image(struct raw *raw, const char *path, const struct blk_raw_options *options,
+static int check_image(struct raw *raw, const char *path, const struct blk_image_options *options,
                        char *why, size_t why_size)
 {
     struct stat st;
@@ -308,7 +308,7 @@ static int check_image(struct raw *raw, const char *path, const struct blk_raw_o
     return 0;
 }
 
-int blk_raw_open(struct blk_image **image, const char *path, const struct blk_raw_options *options,
+int blk_raw_open(struct blk_image **image, const char *path, const struct blk_image_options *options,
                  char *why, size_t why_size)
 {
     struct raw *raw = calloc(1, sizeof(*raw));

@@ -39,13 +39,10 @@ static bool is_complete(const void *device)
 
 static int open_image(const struct disk *disk, struct blk_image **image, char *why, size_t why_size)
 {
-    struct blk_raw_options raw = { .is_read_only = disk->is_read_only,
-                                   .is_buffered = disk->is_buffered, .lock_seconds = 2 };
-    struct blk_nbd_options nbd = { .is_read_only = disk->is_read_only,
-                                   .nr_lanes = (unsigned)disk->device.nr_queues };
+    struct blk_image_options want = { .is_read_only = disk->is_read_only, .is_buffered = disk->is_buffered,
+                                         .lock_seconds = 2, .nr_lanes = (unsigned)disk->device.nr_queues };
 
-    return blk_is_nbd(disk->image) ? blk_nbd_open(image, disk->image, &nbd, why, why_size)
-                                   : blk_raw_open(image, disk->image, &raw, why, why_size);
+    return (blk_is_nbd(disk->image) ? blk_nbd_open : blk_raw_open)(image, disk->image, &want, why, why_size);
 }
 
 static struct back *open_disk(void *device)

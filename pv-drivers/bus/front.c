@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "bus/front.h"
 
-#define ENOMEM_ 12
+#include "public/errno.h"
+
 
 int front_pages_alloc(struct front_pages *p, struct os *os, uint32_t nr)
 {
     *p = (struct front_pages){ .at = os_pages_alloc(os, nr), .nr = nr };
-    return p->at ? 0 : -ENOMEM_;
+    return p->at ? 0 : -XEN_ENOMEM;
 }
 
 int front_pages_grant(struct front_pages *p, struct os *os, bool is_read_only)

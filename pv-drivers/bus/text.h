@@ -1,42 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
-// Paths and decimals for the store, bounded, without a C library.
+// Texts for the store and for people, bounded, without a C library.
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define TEXT_DECIMAL 21u     // of 64 bits, with the closing zero
 
-// Appends to a string in `size` bytes; what does not fit is cut.
-static inline void text_add(char *text, size_t size, const char *more)
-{
-    size_t at = 0;
-
-    while (at < size && text[at]) {
-        at++;
-    }
-    while (at + 1 < size && *more) {
-        text[at++] = *more++;
-    }
-    if (at < size) {
-        text[at] = '\0';
-    }
-}
-
-static inline void text_add_u64(char *text, size_t size, uint64_t value)
-{
-    char digits[TEXT_DECIMAL];
-    size_t at = sizeof(digits) - 1;
-
-    digits[at] = '\0';
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    text_add(text, size, digits + at);
-}
+// printf's useful half: %s %c %d %u %x %p, widths, a fill of 0, l and z. Cuts what does not fit, always
+// ends with a zero, returns the length. `size` is not 0.
+int format(char *to, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int vformat(char *to, size_t size, const char *fmt, va_list ap);
 
 // A decimal and nothing else, no greater than `limit`.
 static inline bool text_parse_u64(const char *text, uint64_t limit, uint64_t *value)
@@ -70,16 +47,4 @@ static inline bool text_equal(const char *a, const char *b)
 
 // The node of a queue: "NAME", or, with several queues, "queue-N/NAME". Of a ring's pages there is one
 // each; their number, if it is not negative, ends the name.
-static inline void text_add_queue_leaf(char *leaf, size_t size, unsigned queue, unsigned nr_queues,
-                                       const char *name, int number)
-{
-    if (nr_queues > 1) {
-        text_add(leaf, size, "queue-");
-        text_add_u64(leaf, size, queue);
-        text_add(leaf, size, "/");
-    }
-    text_add(leaf, size, name);
-    if (number >= 0) {
-        text_add_u64(leaf, size, (uint64_t)number);
-    }
-}
+void text_queue_leaf(char leaf[TEXT_QUEUE_LEAF], unsigned queue, unsigned nr_queues, const char *name, int number);

@@ -4,11 +4,9 @@
 #include "bus/xenbus.h"
 
 #include "bus/text.h"
+#include "public/errno.h"
 
 #define MAX_STEPS 8u       // of one run; a peer that goes on changing is met again at its next event
-#define ENOENT_ 2
-#define E2BIG_ 7
-#define EINVAL_ 22
 
 #define S(name) XenbusState##name
 #define DO(action, state) { XENBUS_##action, S(state) }
@@ -79,31 +77,23 @@ void xenbus_init(struct xenbus_device *dev, const struct xenbus_table *table, xe
                  struct store *store, const char *own, const char *peer)
 {
     *dev = (struct xenbus_device){ .table = table, .actions = actions, .store = store };
-    text_add(dev->own, sizeof(dev->own), own);
-    text_add(dev->peer, sizeof(dev->peer), peer);
-}
-
-static void make_path(char path[STORE_MAX_PATH], const char *folder, const char *leaf)
-{
-    path[0] = '\0';
-    text_add(path, STORE_MAX_PATH, folder);
-    text_add(path, STORE_MAX_PATH, "/");
-    text_add(path, STORE_MAX_PATH, leaf);
+    format(dev->own, sizeof(dev->own), "%s", own);
+    format(dev->peer, sizeof(dev->peer), "%s", peer);
 }
 
 int xenbus_write(struct xenbus_device *dev, const char *leaf, const char *value)
 {
     char path[STORE_MAX_PATH];
 
-    make_path(path, dev->own, leaf);
+    format(path, sizeof(path), "%s/%s", dev->own, leaf);
     return dev->store->ops->write(dev->store, path, value);
 }
 
 int xenbus_write_u64(struct xenbus_device *dev, const char *leaf, uint64_t value)
 {
-    char text[TEXT_DECIMAL] = "";
+    char text[TEXT_DECIMAL];
 
-    text_add_u64(text, sizeof(text), value);
+    format(text, sizeof(text), "%lu", value);
     return xenbus_write(dev, leaf, text);
 }
 
@@ -112,7 +102,7 @@ static int read_node(struct xenbus_device *dev, const char *folder, const char *
 {
     char path[STORE_MAX_PATH];
 
-    make_path(path, folder, leaf);
+    format(path, sizeof(path), "%s/%s", folder, leaf);
     return dev->store->ops->read(dev->store, path, value, size);
 }
 
@@ -128,11 +118,8 @@ int xenbus_read_peer_u64(struct xenbus_device *dev, const char *leaf, uint64_t l
     int rc = xenbus_read_peer(dev, leaf, text, sizeof(text));
 
     if (rc == 0 && !text_parse_u64(text, limit, value)) {
-        dev->why[0] = '\0';
-        text_add(dev->why, sizeof(dev->why), leaf);
-        text_add(dev->why, sizeof(dev->why), " of the other end must be a number up to ");
-        text_add_u64(dev->why, sizeof(dev->why), limit);
-        rc = -EINVAL_;
+        format(dev->why, sizeof(dev->why), "%s of the other end must be a number up to %lu", leaf, limit);
+        rc = -XEN_EINVAL;
     }
     return rc;
 }
@@ -156,9 +143,9 @@ int xenbus_write_nodes(struct xenbus_device *dev, const struct xenbus_node *node
 int xenbus_write_queue_u64(struct xenbus_device *dev, unsigned queue, unsigned nr_queues,
                            const char *name, int number, uint64_t value)
 {
-    char leaf[TEXT_QUEUE_LEAF] = "";
+    char leaf[TEXT_QUEUE_LEAF];
 
-    text_add_queue_leaf(leaf, sizeof(leaf), queue, nr_queues, name, number);
+    text_queue_leaf(leaf, queue, nr_queues, name, number);
     return xenbus_write_u64(dev, leaf, value);
 }
 
@@ -174,7 +161,7 @@ static int read_state(struct xenbus_device *dev, const char *folder, enum xenbus
         (void)text_parse_u64(text, XENBUS_NR_STATES - 1, &number);
     }
     *state = (enum xenbus_state)number;
-    return rc == -ENOENT_ || rc == -E2BIG_ ? 0 : rc;
+    return rc == -XEN_ENOENT || rc == -XEN_E2BIG ? 0 : rc;
 }
 
 enum xenbus_state xenbus_own_state(struct xenbus_device *dev)

@@ -75,6 +75,6 @@ struct xenbus_node {
     uint64_t value;
 };
 int xenbus_write_nodes(struct xenbus_device *dev, const struct xenbus_node *nodes, unsigned nr);
-// A node of a queue, as text_add_queue_leaf() names it.
+// A node of a queue, as text_queue_leaf() names it.
 int xenbus_write_queue_u64(struct xenbus_device *dev, unsigned queue, unsigned nr_queues,
                            const char *name, int number, uint64_t value);

@@ -33,10 +33,10 @@ int back_read_choice(struct back *b, const char *leaf, uint64_t limit, uint64_t 
 int back_read_queue_node(struct back *b, unsigned queue, unsigned nr_queues, const char *name, int number,
                          uint32_t *value)
 {
-    char leaf[TEXT_QUEUE_LEAF] = "";
+    char leaf[TEXT_QUEUE_LEAF];
     uint64_t v = 0;
 
-    text_add_queue_leaf(leaf, sizeof(leaf), queue, nr_queues, name, number);
+    text_queue_leaf(leaf, queue, nr_queues, name, number);
     int rc = xenbus_read_peer_u64(&b->bus, leaf, UINT32_MAX, &v);
     if (rc == -ENOENT) {
         return back_refuse(b, "%s of the other end is missing", leaf);

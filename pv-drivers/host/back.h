@@ -55,6 +55,6 @@ bool back_is_gone(struct back *b);
 int back_refuse(struct back *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // A node that is absent leaves *value what it was.
 int back_read_choice(struct back *b, const char *leaf, uint64_t limit, uint64_t *value);
-// A node of a queue (text_add_queue_leaf), which must be there.
+// A node of a queue (text_queue_leaf), which must be there.
 int back_read_queue_node(struct back *b, unsigned queue, unsigned nr_queues, const char *name, int number,
                          uint32_t *value);

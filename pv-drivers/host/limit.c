@@ -35,9 +35,6 @@ static void charge(struct limit_rate *r, uint64_t amount, uint64_t now_ns)
 
 uint64_t limit_take(struct limit *l, uint64_t operations, uint64_t bytes, uint64_t now_ns)
 {
-    if (!l->operations.per_second && !l->bytes.per_second) {
-        return 0;
-    }
     pthread_mutex_lock(&l->lock);
     uint64_t wait = wait_of(&l->operations, now_ns);
     uint64_t wait_bytes = wait_of(&l->bytes, now_ns);
@@ -48,6 +45,19 @@ uint64_t limit_take(struct limit *l, uint64_t operations, uint64_t bytes, uint64
     }
     pthread_mutex_unlock(&l->lock);
     return wait;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * SECOND_NS + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t limit_wait(struct limit *l, uint64_t operations, uint64_t bytes)
+{
+    return l->operations.per_second || l->bytes.per_second ? limit_take(l, operations, bytes, now_ns()) : 0;
 }
 
 bool limit_line(struct limit_lines *l, uint64_t now_ns, unsigned *nr_left_out)
@@ -63,12 +73,10 @@ bool limit_line(struct limit_lines *l, uint64_t now_ns, unsigned *nr_left_out)
 
 void limit_say(struct limit_lines *l, const char *format, ...)
 {
-    struct timespec ts;
     unsigned nr_left_out;
     va_list list;
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    if (!limit_line(l, (uint64_t)ts.tv_sec * SECOND_NS + (uint64_t)ts.tv_nsec, &nr_left_out)) {
+    if (!limit_line(l, now_ns(), &nr_left_out)) {
         return;
     }
     if (nr_left_out) {

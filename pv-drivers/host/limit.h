@@ -25,6 +25,8 @@ struct limit {
 void limit_init(struct limit *l, uint64_t operations, uint64_t bytes);
 // 0: go on, and this one is counted. Otherwise how many nanoseconds to wait before asking again.
 uint64_t limit_take(struct limit *l, uint64_t operations, uint64_t bytes, uint64_t now_ns);
+// The same by the clock, which is not looked at where there is no limit.
+uint64_t limit_wait(struct limit *l, uint64_t operations, uint64_t bytes);
 
 // Lines in the log that a guest can cause, of one thread: some a minute, and then how many there were besides. The
 // log may lie in memory.

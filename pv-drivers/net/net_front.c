@@ -3,8 +3,8 @@
 // The front end of a network interface; net_front.h says what it promises.
 #include "net/net_front.h"
 
-#define EAGAIN_ 11
-#define EINVAL_ 22
+#include "public/errno.h"
+
 #define PAGE RING_PAGE_SIZE
 #define TX_ENTRY ((uint32_t)sizeof(struct netif_tx_request))
 #define RX_ENTRY ((uint32_t)sizeof(struct netif_rx_request))
@@ -80,13 +80,13 @@ int net_front_send(struct net_front *f, unsigned queue, const struct net_front_p
     bool can_gso = p->gso_type == XEN_NETIF_GSO_TYPE_TCPV4 ? f->can_gso4 : f->can_gso6;
 
     if (p->size == 0 || p->size > NET_FRONT_MAX_SIZE || (nr > 1 && !f->can_fragment) || (p->gso_type && !can_gso)) {
-        return -EINVAL_;
+        return -XEN_EINVAL;
     }
     if (r->nr_free < nr) {
         collect(f, q);
     }
     if (q->is_broken || r->nr_free < nr || ring_front_free(&r->ring.ring) < nr + 1) {
-        return -EAGAIN_;
+        return -XEN_EAGAIN;
     }
     for (uint32_t i = 0; i < nr; i++) {
         put_fragment(r, p, i * PAGE);
@@ -339,7 +339,7 @@ int net_front_init(struct net_front *f, struct os *os, struct store *store, cons
     *f = (struct net_front){ .os = os, .want = *want };
     if (want->nr_queues == 0 || want->nr_queues > NET_FRONT_MAX_QUEUES || want->nr_buffers < NET_FRONT_MIN_BUFFERS ||
         want->nr_buffers > NET_FRONT_MAX_BUFFERS) {
-        return -EINVAL_;
+        return -XEN_EINVAL;
     }
     xenbus_init(&f->bus, &table, actions, store, own, peer);
     for (unsigned i = 0; i < want->nr_queues && rc == 0; i++) {

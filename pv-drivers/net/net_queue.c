@@ -8,8 +8,8 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "host/stats.h"
 #include "net/net_port.h"
 
 #define PAGE RING_PAGE_SIZE
@@ -25,22 +25,6 @@
 _Static_assert(sizeof(struct virtio_net_hdr) <= HEADER, "a header fits");
 _Static_assert(NET_MAX_SLOTS <= TRANSPORT_MAX_COPIES && RX_MAX_SLOTS <= TRANSPORT_MAX_COPIES, "one packet fits");
 _Static_assert(sizeof(struct netif_extra_info) <= sizeof(struct netif_rx_response), "extras fit in both rings");
-
-// The counters may be read by another process at any time.
-static void count(struct net_queue *q, enum net_stat stat, uint64_t amount)
-{
-    uint64_t *counter = &q->stats->count[stat];
-
-    __atomic_store_n(counter, *counter + amount, __ATOMIC_RELAXED);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static void break_off(struct net_queue *q, const char *why)
 {
@@ -170,16 +154,12 @@ static void tx_add_copies(struct net_queue *q, uint32_t at, struct net_packet *p
 // pieces of one byte. How long the headers are is not known yet; this is the least.
 static bool tx_is_within_limit(struct net_queue *q, const struct net_packet *p)
 {
-    const struct limit *l = &q->interface->limit;
     uint32_t payload = p->size > GSO_HEADERS ? p->size - GSO_HEADERS : 0;
     uint32_t pieces = p->offload.gso_size ? (payload + p->offload.gso_size - 1) / p->offload.gso_size : 1;
     uint32_t nr = pieces ? pieces : 1;
 
-    if (!l->operations.per_second && !l->bytes.per_second) {
-        return true;
-    }
-    q->wait_ns = limit_take(&q->interface->limit, nr, p->size + (nr - 1) * GSO_HEADERS, now_ns());
-    count(q, NET_STAT_LIMITED, q->wait_ns != 0);
+    q->wait_ns = limit_wait(&q->interface->limit, nr, p->size + (nr - 1) * GSO_HEADERS);
+    stats_add(&q->stats->count[NET_STAT_LIMITED], q->wait_ns != 0);
     return q->wait_ns == 0;
 }
 
@@ -211,20 +191,20 @@ static int16_t tx_send(struct net_queue *q, struct net_packet *p)
     struct virtio_net_hdr h;
 
     if (p->status != NETIF_RSP_OKAY || !net_frame_offload(p->frame, p->size, &p->offload, &h)) {
-        count(q, NET_STAT_TX_INVALID, 1);
+        stats_add(&q->stats->count[NET_STAT_TX_INVALID], 1);
         return NETIF_RSP_ERROR;
     }
     if (!net_filter_allows(&q->interface->filter, p->frame, p->size)) {
-        count(q, NET_STAT_TX_FILTERED, 1);
+        stats_add(&q->stats->count[NET_STAT_TX_FILTERED], 1);
         return NETIF_RSP_DROPPED;
     }
     memcpy(p->frame - PORT_HEADER, &h, sizeof(h));
     if (q->port->ops->send(q->port, p->frame - PORT_HEADER, PORT_HEADER + p->size) < 0) {
-        count(q, NET_STAT_TX_LOST, 1);
+        stats_add(&q->stats->count[NET_STAT_TX_LOST], 1);
         return NETIF_RSP_DROPPED;
     }
-    count(q, NET_STAT_TX_PACKETS, 1);
-    count(q, NET_STAT_TX_BYTES, p->size);
+    stats_add(&q->stats->count[NET_STAT_TX_PACKETS], 1);
+    stats_add(&q->stats->count[NET_STAT_TX_BYTES], p->size);
     return NETIF_RSP_OKAY;
 }
 
@@ -322,7 +302,7 @@ static bool rx_gather(struct net_queue *q)
         *p = (struct net_packet){ .frame = to, .size = (uint32_t)size - PORT_HEADER, .status = NETIF_RSP_OKAY };
         memcpy(&h, to - PORT_HEADER, sizeof(h));
         if (size <= (ssize_t)PORT_HEADER || !rx_parse(q, p, &h)) {
-            count(q, NET_STAT_RX_LOST, 1);
+            stats_add(&q->stats->count[NET_STAT_RX_LOST], 1);
             continue;
         }
         rx_add_copies(q, q->rx.ring.produced + nr_used, p);
@@ -357,8 +337,8 @@ static void rx_answer(struct net_queue *q, const struct net_packet *p)
         }
         ring_put(&q->rx.ring, &out, sizeof(out));
     }
-    count(q, p->status == NETIF_RSP_OKAY ? NET_STAT_RX_PACKETS : NET_STAT_RX_LOST, 1);
-    count(q, NET_STAT_RX_BYTES, p->status == NETIF_RSP_OKAY ? p->size : 0);
+    stats_add(&q->stats->count[p->status == NETIF_RSP_OKAY ? NET_STAT_RX_PACKETS : NET_STAT_RX_LOST], 1);
+    stats_add(&q->stats->count[NET_STAT_RX_BYTES], p->status == NETIF_RSP_OKAY ? p->size : 0);
 }
 
 static bool rx_work(struct net_queue *q)
@@ -378,7 +358,7 @@ static bool rx_work(struct net_queue *q)
 static void notify(struct net_queue *q, struct net_side *side)
 {
     side->transport->ops->notify(side->transport);
-    count(q, NET_STAT_EVENTS_SENT, 1);
+    stats_add(&q->stats->count[NET_STAT_EVENTS_SENT], 1);
 }
 
 static void publish(struct net_queue *q)

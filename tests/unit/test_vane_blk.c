@@ -422,7 +422,7 @@ static void test_disk_full(void)
 static void test_image_is_locked(void)
 {
     const struct blk_front_config config = { 1, 0, 8, 11, false };
-    struct blk_raw_options options = { .lock_seconds = 0 };
+    struct blk_image_options options = { .lock_seconds = 0 };
     struct blk_image *second;
     char why[256] = "";
 
@@ -832,7 +832,7 @@ static void test_nbd_refusals(void)
         { "nbd+unix:///", "cannot be used" },
         { "nbd://[", "cannot be used" },
     };
-    struct blk_nbd_options options = { .nr_lanes = 1 };
+    struct blk_image_options options = { .nr_lanes = 1 };
     struct blk_image *none;
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -123,7 +123,7 @@ static unsigned decode(struct span target, char path[HTTP_MAX_PATH])
     }
     path[n] = '\0';
     if (n == 0 || path[n - 1] == '/') {
-        text_add(path, HTTP_MAX_PATH, "index.html");
+        format(path + n, HTTP_MAX_PATH - n, "index.html");
     }
     return 200;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Text out of numbers and texts; libc.h says what of printf's there is.
-#include "guest/libc.h"
+// Text out of numbers and texts; text.h says what of printf's there is.
+#include "bus/text.h"
 
 struct out {
     char *at;
@@ -21,7 +21,7 @@ static void put(struct out *o, char c)
     }
 }
 
-static void put_number(struct out *o, uint64_t v, unsigned base, const struct field *f)
+static void put_number(struct out *o, uint64_t v, bool is_negative, unsigned base, const struct field *f)
 {
     char digits[24];
     unsigned n = 0;
@@ -30,7 +30,10 @@ static void put_number(struct out *o, uint64_t v, unsigned base, const struct fi
         digits[n++] = "0123456789abcdef"[v % base];
         v /= base;
     } while (v);
-    for (unsigned i = n; i < f->width; i++) {
+    if (is_negative) {
+        put(o, '-');
+    }
+    for (unsigned i = n + is_negative; i < f->width; i++) {
         put(o, f->fill);
     }
     while (n) {
@@ -38,21 +41,10 @@ static void put_number(struct out *o, uint64_t v, unsigned base, const struct fi
     }
 }
 
-static void put_signed(struct out *o, int64_t v, struct field *f)
-{
-    if (v < 0) {
-        put(o, '-');
-        f->width -= f->width > 0;
-    }
-    put_number(o, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, 10, f);
-}
-
 static void put_text(struct out *o, const char *s, const struct field *f)
 {
-    size_t n = strlen(s);
-
-    for (size_t i = 0; i < n || i < f->width; i++) {
-        put(o, i < n ? s[i] : ' ');
+    for (unsigned i = 0; *s || i < f->width; i++) {
+        put(o, *s ? *s++ : ' ');
     }
 }
 
@@ -75,6 +67,7 @@ int vformat(char *to, size_t size, const char *fmt, va_list ap)
 {
     struct out o = { to, to + size - 1 };
     struct field f;
+    long number;
 
     for (; *fmt; fmt++) {
         if (*fmt != '%') {
@@ -85,10 +78,13 @@ int vformat(char *to, size_t size, const char *fmt, va_list ap)
         switch (*fmt) {
         case 's': put_text(&o, va_arg(ap, const char *), &f); break;
         case 'c': put(&o, (char)va_arg(ap, int)); break;
-        case 'd': put_signed(&o, f.longs ? va_arg(ap, long) : va_arg(ap, int), &f); break;
-        case 'u': put_number(&o, f.longs ? va_arg(ap, unsigned long) : va_arg(ap, unsigned), 10, &f); break;
-        case 'x': put_number(&o, f.longs ? va_arg(ap, unsigned long) : va_arg(ap, unsigned), 16, &f); break;
-        case 'p': f.width = 16; f.fill = '0'; put_number(&o, (uint64_t)va_arg(ap, void *), 16, &f); break;
+        case 'd':
+            number = f.longs ? va_arg(ap, long) : va_arg(ap, int);
+            put_number(&o, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, number < 0, 10, &f);
+            break;
+        case 'u': put_number(&o, f.longs ? va_arg(ap, unsigned long) : va_arg(ap, unsigned), false, 10, &f); break;
+        case 'x': put_number(&o, f.longs ? va_arg(ap, unsigned long) : va_arg(ap, unsigned), false, 16, &f); break;
+        case 'p': f.width = 16; f.fill = '0'; put_number(&o, (uint64_t)va_arg(ap, void *), false, 16, &f); break;
         default: put(&o, *fmt);
         }
         if (!*fmt) {
@@ -107,4 +103,14 @@ int format(char *to, size_t size, const char *fmt, ...)
     int n = vformat(to, size, fmt, ap);
     va_end(ap);
     return n;
+}
+
+void text_queue_leaf(char leaf[TEXT_QUEUE_LEAF], unsigned queue, unsigned nr_queues, const char *name, int number)
+{
+    int length = nr_queues > 1 ? format(leaf, TEXT_QUEUE_LEAF, "queue-%u/%s", queue, name)
+                               : format(leaf, TEXT_QUEUE_LEAF, "%s", name);
+
+    if (number >= 0) {
+        format(leaf + length, TEXT_QUEUE_LEAF - (size_t)length, "%d", number);
+    }
 }
