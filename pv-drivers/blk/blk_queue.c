@@ -130,7 +130,7 @@ static int parse_indirect(struct blk_queue *q, struct blk_request *r)
     }
     struct transport_copy c = { .ref = copy->indirect_grefs[0], .local = list,
         .size = (uint16_t)(copy->nr_segments * sizeof(list[0])) };
-    int rc = q->transport->ops->copy(q->transport, TRANSPORT_FROM_GUEST, &c, 1);
+    int rc = transport_copy(q->transport, TRANSPORT_FROM_GUEST, &c, 1);
     if (rc < 0) {
         return rc;
     }
@@ -179,7 +179,7 @@ static int map_persistent(struct blk_queue *q, uint32_t ref, void **va)
     int rc = 0;
 
     if (!g->va && q->nr_grants < BLK_MAX_PERSISTENT) {
-        rc = q->transport->ops->map(q->transport, &ref, 1, &g->va);
+        rc = transport_map(q->transport, &ref, 1, &g->va);
         if (rc < 0) {
             g->va = NULL;
             return rc;
@@ -209,7 +209,7 @@ static int copy_segments(struct blk_queue *q, struct blk_request *r, enum transp
                 .size = s->size, .local = pool_page(q, r->pages[i]) };
         }
         if (nr == TRANSPORT_MAX_COPIES || (nr && i + 1 == r->nr_segments)) {
-            rc = q->transport->ops->copy(q->transport, way, list, nr);
+            rc = transport_copy(q->transport, way, list, nr);
             nr = 0;
         }
     }
@@ -493,7 +493,7 @@ static void start_waiting(struct blk_queue *q)
 static void publish(struct blk_queue *q)
 {
     if (ring_publish(&q->ring)) {
-        q->transport->ops->notify(q->transport);
+        transport_notify(q->transport);
         stats_add(&q->stats->count[BLK_STAT_EVENTS_SENT], 1);
     }
     for (unsigned i = 0; i < q->nr_answered; i++) {
@@ -539,7 +539,7 @@ unsigned blk_queue_wait(struct blk_queue *q, int64_t timeout_ns)
     unsigned woken = q->disk->image->ops->wait(q->lane, timeout_ns);
 
     if (woken & BLK_WAKE_EVENT) {
-        q->transport->ops->ack(q->transport);
+        transport_ack(q->transport);
     }
     return woken;
 }
@@ -631,7 +631,7 @@ int blk_queue_open(struct blk_queue *q, const struct blk_connection *connection,
     if (resume && !is_same_connection(q, connection)) {
         return -ESTALE;
     }
-    int rc = q->transport->ops->map(q->transport, connection->refs, connection->nr_pages, &pages);
+    int rc = transport_map(q->transport, connection->refs, connection->nr_pages, &pages);
     if (rc < 0) {
         return rc;
     }
@@ -645,13 +645,13 @@ int blk_queue_open(struct blk_queue *q, const struct blk_connection *connection,
         begin(q, connection);
     }
     if (rc == 0) {
-        rc = q->transport->ops->bind(q->transport, connection->port);
+        rc = transport_bind(q->transport, connection->port);
     }
     if (rc < 0) {
-        q->transport->ops->unmap(q->transport, pages, q->nr_ring_pages);
+        transport_unmap(q->transport, pages, q->nr_ring_pages);
         q->ring.shared = NULL;
     } else if (resume) {
-        q->transport->ops->notify(q->transport);    // of what was shown and then not said
+        transport_notify(q->transport);    // of what was shown and then not said
     }
     return rc;
 }
@@ -663,13 +663,13 @@ void blk_queue_close(struct blk_queue *q)
     }
     for (uint32_t i = 0; i < BLK_GRANT_SLOTS; i++) {
         if (q->grants[i].va) {
-            q->transport->ops->unmap(q->transport, q->grants[i].va, 1);
+            transport_unmap(q->transport, q->grants[i].va, 1);
             q->grants[i].va = NULL;
         }
     }
     q->nr_grants = 0;
-    q->transport->ops->unbind(q->transport);
-    q->transport->ops->unmap(q->transport, q->ring.shared, q->nr_ring_pages);
+    transport_unbind(q->transport);
+    transport_unmap(q->transport, q->ring.shared, q->nr_ring_pages);
     q->ring.shared = NULL;
     __atomic_store_n(&q->journal->magic, 0, __ATOMIC_RELEASE);
 }

@@ -17,7 +17,8 @@ struct store_ops {
     int (*read)(struct store *s, const char *path, char *value, size_t size);
     int (*write)(struct store *s, const char *path, const char *value);
     int (*watch)(struct store *s, const char *path);
-    // Until something changed that is watched, or for so long. An error means that the store is gone.
+    // Until something changed that is watched, or for so long. An error means that the store is gone. NULL where
+    // there is another way to wait (the kit's guest_wait).
     int (*wait)(struct store *s, int timeout_ms);
 };
 

@@ -72,8 +72,3 @@ int store_xs_open(struct store_xs *s, const char *path)
     s->store.ops = &real_ops;
     return xs_connect(&s->xs, path);
 }
-
-void store_xs_close(struct store_xs *s)
-{
-    xs_disconnect(s->xs);
-}

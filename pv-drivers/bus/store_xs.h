@@ -14,4 +14,3 @@ struct store_xs {
 
 // `path` of NULL is the usual socket. 0 or a negative errno.
 int store_xs_open(struct store_xs *s, const char *path);
-void store_xs_close(struct store_xs *s);

@@ -62,26 +62,6 @@ int device_find(const char *kind, unsigned nth, struct guest_device *dev)
     return rc < 0 ? rc : guest_store.ops->watch(&guest_store, dev->peer);
 }
 
-static int digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 :
-           c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-int device_mac(const struct guest_device *dev, uint8_t mac[6])
-{
-    char text[STORE_MAX_VALUE];
-    int rc = read_node(dev->own, "mac", text, sizeof(text));
-
-    for (unsigned i = 0; i < 6 && rc == 0; i++) {
-        int high = digit(text[3 * i]);
-        int low = high < 0 ? -1 : digit(text[3 * i + 1]);
-        mac[i] = (uint8_t)(high << 4 | low);
-        rc = low < 0 || text[3 * i + 2] != (i < 5 ? ':' : '\0') ? -XEN_EINVAL : 0;
-    }
-    return rc;
-}
-
 bool device_wait(struct xenbus_device *bus)
 {
     uint64_t end = now_ns() + PATIENCE_NS;

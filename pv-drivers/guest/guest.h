@@ -82,8 +82,6 @@ struct guest_device {
 
 // The `nth` device of a kind ("vbd", "vif"), by number. -ENOENT if there are not so many.
 int device_find(const char *kind, unsigned nth, struct guest_device *dev);
-// An interface's address, as the toolstack chose it.
-int device_mac(const struct guest_device *dev, uint8_t mac[6]);
 // Until both ends are connected: false, and a sentence on the console, if that takes longer than ten seconds.
 bool device_wait(struct xenbus_device *bus);
 

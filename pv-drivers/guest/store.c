@@ -207,18 +207,10 @@ static int kit_watch(struct store *s, const char *path)
     return rc == -XEN_EEXIST || rc > 0 ? 0 : rc;
 }
 
-static int kit_wait(struct store *s, int timeout_ms)
-{
-    (void)s;
-    guest_wait(now_ns() + (uint64_t)timeout_ms * 1000000);
-    return is_broken ? -XEN_EIO : 0;
-}
-
 static const struct store_ops kit_ops = {
     .read = kit_read,
     .write = kit_write,
     .watch = kit_watch,
-    .wait = kit_wait,
 };
 
 struct store guest_store = { .ops = &kit_ops };

@@ -62,12 +62,12 @@ static void copy_batch(struct net_queue *q, struct net_side *side, enum transpor
 {
     struct transport *t = side->transport;
 
-    if (q->nr_copies == 0 || t->ops->copy(t, way, q->copies, q->nr_copies) == 0) {
+    if (q->nr_copies == 0 || transport_copy(t, way, q->copies, q->nr_copies) == 0) {
         return;
     }
     for (unsigned i = 0; i < q->nr_packets; i++) {
         struct net_packet *p = &q->packets[i];
-        if (p->nr_copies && t->ops->copy(t, way, q->copies + p->first_copy, p->nr_copies) < 0) {
+        if (p->nr_copies && transport_copy(t, way, q->copies + p->first_copy, p->nr_copies) < 0) {
             p->status = NETIF_RSP_ERROR;
         }
     }
@@ -357,7 +357,7 @@ static bool rx_work(struct net_queue *q)
 
 static void notify(struct net_queue *q, struct net_side *side)
 {
-    side->transport->ops->notify(side->transport);
+    transport_notify(side->transport);
     stats_add(&q->stats->count[NET_STAT_EVENTS_SENT], 1);
 }
 
@@ -422,10 +422,10 @@ bool net_queue_wait(struct net_queue *q, int stop_fd, bool is_busy)
         return false;
     }
     if (fds[1].revents) {
-        q->tx.transport->ops->ack(q->tx.transport);
+        transport_ack(q->tx.transport);
     }
     if (fds[2].revents) {
-        q->rx.transport->ops->ack(q->rx.transport);
+        transport_ack(q->rx.transport);
     }
     return fds[0].revents != 0;
 }
@@ -450,7 +450,7 @@ static int recover(struct net_side *side, uint32_t taken, uint32_t entry)
 static int side_open(struct net_side *side, uint32_t ref, uint32_t entry)
 {
     void *page;
-    int rc = side->transport->ops->map(side->transport, &ref, 1, &page);
+    int rc = transport_map(side->transport, &ref, 1, &page);
 
     if (rc == 0) {
         uint32_t shown = __atomic_load_n(&((struct ring_shared *)page)->rsp_prod, __ATOMIC_RELAXED);
@@ -462,8 +462,8 @@ static int side_open(struct net_side *side, uint32_t ref, uint32_t entry)
 static void side_close(struct net_side *side)
 {
     if (side->ring.shared) {
-        side->transport->ops->unbind(side->transport);
-        side->transport->ops->unmap(side->transport, side->ring.shared, 1);
+        transport_unbind(side->transport);
+        transport_unmap(side->transport, side->ring.shared, 1);
     }
     side->ring.shared = NULL;
 }
@@ -497,9 +497,9 @@ static int open_all(struct net_queue *q, const struct net_connection *c, bool re
         rc = read_journal(q, c);
     }
     if (rc == 0) {
-        rc = q->tx.transport->ops->bind(q->tx.transport, c->tx_port);
+        rc = transport_bind(q->tx.transport, c->tx_port);
     }
-    return rc || !c->is_split ? rc : q->rx.transport->ops->bind(q->rx.transport, c->rx_port);
+    return rc || !c->is_split ? rc : transport_bind(q->rx.transport, c->rx_port);
 }
 
 int net_queue_open(struct net_queue *q, const struct net_connection *connection, bool resume)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // How a back end reaches a guest's memory and exchanges events with it: one transport is one event
-// channel and any number of grants of one domain. Implementations: transport_xen.c over Linux'
-// /dev/xen/gntdev and /dev/xen/evtchn; for tests one over shared memory and eventfds (tests/drivers).
+// channel and any number of grants of one domain. A program links one of them: transport_xen.c over Linux'
+// /dev/xen/gntdev and /dev/xen/evtchn, or, in tests, one over shared memory and eventfds (tests/drivers).
 //
 // A transport belongs to one thread at a time. All functions return 0 or a negative errno.
 #pragma once
@@ -21,28 +21,22 @@ struct transport_copy {
 
 enum transport_direction { TRANSPORT_FROM_GUEST, TRANSPORT_TO_GUEST };
 
-struct transport;
-
-struct transport_ops {
-    // Maps the pages, readable and writable, one after the other.
-    int (*map)(struct transport *t, const uint32_t *refs, unsigned nr, void **va);
-    void (*unmap)(struct transport *t, void *va, unsigned nr);
-    // Copies all, or fails as soon as one cannot be copied.
-    int (*copy)(struct transport *t, enum transport_direction direction,
-                const struct transport_copy *list, unsigned nr);
-    // Connects to the guest's unbound port.
-    int (*bind)(struct transport *t, uint32_t port);
-    void (*unbind)(struct transport *t);
-    void (*notify)(struct transport *t);
-    // Takes what made event_fd readable.
-    void (*ack)(struct transport *t);
-    void (*close)(struct transport *t);
-};
-
 struct transport {
-    const struct transport_ops *ops;
     int event_fd;                   // becomes readable when the guest sends an event
 };
+
+// Maps the pages, readable and writable, one after the other.
+int transport_map(struct transport *t, const uint32_t *refs, unsigned nr, void **va);
+void transport_unmap(struct transport *t, void *va, unsigned nr);
+// Copies all, or fails as soon as one cannot be copied.
+int transport_copy(struct transport *t, enum transport_direction direction, const struct transport_copy *list,
+                   unsigned nr);
+// Connects to the guest's unbound port.
+int transport_bind(struct transport *t, uint32_t port);
+void transport_unbind(struct transport *t);
+void transport_notify(struct transport *t);
+// Takes what made event_fd readable.
+void transport_ack(struct transport *t);
 
 // Over Linux' devices. `why` gets a sentence when they are not there.
 int transport_xen_open(struct transport **t, unsigned domid, char *why, size_t why_size);

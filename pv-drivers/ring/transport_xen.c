@@ -51,7 +51,7 @@ static void forget(struct xen *x, uint64_t index, uint32_t count)
     (void)control(x->gntdev, IOCTL_GNTDEV_UNMAP_GRANT_REF, &unmap);
 }
 
-static int xen_map(struct transport *t, const uint32_t *refs, unsigned nr, void **va)
+int transport_map(struct transport *t, const uint32_t *refs, unsigned nr, void **va)
 {
     struct xen *x = xen_of(t);
     union {
@@ -81,7 +81,7 @@ static int xen_map(struct transport *t, const uint32_t *refs, unsigned nr, void 
     return 0;
 }
 
-static void xen_unmap(struct transport *t, void *va, unsigned nr)
+void transport_unmap(struct transport *t, void *va, unsigned nr)
 {
     struct xen *x = xen_of(t);
     struct ioctl_gntdev_get_offset_for_vaddr where = { .vaddr = (uintptr_t)va };
@@ -114,8 +114,8 @@ static struct gntdev_grant_copy_segment segment(const struct xen *x, bool to_gue
     return s;
 }
 
-static int xen_copy(struct transport *t, enum transport_direction direction,
-                    const struct transport_copy *list, unsigned nr)
+int transport_copy(struct transport *t, enum transport_direction direction,
+                   const struct transport_copy *list, unsigned nr)
 {
     struct xen *x = xen_of(t);
     struct gntdev_grant_copy_segment segments[TRANSPORT_MAX_COPIES];
@@ -134,7 +134,7 @@ static int xen_copy(struct transport *t, enum transport_direction direction,
     return rc;
 }
 
-static int xen_bind(struct transport *t, uint32_t port)
+int transport_bind(struct transport *t, uint32_t port)
 {
     struct xen *x = xen_of(t);
     struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = x->domid, .remote_port = port };
@@ -148,7 +148,7 @@ static int xen_bind(struct transport *t, uint32_t port)
     return 0;
 }
 
-static void xen_unbind(struct transport *t)
+void transport_unbind(struct transport *t)
 {
     struct xen *x = xen_of(t);
     struct ioctl_evtchn_unbind unbind = { .port = x->port };
@@ -159,7 +159,7 @@ static void xen_unbind(struct transport *t)
     x->is_bound = false;
 }
 
-static void xen_notify(struct transport *t)
+void transport_notify(struct transport *t)
 {
     struct xen *x = xen_of(t);
     struct ioctl_evtchn_notify notify = { .port = x->port };
@@ -170,7 +170,7 @@ static void xen_notify(struct transport *t)
 }
 
 // Linux masks a port when it shows it; writing the port back unmasks it.
-static void xen_ack(struct transport *t)
+void transport_ack(struct transport *t)
 {
     uint32_t ports[16];
     ssize_t r = read(t->event_fd, ports, sizeof(ports));
@@ -179,27 +179,6 @@ static void xen_ack(struct transport *t)
         fprintf(stderr, "/dev/xen/evtchn does not take a port back: %s\n", strerror(errno));
     }
 }
-
-static void xen_close(struct transport *t)
-{
-    struct xen *x = xen_of(t);
-
-    xen_unbind(t);
-    close(t->event_fd);
-    close(x->gntdev);
-    free(x);
-}
-
-static const struct transport_ops xen_ops = {
-    .map = xen_map,
-    .unmap = xen_unmap,
-    .copy = xen_copy,
-    .bind = xen_bind,
-    .unbind = xen_unbind,
-    .notify = xen_notify,
-    .ack = xen_ack,
-    .close = xen_close,
-};
 
 static int open_device(const char *path, char *why, size_t why_size)
 {
@@ -239,7 +218,7 @@ int transport_xen_open(struct transport **t, unsigned domid, char *why, size_t w
         }
         return rc < 0 ? rc : -ENOMEM;
     }
-    *x = (struct xen){ .transport = { .ops = &xen_ops, .event_fd = evtchn }, .gntdev = gntdev,
+    *x = (struct xen){ .transport = { evtchn }, .gntdev = gntdev,
                        .domid = (uint16_t)domid };
     *t = &x->transport;
     return 0;

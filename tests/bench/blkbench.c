@@ -91,7 +91,7 @@ static void engine_close(struct engine *e)
     blk_queue_close(&e->queue);
     blk_queue_fini(&e->queue);
     e->mem.image.ops->lane_close(e->lane);
-    e->transport->ops->close(e->transport);
+    transport_shm_close(e->transport);
     image_mem_fini(&e->mem);
     guest_destroy(&e->os);
 }

@@ -7,7 +7,7 @@ DRIVER_GUEST = tests/drivers/guest.c tests/drivers/guest.h $(DRIVER_SHM)
 # The back ends' programs as they are shipped, but for the way to the guest.
 GUEST_SHM = tests/drivers/guest_shm.c $(DRIVER_SHM) $(DRIVER_STORE)
 check_PROGRAMS += tests/drivers/vane-blk tests/drivers/vane-net
-UNIT_BUILD += tests/drivers/vane-blk tests/drivers/vane-net xenstore-like/vane-stored
+UNIT_BUILD += tests/drivers/vane-blk tests/drivers/vane-net pv-drivers/vane-blk xenstore-like/vane-stored
 tests_drivers_vane_blk_SOURCES = $(VANE_BLK) $(GUEST_SHM)
 tests_drivers_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_drivers_vane_blk_CFLAGS = $(pv_drivers_vane_blk_CFLAGS)
@@ -20,7 +20,7 @@ tests_drivers_vane_net_LDFLAGS = $(pv_drivers_vane_net_LDFLAGS)
 tests_drivers_vane_net_LDADD = $(pv_drivers_vane_net_LDADD)
 
 UNIT_TESTS += tests/unit/test_ring tests/unit/test_xenbus
-tests_unit_test_ring_SOURCES = tests/unit/test_ring.c $(DRIVER_RING) $(DRIVER_SHM) pv-drivers/ring/transport_xen.c
+tests_unit_test_ring_SOURCES = tests/unit/test_ring.c $(DRIVER_RING) $(DRIVER_SHM)
 tests_unit_test_ring_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_xenbus_SOURCES = tests/unit/test_xenbus.c pv-drivers/host/back.c pv-drivers/host/back.h \
     pv-drivers/host/worker.c pv-drivers/host/worker.h $(DRIVER_BUS) \

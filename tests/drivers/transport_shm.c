@@ -191,7 +191,7 @@ static int map_ring(struct shm *s, const uint32_t *refs, unsigned nr, void **va)
 }
 
 // One page is where the area already shows it; more are put side by side.
-static int shm_map(struct transport *t, const uint32_t *refs, unsigned nr, void **va)
+int transport_map(struct transport *t, const uint32_t *refs, unsigned nr, void **va)
 {
     struct shm *s = shm_of(t);
     int rc = 0;
@@ -225,7 +225,7 @@ static void uncount_page(struct shm_area *a, const uint8_t *va)
     }
 }
 
-static void shm_unmap(struct transport *t, void *va, unsigned nr)
+void transport_unmap(struct transport *t, void *va, unsigned nr)
 {
     struct shm *s = shm_of(t);
     struct mapping *m = find_mapping(s, va);
@@ -249,8 +249,8 @@ static void copy_bytes(void *to, const void *from, size_t size)
 #define copy_bytes memcpy
 #endif
 
-static int shm_copy(struct transport *t, enum transport_direction direction,
-                    const struct transport_copy *list, unsigned nr)
+int transport_copy(struct transport *t, enum transport_direction direction,
+                   const struct transport_copy *list, unsigned nr)
 {
     struct shm *s = shm_of(t);
 
@@ -273,7 +273,7 @@ static int shm_copy(struct transport *t, enum transport_direction direction,
     return 0;
 }
 
-static int shm_bind(struct transport *t, uint32_t port)
+int transport_bind(struct transport *t, uint32_t port)
 {
     struct shm *s = shm_of(t);
 
@@ -287,40 +287,29 @@ static int shm_bind(struct transport *t, uint32_t port)
     return 0;
 }
 
-static void shm_unbind(struct transport *t)
+void transport_unbind(struct transport *t)
 {
     (void)t;    // a port is an eventfd for good
 }
 
-static void shm_notify(struct transport *t)
+void transport_notify(struct transport *t)
 {
     struct shm *s = shm_of(t);
 
     eventfd_write(s->area->to_front[s->bound], 1);    // fails only if 2^64 events are pending
 }
 
-static void shm_ack(struct transport *t)
+void transport_ack(struct transport *t)
 {
     eventfd_t nr;
 
     eventfd_read(t->event_fd, &nr);                  // nothing to read is as good
 }
 
-static void shm_close(struct transport *t)
+void transport_shm_close(struct transport *t)
 {
     free(shm_of(t));
 }
-
-static const struct transport_ops shm_ops = {
-    .map = shm_map,
-    .unmap = shm_unmap,
-    .copy = shm_copy,
-    .bind = shm_bind,
-    .unbind = shm_unbind,
-    .notify = shm_notify,
-    .ack = shm_ack,
-    .close = shm_close,
-};
 
 int transport_shm_open(struct transport **t, struct shm_area *area, uint32_t port)
 {
@@ -330,7 +319,7 @@ int transport_shm_open(struct transport **t, struct shm_area *area, uint32_t por
     if (!s) {
         return is_possible ? -ENOMEM : -EINVAL;
     }
-    *s = (struct shm){ .transport = { .ops = &shm_ops }, .area = area, .port = port, .bound = port };
+    *s = (struct shm){ .area = area, .port = port, .bound = port };
     s->transport.event_fd = port == SHM_ANY_PORT ? -1 : area->to_back[port];
     *t = &s->transport;
     return 0;

@@ -55,3 +55,4 @@ void shm_area_destroy(struct shm_area *a);
 // until it is bound.
 #define SHM_ANY_PORT UINT32_MAX
 int transport_shm_open(struct transport **t, struct shm_area *area, uint32_t port);
+void transport_shm_close(struct transport *t);

@@ -69,7 +69,7 @@ static void tear_down(void)
     CU_ASSERT_EQUAL(guest_nr_mapped(&os), 0);
     blk_queue_fini(&queue);
     mem.image.ops->lane_close(lane);
-    transport->ops->close(transport);
+    transport_shm_close(transport);
     free(journal);
     image_mem_fini(&mem);
     guest_destroy(&os);

@@ -232,7 +232,7 @@ static void test_hostile(void)
     blk_queue_close(&h.queue);
     blk_queue_fini(&h.queue);
     h.mem.image.ops->lane_close(h.lane);
-    h.transport->ops->close(h.transport);
+    transport_shm_close(h.transport);
     image_mem_fini(&h.mem);
     guest_destroy(&h.os);
 }

@@ -71,8 +71,8 @@ static void tear_down(void)
     net_queue_close(&queue);
     CU_ASSERT_EQUAL(guest_nr_mapped(&os), 0);
     net_queue_fini(&queue);
-    transports[0]->ops->close(transports[0]);
-    transports[1]->ops->close(transports[1]);
+    transport_shm_close(transports[0]);
+    transport_shm_close(transports[1]);
     port_mem_fini(&port);
     guest_destroy(&os);
 }
@@ -634,8 +634,8 @@ static void test_limit(void)
 
 static void unmap_rings(void)
 {
-    transports[0]->ops->unmap(transports[0], tx_page, 1);
-    transports[1]->ops->unmap(transports[1], rx_page, 1);
+    transport_unmap(transports[0], tx_page, 1);
+    transport_unmap(transports[1], rx_page, 1);
 }
 
 // What was taken and not shown is done again, whatever lies in the ring by then.

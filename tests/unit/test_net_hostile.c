@@ -236,7 +236,7 @@ static void test_hostile(void)
     printf("\n");
     net_queue_close(&h.queue);
     net_queue_fini(&h.queue);
-    h.transport->ops->close(h.transport);
+    transport_shm_close(h.transport);
     port_mem_fini(&h.port);
     guest_destroy(&h.os);
 }
