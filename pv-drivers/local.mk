@@ -3,7 +3,7 @@
 DRIVER_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir) -I$(srcdir)/pv-drivers -I$(srcdir)/include -I$(srcdir)/tests/lib \
     -I$(srcdir)/tests
 
-DRIVER_RING = pv-drivers/ring/ring.c pv-drivers/ring/ring.h pv-drivers/ring/transport.h
+DRIVER_RING = pv-drivers/ring/ring.c pv-drivers/ring/ring.h pv-drivers/ring/transport.h pv-drivers/bus/container.h
 DRIVER_BUS = pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/text.c pv-drivers/bus/text.h \
     pv-drivers/bus/store.h pv-drivers/bus/store_xs.c pv-drivers/bus/store_xs.h \
     xenstore-like/client/xs.c xenstore-like/client/xs.h

@@ -8,12 +8,6 @@
 #include <string.h>
 
 _Static_assert(BLK_MAX_QUEUES <= BACK_MAX_QUEUES, "a thread each");
-_Static_assert(offsetof(struct blk_back, back) == 0, "one is the other");
-
-static struct blk_back *disk_of(struct back *back)
-{
-    return (struct blk_back *)back;
-}
 
 static void serve(struct worker *w)
 {
@@ -65,9 +59,9 @@ static int publish_properties(struct blk_back *b)
 
 static int publish(struct back *back)
 {
-    int rc = publish_features(disk_of(back));
+    int rc = publish_features(CONTAINER(back, struct blk_back, back));
 
-    return rc < 0 ? rc : publish_properties(disk_of(back));
+    return rc < 0 ? rc : publish_properties(CONTAINER(back, struct blk_back, back));
 }
 
 // Two names for the size of the ring, from two histories of the protocol.
@@ -88,7 +82,7 @@ static int read_ring_order(struct back *back, uint64_t *order)
 
 static int read_choices(struct back *back)
 {
-    struct blk_back *b = disk_of(back);
+    struct blk_back *b = CONTAINER(back, struct blk_back, back);
     char protocol[STORE_MAX_VALUE];
     int rc = xenbus_read_peer(&back->bus, "protocol", protocol, sizeof(protocol));
 
@@ -102,7 +96,7 @@ static int read_choices(struct back *back)
 
 static int open_queue(struct back *back, unsigned i, unsigned nr_queues)
 {
-    struct blk_back *b = disk_of(back);
+    struct blk_back *b = CONTAINER(back, struct blk_back, back);
     struct blk_connection c = { .nr_pages = 1u << b->ring_order };
     int rc = back_read_queue_node(back, i, nr_queues, "event-channel", -1, &c.port);
 
@@ -123,12 +117,12 @@ static int open_queue(struct back *back, unsigned i, unsigned nr_queues)
 // The size may have changed since it was offered.
 static int connect_disk(struct back *back)
 {
-    return publish_properties(disk_of(back));
+    return publish_properties(CONTAINER(back, struct blk_back, back));
 }
 
 static void close_queue(struct back *back, unsigned i)
 {
-    blk_queue_close(&disk_of(back)->queues[i]);
+    blk_queue_close(&CONTAINER(back, struct blk_back, back)->queues[i]);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -136,7 +130,7 @@ static void close_queue(struct back *back, unsigned i)
 // A front end learns of a new size when our state is written again, though it is the same.
 static int follow_size(struct back *back)
 {
-    struct blk_back *b = disk_of(back);
+    struct blk_back *b = CONTAINER(back, struct blk_back, back);
     uint64_t nr_sectors = b->disk.image->ops->size(b->disk.image) / BLK_SECTOR;
 
     if (nr_sectors == 0 || nr_sectors == b->disk.nr_sectors) {
@@ -152,7 +146,7 @@ static int follow_size(struct back *back)
 
 static int init_queue(struct back *back, unsigned i)
 {
-    struct blk_back *b = disk_of(back);
+    struct blk_back *b = CONTAINER(back, struct blk_back, back);
     struct blk_queue *q = &b->queues[i];
     struct transport *t = b->transports[i];
     struct blk_lane *lane;

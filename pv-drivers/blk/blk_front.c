@@ -13,11 +13,6 @@ _Static_assert(BLK_FRONT_MAX_SEGMENTS + 1 <= FRONT_MAX_PAGES, "pages of a slot")
 
 void *memcpy(void *to, const void *from, size_t size);    // a compiler needs it anyway
 
-static struct blk_front *front_of(struct xenbus_device *dev)
-{
-    return (struct blk_front *)(void *)((char *)dev - offsetof(struct blk_front, bus));
-}
-
 // ------------------------------------------------------------------------------------------------
 // Requests.
 
@@ -194,7 +189,7 @@ static int make_queue(struct blk_front *f, unsigned i)
 
 static int on_prepare(struct xenbus_device *dev)
 {
-    struct blk_front *f = front_of(dev);
+    struct blk_front *f = CONTAINER(dev, struct blk_front, bus);
     int rc = xenbus_write(dev, "protocol", "x86_64-abi");
 
     agree(f);
@@ -214,7 +209,7 @@ static int on_prepare(struct xenbus_device *dev)
 
 static int on_update(struct xenbus_device *dev)
 {
-    struct blk_front *f = front_of(dev);
+    struct blk_front *f = CONTAINER(dev, struct blk_front, bus);
 
     f->nr_sectors = xenbus_peer_value(&f->bus, "sectors", 0);
     f->is_read_only = (xenbus_peer_value(&f->bus, "info", 0) & VDISK_READONLY) != 0;
@@ -228,7 +223,7 @@ static int on_update(struct xenbus_device *dev)
 // What a back end before this one was asked is asked again.
 static int on_connect(struct xenbus_device *dev)
 {
-    struct blk_front *f = front_of(dev);
+    struct blk_front *f = CONTAINER(dev, struct blk_front, bus);
 
     for (unsigned i = 0; i < f->nr_queues; i++) {
         struct blk_front_queue *q = &f->queues[i];
@@ -244,7 +239,7 @@ static int on_connect(struct xenbus_device *dev)
 
 static int on_disconnect(struct xenbus_device *dev)
 {
-    struct blk_front *f = front_of(dev);
+    struct blk_front *f = CONTAINER(dev, struct blk_front, bus);
 
     for (unsigned i = 0; i < f->nr_queues; i++) {
         front_pages_free(&f->queues[i].ring.pages, f->os);

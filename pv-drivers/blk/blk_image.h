@@ -16,6 +16,9 @@
 #define BLK_MAX_IN_FLIGHT 256u   // operations of one lane
 #define BLK_MAX_RETRIES 16u      // of one operation that was interrupted
 
+struct blk_image;
+struct blk_lane;
+
 enum blk_io_op { BLK_IO_READ, BLK_IO_WRITE, BLK_IO_SYNC, BLK_IO_DISCARD };
 
 struct blk_io {
@@ -25,7 +28,8 @@ struct blk_io {
     struct iovec *iov;
     unsigned nr_iov;
     unsigned nr_retries;
-    unsigned nr_parts;           // the image's own: commands under way, and what one of them said
+    struct blk_lane *lane;       // these three the image's own: commands under way, and what one of them said
+    unsigned nr_parts;
     int rc;
     void (*done)(struct blk_io *io, int rc);    // 0 or a negative errno
 };
@@ -33,9 +37,6 @@ struct blk_io {
 // What a wait found readable.
 #define BLK_WAKE_EVENT 1u
 #define BLK_WAKE_STOP 2u
-
-struct blk_image;
-struct blk_lane;
 
 struct blk_image_ops {
     // Two files end a wait: event_fd and stop_fd.

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "bus/container.h"
 #include "host/stats.h"
 
 #define NO_PAGE UINT16_MAX
@@ -272,7 +273,7 @@ static int acquire_data(struct blk_queue *q, struct blk_request *r)
 // stack does not grow with the number of steps.
 static void step_done(struct blk_io *io, int rc)
 {
-    struct blk_request *r = (struct blk_request *)(void *)((char *)io - offsetof(struct blk_request, io));
+    struct blk_request *r = CONTAINER(io, struct blk_request, io);
 
     r->rc = rc;
     r->is_step_done = true;

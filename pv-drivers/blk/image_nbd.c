@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/container.h"
+
 #define NS_PER_MS 1000000
 #define LARGEST_TRANSFER (1u << 20)           // BLK_MAX_SEGMENTS pages
 #define LARGEST_TRIM (1u << 30)              // the protocol has 32 bits for it
@@ -34,11 +36,6 @@ struct blk_lane {
     struct blk_io *over[BLK_MAX_IN_FLIGHT];
     unsigned nr_over;
 };
-
-static struct nbd *nbd_of(struct blk_image *image)
-{
-    return (struct nbd *)(void *)((char *)image - offsetof(struct nbd, image));
-}
 
 bool blk_is_nbd(const char *name)
 {
@@ -85,39 +82,26 @@ static bool is_lost(const struct blk_lane *lane)
     return nbd_aio_is_dead(lane->handle) > 0 || nbd_aio_is_closed(lane->handle) > 0;
 }
 
-struct part {
-    struct blk_lane *lane;
-    struct blk_io *io;
-};
-
-static void finish_part(struct blk_lane *lane, struct blk_io *io, int rc)
+static void finish_part(struct blk_io *io, int rc)
 {
     if (rc < 0) {
         io->rc = rc;
     }
     if (--io->nr_parts == 0) {
-        lane->over[lane->nr_over++] = io;
+        io->lane->over[io->lane->nr_over++] = io;
     }
 }
 
-static int on_completion(void *user, int *error)
+static int on_completion(void *io, int *error)
 {
-    const struct part *part = user;
-
-    finish_part(part->lane, part->io, *error ? -*error : 0);
+    finish_part(io, *error ? -*error : 0);
     return 1;       // libnbd forgets the command
 }
 
 static int64_t submit_part(struct blk_lane *lane, struct blk_io *io, void *base, size_t size, uint64_t offset)
 {
-    struct part *part = malloc(sizeof(*part));
-    nbd_completion_callback callback = { .callback = on_completion, .user_data = part, .free = free };
+    nbd_completion_callback callback = { .callback = on_completion, .user_data = io };
 
-    if (!part) {
-        errno = ENOMEM;
-        return -1;
-    }
-    *part = (struct part){ lane, io };
     switch (io->op) {
     case BLK_IO_READ:
         return nbd_aio_pread(lane->handle, base, size, offset, callback, 0);
@@ -137,7 +121,7 @@ static void add_part(struct blk_lane *lane, struct blk_io *io, void *base, size_
         if (is_lost(lane)) {
             lost(lane);
         }
-        finish_part(lane, io, nbd_get_errno() ? -nbd_get_errno() : -EIO);
+        finish_part(io, nbd_get_errno() ? -nbd_get_errno() : -EIO);
     }
     io->offset += size;
     io->size -= size;
@@ -147,6 +131,7 @@ static void nbd_submit(struct blk_lane *lane, struct blk_io *io)
 {
     bool has_data = io->op == BLK_IO_READ || io->op == BLK_IO_WRITE;
 
+    io->lane = lane;
     io->rc = 0;
     io->nr_parts = 1;        // ours, so that it is not over before all parts are on their way
     for (unsigned i = 0; has_data && i < io->nr_iov; i++) {
@@ -155,7 +140,7 @@ static void nbd_submit(struct blk_lane *lane, struct blk_io *io)
     if (!has_data) {
         add_part(lane, io, NULL, io->op == BLK_IO_SYNC ? 0 : io->size < LARGEST_TRIM ? (size_t)io->size : LARGEST_TRIM);
     }
-    finish_part(lane, io, 0);
+    finish_part(io, 0);
 }
 
 static void reap(struct blk_lane *lane)
@@ -196,7 +181,7 @@ static unsigned nbd_wait(struct blk_lane *lane, int64_t timeout_ns)
 
 static int nbd_lane_open(struct blk_image *image, int event_fd, int stop_fd, struct blk_lane **lane)
 {
-    struct nbd *nbd = nbd_of(image);
+    struct nbd *nbd = CONTAINER(image, struct nbd, image);
     struct blk_lane *l = calloc(1, sizeof(*l));
     char why[300];
 
@@ -221,7 +206,7 @@ static int nbd_lane_open(struct blk_image *image, int event_fd, int stop_fd, str
 
 static uint64_t nbd_size(struct blk_image *image)
 {
-    return nbd_of(image)->size;
+    return CONTAINER(image, struct nbd, image)->size;
 }
 
 static const struct blk_image_ops nbd_ops = {

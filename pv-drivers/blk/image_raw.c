@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bus/container.h"
+
 #define QUEUE_DEPTH 512u
 #define LOCK_STEP_NS 5000000
 
@@ -38,11 +40,6 @@ struct blk_lane {
     bool is_polling[NR_FILES];
     unsigned woken;
 };
-
-static struct raw *raw_of(struct blk_image *image)
-{
-    return (struct raw *)(void *)((char *)image - offsetof(struct raw, image));
-}
 
 int blk_io_advance(struct blk_io *io, int result)
 {
@@ -186,7 +183,7 @@ static int confine(struct blk_lane *lane, const int files[NR_FILES])
 
 static int raw_lane_open(struct blk_image *image, int event_fd, int stop_fd, struct blk_lane **lane)
 {
-    struct raw *raw = raw_of(image);
+    struct raw *raw = CONTAINER(image, struct raw, image);
     struct io_uring_params params = { .flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_R_DISABLED };
     const int files[NR_FILES] = { raw->fd, event_fd, stop_fd };
     struct blk_lane *l = calloc(1, sizeof(*l));
@@ -218,7 +215,7 @@ static void raw_lane_close(struct blk_lane *lane)
 
 static uint64_t raw_size(struct blk_image *image)
 {
-    struct raw *raw = raw_of(image);
+    struct raw *raw = CONTAINER(image, struct raw, image);
     struct stat st;
     uint64_t size = 0;
 
@@ -230,7 +227,7 @@ static uint64_t raw_size(struct blk_image *image)
 
 static void raw_close(struct blk_image *image)
 {
-    struct raw *raw = raw_of(image);
+    struct raw *raw = CONTAINER(image, struct raw, image);
 
     close(raw->fd);
     free(raw);

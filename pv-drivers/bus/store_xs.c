@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/container.h"
 #include "xenstore-like/client/xs.h"
 
 #define WATCH_TOKEN "peer"
 
 static struct xs *xs_of(struct store *s)
 {
-    return ((struct store_xs *)(void *)((char *)s - offsetof(struct store_xs, store)))->xs;
+    return CONTAINER(s, struct store_xs, store)->xs;
 }
 
 static int real_read(struct store *s, const char *path, char *value, size_t size)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus/container.h"
 #include "bus/store.h"
 #include "public/io/xenbus.h"
 

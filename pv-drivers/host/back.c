@@ -8,11 +8,6 @@
 
 #include "bus/text.h"
 
-static struct back *back_of(struct xenbus_device *dev)
-{
-    return (struct back *)(void *)((char *)dev - offsetof(struct back, bus));
-}
-
 int back_refuse(struct back *b, const char *format, ...)
 {
     va_list list;
@@ -50,7 +45,7 @@ int back_read_queue_node(struct back *b, unsigned queue, unsigned nr_queues, con
 
 static int on_prepare(struct xenbus_device *dev)
 {
-    struct back *b = back_of(dev);
+    struct back *b = CONTAINER(dev, struct back, bus);
     int rc = xenbus_write_u64(dev, "multi-queue-max-queues", b->max_queues);
 
     return rc < 0 ? rc : b->ops->publish(b);
@@ -73,7 +68,7 @@ static int open_queues(struct back *b)
 
 static int on_connect(struct xenbus_device *dev)
 {
-    struct back *b = back_of(dev);
+    struct back *b = CONTAINER(dev, struct back, bus);
     int rc = b->ops->read_choices(b);
 
     if (rc == 0) {
@@ -90,7 +85,7 @@ static int on_connect(struct xenbus_device *dev)
 
 static int on_disconnect(struct xenbus_device *dev)
 {
-    struct back *b = back_of(dev);
+    struct back *b = CONTAINER(dev, struct back, bus);
 
     if (b->ops->disconnect) {
         b->ops->disconnect(b);

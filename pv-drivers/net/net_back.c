@@ -9,12 +9,6 @@
 #include <unistd.h>
 
 _Static_assert(NET_MAX_QUEUES <= BACK_MAX_QUEUES, "a thread each");
-_Static_assert(offsetof(struct net_back, back) == 0, "one is the other");
-
-static struct net_back *nic_of(struct back *back)
-{
-    return (struct net_back *)back;
-}
 
 static void serve(struct worker *w)
 {
@@ -56,7 +50,7 @@ static int publish(struct back *back)
 
     // Toolstacks wait for this: the TAP stands where it shall.
     rc = rc < 0 ? rc : xenbus_write(&back->bus, "hotplug-status", "connected");
-    return rc < 0 ? rc : publish_link(nic_of(back));
+    return rc < 0 ? rc : publish_link(CONTAINER(back, struct net_back, back));
 }
 
 // The front end's nodes, all of them numbers up to 1 and by default 0.
@@ -80,7 +74,7 @@ static int read_choices(struct back *back)
         return back_refuse(back, "request-rx-copy of the other end must be 1: pages are not exchanged any more");
     }
     bool has_checksums = !value[NO_CHECKSUMS] && value[CHECKSUMS6];
-    nic_of(back)->interface.front = (struct net_abilities){ .has_sg = value[SG], .has_checksums = has_checksums,
+    CONTAINER(back, struct net_back, back)->interface.front = (struct net_abilities){ .has_sg = value[SG], .has_checksums = has_checksums,
         .has_gso4 = value[GSO4] && value[SG] && has_checksums,
         .has_gso6 = value[GSO6] && value[SG] && has_checksums, .sends_rx_events = value[RX_NOTIFY] };
     return rc;
@@ -109,7 +103,7 @@ static int open_queue(struct back *back, unsigned i, unsigned nr_queues)
     if (rc < 0) {
         return rc;
     }
-    rc = net_queue_open(&nic_of(back)->queues[i], &c, back->is_resuming);
+    rc = net_queue_open(&CONTAINER(back, struct net_back, back)->queues[i], &c, back->is_resuming);
     if (rc < 0) {
         (void)back_refuse(back, "queue %u: the rings at grants %u and %u with port %u cannot be opened: %s", i, c.tx_ref,
                           c.rx_ref, c.tx_port, strerror(-rc));
@@ -119,7 +113,7 @@ static int open_queue(struct back *back, unsigned i, unsigned nr_queues)
 
 static int connect_tap(struct back *back)
 {
-    struct net_back *b = nic_of(back);
+    struct net_back *b = CONTAINER(back, struct net_back, back);
     int rc = tap_connect(&b->tap, &b->interface.front, back->nr_queues);
 
     if (rc < 0) {
@@ -130,26 +124,26 @@ static int connect_tap(struct back *back)
 
 static void disconnect(struct back *back)
 {
-    tap_disconnect(&nic_of(back)->tap);
+    tap_disconnect(&CONTAINER(back, struct net_back, back)->tap);
 }
 
 static void close_queue(struct back *back, unsigned i)
 {
-    net_queue_close(&nic_of(back)->queues[i]);
+    net_queue_close(&CONTAINER(back, struct net_back, back)->queues[i]);
 }
 
 // ------------------------------------------------------------------------------------------------
 
 static int follow_link(struct back *back)
 {
-    struct net_back *b = nic_of(back);
+    struct net_back *b = CONTAINER(back, struct net_back, back);
 
     return tap_is_up(&b->tap) == b->is_up ? 0 : publish_link(b);
 }
 
 static int init_queue(struct back *back, unsigned i)
 {
-    struct net_back *b = nic_of(back);
+    struct net_back *b = CONTAINER(back, struct net_back, back);
     struct net_queue *q = &b->queues[i];
     int rc = net_queue_init(q, &b->interface, &b->tap.ports[i], b->transports[i][0], b->transports[i][1],
                             &b->journal->queue[i], &b->stats->queue[i]);

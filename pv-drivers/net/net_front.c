@@ -13,11 +13,6 @@ _Static_assert(NET_FRONT_MAX_BUFFERS <= (PAGE - sizeof(struct ring_shared)) / si
 
 void *memcpy(void *to, const void *from, size_t size);    // a compiler needs it anyway
 
-static struct net_front *front_of(struct xenbus_device *dev)
-{
-    return (struct net_front *)(void *)((char *)dev - offsetof(struct net_front, bus));
-}
-
 // ------------------------------------------------------------------------------------------------
 // Sending.
 
@@ -255,7 +250,7 @@ static int make_queue(struct net_front *f, unsigned i)
 
 static int on_prepare(struct xenbus_device *dev)
 {
-    struct net_front *f = front_of(dev);
+    struct net_front *f = CONTAINER(dev, struct net_front, bus);
 
     f->nr_queues = at_most(f->want.nr_queues, xenbus_peer_value(&f->bus, "multi-queue-max-queues", 1));
     f->nr_queues += f->nr_queues == 0;
@@ -279,7 +274,7 @@ static int on_prepare(struct xenbus_device *dev)
 
 static int on_update(struct xenbus_device *dev)
 {
-    struct net_front *f = front_of(dev);
+    struct net_front *f = CONTAINER(dev, struct net_front, bus);
 
     f->can_fragment = xenbus_peer_value(&f->bus, "feature-sg", 0) == 1;
     f->can_gso4 = xenbus_peer_value(&f->bus, "feature-gso-tcpv4", 0) == 1;
@@ -290,7 +285,7 @@ static int on_update(struct xenbus_device *dev)
 
 static int on_disconnect(struct xenbus_device *dev)
 {
-    struct net_front *f = front_of(dev);
+    struct net_front *f = CONTAINER(dev, struct net_front, bus);
 
     for (unsigned i = 0; i < f->nr_queues; i++) {
         front_pages_free(&f->queues[i].tx.ring.pages, f->os);

@@ -39,14 +39,6 @@ static ssize_t fd_receive(struct net_port *p, void *frame, size_t room)
 
 static const struct net_port_ops fd_ops = { .send = fd_send, .receive = fd_receive };
 
-void tap_of_sockets(struct tap *t, int first_fd, unsigned nr_queues)
-{
-    *t = (struct tap){ .name = "socket", .control_fd = -1, .nr_queues = nr_queues };
-    for (unsigned i = 0; i < nr_queues; i++) {
-        t->ports[i] = (struct net_port){ .ops = &fd_ops, .fd = first_fd + (int)i };
-    }
-}
-
 // ------------------------------------------------------------------------------------------------
 // Bridges.
 
@@ -257,10 +249,6 @@ int tap_connect(struct tap *t, const struct net_abilities *front, unsigned nr_qu
 {
     unsigned long offloads = (front->has_checksums ? TUN_F_CSUM : 0) | (front->has_gso4 ? TUN_F_TSO4 : 0) |
                              (front->has_gso6 ? TUN_F_TSO6 : 0);
-
-    if (t->control_fd < 0) {
-        return 0;
-    }
     int rc = ioctl(t->ports[0].fd, TUNSETOFFLOAD, offloads) < 0 ? -errno : set_queues(t, nr_queues);
     if (rc == 0) {
         set_carrier(t, 1);
@@ -270,18 +258,13 @@ int tap_connect(struct tap *t, const struct net_abilities *front, unsigned nr_qu
 
 void tap_disconnect(struct tap *t)
 {
-    if (t->control_fd >= 0) {
-        set_carrier(t, 0);
-    }
+    set_carrier(t, 0);
 }
 
 bool tap_is_up(const struct tap *t)
 {
     struct ifreq request = { 0 };
 
-    if (t->control_fd < 0) {
-        return true;
-    }
     memcpy(request.ifr_name, t->name, IFNAMSIZ);
     return ioctl(t->control_fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
 }

@@ -20,15 +20,13 @@ struct tap_options {
 
 struct tap {
     char name[IFNAMSIZ];
-    int control_fd;                  // to ask for its state; negative: sockets, for tests
+    int control_fd;                  // to ask for its state
     unsigned nr_queues;
     struct net_port ports[NET_MAX_QUEUES];
 };
 
 // 0, or a negative errno with a sentence in `why`.
 int tap_open(struct tap *t, const struct tap_options *options, char *why, size_t why_size);
-// Sockets in place of a TAP, inherited, that keep messages apart.
-void tap_of_sockets(struct tap *t, int first_fd, unsigned nr_queues);
 // What the kernel may leave undone in frames to the guest, and how many queues are served.
 int tap_connect(struct tap *t, const struct net_abilities *front, unsigned nr_queues);
 // Nobody reads any more: the host sees no carrier.

@@ -20,7 +20,7 @@
 struct nic {
     struct program_device device;
     const char *tap, *bridge, *mac, *addresses;
-    uint64_t vlan, mtu, is_down, frames_fd;
+    uint64_t vlan, mtu, is_down;
     uint64_t packets_per_second, bytes_per_second;
     struct net_back driver;
 };
@@ -38,14 +38,11 @@ static const struct program_option options[] = {
     { "addresses", 's', OF(addresses), 0, "A,A,... IPv4 and IPv6: it may send from no other" },
     { "packets", 'n', OF(packets_per_second), 1000000000, "N   from the guest, a second" },
     { "bytes", 'n', OF(bytes_per_second), 1ull << 50, "N     from the guest, a second" },
-    { "frames", 'n', OF(frames_fd), 1000, "FD   for tests: sockets in place of a TAP, one a queue, inherited" },
 };
 
 static bool is_complete(const void *device)
 {
-    const struct nic *nic = device;
-
-    return (nic->tap != NULL) != (nic->frames_fd != 0);
+    return ((const struct nic *)device)->tap != NULL;
 }
 
 static void parse_mac(const char *text, struct net_filter *f)
@@ -97,9 +94,7 @@ static void open_link(struct nic *nic)
                                      .nr_queues = (unsigned)nic->device.nr_queues };
     char why[PROGRAM_MAX_WHY];
 
-    if (nic->frames_fd) {
-        tap_of_sockets(&nic->driver.tap, (int)nic->frames_fd, tap.nr_queues);
-    } else if (tap_open(&nic->driver.tap, &tap, why, sizeof(why)) < 0) {
+    if (tap_open(&nic->driver.tap, &tap, why, sizeof(why)) < 0) {
         program_stop("--tap", why);
     }
 }

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "bus/container.h"
 #include "public/grant_table.h"
 
 // The uapi headers take these names from the including program.
@@ -30,11 +31,6 @@ struct xen {
     bool is_bound;
     uint32_t port;                  // our end of the channel
 };
-
-static struct xen *xen_of(struct transport *t)
-{
-    return (struct xen *)(void *)((char *)t - offsetof(struct xen, transport));
-}
 
 static int control(int fd, unsigned long request, void *argument)
 {
@@ -53,7 +49,7 @@ static void forget(struct xen *x, uint64_t index, uint32_t count)
 
 int transport_map(struct transport *t, const uint32_t *refs, unsigned nr, void **va)
 {
-    struct xen *x = xen_of(t);
+    struct xen *x = CONTAINER(t, struct xen, transport);
     union {
         struct ioctl_gntdev_map_grant_ref map;
         char room[sizeof(struct ioctl_gntdev_map_grant_ref) +
@@ -83,7 +79,7 @@ int transport_map(struct transport *t, const uint32_t *refs, unsigned nr, void *
 
 void transport_unmap(struct transport *t, void *va, unsigned nr)
 {
-    struct xen *x = xen_of(t);
+    struct xen *x = CONTAINER(t, struct xen, transport);
     struct ioctl_gntdev_get_offset_for_vaddr where = { .vaddr = (uintptr_t)va };
     int rc = control(x->gntdev, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &where);
 
@@ -117,7 +113,7 @@ static struct gntdev_grant_copy_segment segment(const struct xen *x, bool to_gue
 int transport_copy(struct transport *t, enum transport_direction direction,
                    const struct transport_copy *list, unsigned nr)
 {
-    struct xen *x = xen_of(t);
+    struct xen *x = CONTAINER(t, struct xen, transport);
     struct gntdev_grant_copy_segment segments[TRANSPORT_MAX_COPIES];
     struct ioctl_gntdev_grant_copy copy = { .count = nr, .segments = segments };
 
@@ -136,7 +132,7 @@ int transport_copy(struct transport *t, enum transport_direction direction,
 
 int transport_bind(struct transport *t, uint32_t port)
 {
-    struct xen *x = xen_of(t);
+    struct xen *x = CONTAINER(t, struct xen, transport);
     struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = x->domid, .remote_port = port };
     int rc = control(t->event_fd, IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind);
 
@@ -150,7 +146,7 @@ int transport_bind(struct transport *t, uint32_t port)
 
 void transport_unbind(struct transport *t)
 {
-    struct xen *x = xen_of(t);
+    struct xen *x = CONTAINER(t, struct xen, transport);
     struct ioctl_evtchn_unbind unbind = { .port = x->port };
 
     if (x->is_bound) {
@@ -161,7 +157,7 @@ void transport_unbind(struct transport *t)
 
 void transport_notify(struct transport *t)
 {
-    struct xen *x = xen_of(t);
+    struct xen *x = CONTAINER(t, struct xen, transport);
     struct ioctl_evtchn_notify notify = { .port = x->port };
 
     if (x->is_bound) {

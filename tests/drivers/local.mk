@@ -13,10 +13,11 @@ tests_drivers_vane_blk_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_drivers_vane_blk_CFLAGS = $(pv_drivers_vane_blk_CFLAGS)
 tests_drivers_vane_blk_LDFLAGS = $(pv_drivers_vane_blk_LDFLAGS)
 tests_drivers_vane_blk_LDADD = $(pv_drivers_vane_blk_LDADD)
-tests_drivers_vane_net_SOURCES = $(VANE_NET) $(GUEST_SHM)
+tests_drivers_vane_net_SOURCES = $(VANE_NET) $(GUEST_SHM) tests/drivers/tap_sockets.c
 tests_drivers_vane_net_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_drivers_vane_net_CFLAGS = $(pv_drivers_vane_net_CFLAGS)
-tests_drivers_vane_net_LDFLAGS = $(pv_drivers_vane_net_LDFLAGS)
+tests_drivers_vane_net_LDFLAGS = $(pv_drivers_vane_net_LDFLAGS) -Wl,--wrap=tap_open -Wl,--wrap=tap_connect \
+    -Wl,--wrap=tap_disconnect -Wl,--wrap=tap_is_up
 tests_drivers_vane_net_LDADD = $(pv_drivers_vane_net_LDADD)
 
 UNIT_TESTS += tests/unit/test_ring tests/unit/test_xenbus

@@ -84,20 +84,20 @@ static void make_wires(void)
 // A guest, a wire and a folder of files; further arguments for the program, NULL at the end.
 static void set_up(char *const *more)
 {
-    static char frames[8];
+    static char sockets[16];
     unsigned nr = 0;
 
     snprintf(state_file, sizeof(state_file), "/dev/shm/vane-net-%d.state", (int)getpid());
     snprintf(stats_file, sizeof(stats_file), "/dev/shm/vane-net-%d.stats", (int)getpid());
     snprintf(log_file, sizeof(log_file), "vane-net-%d.log", (int)getpid());
-    snprintf(frames, sizeof(frames), "%d", FIRST_SOCKET);
+    snprintf(sockets, sizeof(sockets), "sockets:%d", FIRST_SOCKET);
     char *const usual[] = { "--back", VIF_BACK, "--front", VIF_FRONT, "--state", state_file, "--stats", stats_file };
     for (; nr < sizeof(usual) / sizeof(usual[0]); nr++) {
         arguments[nr] = usual[nr];
     }
     if (!*more || strcmp(*more, "--tap") != 0) {
-        arguments[nr++] = "--frames";
-        arguments[nr++] = frames;
+        arguments[nr++] = "--tap";
+        arguments[nr++] = sockets;
     }
     while (*more) {
         arguments[nr++] = *more++;
