@@ -24,11 +24,24 @@ static void serve(struct worker *w)
 // ------------------------------------------------------------------------------------------------
 // Negotiation.
 
-// Discards count in whole sectors, aligned to nothing.
-static int publish_features(struct blk_back *b)
+static int publish_properties(struct back *back)
 {
-    const struct blk_image *image = b->disk.image;
-    bool can_discard = __atomic_load_n(&image->can_discard, __ATOMIC_RELAXED);
+    struct blk_back *b = CONTAINER(back, struct blk_back, back);
+    const struct xenbus_node nodes[] = {
+        { "sector-size", BLK_SECTOR },
+        { "physical-sector-size", b->disk.image->physical_sector },
+        { "info", b->disk.is_read_only ? VDISK_READONLY : 0 },
+        { "sectors", b->disk.nr_sectors },
+    };
+
+    return xenbus_write_nodes(&back->bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
+}
+
+// Discards count in whole sectors, aligned to nothing.
+static int publish(struct back *back)
+{
+    struct blk_back *b = CONTAINER(back, struct blk_back, back);
+    bool can_discard = __atomic_load_n(&b->disk.image->can_discard, __ATOMIC_RELAXED);
     const struct xenbus_node nodes[] = {
         { "feature-barrier", 1 },
         { "feature-flush-cache", 1 },
@@ -41,27 +54,9 @@ static int publish_features(struct blk_back *b)
         { "max-ring-page-order", RING_MAX_PAGE_ORDER },
         { "max-ring-pages", RING_MAX_PAGES },
     };
+    int rc = xenbus_write_nodes(&back->bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
 
-    return xenbus_write_nodes(&b->back.bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
-}
-
-static int publish_properties(struct blk_back *b)
-{
-    const struct xenbus_node nodes[] = {
-        { "sector-size", BLK_SECTOR },
-        { "physical-sector-size", b->disk.image->physical_sector },
-        { "info", b->disk.is_read_only ? VDISK_READONLY : 0 },
-        { "sectors", b->disk.nr_sectors },
-    };
-
-    return xenbus_write_nodes(&b->back.bus, nodes, sizeof(nodes) / sizeof(nodes[0]));
-}
-
-static int publish(struct back *back)
-{
-    int rc = publish_features(CONTAINER(back, struct blk_back, back));
-
-    return rc < 0 ? rc : publish_properties(CONTAINER(back, struct blk_back, back));
+    return rc < 0 ? rc : publish_properties(back);
 }
 
 // Two names for the size of the ring, from two histories of the protocol.
@@ -114,12 +109,6 @@ static int open_queue(struct back *back, unsigned i, unsigned nr_queues)
     return rc;
 }
 
-// The size may have changed since it was offered.
-static int connect_disk(struct back *back)
-{
-    return publish_properties(CONTAINER(back, struct blk_back, back));
-}
-
 static void close_queue(struct back *back, unsigned i)
 {
     blk_queue_close(&CONTAINER(back, struct blk_back, back)->queues[i]);
@@ -162,6 +151,6 @@ static int init_queue(struct back *back, unsigned i)
 
 const struct back_ops blk_back_ops = {
     .serve = serve, .init_queue = init_queue, .publish = publish, .read_choices = read_choices,
-    .open_queue = open_queue, .connect = connect_disk, .close_queue = close_queue,
-    .follow = follow_size,
+    .open_queue = open_queue, .close_queue = close_queue, .follow = follow_size,
+    .connect = publish_properties,       // the size may have changed since
 };

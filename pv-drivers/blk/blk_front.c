@@ -254,11 +254,6 @@ static xenbus_action_fn *const actions[XENBUS_NR_ACTIONS] = {
     [XENBUS_DISCONNECT] = on_disconnect,
 };
 
-int blk_front_run(struct blk_front *f)
-{
-    return xenbus_run(&f->bus);
-}
-
 static struct front_pages *slot_pages(struct blk_front *f, unsigned i)
 {
     return &f->queues[i / f->want.nr_requests].slots[i % f->want.nr_requests].pages;

@@ -7,7 +7,7 @@
 // grants they are granted once, otherwise for each request. Requests that were not answered when the
 // back end started over are sent again.
 //
-// Threads: one per queue for submit, kick and poll; the handshake (blk_front_run) while no queue is
+// Threads: one per queue for submit, kick and poll; the handshake (xenbus_run() on its bus) while no queue is
 // used.
 #pragma once
 
@@ -59,10 +59,9 @@ struct blk_front {
     struct blk_front_queue queues[BLK_FRONT_MAX_QUEUES];
 };
 
+// Its handshake is xenbus_run() whenever the store changed. Connected: xenbus_own_state() says so.
 int blk_front_init(struct blk_front *f, struct os *os, struct store *store, const char *own,
                    const char *peer, const struct blk_front_config *want);
-// The handshake, whenever the store changed. Connected: xenbus_own_state() says so.
-int blk_front_run(struct blk_front *f);
 // Puts a request into the ring: 0; -EAGAIN (-11) when full; -EINVAL (-22) when it cannot be.
 int blk_front_submit(struct blk_front *f, unsigned queue, struct blk_front_io *io);
 // Shows the back end what was put.

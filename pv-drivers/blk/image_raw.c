@@ -287,6 +287,11 @@ static int check_image(struct raw *raw, const char *path, const struct blk_image
 {
     struct stat st;
 
+    if (raw->fd < 0) {
+        int rc = -errno;
+        snprintf(why, why_size, "%s cannot be opened: %s", path, strerror(-rc));
+        return rc;
+    }
     if (fstat(raw->fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))) {
         snprintf(why, why_size, "%s is neither a file nor a block device", path);
         return -EINVAL;
@@ -317,11 +322,9 @@ int blk_raw_open(struct blk_image **image, const char *path, const struct blk_im
                                      .can_discard = !options->is_read_only,
                                      .physical_sector = BLK_SECTOR };
     raw->fd = open_image(path, options);
-    int rc = raw->fd < 0 ? -errno : check_image(raw, path, options, why, why_size);
+    int rc = check_image(raw, path, options, why, why_size);
     if (rc < 0) {
-        if (raw->fd < 0) {
-            snprintf(why, why_size, "%s cannot be opened: %s", path, strerror(-rc));
-        } else {
+        if (raw->fd >= 0) {
             close(raw->fd);
         }
         free(raw);

@@ -32,11 +32,6 @@ static const struct program_option options[] = {
     { "secure-discard", 'b', OF(can_discard_securely), 0, "overwriting in place destroys" },
 };
 
-static bool is_complete(const void *device)
-{
-    return ((const struct disk *)device)->image != NULL;
-}
-
 static int open_image(const struct disk *disk, struct blk_image **image, char *why, size_t why_size)
 {
     struct blk_image_options want = { .is_read_only = disk->is_read_only, .is_buffered = disk->is_buffered,
@@ -75,7 +70,7 @@ static const struct program program = {
     .name = "vane-blk", .usage = "--image FILE", .options = options,
     .nr_options = sizeof(options) / sizeof(options[0]), .devices = disks, .device_size = sizeof(disks[0]),
     .max_devices = MAX_DISKS, .max_queues = BLK_MAX_QUEUES, .memory_per_queue = MEMORY_PER_QUEUE,
-    .is_complete = is_complete, .open = open_disk,
+    .required = OF(image), .open = open_disk,
     .controls = controls, .nr_controls = sizeof(controls) / sizeof(controls[0]),
 };
 

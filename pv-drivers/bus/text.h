@@ -34,15 +34,6 @@ static inline bool text_parse_u64(const char *text, uint64_t limit, uint64_t *va
     return v <= limit;
 }
 
-static inline bool text_equal(const char *a, const char *b)
-{
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 #define TEXT_QUEUE_LEAF 64u
 
 // The node of a queue: "NAME", or, with several queues, "queue-N/NAME". Of a ring's pages there is one

@@ -171,13 +171,6 @@ enum xenbus_state xenbus_own_state(struct xenbus_device *dev)
     return read_state(dev, dev->own, &state) < 0 ? XenbusStateUnknown : state;
 }
 
-enum xenbus_state xenbus_peer_state(struct xenbus_device *dev)
-{
-    enum xenbus_state state;
-
-    return read_state(dev, dev->peer, &state) < 0 ? XenbusStateUnknown : state;
-}
-
 int xenbus_set_state(struct xenbus_device *dev, enum xenbus_state state)
 {
     return xenbus_write_u64(dev, "state", state);

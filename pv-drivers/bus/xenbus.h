@@ -56,7 +56,6 @@ void xenbus_init(struct xenbus_device *dev, const struct xenbus_table *table, xe
 // its sentence and the device is on its way to Closed.
 int xenbus_run(struct xenbus_device *dev);
 enum xenbus_state xenbus_own_state(struct xenbus_device *dev);
-enum xenbus_state xenbus_peer_state(struct xenbus_device *dev);
 // Both, or a negative errno of a store that does not answer.
 int xenbus_read_states(struct xenbus_device *dev, enum xenbus_state *own, enum xenbus_state *peer);
 int xenbus_set_state(struct xenbus_device *dev, enum xenbus_state state);

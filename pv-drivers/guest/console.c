@@ -46,14 +46,11 @@ static void put(char c)
     }
 }
 
-void print(const char *fmt, ...)
+void vprint(const char *fmt, va_list ap)
 {
     char line[MAX_LINE];
-    va_list ap;
-
-    va_start(ap, fmt);
     int nr = vformat(line, sizeof(line), fmt, ap);
-    va_end(ap);
+
     for (int i = 0; i < nr; i++) {
         if (line[i] == '\n') {
             put('\r');
@@ -61,6 +58,15 @@ void print(const char *fmt, ...)
         put(line[i]);
     }
     event_send(port);
+}
+
+void print(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vprint(fmt, ap);
+    va_end(ap);
 }
 
 void console_drain(void)

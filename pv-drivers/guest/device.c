@@ -65,26 +65,22 @@ int device_find(const char *kind, unsigned nth, struct guest_device *dev)
 bool device_wait(struct xenbus_device *bus)
 {
     uint64_t end = now_ns() + PATIENCE_NS;
-    bool is_connected = false;
+    enum xenbus_state own, peer;
 
-    for (;;) {
-        is_connected = xenbus_own_state(bus) == XenbusStateConnected &&
-                       xenbus_peer_state(bus) == XenbusStateConnected;
-        if (is_connected || now_ns() >= end) {
-            break;
+    while (xenbus_read_states(bus, &own, &peer) < 0 || own != XenbusStateConnected || peer != XenbusStateConnected) {
+        if (now_ns() >= end) {
+            print("%s: its back end %s did not connect within 10 seconds\n", bus->own, bus->peer);
+            return false;
         }
         guest_wait(end);
     }
-    if (!is_connected) {
-        print("%s: its back end %s did not connect within 10 seconds\n", bus->own, bus->peer);
-    }
-    return is_connected;
+    return true;
 }
 
 // What went wrong is in the store's node "error", and tried again at the next change.
-static void run_disk(void *disk)
+static void run_bus(void *bus)
 {
-    (void)blk_front_run(&((struct guest_disk *)disk)->front);
+    (void)xenbus_run(bus);
 }
 
 bool disk_open(struct guest_disk *disk, unsigned nth, const struct blk_front_config *want)
@@ -100,7 +96,7 @@ bool disk_open(struct guest_disk *disk, unsigned nth, const struct blk_front_con
               "it cannot be set up", -rc);
         return false;
     }
-    guest_on_change(run_disk, disk);
-    run_disk(disk);
+    guest_on_change(run_bus, &disk->front.bus);
+    run_bus(&disk->front.bus);
     return device_wait(&disk->front.bus);
 }

@@ -28,9 +28,9 @@ int event_add(evtchn_port_t port)
     return 0;
 }
 
-int event_open(domid_t domid, evtchn_port_t *port)
+int os_event_open(struct os *os, uint32_t *port)
 {
-    struct evtchn_alloc_unbound a = { .dom = DOMID_SELF, .remote_dom = domid };
+    struct evtchn_alloc_unbound a = { .dom = DOMID_SELF, .remote_dom = os->backend };
     int rc = hyp_event_channel_op(EVTCHNOP_alloc_unbound, &a);
 
     if (rc == 0) {

@@ -92,11 +92,6 @@ void os_pages_free(struct os *os, void *pages, unsigned nr)
     pages_free(pages, nr);
 }
 
-int os_event_open(struct os *os, uint32_t *port)
-{
-    return event_open(os->backend, port);
-}
-
 void os_event_send(struct os *os, uint32_t port)
 {
     (void)os;

@@ -44,14 +44,13 @@ uint64_t guest_number(const char *command_line, const char *name, uint64_t limit
 extern struct shared_info *shared_info;
 
 uint64_t now_ns(void);
-// A port that a domain may bind to. All ports that were opened or added end guest_wait().
-int event_open(domid_t domid, evtchn_port_t *port);
+// All ports that were added, or opened for a device, end guest_wait().
 int event_add(evtchn_port_t port);
 void event_send(evtchn_port_t port);
 void event_wait(const evtchn_port_t *ports, unsigned nr, uint64_t until_ns);
 void event_wait_any(uint64_t until_ns);
 
-// --- grant.c: what bus/os.h asks for; one per device
+// --- grant.c, event.c: what bus/os.h asks for; one per device
 
 struct os {
     domid_t backend;
@@ -60,6 +59,7 @@ struct os {
 // --- console.c
 
 void console_init(const struct start_info *info);
+void vprint(const char *fmt, va_list ap);
 void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void console_drain(void);                     // waits a little for whoever reads it
 

@@ -41,11 +41,6 @@ static inline int hyp_update_va_mapping(uint64_t va, uint64_t pte, uint64_t flag
     return (int)hypercall(__HYPERVISOR_update_va_mapping, va, pte, flags, 0, 0);
 }
 
-static inline long hyp_xen_version(int cmd, void *arg)
-{
-    return hypercall(__HYPERVISOR_xen_version, U64(cmd), U64(arg), 0, 0, 0);
-}
-
 static inline int hyp_grant_op(unsigned cmd, void *arg, unsigned nr)
 {
     return (int)hypercall(__HYPERVISOR_grant_table_op, cmd, U64(arg), nr, 0, 0);

@@ -46,49 +46,33 @@ static int break_off(const char *what)
     return -XEN_EIO;
 }
 
-static int send(const void *data, size_t size, uint64_t until)
+// Writes what lies at `from` as requests, or reads responses to `to`; without either they are skipped.
+static int transfer(const void *from, void *to, size_t size, uint64_t until)
 {
-    const char *from = data;
+    XENSTORE_RING_IDX *own = from ? &ring->req_prod : &ring->rsp_cons;
+    const XENSTORE_RING_IDX *peer = from ? &ring->req_cons : &ring->rsp_prod;
+    const char *in = from;
+    char *out = to;
     int rc = 0;
 
     while (size && rc == 0) {
-        uint32_t prod = ring->req_prod;
-        uint32_t room = XENSTORE_RING_SIZE - (prod - __atomic_load_n(&ring->req_cons, __ATOMIC_ACQUIRE));
-        if (room > XENSTORE_RING_SIZE) {
+        uint32_t at = *own, begin = at;
+        uint32_t ahead = __atomic_load_n(peer, __ATOMIC_ACQUIRE) - at;
+        uint32_t nr = from ? XENSTORE_RING_SIZE + ahead : ahead;
+        if (nr > XENSTORE_RING_SIZE) {
             return break_off("the indices of its ring make no sense");
         }
-        for (; room && size; room--, size--) {
-            ring->req[MASK_XENSTORE_IDX(prod++)] = *from++;
-        }
-        __atomic_store_n(&ring->req_prod, prod, __ATOMIC_RELEASE);
-        event_send(port);
-        rc = size ? wait(until) : 0;
-    }
-    return rc;
-}
-
-// Without a place to put them, bytes are skipped.
-static int receive(void *data, size_t size, uint64_t until)
-{
-    char *to = data;
-    int rc = 0;
-
-    while (size && rc == 0) {
-        uint32_t cons = ring->rsp_cons;
-        uint32_t before = cons;
-        uint32_t there = __atomic_load_n(&ring->rsp_prod, __ATOMIC_ACQUIRE) - cons;
-        if (there > XENSTORE_RING_SIZE) {
-            return break_off("the indices of its ring make no sense");
-        }
-        for (; there && size; there--, size--, cons++) {
-            if (to) {
-                *to++ = ring->rsp[MASK_XENSTORE_IDX(cons)];
+        for (; nr && size; nr--, size--, at++) {
+            if (in) {
+                ring->req[MASK_XENSTORE_IDX(at)] = *in++;
+            } else if (out) {
+                *out++ = ring->rsp[MASK_XENSTORE_IDX(at)];
             }
         }
-        __atomic_store_n(&ring->rsp_cons, cons, __ATOMIC_RELEASE);
-        // It may have become full since we looked, and the other end sleep before it saw the store above.
+        __atomic_store_n(own, at, __ATOMIC_RELEASE);
+        // Responses may have filled the ring since we looked, and the other end sleep before it saw the store above.
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&ring->rsp_prod, __ATOMIC_RELAXED) - before == XENSTORE_RING_SIZE) {
+        if (from || __atomic_load_n(peer, __ATOMIC_RELAXED) - begin == XENSTORE_RING_SIZE) {
             event_send(port);
         }
         rc = size ? wait(until) : 0;
@@ -120,10 +104,10 @@ static int take(const struct xsd_sockmsg *head, char *reply, size_t size, uint64
     if (head->len > XENSTORE_PAYLOAD_MAX) {
         return break_off("a message is longer than any may be");
     }
-    int rc = receive(reply, kept, until);
+    int rc = transfer(NULL, reply, kept, until);
     if (rc == 0) {
         reply[kept] = '\0';
-        rc = receive(NULL, head->len - kept, until);
+        rc = transfer(NULL, NULL, head->len - kept, until);
     }
     has_changed |= head->type == XS_WATCH_EVENT;
     if (rc < 0 || !is_answer) {
@@ -143,15 +127,15 @@ static int request(uint32_t type, const char *path, const char *tail, char *repl
     struct xsd_sockmsg head = { .type = type, .req_id = ++last_request,
                                 .len = (uint32_t)(strlen(path) + 1 + tail_size) };
 
-    int rc = is_broken ? -XEN_EIO : send(&head, sizeof(head), until);
+    int rc = is_broken ? -XEN_EIO : transfer(&head, NULL, sizeof(head), until);
     if (rc == 0) {
-        rc = send(path, strlen(path) + 1, until);
+        rc = transfer(path, NULL, strlen(path) + 1, until);
     }
     if (rc == 0) {
-        rc = send(tail, tail_size, until);
+        rc = transfer(tail, NULL, tail_size, until);
     }
     while (rc == 0) {
-        rc = receive(&head, sizeof(head), until);
+        rc = transfer(NULL, &head, sizeof(head), until);
         if (rc == 0) {
             rc = take(&head, reply, size, until);
         }
@@ -167,7 +151,7 @@ bool store_changed(void)
     while (!is_broken && ring->rsp_cons != __atomic_load_n(&ring->rsp_prod, __ATOMIC_ACQUIRE)) {
         struct xsd_sockmsg head;
         // Nothing was asked: what has come is an event, or the answer to what nobody waits for any more.
-        if (receive(&head, sizeof(head), until) == 0) {
+        if (transfer(NULL, &head, sizeof(head), until) == 0) {
             head.req_id = last_request + 1;
             (void)take(&head, none, sizeof(none), until);
         }

@@ -132,7 +132,8 @@ static void parse(int argc, char **argv)
         set(device(nr_devices - 1), o, o->kind == 'b' ? NULL : argv[++i]);
     }
     for (unsigned i = 0; i < nr_devices; i++) {
-        if (!device(i)->peer || device(i)->nr_queues == 0 || !program->is_complete(device(i))) {
+        const char *const *required = (const void *)((const char *)device(i) + program->required);
+        if (!device(i)->peer || device(i)->nr_queues == 0 || !*required) {
             usage();
         }
         nr_queues += (unsigned)device(i)->nr_queues;

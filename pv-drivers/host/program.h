@@ -42,7 +42,7 @@ struct program {
     size_t memory_per_queue;                  // that the process may have
     const unsigned long *controls;            // ioctl requests that serving needs, beyond those of the guest's
     unsigned nr_controls;
-    bool (*is_complete)(const void *device);  // has all it needs
+    size_t required;                          // the string that a device cannot do without, as an option's offset
     struct back *(*open)(void *device);       // with what it needs of the outside, for back_init()
 };
 

@@ -314,11 +314,6 @@ static const struct xenbus_table table = { .step = {
                      [S(Closed)] = { XENBUS_DISCONNECT, S(Closed) } },
 } };
 
-int net_front_run(struct net_front *f)
-{
-    return xenbus_run(&f->bus);
-}
-
 static int make_buffers(struct net_front *f, struct front_pages *buffers, bool is_read_only)
 {
     int rc = front_pages_alloc(buffers, f->os, f->want.nr_buffers);

@@ -4,7 +4,7 @@
 // copied between the caller's memory and pages of its own, which stay granted: so a back end can spoil
 // or read packets, and nothing else. What was not answered when it went away is lost, as on a wire.
 //
-// Threads: one per queue for send, kick and receive; the handshake (net_front_run) while no queue is used.
+// Threads: one per queue for send, kick and receive; the handshake (xenbus_run() on its bus) while no queue is used.
 #pragma once
 
 #include <stdbool.h>
@@ -59,10 +59,9 @@ struct net_front {
     struct net_front_queue queues[NET_FRONT_MAX_QUEUES];
 };
 
+// Its handshake is xenbus_run() whenever the store changed. Connected: both states say so.
 int net_front_init(struct net_front *f, struct os *os, struct store *store, const char *own, const char *peer,
                    const struct net_front_config *want);
-// The handshake, whenever the store changed. Connected: both states say so.
-int net_front_run(struct net_front *f);
 // Puts a packet into the ring: 0; -EAGAIN (-11) when full; -EINVAL (-22) when it cannot be.
 int net_front_send(struct net_front *f, unsigned queue, const struct net_front_packet *p);
 // Shows the back end what was put, and the buffers that were taken from.

@@ -37,11 +37,13 @@ static void break_off(struct net_queue *q, const char *why)
 // ------------------------------------------------------------------------------------------------
 // Taking, and copying a batch.
 
-// Takes all there is; the ring holds no more than the journal has room for.
+// Takes all there is, and begins a batch; the ring holds no more than the journal has room for.
 static void take(struct net_queue *q, struct net_side *side, void *slots, uint32_t size, uint32_t *taken)
 {
     struct ring *r = &side->ring;
 
+    q->nr_copies = 0;
+    q->nr_packets = 0;
     if (ring_poll(r) < 0) {
         break_off(q, "claims more requests than fit");
         return;
@@ -49,12 +51,6 @@ static void take(struct net_queue *q, struct net_side *side, void *slots, uint32
     while (ring_take(r, (uint8_t *)slots + (size_t)(r->consumed % NET_RING_ENTRIES) * size, size)) {
     }
     __atomic_store_n(taken, r->consumed, __ATOMIC_RELEASE);
-}
-
-static void begin_batch(struct net_queue *q)
-{
-    q->nr_copies = 0;
-    q->nr_packets = 0;
 }
 
 // Together, and if that fails one by one, so that none suffers from another's bad grant.
@@ -223,7 +219,6 @@ static void tx_answer(struct net_queue *q, const struct net_packet *p, int16_t s
 static bool tx_work(struct net_queue *q)
 {
     take(q, &q->tx, q->journal->tx, TX_ENTRY, &q->journal->tx_taken);
-    begin_batch(q);
     if (!q->is_broken) {
         tx_gather(q);
     }
@@ -236,11 +231,6 @@ static bool tx_work(struct net_queue *q)
 
 // ------------------------------------------------------------------------------------------------
 // To the guest.
-
-static uint32_t rx_free(const struct net_queue *q)
-{
-    return q->rx.ring.consumed - q->rx.ring.produced;
-}
 
 // What the kernel left undone must be something that the front end does. False: the frame is lost.
 static bool rx_parse(const struct net_queue *q, struct net_packet *p, const struct virtio_net_hdr *h)
@@ -280,7 +270,7 @@ static void rx_add_copies(struct net_queue *q, uint32_t at, struct net_packet *p
 // A frame is read when whatever may come has room.
 static bool rx_has_room(const struct net_queue *q, uint32_t nr_used)
 {
-    return rx_free(q) - nr_used >= (q->interface->front.has_sg ? RX_MAX_SLOTS : 1);
+    return q->rx.ring.consumed - q->rx.ring.produced - nr_used >= (q->interface->front.has_sg ? RX_MAX_SLOTS : 1);
 }
 
 // Frames of one batch, those that are lost too. True if there may be more.
@@ -344,7 +334,6 @@ static void rx_answer(struct net_queue *q, const struct net_packet *p)
 static bool rx_work(struct net_queue *q)
 {
     take(q, &q->rx, q->journal->rx, RX_ENTRY, &q->journal->rx_taken);
-    begin_batch(q);
     bool has_more = !q->is_broken && rx_gather(q);
     copy_batch(q, &q->rx, TRANSPORT_TO_GUEST);
     for (unsigned i = 0; i < q->nr_packets; i++) {

@@ -40,11 +40,6 @@ static const struct program_option options[] = {
     { "bytes", 'n', OF(bytes_per_second), 1ull << 50, "N     from the guest, a second" },
 };
 
-static bool is_complete(const void *device)
-{
-    return ((const struct nic *)device)->tap != NULL;
-}
-
 static void parse_mac(const char *text, struct net_filter *f)
 {
     unsigned m[NET_MAC];
@@ -128,7 +123,7 @@ static const struct program program = {
     .name = "vane-net", .usage = "--tap NAME", .options = options,
     .nr_options = sizeof(options) / sizeof(options[0]), .devices = nics, .device_size = sizeof(nics[0]),
     .max_devices = MAX_NICS, .max_queues = NET_MAX_QUEUES, .memory_per_queue = MEMORY_PER_QUEUE,
-    .is_complete = is_complete, .open = open_nic,
+    .required = OF(tap), .open = open_nic,
     .controls = controls, .nr_controls = sizeof(controls) / sizeof(controls[0]),
 };
 

@@ -30,7 +30,7 @@ static void bench_hypercall(void)
     uint64_t start = now_ns();
 
     for (unsigned i = 0; i < CALLS; i++) {
-        (void)hyp_xen_version(XENVER_version, NULL);
+        (void)hypercall(__HYPERVISOR_xen_version, XENVER_version, 0, 0, 0, 0);
     }
     row("hypercall", (now_ns() - start) / CALLS, "ns");
 }
@@ -40,7 +40,7 @@ static void bench_event(void)
 {
     struct evtchn_bind_interdomain b = { .remote_dom = DOMID_SELF };
 
-    if (event_open(DOMID_SELF, &b.remote_port) != 0 ||
+    if (os_event_open(&(struct os){ DOMID_SELF }, &b.remote_port) != 0 ||
         hyp_event_channel_op(EVTCHNOP_bind_interdomain, &b) != 0) {
         guest_fail("the hypervisor gives no event channel to the guest itself");
     }
@@ -195,7 +195,7 @@ static void bench_disk(const char *command_line)
                                      .max_segments = MAX_SECTORS / 8, .is_persistent = true };
     char text[8];
     uint64_t seconds = guest_number(command_line, "seconds", 3600, 1);
-    bool may_write = guest_option(command_line, "write", text, sizeof(text)) && text_equal(text, "yes");
+    bool may_write = guest_option(command_line, "write", text, sizeof(text)) && memcmp(text, "yes", 4) == 0;
 
     if (!disk_open(&disk, (unsigned)guest_number(command_line, "disk", 255, 0), &want)) {
         return;

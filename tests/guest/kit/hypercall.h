@@ -17,6 +17,10 @@ static inline long hypercall_raw(uint64_t nr, uint64_t a, uint64_t b, uint64_t c
     return rc;
 }
 
+static inline long hyp_xen_version(int cmd, void *arg)
+{
+    return hypercall(__HYPERVISOR_xen_version, U64(cmd), U64(arg), 0, 0, 0);
+}
 static inline int hyp_mmuext_op(struct mmuext_op *o, unsigned int n, unsigned int *done, uint64_t dom)
 {
     return (int)hypercall(__HYPERVISOR_mmuext_op, U64(o), n, U64(done), dom, 0);
