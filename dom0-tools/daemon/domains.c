@@ -37,11 +37,12 @@ static int write_all(int fd, const char *text)
         text += r > 0 ? r : 0;
         length -= r > 0 ? (size_t)r : 0;
     }
-    return fsync(fd);
+    return 0;
 }
 
-// All of the new text or all of the old, whenever the machine stops.
-static int write_file(const char *folder, const char *name, const char *text, struct vane_error *error)
+// All of the new text or all of the old, whenever vaned stops; if it `lasts`, also whenever the machine does. What a domain is at
+// need not: without the machine there are no domains.
+static int write_file(const char *folder, const char *name, const char *text, bool lasts, struct vane_error *error)
 {
     char path[512], draft[520];
     int fd, r;
@@ -49,10 +50,10 @@ static int write_file(const char *folder, const char *name, const char *text, st
     snprintf(path, sizeof(path), "%.400s/%.90s", folder, name);
     snprintf(draft, sizeof(draft), "%s.new", path);
     fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    r = fd < 0 ? -1 : write_all(fd, text);
+    r = fd < 0 || write_all(fd, text) || (lasts && fsync(fd)) ? -1 : 0;
     if (fd >= 0 && close(fd))
         r = -1;
-    if (r || rename(draft, path) || sync_folder(folder)) {
+    if (r || rename(draft, path) || (lasts && sync_folder(folder))) {
         r = errno;
         unlink(draft);
         return vane_fail_errno(error, r, "the file %s cannot be written", path);
@@ -147,7 +148,7 @@ int domain_save(struct vaned *v, const struct domain *d, struct vane_error *erro
     text = definition_write_json(&d->def);
     if (!text)
         return vane_fail(error, VANE_NO_RESOURCE, "there is no memory to write the definition");
-    rc = write_file(v->state, name, text, error);
+    rc = write_file(v->state, name, text, true, error);
     free(text);
     return rc;
 }
@@ -165,7 +166,7 @@ int domain_save_phase(struct vaned *v, struct domain *d, enum phase phase, struc
         def = d->is_persistent ? NULL : definition_write_json(&d->def);
         json = json_pack("{ss ss* ss*}", "phase", phase_names[phase], "definition", def, "why", why_names[d->why]);
         text = json ? json_dumps(json, 0) : NULL;
-        rc = text ? write_file(v->run, name, text, error) : vane_fail(error, VANE_NO_RESOURCE, "there is no memory");
+        rc = text ? write_file(v->run, name, text, false, error) : vane_fail(error, VANE_NO_RESOURCE, "there is no memory");
         json_decref(json);
         free(text);
         free(def);
@@ -187,7 +188,7 @@ void domain_note_end(struct vaned *v, struct domain *d, const char *reason)
         return;
     snprintf(name, sizeof(name), "%s.end", d->def.uuid);
     snprintf(text, sizeof(text), "{\"reason\": \"%s\", \"time\": %lld}\n", d->last_end, (long long)d->last_end_time);
-    if (write_file(v->state, name, text, &error))
+    if (write_file(v->state, name, text, true, &error))
         log_line("%s: %s", d->def.name, error.text);
 }
 
