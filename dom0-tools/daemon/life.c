@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What domains go through: start, end, what follows an end, and the start of the host.
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,6 +58,67 @@ static int release(struct vaned *v, struct domain *d, struct vane_error *error)
     return rc ? rc : domain_save_phase(v, d, PHASE_RUNNING, error);
 }
 
+// The host's start may outlive a vaned: RUN/booting names those that it has been to, and is called booted when it has ended.
+static void boot_path(const struct vaned *v, const char *name, char path[512])
+{
+    snprintf(path, 512, "%.400s/%s", v->run, name);
+}
+
+static void pass(struct vaned *v, struct domain *d)
+{
+    char path[512], line[64];
+    int length = snprintf(line, sizeof(line), "%s\n", d->def.uuid), fd = -1;
+
+    if (!d->is_passed && v->is_starting) {
+        boot_path(v, "booting", path);
+        fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (fd < 0 || write(fd, line, (size_t)length) != length)
+            log_line("%s: a vaned after this one may start it again: %s: %s", d->def.name, path, strerror(errno));
+    }
+    if (fd >= 0)
+        close(fd);
+    d->is_passed = true;
+}
+
+static void end_boot(struct vaned *v)
+{
+    char from[512], to[512];
+    int fd;
+
+    boot_path(v, "booting", from);
+    boot_path(v, "booted", to);
+    fd = open(from, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+    if (fd < 0 || rename(from, to))
+        log_line("the host's start may be done again: %s: %s", to, strerror(errno));
+    v->is_starting = false;
+}
+
+void life_boot(struct vaned *v, bool autostart)
+{
+    char path[512], uuid[64];
+    FILE *file;
+
+    v->autostart = autostart;
+    boot_path(v, "booted", path);
+    v->is_starting = access(path, F_OK) != 0;
+    boot_path(v, "booting", path);
+    file = v->is_starting ? fopen(path, "re") : NULL;
+    while (file && fgets(uuid, sizeof(uuid), file)) {
+        struct domain *d;
+
+        uuid[strcspn(uuid, "\n")] = '\0';
+        d = domain_by_uuid(v, uuid);
+        if (d)
+            d->is_passed = true;
+    }
+    if (file)
+        fclose(file);
+    if (v->is_starting && !autostart)
+        end_boot(v);
+}
+
 // All that there is of it goes, and it is off; or what is left is tried again by life_again(). One that is to be started again
 // keeps its file until it is, or start_again() gives up.
 static int end_all(struct vaned *v, struct domain *d, struct vane_error *error)
@@ -64,7 +127,7 @@ static int end_all(struct vaned *v, struct domain *d, struct vane_error *error)
     uint8_t uuid[16];
     int rc;
 
-    d->is_passed = true;
+    pass(v, d);
     (void)domain_save_phase(v, d, PHASE_ENDING, &ignored);
     d->phase = PHASE_ENDING;
     d->again_ms = now_ms() + AGAIN_MS;
@@ -96,7 +159,7 @@ int domain_start(struct vaned *v, struct domain *d, struct vane_error *error)
 
     if (rc == 0)
         rc = devices_check_others(v, &d->def, error);
-    d->is_passed = true;
+    pass(v, d);
     if (rc == 0)
         rc = domain_admit(v, d, error);
     if (rc == 0)
@@ -440,7 +503,8 @@ int life_autostart(struct vaned *v)
 
     if (wait)
         return wait;
-    v->is_starting = v->is_starting && d;
+    if (!d && v->is_starting)
+        end_boot(v);
     if (!d)
         return -1;
     d->why = WHY_HOST;

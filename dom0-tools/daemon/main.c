@@ -92,19 +92,6 @@ static bool parse(struct vaned *v, int argc, char *argv[])
     return autostart;
 }
 
-// True once after the host's boot: a vaned that is started again leaves alone what was stopped meanwhile.
-static bool is_first(const struct vaned *v)
-{
-    char path[512];
-    int fd;
-
-    snprintf(path, sizeof(path), "%s/booted", v->run);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
-}
-
 // A descriptor that was closed has left the epoll by itself.
 static int watch_host(struct vaned *v, int watched)
 {
@@ -159,11 +146,12 @@ int main(int argc, char *argv[])
     struct sigaction action = { .sa_handler = stop };
     struct vaned *v = &vaned;
     struct vane_error error;
+    bool autostart;
 
     // The builder's thread forks to unpack an image, and the child allocates behind seccomp: a thread's own arena grows by
     // mprotect(), which is forbidden there.
     mallopt(M_ARENA_MAX, 1);
-    v->autostart = parse(v, argc, argv);
+    autostart = parse(v, argc, argv);
     sigaddset(&action.sa_mask, SIGTERM);
     sigaddset(&action.sa_mask, SIGINT);
     sigprocmask(SIG_BLOCK, &action.sa_mask, NULL);
@@ -171,12 +159,15 @@ int main(int argc, char *argv[])
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     v->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (host_open(&v->host, v->devices, &error) || domains_load(v, &error) || http_open(v, &error) || builder_open(v, &error) ||
-        life_recover(v, &error)) {
+    if (host_open(&v->host, v->devices, &error) || domains_load(v, &error) || http_open(v, &error) || builder_open(v, &error)) {
         log_line("%s", error.text);
         return 1;
     }
-    v->is_starting = is_first(v) && v->autostart;
+    life_boot(v, autostart);
+    if (life_recover(v, &error)) {
+        log_line("%s", error.text);
+        return 1;
+    }
     loop(v);
     life_finish(v);
     http_close(v);

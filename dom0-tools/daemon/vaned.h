@@ -137,7 +137,9 @@ void life_check(struct vaned *v);
 void life_again(struct vaned *v);
 // In how many milliseconds that has to be called at the latest; below 0: it need not be.
 int life_timeout(const struct vaned *v);
-// After a start of vaned: finishes or undoes what another one was at.
+// After a start of vaned, before what follows: whether the host's start is still under way, and what it has been to already.
+void life_boot(struct vaned *v, bool autostart);
+// Finishes or undoes what a vaned before this one was at.
 int life_recover(struct vaned *v, struct vane_error *error);
 // Starts the next domain of those that start with the host. Returns in how many milliseconds it is to be called again at the
 // latest, below 0 when none is left.
