@@ -360,6 +360,11 @@ int backends_start(struct vaned *v, struct domain *d, struct vane_error *error)
     return rc;
 }
 
+bool backend_has_ended(const struct backend *b)
+{
+    return b->pidfd < 0 || is_readable(b->pidfd, 0);
+}
+
 int backend_is_served(const struct vaned *v, const struct domain *d, struct backend *b, struct vane_error *error)
 {
     char byte, text[LAST_WORDS];

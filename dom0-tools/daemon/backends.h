@@ -39,6 +39,7 @@ struct backend {
     int pidfd;                  // readable once it has ended; below 0: none runs
     int ready;                  // readable once it serves; below 0: it does
     uint64_t started_ms, again_ms;
+    uint64_t asked_ms;          // when it was looked last whether the guest has let go
     unsigned number;            // as the guest knows the device
     // What is under way with it, as a file of this name in its folder says too.
     enum { BACKEND_STAYS, BACKEND_IS_NEW, BACKEND_LEAVES, BACKEND_LEAVES_LIVE, NR_BACKEND_MARKS } mark;
@@ -53,6 +54,7 @@ int backend_begin(struct vaned *v, struct domain *d, const struct kind *kind, co
                   unsigned number, int mark, struct vane_error *error);
 // 1: it serves; 0: not yet; else why it will not.
 int backend_is_served(const struct vaned *v, const struct domain *d, struct backend *b, struct vane_error *error);
+bool backend_has_ended(const struct backend *b);
 int backend_mark(const struct vaned *v, const struct domain *d, struct backend *b, int mark, struct vane_error *error);
 // What becomes of it as time goes by.
 void backend_look(struct vaned *v, struct domain *d, struct backend *b);

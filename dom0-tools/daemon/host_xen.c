@@ -206,6 +206,7 @@ bool host_nic_figures(struct host *h, unsigned id, unsigned index, struct nic_fi
     };
 
     (void)h;
+    *figures = (struct nic_figures){ 0 };
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         char path[100];
         FILE *f;

@@ -15,7 +15,7 @@
 
 #include "backends.h"
 
-enum { LEAVE_MS = 10000, MAX_FIELDS = 32, NUMBER_TEXT = 24, MAX_MADE = 256 };
+enum { LEAVE_MS = 10000, ASK_MS = 200, MAX_FIELDS = 32, NUMBER_TEXT = 24, MAX_MADE = 256 };
 
 // What somebody waits for; one at a time for a domain.
 struct plug {
@@ -327,8 +327,14 @@ void plug_leave(struct vaned *v, struct domain *d, struct backend *b)
 {
     bool gone = false, is_asked = is_waited_for(d, b->name);
     struct vane_error error = { 0 };
-    int rc = host_detach(v->host, d->id, b->kind->host, b->number, false, &gone, &error);
+    uint64_t now = now_ms();
+    int rc;
 
+    // Its process ends by itself when the guest has let go, which is seen at once.
+    if (now < b->asked_ms + ASK_MS && !backend_has_ended(b))
+        return;
+    b->asked_ms = now;
+    rc = host_detach(v->host, d->id, b->kind->host, b->number, false, &gone, &error);
     if (rc == 0 && !gone) {
         backend_look(v, d, b);                  // one that is killed before the guest has let go is started again
         return;

@@ -110,6 +110,11 @@ int backend_is_served(const struct vaned *v_of, const struct domain *d, struct b
     return vane_fail(error, VANE_UNSUPPORTED, "there are none");
 }
 
+bool backend_has_ended(const struct backend *b)
+{
+    return b->pidfd < 0;
+}
+
 int backend_mark(const struct vaned *v_of, const struct domain *d, struct backend *b, int mark, struct vane_error *error)
 {
     (void)mark;
