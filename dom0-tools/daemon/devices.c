@@ -73,6 +73,16 @@ int devices_check(const struct definition *d, struct vane_error *error)
     return rc;
 }
 
+const char *nic_device(const struct nic *nic)
+{
+    static const char *const made_up[] = { "vif", "vnet", "tap" };
+
+    for (size_t i = 0; nic->device && i < sizeof(made_up) / sizeof(made_up[0]); i++)
+        if (strncmp(nic->device, made_up[i], strlen(made_up[i])) == 0)
+            return NULL;
+    return nic_is_ours(nic) ? nic->device : NULL;
+}
+
 static int check_pair(const struct definition *d, unsigned i, const struct definition *other, struct vane_error *error)
 {
     const struct nic *nic = (const struct nic *)d->nics.items + i, *others = other->nics.items;
@@ -80,6 +90,10 @@ static int check_pair(const struct definition *d, unsigned i, const struct defin
 
     nic_address(d, i, mac);
     for (unsigned k = 0; k < other->nics.count; k++) {
+        // The kernel lets two processes share a device of several queues, and each would get the other's packets.
+        if (nic_device(nic) && nic_device(&others[k]) && strcmp(nic_device(nic), nic_device(&others[k])) == 0)
+            return vane_fail(error, VANE_EXISTS, "NIC %u has the device %s, as NIC %u of %s has: change one of them", i, nic->device, k,
+                             other->name);
         if (!nic->bridge || !others[k].bridge || strcmp(nic->bridge, others[k].bridge) != 0)
             continue;
         nic_address(other, k, theirs);

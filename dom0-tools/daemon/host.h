@@ -78,6 +78,8 @@ int host_build(struct host *host, const struct definition *d, unsigned *id, uint
 // devices.c: whether vane-blk serves a disk, and vane-net a NIC: then only its nodes are made here.
 bool disk_is_ours(const struct disk *disk);
 bool nic_is_ours(const struct nic *nic);
+// The name that its TAP device is to have, if there is a wish: names that other tools make up are none, and may be another's by now.
+const char *nic_device(const struct nic *nic);
 // And a NIC's address, its own or one made for it: of the domain's UUID and a number, which is its place if it has that from the
 // beginning.
 void nic_address(const struct definition *d, unsigned index, uint8_t mac[6]);

@@ -156,12 +156,6 @@ static unsigned number_nic(const struct definition *def, size_t i)
     return (unsigned)i;
 }
 
-// Names that other tools make up are no wish, and may be another's by now.
-static bool is_wish(const char *device)
-{
-    return device && strncmp(device, "vif", 3) != 0 && strncmp(device, "vnet", 4) != 0 && strncmp(device, "tap", 3) != 0;
-}
-
 static void say_nic(struct words *w, const struct definition *def, size_t i, unsigned domid, unsigned number)
 {
     const struct nic *nic = nic_at(def, i);
@@ -169,8 +163,8 @@ static void say_nic(struct words *w, const struct definition *def, size_t i, uns
 
     name_nic(def, i, mac);
     words_say(w, "--tap");
-    if (is_wish(nic->device))
-        words_say(w, "%s", nic->device);
+    if (nic_device(nic))
+        words_say(w, "%s", nic_device(nic));
     else
         words_say(w, "vif%u.%u", domid, number);        // as the kernel's are called
     say_text(w, "--bridge", nic->bridge);

@@ -219,29 +219,6 @@ static int read_member(struct reader *r, const struct type *type, void *object, 
     return 0;
 }
 
-static int refuse_alone(struct reader *r, const void *arg)
-{
-    return refuse_form(r->where, "is for %.80s, which is not there itself: give it a value too", (const char *)arg);
-}
-
-// What is put into an element makes it be there, which must not say anything that its member did not.
-static int check_extras(struct reader *r, const struct type *type, const void *object, const char *prefix)
-{
-    const struct list *extras = &((const struct object *)object)->extras;
-
-    for (size_t i = 0; i < extras->count; i++) {
-        const char *in = ((const struct extra *)extras->items)[i].in;
-        const struct field *of = field_by_xml(type, in);
-        bool is_free = !of || of->type == FIELD_FIXED || of->type == FIELD_IGNORED;
-
-        if (!is_free && (!field_is_given(type, of, object) || (of->type == FIELD_FLAG && !*field_number(of, object)))) {
-            name_place(r, prefix, "extra");
-            return located(r, refuse_alone, in);
-        }
-    }
-    return 0;
-}
-
 static int read_object(struct reader *r, const struct type *type, void *object, const json_t *from, const char *prefix)
 {
     const char *key;
@@ -253,7 +230,7 @@ static int read_object(struct reader *r, const struct type *type, void *object, 
         if (rc)
             return rc;
     }
-    return check_extras(r, type, object, prefix);
+    return 0;
 }
 
 static int read_text(struct definition *d, char *text, size_t length, struct vane_error *error)

@@ -292,8 +292,26 @@ void object_fini(const struct type *type, void *object)
     memset(object, 0, type->size);
 }
 
+// What is put into an element makes it be there, which must not say anything that its field does not.
+static int check_extra(const struct type *type, const void *object, const char *in, const struct where *where)
+{
+    const struct field *of = field_by_xml(type, in);
+
+    if (!of || of->type == FIELD_FIXED || of->type == FIELD_IGNORED)
+        return 0;
+    if (field_is_given(type, of, object) && (of->type != FIELD_FLAG || *field_number(of, object)))
+        return 0;
+    return refuse_form(where, "has something extra for %.80s, which is not there itself: leave that out, or give %.80s a value", in, in);
+}
+
 int object_check(const struct type *type, const void *object, const struct where *where)
 {
+    const struct list *extras = &((const struct object *)object)->extras;
+    const struct extra *extra = extras->items;
+
+    for (size_t i = 0; i < extras->count; i++)
+        if (check_extra(type, object, extra[i].in, where))
+            return -(int)where->error->kind;
     for (size_t i = 0; i < type->nr_fields; i++)
         if (type->fields[i].needed && !field_is_given(type, &type->fields[i], object))
             return refuse_form(where, "has no %s, which it needs: add %s", type->fields[i].json, type->fields[i].help);
