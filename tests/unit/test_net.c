@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One queue pair of the network back end without a thread: chains of slots, offloads, refusals, what
-// a guest may send, both directions, and going on after a kill.
+// One queue pair of the network back end without a thread: chains of slots, offloads, refusals, both
+// directions, and going on after a kill.
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "drivers/frames.h"
@@ -692,146 +690,10 @@ static void test_resume(void)
 
 // ------------------------------------------------------------------------------------------------
 
-static const struct net_filter mac_only = { .has_mac = true, .mac = FRAME_MAC };
-static const struct net_filter strict = { .has_mac = true, .mac = FRAME_MAC, .nr_ipv4 = 1, .nr_ipv6 = 1,
-    .ipv4 = { { 10, 0, 0, 1 } }, .ipv6 = { { 0xfd, [15] = 1 } } };
-
-static uint32_t make_arp(void)
-{
-    static const uint8_t arp[] = { 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 0x00, 0x16, 0x3e, 0x01, 0x02, 0x03, 10, 0, 0, 1,
-                                   0, 0, 0, 0, 0, 0, 10, 0, 0, 2 };
-
-    frame_make(frame, false, true, 100, 1);
-    memcpy(frame + 12, arp, sizeof(arp));
-    return 60;
-}
-
-static uint32_t make_icmpv6(unsigned type, bool has_option)
-{
-    static const uint8_t own[16] = { 0xfd, [15] = 1 }, mac[] = FRAME_MAC;
-    uint32_t size = frame_make(frame, true, true, has_option ? 24 : 16, 1);
-
-    frame[20] = 58;
-    memset(frame + 54, 0, size - 54);
-    frame[54] = (uint8_t)type;
-    memcpy(frame + 62, own, 16);
-    if (has_option) {
-        frame[78] = 2;
-        frame[79] = 1;
-        memcpy(frame + 80, mac, 6);
-    }
-    return size;
-}
-
-static bool may(const struct net_filter *f, uint32_t size)
-{
-    return net_filter_allows(f, frame, size);
-}
-
 static void test_filter(void)
 {
-    static const struct net_filter none;
-    uint32_t size = frame_make(frame, false, true, 100, 1);
-
-    // Each change of one byte that names somebody else is refused.
-    CU_ASSERT(may(&none, size) && may(&mac_only, size) && may(&strict, size));
-    frame[6 + 5] ^= 1;
-    CU_ASSERT(may(&none, size) && !may(&mac_only, size) && !may(&strict, size));
-    frame_make(frame, false, true, 100, 1);
-    frame[29] ^= 1;
-    CU_ASSERT(may(&mac_only, size) && !may(&strict, size));
-    frame_make(frame, false, true, 100, 1);
-    CU_ASSERT(!may(&strict, 60));                          // the packet is cut off
-    memset(frame + 26, 0, 4);
-    CU_ASSERT(!may(&strict, size));
-    frame[34] = 0, frame[35] = 68, frame[36] = 0, frame[37] = 67;
-    CU_ASSERT(may(&strict, size));                         // asks for an address
-    frame[13] = 1;                                         // no protocol of ours
-    CU_ASSERT(may(&mac_only, size) && !may(&strict, size));
-    frame_make(frame, false, true, 100, 1);
-    frame[23] = 1, frame[34] = 8;
-    CU_ASSERT(may(&strict, size));
-    frame[34] = 5;                                         // a redirect
-    CU_ASSERT(may(&mac_only, size) && !may(&strict, size));
-    frame[20] = 0x20;                                      // its first fragment
-    CU_ASSERT(!may(&strict, size));
-    frame[21] = 1;                                         // data of something
-    CU_ASSERT(may(&strict, size));
-
-    size = make_arp();
-    CU_ASSERT(may(&strict, size));
-    CU_ASSERT(!may(&strict, 41));
-    frame[31] ^= 1;
-    CU_ASSERT(!may(&strict, size));
-    memset(frame + 28, 0, 4);
-    CU_ASSERT(!may(&strict, size));                        // asks for another's address
-    frame[41] = 1;
-    CU_ASSERT(may(&strict, size));
-    frame[22] ^= 1;
-    CU_ASSERT(!may(&strict, size));
-
-    size = frame_make(frame, true, false, 100, 1);
-    CU_ASSERT(may(&strict, size));
-    frame[37] ^= 1;
-    CU_ASSERT(!may(&strict, size));
-    memset(frame + 22, 0, 16);
-    CU_ASSERT(!may(&strict, size));
-    static const uint8_t local[16] = { 0xfe, 0x80, [8] = 0x02, 0x16, 0x3e, 0xff, 0xfe, 0x01, 0x02, 0x03 };
-    memcpy(frame + 22, local, 16);
-    CU_ASSERT(may(&strict, size));
-
-    size = make_icmpv6(136, true);
-    CU_ASSERT(may(&strict, size));
-    frame[85] ^= 1;                                        // an option with another MAC
-    CU_ASSERT(!may(&strict, size));
-    make_icmpv6(136, true);
-    frame[79] = 0;
-    CU_ASSERT(!may(&strict, size));
-    make_icmpv6(136, true);
-    frame[79] = 2;
-    CU_ASSERT(!may(&strict, size));
-    make_icmpv6(136, true);
-    frame[62] ^= 1;                                        // another's address
-    CU_ASSERT(!may(&strict, size));
-    size = make_icmpv6(134, false);
-    CU_ASSERT(may(&mac_only, size) && !may(&strict, size));
-    size = make_icmpv6(137, false);
-    CU_ASSERT(!may(&strict, size));
-    size = make_icmpv6(128, false);
-    CU_ASSERT(may(&strict, size));
-    memset(frame + 22, 0, 16);
-    CU_ASSERT(!may(&strict, size));                        // nameless: only to find out who is there
-    size = make_icmpv6(135, false);
-    frame[62] ^= 1;
-    CU_ASSERT(may(&strict, size));
-    memset(frame + 22, 0, 16);
-    CU_ASSERT(!may(&strict, size));
-    frame[62] ^= 1;
-    CU_ASSERT(may(&strict, size));
-    size = make_icmpv6(136, false);
-    memset(frame + 22, 0, 16);
-    CU_ASSERT(!may(&strict, size));
-
-    // Behind extension headers it is the same; what they hide is refused.
-    size = make_icmpv6(134, false);
-    memmove(frame + 62, frame + 54, size - 54);
-    memset(frame + 54, 0, 8);
-    frame[54] = 58, frame[20] = 0, frame[19] = (uint8_t)(size + 8 - 54);
-    CU_ASSERT(!may(&strict, size + 8));
-    frame[62] = 128;
-    CU_ASSERT(may(&strict, size + 8));
-    frame[20] = 44;                                        // a fragment
-    CU_ASSERT(!may(&strict, size + 8));
-    frame[54] = 17;
-    CU_ASSERT(may(&strict, size + 8));
-    frame[54] = 60;
-    CU_ASSERT(!may(&strict, size + 8));
-    frame[20] = 0, frame[54] = 58, frame[55] = 200;        // longer than the packet
-    CU_ASSERT(!may(&strict, size + 8));
-
-    // In a queue.
     set_up(false);
-    interface.filter = strict;
+    interface.filter = (struct net_filter){ .nr_ipv4 = 1, .ipv4 = { { 10, 0, 0, 1 } } };
     frame_make(frame, false, true, 100, 1);
     put_frame(142, 0, 0, 0, 0);
     frame[29] ^= 1;
@@ -842,31 +704,6 @@ static void test_filter(void)
     CU_ASSERT_EQUAL(port.nr, 1);
     CU_ASSERT_EQUAL(stats.count[NET_STAT_TX_FILTERED], 1);
     tear_down();
-}
-
-// No truncation and no damage makes the parser read outside (a sanitizer would say so).
-static void test_parser(void)
-{
-    const struct net_offload gso = { .gso_type = XEN_NETIF_GSO_TYPE_TCPV6, .gso_size = 100 };
-    struct virtio_net_hdr h;
-    unsigned seed = 1;
-
-    for (unsigned i = 0; i < 60000; i++) {
-        uint32_t size = i % 3 == 0 ? make_icmpv6(135 + i % 2, true) : frame_make(frame, i & 1, i & 2, i % 50, i);
-        for (unsigned n = 0; n < i % 4; n++) {
-            seed = seed * 1103515245 + 12345;
-            frame[12 + (seed >> 8) % (size - 12)] = (uint8_t)(seed >> 24) % 64;
-        }
-        seed = seed * 1103515245 + 12345;
-        size = 14 + (seed >> 8) % (size - 13);
-        uint8_t *exact = malloc(size);
-        memcpy(exact, frame, size);
-        net_filter_allows(&strict, exact, size);
-        if (net_frame_offload(exact, size, &gso, &h)) {
-            CU_ASSERT(h.csum_start + h.csum_offset + 2u <= size && h.hdr_len <= size);
-        }
-        free(exact);
-    }
 }
 
 // A short run of the fuzz target.
@@ -907,7 +744,6 @@ int main(void)
         { "limit", test_limit },
         { "resume", test_resume },
         { "filter", test_filter },
-        { "parser", test_parser },
         { "fuzz", test_fuzz },
         { 0 },
     };
