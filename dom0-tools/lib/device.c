@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if_bridge.h>
 #include <linux/loop.h>
 #include <linux/sockios.h>
@@ -69,18 +70,26 @@ static int write_folder(struct xs *xs, xs_tx tx, const char *folder, unsigned ow
     return rc;
 }
 
-static int write_device(struct xs *xs, const struct places *p, unsigned domid, const struct node *front, const struct node *back)
+static int is_there(struct xs *xs, xs_tx tx, const char *folder)
 {
     char *value;
+    int rc = xs_get(xs, tx, folder, &value, NULL);
+
+    if (!rc)
+        free(value);
+    return !rc ? -EEXIST : rc == -ENOENT ? 0 : rc;
+}
+
+static int write_device(struct xs *xs, const struct places *p, unsigned domid, const struct node *front, const struct node *back)
+{
     xs_tx tx;
     int rc = xs_begin(xs, &tx), ended;
 
     if (rc)
         return rc;
-    rc = xs_get(xs, tx, p->back, &value, NULL);
+    rc = is_there(xs, tx, p->back);
     if (!rc)
-        free(value);
-    rc = !rc ? -EEXIST : rc == -ENOENT ? 0 : rc;
+        rc = is_there(xs, tx, p->front);        // of another kind of back end
     if (!rc)
         rc = write_folder(xs, tx, p->front, domid, 0, front);
     if (!rc)
@@ -288,10 +297,12 @@ static unsigned state_at(struct xs *xs, const char *folder)
 {
     char path[2 * PATH], *value;
     unsigned state;
+    int rc;
 
     snprintf(path, sizeof(path), "%s/state", folder);
-    if (xs_get(xs, XS_NO_TX, path, &value, NULL))
-        return XenbusStateUnknown;
+    rc = xs_get(xs, XS_NO_TX, path, &value, NULL);
+    if (rc)
+        return rc == -ENOENT ? XenbusStateUnknown : UINT_MAX;       // the store does not say: nothing follows from that
     state = (unsigned)strtoul(value, NULL, 10);
     free(value);
     return state;
@@ -316,21 +327,23 @@ static int remove_node(struct xs *xs, const char *path, struct vane_error *error
     return rc && rc != -ENOENT ? vane_fail_errno(error, rc, "removing %s from the store", path) : 0;
 }
 
+// A front end that has not begun knows of no back end to let go of: a guest without a driver never does.
+static bool is_closed(unsigned back, unsigned front)
+{
+    return back == XenbusStateUnknown || back == XenbusStateClosed ||
+           (back <= XenbusStateInitWait && front <= XenbusStateInitialising);
+}
+
 // The backend closes when it sees online 0 and its state Closing; the frontend follows.
-int device_remove(struct xs *xs, unsigned domid, enum device_type type, unsigned number, bool force, bool *gone,
-                  struct vane_error *error)
+int device_close(struct xs *xs, unsigned domid, enum device_type type, unsigned number, bool *gone, struct vane_error *error)
 {
     struct places p = places_of(domid, type, number);
     unsigned state = state_at(xs, p.back);
     char path[2 * PATH];
-    int rc = 0;
+    int rc;
 
-    *gone = force || state == XenbusStateUnknown || state == XenbusStateClosed;
-    if (*gone) {
-        rc = remove_node(xs, p.front, error);
-        return rc ? rc : remove_node(xs, p.back, error);
-    }
-    if (state == XenbusStateClosing)
+    *gone = is_closed(state, state_at(xs, p.front));
+    if (*gone || state == XenbusStateClosing)
         return 0;
     snprintf(path, sizeof(path), "%s/online", p.back);
     rc = xs_set(xs, XS_NO_TX, path, "0", 1);
@@ -338,6 +351,34 @@ int device_remove(struct xs *xs, unsigned domid, enum device_type type, unsigned
     if (!rc)
         rc = xs_set(xs, XS_NO_TX, path, "5", 1);
     return rc ? vane_fail_errno(error, rc, "writing %s in the store", path) : 0;
+}
+
+// The front end's folder may be another back end's.
+static bool is_front_of(struct xs *xs, const struct places *p)
+{
+    char path[2 * PATH], *value;
+    bool is_ours;
+
+    snprintf(path, sizeof(path), "%s/backend", p->front);
+    if (xs_get(xs, XS_NO_TX, path, &value, NULL))
+        return false;
+    is_ours = strcmp(value, p->back) == 0;
+    free(value);
+    return is_ours;
+}
+
+int device_remove(struct xs *xs, unsigned domid, enum device_type type, unsigned number, bool force, bool *gone,
+                  struct vane_error *error)
+{
+    struct places p = places_of(domid, type, number);
+    int rc = 0;
+
+    *gone = force;
+    if (!force)
+        rc = device_close(xs, domid, type, number, gone, error);
+    if (rc == 0 && *gone && is_front_of(xs, &p))
+        rc = remove_node(xs, p.front, error);
+    return rc || !*gone ? rc : remove_node(xs, p.back, error);
 }
 
 int device_remove_all(struct xs *xs, unsigned domid, struct vane_error *error)

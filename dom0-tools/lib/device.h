@@ -35,8 +35,10 @@ int device_add_nic(struct xs *xs, unsigned domid, const struct device_nic *nic, 
 // bridge and lets the backend go on. To be called again until it is ready: when the backend's state changes.
 int device_plug_nic(struct xs *xs, unsigned domid, const struct device_nic *nic, bool *ready, struct vane_error *error);
 
-// Asks the backend to close, and is to be called until *gone: then the device's nodes are removed. A domain that is no more
-// (or a device that must go at once) needs no asking: `force`.
+// Asks the backend to close, and is to be called until *gone: nothing of the guest's is used any more.
+int device_close(struct xs *xs, unsigned domid, enum device_type type, unsigned number, bool *gone, struct vane_error *error);
+// The same, and then the device's nodes are removed. A domain that is no more (or a device that must go at once) needs no asking:
+// `force`.
 int device_remove(struct xs *xs, unsigned domid, enum device_type type, unsigned number, bool force, bool *gone,
                   struct vane_error *error);
 // All devices of a domain that is no more.
