@@ -108,7 +108,9 @@ static int route(struct request *r, const char *method, const char *url, char pa
             continue;
         if (strcmp(route->method, method) == 0)
             return r->route = route, route->handle(r, error);
-        snprintf(allowed + strlen(allowed), sizeof(allowed) - strlen(allowed), "%s%s", allowed[0] ? ", " : "", route->method);
+        if (!strstr(allowed, route->method))
+            snprintf(allowed + strlen(allowed), sizeof(allowed) - strlen(allowed), "%s%s", allowed[0] ? ", " : "",
+                     route->method);
     }
     if (allowed[0])
         return vane_fail(error, VANE_INVALID, "%.20s is no method of %.80s: use %s", method, url, allowed);
