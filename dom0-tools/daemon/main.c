@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -141,6 +142,17 @@ static void loop(struct vaned *v)
     }
 }
 
+// Each device of a guest's takes a descriptor.
+static void raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char *argv[])
 {
     struct sigaction action = { .sa_handler = stop };
@@ -158,6 +170,7 @@ int main(int argc, char *argv[])
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    raise_limit();
     v->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (host_open(&v->host, v->devices, &error) || domains_load(v, &error) || http_open(v, &error) || builder_open(v, &error)) {
         log_line("%s", error.text);
