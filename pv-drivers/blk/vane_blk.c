@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// vane-blk: the block back end, one process per guest. It opens what it needs, gives up every other
+// vane-blk: the block back end, one process for each device. It opens what it needs, gives up every other
 // right, and serves until the toolstack takes its disks away. Killed and started again with the same
 // arguments it goes on where it was.
 #include <linux/fs.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// vane-net: the network back end, one process per guest. It opens what it needs, gives up every other
+// vane-net: the network back end, one process for each device. It opens what it needs, gives up every other
 // right, and serves until the toolstack takes its interfaces away. Killed and started again with the
 // same arguments it goes on where it was.
 #include <arpa/inet.h>
