@@ -204,9 +204,8 @@ static int device_path(const struct vane *vane, const char *of, char path[512])
 
     if (!is_disk && strcmp(vane->words[0], "nic") != 0)
         return wrong(vane->words[0], "write disk or nic");
-    snprintf(path, 512, "/v1/domains/%.150s/%s%s%.100s%s%s%s", name, is_disk ? "disks" : "nics", device ? "/" : "",
-             device ? device : "", vane->live || vane->force ? "?" : "", vane->live ? "live=1&" : "",
-             vane->force ? "force=1" : "");
+    snprintf(path, 512, "/v1/domains/%.150s/%s%s%.100s%s", name, is_disk ? "disks" : "nics", device ? "/" : "",
+             device ? device : "", vane->force ? "?force=1" : "");
     free(device);
     free(name);
     return EXIT_DONE;

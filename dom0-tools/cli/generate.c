@@ -25,7 +25,6 @@ static const struct { const char *words, *help; } options[] = {
     { "-o table|json|xml", "how to print: tables for people, json for programs; xml is for show" },
     { "-n COUNT", "how often, for top; how many of the past, for events" },
     { "--take", "with console: have the keyboard, whoever has it now" },
-    { "--live", "with attach and detach: change the guest that runs, and not its definition" },
     { "--force", "with detach: do not wait for the guest to let go" },
     { "--socket PATH", "where vaned listens (default $VANED_SOCKET, or /run/vane/vaned.sock)" },
     { "--help", "this text" },

@@ -12,7 +12,7 @@ static int parse(struct vane *vane, int argc, char *argv[])
     static const struct option table[] = {
         { "socket", required_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' },
         { "take", no_argument, NULL, 't' },         { "generate", required_argument, NULL, 'g' },
-        { "live", no_argument, NULL, 'l' },         { "force", no_argument, NULL, 'f' },          { NULL, 0, NULL, 0 },
+        { "force", no_argument, NULL, 'f' },        { NULL, 0, NULL, 0 },
     };
     static const char *const outputs[] = { "table", "json", "xml" };
     int option;
@@ -24,7 +24,6 @@ static int parse(struct vane *vane, int argc, char *argv[])
         case 'h': print_help(stdout); exit(EXIT_DONE);
         case 'g': exit(print_generated(optarg));
         case 't': vane->take = true; break;
-        case 'l': vane->live = true; break;
         case 'f': vane->force = true; break;
         case 'n':
             vane->count = (unsigned)strtoul(optarg, &end, 10);

@@ -17,7 +17,7 @@ struct vane {
     const char *socket;
     enum output output;
     unsigned count;             // -n
-    bool take, live, force;     // --take, --live, --force
+    bool take, force;           // --take, --force
     char **words;               // behind the command
     int nr_words;
 };

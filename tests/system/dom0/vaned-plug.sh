@@ -83,11 +83,11 @@ ask 'echo 3 > /proc/sys/vm/drop_caches; echo sum3-$(md5sum < /dev/xvdb | cut -c 
 hears reads-on "sum3-$(md5sum < /tmp/disk2 | cut -c 1-32)"
 hears fetches-on "again-$sum"
 
-# A cable that is not in, for the guest that runs only.
-check attach-down vane --live attach nic plug bridge=br1 link=down
+# A cable that is not in, while the guest runs.
+check attach-down vane attach nic plug bridge=br1 link=down
 check no-carrier wait_for 20 sh -c "[ \"\$(vane-store read /local/domain/0/backend/vane-net/$id/2/carrier)\" = 0 ]"
 third=$(vane-store read "/local/domain/$id/device/vif/2/mac")
-check detach-down vane --live detach nic plug "$third"
+check detach-down vane detach nic plug "$third"
 expect two-nics '0 1' "$(numbers vif)"
 
 check reboot vane reboot plug
