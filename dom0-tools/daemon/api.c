@@ -292,7 +292,7 @@ static int attach(struct request *r, struct vane_error *error)
     int rc = find(r, &d, error);
 
     if (rc == 0)
-        rc = domain_attach(r->v, d, list_of(r->route), body, is_asked(r, "live"), error);
+        rc = domain_attach(r->v, d, list_of(r->route), body, error);
     json_decref(body);
     return rc ? rc : plugged(r, d, rc, error);
 }
@@ -303,7 +303,7 @@ static int detach(struct request *r, struct vane_error *error)
     int rc = find(r, &d, error);
 
     if (rc == 0)
-        rc = domain_detach(r->v, d, list_of(r->route), r->part[1], is_asked(r, "live"), is_asked(r, "force"), error);
+        rc = domain_detach(r->v, d, list_of(r->route), r->part[1], is_asked(r, "force"), error);
     return rc ? rc : plugged(r, d, rc, error);
 }
 
@@ -447,11 +447,11 @@ const struct route routes[] = {
     { "GET", DOMAIN "/console", "what its guest says, as it says it, until it ends", follow_console, "viewer", NULL, BYTES },
     { "POST", DOMAIN "/console", "type the body on its console; says how many bytes there was room for, and who has the keyboard",
       say, "viewer take leave", BYTES, NULL },
-    { "POST", DOMAIN "/disks", "attach a disk: its fields as in a definition", attach, "live", JSON, NULL },
+    { "POST", DOMAIN "/disks", "attach a disk: its fields as in a definition", attach, NULL, JSON, NULL },
     { "PATCH", DOMAIN "/disks/{target}", "make the file behind a disk larger: {\"size_kib\": 20971520}", resize, NULL, JSON, NULL },
-    { "DELETE", DOMAIN "/disks/{target}", "detach a disk", detach, "live force", NULL, NULL },
-    { "POST", DOMAIN "/nics", "attach a NIC: its fields as in a definition", attach, "live", JSON, NULL },
-    { "DELETE", DOMAIN "/nics/{nic}", "detach a NIC, by its address or its place in the definition", detach, "live force", NULL, NULL },
+    { "DELETE", DOMAIN "/disks/{target}", "detach a disk", detach, "force", NULL, NULL },
+    { "POST", DOMAIN "/nics", "attach a NIC: its fields as in a definition", attach, NULL, JSON, NULL },
+    { "DELETE", DOMAIN "/nics/{nic}", "detach a NIC, by its address or its place in the definition", detach, "force", NULL, NULL },
     { "POST", DOMAIN "/{action}", "start, shutdown, reboot, destroy, pause or resume it", act, NULL, NULL, NULL },
     { "GET", "/v1/host", "the host", show_host, NULL, NULL, NULL },
     { "GET", "/v1/host/log", "the hypervisor's log", show_log, NULL, NULL, TEXT },
@@ -470,7 +470,6 @@ static const struct { const char *name, *help; } queries[] = {
     { "viewer", "who looks on and types, a name that the viewer gives itself" },
     { "take", "1: have the keyboard, whoever has it now" },
     { "leave", "1: give the keyboard back" },
-    { "live", "1: change the guest that runs, and not its definition" },
     { "force", "1: do not wait for the guest to let go" },
     { "after", "the id of an event: from what came behind it" },
     { "last", "how many of the past come first; vaned remembers 256" },

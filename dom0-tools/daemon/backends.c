@@ -46,6 +46,11 @@ static void forget(struct words *w)
         free(w->word[--w->count]);
 }
 
+static int no_words(struct vane_error *error)
+{
+    return vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a back end's arguments");
+}
+
 static void say_all(struct words *w, const struct vaned *v, const struct domain *d, const struct kind *kind,
                     const struct definition *def, size_t i, unsigned number)
 {
@@ -69,6 +74,8 @@ static int note_down(const struct words *w, const char *path, struct vane_error 
     bool failed;
     FILE *f;
 
+    if (w->failed)
+        return no_words(error);
     snprintf(draft, sizeof(draft), "%s.new", path);
     f = fopen(draft, "we");
     for (unsigned i = 0; f && i < w->count; i++)
@@ -92,28 +99,31 @@ static void recall(struct words *w, const char *path)
             used = 0;
         }
     }
+    w->failed = w->failed || used;
     if (f)
         fclose(f);
 }
 
 // --- Starting
 
-// The lock's file, locked: so no process serves the device. Below 0: one does, whose number is in *pid, or 0 when it has not
-// written it yet. What a process before it has left there goes: that number may be anybody's by now.
+// The lock's file, locked: so no process serves the device. -EAGAIN: one does, whose number is in *pid, or 0 when it has not
+// written it yet; other errors tell nothing. What a process before it has left there goes: that number may be anybody's by now.
 static int lock(const struct vaned *v, const struct domain *d, const char *name, pid_t *pid)
 {
     char path[BACKEND_PATH];
-    int fd;
+    int fd, rc;
 
+    *pid = 0;
     path_in(v, d, name, "lock", path);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && ftruncate(fd, 0) == 0)
         return fd;
-    if (fd < 0 || pread(fd, pid, sizeof(*pid), 0) != sizeof(*pid))
+    rc = -errno;
+    if (rc == -EAGAIN && pread(fd, pid, sizeof(*pid), 0) != sizeof(*pid))
         *pid = 0;
     if (fd >= 0)
         close(fd);
-    return -1;
+    return rc;
 }
 
 // In the child: `ready` becomes its standard output, on which it says so when it serves; it keeps the lock.
@@ -144,7 +154,8 @@ static pid_t spawn(const struct vaned *v, const struct domain *d, const struct b
     recall(&w, path);
     path_in(v, d, b->name, "log", path);
     log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    pid = fork();
+    errno = ENOMEM;
+    pid = w.failed ? -1 : fork();
     if (pid == 0)
         become(&w, b->kind, locked, ready, log);
     if (log >= 0)
@@ -240,12 +251,35 @@ static int serve(struct vaned *v, struct domain *d, struct backend *b, struct va
     int locked = lock(v, d, b->name, &pid), rc;
 
     if (locked < 0) {
-        rc = pid > 0 ? watch(v, b, pid) : -EAGAIN;
+        rc = pid > 0 ? watch(v, b, pid) : locked;
         return rc ? vane_fail_errno(error, rc, "finding %s of %s", b->kind->program, d->def.name) : 0;
     }
     rc = launch(v, d, b, locked, error);
     close(locked);
     return rc;
+}
+
+static void remove_folder(const char *path)
+{
+    char file[BACKEND_PATH + 256];
+    struct dirent *entry;
+    DIR *dir = opendir(path);
+
+    while (dir && (entry = readdir(dir))) {
+        snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+        (void)unlink(file);                     // not . and ..
+    }
+    if (dir)
+        closedir(dir);
+    (void)rmdir(path);
+}
+
+static void remove_one(struct vaned *v, struct domain *d, const char *name)
+{
+    char path[BACKEND_PATH];
+
+    path_in(v, d, name, "", path);
+    remove_folder(path);
 }
 
 static int make_folder(const char *path, struct vane_error *error)
@@ -326,8 +360,8 @@ int backend_mark(const struct vaned *v, const struct domain *d, struct backend *
 }
 
 // The mark is there before the arguments, without which it is none.
-int backend_begin(struct vaned *v, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
-                  unsigned number, int mark, struct vane_error *error)
+int backend_add(struct vaned *v, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
+                unsigned number, int mark, struct vane_error *error)
 {
     char name[BACKEND_NAME], path[BACKEND_PATH];
     struct words w = { .count = 0 };
@@ -346,17 +380,29 @@ int backend_begin(struct vaned *v, struct domain *d, const struct kind *kind, co
     b = rc ? NULL : add(d, kind, name, number, mark);
     if (rc == 0 && !b)
         rc = vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a back end");
-    return rc ? rc : serve(v, d, b, error);
+    if (rc)
+        remove_one(v, d, name);
+    return rc;
+}
+
+int backend_serve(struct vaned *v, struct domain *d, const char *name, struct vane_error *error)
+{
+    return serve(v, d, backend_named(d, name), error);
 }
 
 int backends_start(struct vaned *v, struct domain *d, struct vane_error *error)
 {
+    char name[BACKEND_NAME];
     int rc = 0;
 
     for (const struct kind *kind = kinds; kind < kinds + NR_KINDS; kind++)
         for (size_t i = 0; i < kind->count(&d->def) && rc == 0; i++)
-            if (kind->is_ours(&d->def, i))
-                rc = backend_begin(v, d, kind, &d->def, i, kind->number(&d->def, i), BACKEND_STAYS, error);
+            if (kind->is_ours(&d->def, i)) {
+                rc = backend_add(v, d, kind, &d->def, i, kind->number(&d->def, i), BACKEND_STAYS, error);
+                kind->name(&d->def, i, name);
+                if (rc == 0)
+                    rc = backend_serve(v, d, name, error);
+            }
     return rc;
 }
 
@@ -404,21 +450,6 @@ static int are_served(const struct vaned *v, const struct domain *d, struct vane
 
 // --- Ending
 
-static void remove_folder(const char *path)
-{
-    char file[BACKEND_PATH + 256];
-    struct dirent *entry;
-    DIR *dir = opendir(path);
-
-    while (dir && (entry = readdir(dir))) {
-        snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
-        (void)unlink(file);                     // not . and ..
-    }
-    if (dir)
-        closedir(dir);
-    (void)rmdir(path);
-}
-
 static void for_devices(struct vaned *v, struct domain *d, void (*act)(struct vaned *, struct domain *, const char *))
 {
     char path[BACKEND_PATH];
@@ -434,55 +465,73 @@ static void for_devices(struct vaned *v, struct domain *d, void (*act)(struct va
         closedir(dir);
 }
 
-static void ask_to_end(struct vaned *v, struct domain *d, const char *name)
+// Whether it has one still. One that vaned has by its pidfd is killed though its lock cannot be opened.
+static bool kill_one(const struct vaned *v, const struct domain *d, const char *name)
 {
-    pid_t pid = 0;
+    const struct backend *b = backend_named(d, name);
+    bool is_known = b && b->pidfd >= 0 && !is_readable(b->pidfd, 0);
+    pid_t pid;
     int locked = lock(v, d, name, &pid);
 
-    if (locked >= 0)
+    if (locked >= 0) {
         close(locked);
-    else if (pid > 0)
+        return false;
+    }
+    if (pid == 0 && is_known)
+        pid = b->pid;
+    if (pid > 0)
         kill(pid, SIGKILL);
+    return locked == -EAGAIN || is_known;
+}
+
+static void ask_to_end(struct vaned *v, struct domain *d, const char *name)
+{
+    (void)kill_one(v, d, name);
 }
 
 // What it has mapped of the guest goes with it, so its end is waited for.
-static void end_one(struct vaned *v, struct domain *d, const char *name)
+static void end_process(const struct vaned *v, const struct domain *d, const char *name, uint64_t end_ms)
 {
-    char path[BACKEND_PATH];
-    pid_t pid = 0;
-    int locked;
-
-    for (unsigned i = 0; (locked = lock(v, d, name, &pid)) < 0 && i < READY_MS; i++) {
-        if (pid > 0)
-            kill(pid, SIGKILL);
+    while (kill_one(v, d, name) && now_ms() < end_ms)
         usleep(1000);
-    }
-    if (locked >= 0)
-        close(locked);
-    path_in(v, d, name, "", path);
-    remove_folder(path);
+}
+
+void backend_kill(struct vaned *v, struct domain *d, struct backend *b)
+{
+    end_process(v, d, b->name, now_ms() + READY_MS);
+    let_go(b);
 }
 
 void backend_end(struct vaned *v, struct domain *d, struct backend *b)
 {
     struct backend **at = &d->backends;
 
-    end_one(v, d, b->name);
+    remove_one(v, d, b->name);
     while (*at != b)
         at = &(*at)->next;
     *at = b->next;
-    let_go(b);
     free(b);
 }
 
+static void wait_for_end(struct vaned *v, struct domain *d, const char *name)
+{
+    end_process(v, d, name, d->wait_ms);
+}
+
+static void leave_one(struct vaned *v, struct domain *d, const char *name);
+
+// The marks are read from the folders: a vaned that finds its guest gone has nothing else of them.
 void backends_stop(struct vaned *v, struct domain *d)
 {
     char path[BACKEND_PATH];
     struct backend *b;
 
+    for_devices(v, d, leave_one);
     plug_end(v, d);
     for_devices(v, d, ask_to_end);              // all at once
-    for_devices(v, d, end_one);
+    d->wait_ms = now_ms() + READY_MS;
+    for_devices(v, d, wait_for_end);
+    for_devices(v, d, remove_one);
     while ((b = d->backends)) {
         d->backends = b->next;
         let_go(b);
@@ -559,31 +608,49 @@ void backend_option(const struct vaned *v, const struct domain *d, const struct 
     forget(&w);
 }
 
-// What a vaned was killed in the midst of attaching is undone. Without arguments it has no nodes in the store and no process.
-static void find_one(struct vaned *v, struct domain *d, const char *name)
+// What the arguments say; NULL: there are none, so it has neither nodes in the store nor a process.
+static const struct kind *kind_at(const struct vaned *v, const struct domain *d, const char *name, unsigned *number)
 {
     char path[BACKEND_PATH], back[BACKEND_WORD] = "";
     struct words w = { .count = 0 };
     const struct kind *kind;
-    struct vane_error error;
-    struct backend *b;
-    unsigned number;
-    bool gone;
 
     path_in(v, d, name, "arguments", path);
     recall(&w, path);
     kind = w.count ? kind_of(w.word[0]) : NULL;
     option_of(&w, "--back", back);
     forget(&w);
-    number = strrchr(back, '/') ? (unsigned)strtoul(strrchr(back, '/') + 1, NULL, 10) : 0;
-    if (!kind || mark_of(v, d, name) == BACKEND_IS_NEW) {
-        if (kind && host_detach(v->host, d->id, kind->host, number, true, &gone, &error))
-            log_line("%s", error.text);
-        end_one(v, d, name);
+    *number = strrchr(back, '/') ? (unsigned)strtoul(strrchr(back, '/') + 1, NULL, 10) : 0;
+    return kind;
+}
+
+static void leave_one(struct vaned *v, struct domain *d, const char *name)
+{
+    unsigned number;
+    const struct kind *kind = kind_at(v, d, name, &number);
+
+    if (kind && mark_of(v, d, name) == BACKEND_LEAVES)
+        plug_left(v, d, kind, name);
+}
+
+// What a vaned was killed in the midst of attaching is taken back by plug_undo(), or done if the definition has it already.
+static void find_one(struct vaned *v, struct domain *d, const char *name)
+{
+    unsigned number;
+    const struct kind *kind = kind_at(v, d, name, &number);
+    struct vane_error error;
+    struct backend *b;
+    int mark = mark_of(v, d, name);
+
+    if (!kind) {
+        end_process(v, d, name, now_ms() + READY_MS);
+        remove_one(v, d, name);
         return;
     }
-    b = add(d, kind, name, number, mark_of(v, d, name));
-    if (b && serve(v, d, b, &error))
+    if (mark == BACKEND_IS_NEW && plug_is_known(d, kind, name) && set_mark(v, d, name, BACKEND_STAYS, &error) == 0)
+        mark = BACKEND_STAYS;
+    b = add(d, kind, name, number, mark);
+    if (b && mark != BACKEND_IS_NEW && serve(v, d, b, &error))
         again(b, &error);
 }
 
@@ -619,7 +686,7 @@ void backend_look(struct vaned *v, struct domain *d, struct backend *b)
     char text[LAST_WORDS];
 
     if (b->mark == BACKEND_IS_NEW)
-        return;                                 // plug_look() sees to it
+        return;                                 // plug_look() sees to it, or plug_undo()
     if (b->pidfd >= 0 && b->ready >= 0) {
         look_ready(v, d, b);
         return;
@@ -661,6 +728,8 @@ void backends_run(struct vaned *v)
             next = b->next;
             if (b->mark >= BACKEND_LEAVES)
                 plug_leave(v, d, b);
+            else if (b->mark == BACKEND_IS_NEW)
+                plug_undo(v, d, b);
             else
                 backend_look(v, d, b);
         }

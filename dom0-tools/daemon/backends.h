@@ -13,6 +13,7 @@ enum { BACKEND_NAME = 24, BACKEND_PATH = 512, BACKEND_WORD = 5000, BACKEND_WORDS
 struct words {
     char *word[BACKEND_WORDS + 1];
     unsigned count;
+    bool failed;                                // a word could not be had: it is no list
 };
 
 struct kind {
@@ -45,20 +46,22 @@ struct backend {
     enum { BACKEND_STAYS, BACKEND_IS_NEW, BACKEND_LEAVES, BACKEND_LEAVES_LIVE, NR_BACKEND_MARKS } mark;
 };
 
-// A word that cannot be had for want of memory ends the list, and the program complains.
+// A word that cannot be had for want of memory ends the list, which says so.
 void words_say(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct backend *backend_named(const struct domain *d, const char *name);
-// Begins to serve item `i` of the definition's list, which the guest knows by that number. After a failure there may be a backend
-// of its name all the same, to be ended.
-int backend_begin(struct vaned *v, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
-                  unsigned number, int mark, struct vane_error *error);
+// Of item `i` of the definition's list, which the guest knows by that number: its folder with all that a successor of this vaned
+// must know, and then a process.
+int backend_add(struct vaned *v, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
+                unsigned number, int mark, struct vane_error *error);
+int backend_serve(struct vaned *v, struct domain *d, const char *name, struct vane_error *error);
 // 1: it serves; 0: not yet; else why it will not.
 int backend_is_served(const struct vaned *v, const struct domain *d, struct backend *b, struct vane_error *error);
 bool backend_has_ended(const struct backend *b);
 int backend_mark(const struct vaned *v, const struct domain *d, struct backend *b, int mark, struct vane_error *error);
 // What becomes of it as time goes by.
 void backend_look(struct vaned *v, struct domain *d, struct backend *b);
-// Its process is killed, and all of it goes.
+// Its process is killed, and is no more. When its nodes are gone too, its folder ends, the last of it.
+void backend_kill(struct vaned *v, struct domain *d, struct backend *b);
 void backend_end(struct vaned *v, struct domain *d, struct backend *b);
 // The word behind an option that it was given, or an empty one.
 void backend_option(const struct vaned *v, const struct domain *d, const struct backend *b, const char *option,
@@ -67,6 +70,11 @@ void backend_option(const struct vaned *v, const struct domain *d, const struct 
 // plug.c: what was asked for is looked after. A backend that leaves may be gone after that.
 void plug_look(struct vaned *v, struct domain *d);
 void plug_leave(struct vaned *v, struct domain *d, struct backend *b);
+// One that is new, and that nobody waits for: it goes.
+void plug_undo(struct vaned *v, struct domain *d, struct backend *b);
+// Whether the definition has a device of this name, and that it is no more to have it.
+bool plug_is_known(const struct domain *d, const struct kind *kind, const char *name);
+void plug_left(struct vaned *v, struct domain *d, const struct kind *kind, const char *name);
 // The guest has ended, and with it what was under way.
 void plug_end(struct vaned *v, struct domain *d);
 

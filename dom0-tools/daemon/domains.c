@@ -266,6 +266,7 @@ static int define_again(struct vaned *v, struct definition *def, bool persistent
     d->def = *def;
     d->is_persistent = true;
     memset(def, 0, sizeof(*def));
+    plug_defined(v, d);
     domain_sort(v, d);
     return 0;
 }

@@ -86,13 +86,15 @@ void nic_address(const struct definition *d, unsigned index, uint8_t mac[6]);
 void nic_make_address(const struct definition *d, unsigned number, uint8_t mac[6]);
 // Ends it and takes away all that is left of it. An `id` of 0 is not known: then what is left is found by the UUID.
 int host_destroy(struct host *host, unsigned id, const uint8_t uuid[16], struct vane_error *error);
-// A device of ours for a domain that runs, and its end. The back end is asked for that, and it is to be called until *gone; `force`
-// is for one that serves no more.
+// A device of ours for a domain that runs: the number that it gets, and its nodes. At its end its back end is asked to close, until
+// *gone; the nodes are removed when no process serves it any more.
 enum host_device { HOST_DISK, HOST_NIC };
-int host_attach(struct host *host, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned *number,
+int host_number(struct host *host, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned *number,
                 struct vane_error *error);
-int host_detach(struct host *host, unsigned id, enum host_device type, unsigned number, bool force, bool *gone,
+int host_attach(struct host *host, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned number,
                 struct vane_error *error);
+int host_close_device(struct host *host, unsigned id, enum host_device type, unsigned number, bool *gone, struct vane_error *error);
+int host_detach(struct host *host, unsigned id, enum host_device type, unsigned number, struct vane_error *error);
 int host_pause(struct host *host, unsigned id, bool pause, struct vane_error *error);
 // Asks the guest: poweroff, reboot.
 int host_ask(struct host *host, unsigned id, const char *what, struct vane_error *error);

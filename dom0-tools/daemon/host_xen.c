@@ -407,31 +407,48 @@ int host_destroy(struct host *h, unsigned id, const uint8_t uuid[16], struct van
     return rc && rc != -VANE_NOT_FOUND ? rc : withdrawn;
 }
 
-int host_attach(struct host *h, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned *number,
-                struct vane_error *error)
+static enum device_type own_type(enum host_device type)
 {
-    const struct disk *disk = (const struct disk *)d->disks.items + index;
-    struct device_nic nic = { .is_own = true };
-    int rc = store(h, error);
-
-    if (rc == 0 && type == HOST_DISK) {
-        rc = device_disk_number(disk->target, number, error);
-        return rc ? rc : add_disk(h, id, disk, error);
-    }
-    if (rc == 0)
-        rc = device_free_nic(h->xs, id, &nic.index, error);
-    *number = nic.index;
-    nic_address(d, index, nic.mac);
-    nic.bridge = ((const struct nic *)d->nics.items)[index].bridge;
-    return rc ? rc : device_add_nic(h->xs, id, &nic, error);
+    return type == HOST_DISK ? DEVICE_OWN_DISK : DEVICE_OWN_NIC;
 }
 
-int host_detach(struct host *h, unsigned id, enum host_device type, unsigned number, bool force, bool *gone,
+int host_number(struct host *h, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned *number,
                 struct vane_error *error)
+{
+    int rc;
+
+    if (type == HOST_DISK)
+        return device_disk_number(((const struct disk *)d->disks.items)[index].target, number, error);
+    rc = store(h, error);
+    return rc ? rc : device_free_nic(h->xs, id, number, error);
+}
+
+int host_attach(struct host *h, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned number,
+                struct vane_error *error)
+{
+    struct device_nic nic = { .index = number, .is_own = true };
+    int rc = store(h, error);
+
+    if (rc || type == HOST_DISK)
+        return rc ? rc : add_disk(h, id, (const struct disk *)d->disks.items + index, error);
+    nic_address(d, index, nic.mac);
+    nic.bridge = ((const struct nic *)d->nics.items)[index].bridge;
+    return device_add_nic(h->xs, id, &nic, error);
+}
+
+int host_close_device(struct host *h, unsigned id, enum host_device type, unsigned number, bool *gone, struct vane_error *error)
 {
     int rc = store(h, error);
 
-    return rc ? rc : device_remove(h->xs, id, type == HOST_DISK ? DEVICE_OWN_DISK : DEVICE_OWN_NIC, number, force, gone, error);
+    return rc ? rc : device_close(h->xs, id, own_type(type), number, gone, error);
+}
+
+int host_detach(struct host *h, unsigned id, enum host_device type, unsigned number, struct vane_error *error)
+{
+    int rc = store(h, error);
+    bool gone;
+
+    return rc ? rc : device_remove(h->xs, id, own_type(type), number, true, &gone, error);
 }
 
 int host_pause(struct host *h, unsigned id, bool pause, struct vane_error *error)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Devices that come and go while the guest runs. The definition follows, unless only the guest is meant (`live`).
+// Devices that come and go while the guest runs. The definition follows.
 //
-// An attach makes the nodes in the store and a process; when that serves, the definition gets the device, and who asked is
-// answered. Until then the device's folder says "new", and whatever fails, be it vaned itself, all of it is taken back. A detach
+// An attach makes the device's folder, the nodes in the store and a process, and they go the other way round: so a kill leaves
+// nothing that no folder tells of. When the process serves, the definition gets the device, and who asked is answered. Until then
+// the folder says "new", and whatever fails, be it vaned itself, all of it is taken back. A detach
 // asks the back end to close, which waits for the guest to let go. That may take as long as the guest likes, so who asked hears
 // after a while that it is not yet done; it goes on, also in another vaned, until the device or the guest is gone.
 #include <errno.h>
@@ -15,14 +16,13 @@
 
 #include "backends.h"
 
-enum { LEAVE_MS = 10000, ASK_MS = 200, MAX_FIELDS = 32, NUMBER_TEXT = 24, MAX_MADE = 256 };
+enum { LEAVE_MS = 10000, AGAIN_MS = 1000, ASK_MS = 200, MAX_FIELDS = 32, NUMBER_TEXT = 24, MAX_MADE = 256 };
 
 // What somebody waits for; one at a time for a domain.
 struct plug {
     const struct kind *kind;
     char name[BACKEND_NAME];
     json_t *fields;                     // of what is attached; NULL: it is a detach
-    bool live;
     uint64_t end_ms;
 };
 
@@ -173,6 +173,28 @@ static int join_definition(struct vaned *v, struct domain *d, const struct kind 
     return rc;
 }
 
+bool plug_is_known(const struct domain *d, const struct kind *kind, const char *name)
+{
+    return place_of(d, kind, name) < kind->count(&d->def);
+}
+
+void plug_left(struct vaned *v, struct domain *d, const struct kind *kind, const char *name)
+{
+    struct vane_error error;
+
+    if (leave_definition(v, d, kind, name, &error))
+        log_line("%s: %s", d->def.name, error.text);
+}
+
+void plug_defined(struct vaned *v, struct domain *d)
+{
+    struct vane_error error;
+
+    for (struct backend *b = d->backends; b; b = b->next)
+        if (b->mark == BACKEND_LEAVES && backend_mark(v, d, b, BACKEND_LEAVES_LIVE, &error))
+            log_line("%s: %s", d->def.name, error.text);
+}
+
 static void tell(struct vaned *v, const struct domain *d, const struct kind *kind, const char *name, const char *event)
 {
     char text[60];
@@ -183,25 +205,22 @@ static void tell(struct vaned *v, const struct domain *d, const struct kind *kin
 
 // --- Who waits
 
-static int check_state(const struct domain *d, bool live, struct vane_error *error)
+static int check_state(const struct domain *d, struct vane_error *error)
 {
     if (d->phase != PHASE_OFF && d->phase != PHASE_RUNNING)
         return vane_fail(error, VANE_STATE, "%s is %s: wait until it runs or is off", d->def.name, phase_names[d->phase]);
-    if (d->phase == PHASE_OFF && live)
-        return vane_fail(error, VANE_STATE, "%s is off: leave out live, to change its definition", d->def.name);
     if (d->plug)
         return vane_fail(error, VANE_STATE, "%s %s of %s is being %s: wait until that is done", d->plug->kind->noun, d->plug->name,
                          d->def.name, d->plug->fields ? "attached" : "detached");
     return 0;
 }
 
-static int wait_for(struct domain *d, const struct kind *kind, const char *name, json_t *fields, bool live,
-                    struct vane_error *error)
+static int wait_for(struct domain *d, const struct kind *kind, const char *name, json_t *fields, struct vane_error *error)
 {
     d->plug = calloc(1, sizeof(*d->plug));
     if (!d->plug)
         return vane_fail(error, VANE_NO_RESOURCE, "there is no memory for another device");
-    *d->plug = (struct plug){ .kind = kind, .fields = json_incref(fields), .live = live, .end_ms = now_ms() + LEAVE_MS };
+    *d->plug = (struct plug){ .kind = kind, .fields = json_incref(fields), .end_ms = now_ms() + LEAVE_MS };
     snprintf(d->plug->name, sizeof(d->plug->name), "%s", name);
     return 0;
 }
@@ -221,25 +240,55 @@ static void be_done(struct vaned *v, struct domain *d, int rc, const struct vane
 
 // --- Attaching
 
-// All that is there of the device.
-static void take_back(struct vaned *v, struct domain *d, const struct kind *kind, const char *name, unsigned number)
+// All that is there of the device: the process, the nodes, the folder, in the order in which each may be left. What cannot be taken
+// back now is by plug_undo().
+static void take_back(struct vaned *v, struct domain *d, struct backend *b)
 {
-    struct backend *b = backend_named(d, name);
     struct vane_error error;
-    bool gone;
 
-    if (b)
+    backend_kill(v, d, b);
+    if (host_detach(v->host, d->id, b->kind->host, b->number, &error)) {
+        log_line("%s: what was made of %s is not all gone: %s", d->def.name, b->name, error.text);
+        b->again_ms = now_ms() + AGAIN_MS;
+    } else {
         backend_end(v, d, b);
-    if (host_detach(v->host, d->id, kind->host, number, true, &gone, &error))
-        log_line("%s: what was made of %s is not all gone: %s", d->def.name, name, error.text);
+    }
 }
 
+void plug_undo(struct vaned *v, struct domain *d, struct backend *b)
+{
+    bool is_awaited = d->plug && d->plug->fields && strcmp(d->plug->name, b->name) == 0;
+
+    if (!is_awaited && host_fd(v->host) >= 0 && now_ms() >= b->again_ms)
+        take_back(v, d, b);
+}
+
+static int make(struct vaned *v, struct domain *d, const struct kind *kind, const struct definition *to, const char *name,
+                struct vane_error *error)
+{
+    unsigned number, i = (unsigned)kind->count(to) - 1;
+    int rc = host_number(v->host, d->id, to, kind->host, i, &number, error);
+    struct backend *b;
+
+    if (rc == 0)
+        rc = backend_add(v, d, kind, to, i, number, BACKEND_IS_NEW, error);
+    if (rc)
+        return rc;
+    rc = host_attach(v->host, d->id, to, kind->host, i, number, error);
+    if (rc == 0)
+        rc = backend_serve(v, d, name, error);
+    b = backend_named(d, name);
+    if (rc)
+        take_back(v, d, b);
+    return rc;
+}
+
+// A NIC has in the definition the address that it has in the guest, whatever other NICs come and go meanwhile.
 static int attach_live(struct vaned *v, struct domain *d, const struct kind *kind, json_t *fields, const struct definition *to,
-                       bool live, struct vane_error *error)
+                       struct vane_error *error)
 {
     size_t i = kind->count(to) - 1;
     char name[BACKEND_NAME];
-    unsigned number;
     int rc;
 
     kind->name(to, i, name);
@@ -248,25 +297,22 @@ static int attach_live(struct vaned *v, struct domain *d, const struct kind *kin
                          kind->noun, name);
     if (backend_named(d, name))
         return vane_fail(error, VANE_EXISTS, "%s %s of %s is there already: detach it first", kind->noun, name, d->def.name);
-    rc = wait_for(d, kind, name, fields, live, error);
+    if (kind->host == HOST_NIC && json_object_set_new(fields, "mac", json_string(name)))
+        return vane_fail(error, VANE_NO_RESOURCE, "there is no memory for another device");
+    rc = wait_for(d, kind, name, fields, error);
     if (rc)
         return rc;
-    rc = host_attach(v->host, d->id, to, kind->host, (unsigned)i, &number, error);
-    if (rc == 0) {
-        rc = backend_begin(v, d, kind, to, i, number, BACKEND_IS_NEW, error);
-        if (rc)
-            take_back(v, d, kind, name, number);
-    }
+    rc = make(v, d, kind, to, name, error);
     if (rc)
         forget(d);
     return rc;
 }
 
-int domain_attach(struct vaned *v, struct domain *d, const char *list, json_t *fields, bool live, struct vane_error *error)
+int domain_attach(struct vaned *v, struct domain *d, const char *list, json_t *fields, struct vane_error *error)
 {
     const struct kind *kind = kind_of(list);
     struct definition to = { 0 };
-    int rc = check_state(d, live, error);
+    int rc = check_state(d, error);
 
     if (rc)
         return rc;
@@ -274,7 +320,7 @@ int domain_attach(struct vaned *v, struct domain *d, const char *list, json_t *f
         return vane_fail(error, VANE_INVALID, "the body is not a JSON object without repetitions: write {\"field\": value}");
     rc = plan_attach(v, d, kind, fields, &to, error);
     if (rc == 0 && d->phase == PHASE_RUNNING)
-        rc = attach_live(v, d, kind, fields, &to, live, error);
+        rc = attach_live(v, d, kind, fields, &to, error);
     else if (rc == 0)
         rc = put_in_force(v, d, &to, error);
     definition_fini(&to);
@@ -292,12 +338,15 @@ static void look_attached(struct vaned *v, struct domain *d)
         return;
     rc = rc < 0 ? rc : 0;
     // The definition may be another one than when this began.
-    if (rc == 0 && !plug->live)
-        rc = join_definition(v, d, plug->kind, plug->fields, &error);
     if (rc == 0)
+        rc = join_definition(v, d, plug->kind, plug->fields, &error);
+    if (rc == 0) {
         rc = backend_mark(v, d, b, BACKEND_STAYS, &error);
+        if (rc)
+            plug_left(v, d, plug->kind, plug->name);
+    }
     if (rc)
-        take_back(v, d, plug->kind, plug->name, b->number);
+        take_back(v, d, b);
     else
         tell(v, d, plug->kind, plug->name, "attached");
     be_done(v, d, rc, &error);
@@ -310,64 +359,67 @@ static bool is_waited_for(const struct domain *d, const char *name)
     return d->plug && !d->plug->fields && strcmp(d->plug->name, name) == 0;
 }
 
-// It has no nodes any more: the rest of it goes.
+// Nothing of the guest's is used any more: all of it goes. Where that cannot be, it is tried again.
 static int detached(struct vaned *v, struct domain *d, struct backend *b, struct vane_error *error)
 {
-    bool live = b->mark == BACKEND_LEAVES_LIVE;
     const struct kind *kind = b->kind;
     char name[BACKEND_NAME];
+    int rc;
 
     snprintf(name, sizeof(name), "%s", b->name);
+    backend_kill(v, d, b);
+    rc = host_detach(v->host, d->id, kind->host, b->number, error);
+    if (rc)
+        return rc;
+    if (b->mark == BACKEND_LEAVES)
+        rc = leave_definition(v, d, kind, name, error);
     backend_end(v, d, b);
     tell(v, d, kind, name, "detached");
-    return live ? 0 : leave_definition(v, d, kind, name, error);
+    return rc;
 }
 
+// While no store answers nobody can let go of it.
 void plug_leave(struct vaned *v, struct domain *d, struct backend *b)
 {
     bool gone = false, is_asked = is_waited_for(d, b->name);
     struct vane_error error = { 0 };
     uint64_t now = now_ms();
-    int rc;
+    int rc = 0;
 
     // Its process ends by itself when the guest has let go, which is seen at once.
     if (now < b->asked_ms + ASK_MS && !backend_has_ended(b))
         return;
     b->asked_ms = now;
-    rc = host_detach(v->host, d->id, b->kind->host, b->number, false, &gone, &error);
-    if (rc == 0 && !gone) {
+    if (host_fd(v->host) >= 0)
+        rc = host_close_device(v->host, d->id, b->kind->host, b->number, &gone, &error);
+    if (rc || !gone) {
         backend_look(v, d, b);                  // one that is killed before the guest has let go is started again
         return;
     }
-    if (rc == 0)
-        rc = detached(v, d, b, &error);
+    rc = detached(v, d, b, &error);
     if (rc)
         log_line("%s: %s", d->def.name, error.text);
     if (is_asked)
         be_done(v, d, rc, &error);
 }
 
-static int detach_live(struct vaned *v, struct domain *d, struct backend *b, bool live, bool force, struct vane_error *error)
+static int detach_live(struct vaned *v, struct domain *d, struct backend *b, bool force, struct vane_error *error)
 {
-    int rc = backend_mark(v, d, b, live ? BACKEND_LEAVES_LIVE : BACKEND_LEAVES, error);
-    bool gone;
+    int rc = backend_mark(v, d, b, BACKEND_LEAVES, error);
 
     if (rc == 0 && !force)
-        return wait_for(d, b->kind, b->name, NULL, live, error);
-    if (rc == 0)
-        rc = host_detach(v->host, d->id, b->kind->host, b->number, true, &gone, error);
+        return wait_for(d, b->kind, b->name, NULL, error);
     return rc ? rc : detached(v, d, b, error);
 }
 
-int domain_detach(struct vaned *v, struct domain *d, const char *list, const char *word, bool live, bool force,
-                  struct vane_error *error)
+int domain_detach(struct vaned *v, struct domain *d, const char *list, const char *word, bool force, struct vane_error *error)
 {
     const struct kind *kind = kind_of(list);
     size_t i = place_of(d, kind, word);
     bool is_known = i < kind->count(&d->def);
     char name[BACKEND_NAME];
     struct backend *b;
-    int rc = check_state(d, live, error);
+    int rc = check_state(d, error);
 
     if (rc)
         return rc;
@@ -376,8 +428,8 @@ int domain_detach(struct vaned *v, struct domain *d, const char *list, const cha
         kind->name(&d->def, i, name);
     b = d->phase == PHASE_RUNNING ? backend_named(d, name) : NULL;
     if (b && b->kind == kind)
-        return detach_live(v, d, b, live, force, error);
-    if (!is_known || live)
+        return detach_live(v, d, b, force, error);
+    if (!is_known)
         return vane_fail(error, VANE_NOT_FOUND, "%s has no %s %.40s: `vane show %s -o json` shows those there are", d->def.name,
                          kind->noun, word, d->def.name);
     if (d->phase == PHASE_RUNNING && !kind->is_ours(&d->def, i))
@@ -418,9 +470,6 @@ void plug_end(struct vaned *v, struct domain *d)
     struct vane_error error = { 0 };
     int rc = 0;
 
-    for (struct backend *b = d->backends; b; b = b->next)
-        if (b->mark == BACKEND_LEAVES && leave_definition(v, d, b->kind, b->name, &error))
-            log_line("%s: %s", d->def.name, error.text);
     if (d->plug && d->plug->fields)
         rc = vane_fail(&error, VANE_STATE, "%s %s: the guest of %s has ended meanwhile: attach it again", d->plug->kind->noun,
                        d->plug->name, d->def.name);
@@ -453,7 +502,7 @@ static int grow(const char *path, uint64_t size, struct vane_error *error)
     else if (size < (uint64_t)st.st_size)
         rc = vane_fail(error, VANE_INVALID, "%s has %llu KiB, more than the %llu asked for, and what is behind would be lost: ask for "
                        "more", path, (unsigned long long)st.st_size / 1024, (unsigned long long)size / 1024);
-    else if (ftruncate(fd, (off_t)size) || fsync(fd))
+    else if (ftruncate(fd, (off_t)size))
         rc = vane_fail_errno(error, errno, "making %s larger", path);
     if (fd >= 0)
         close(fd);

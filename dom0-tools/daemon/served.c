@@ -14,13 +14,15 @@ void words_say(struct words *w, const char *format, ...)
 {
     va_list args;
 
-    if (w->count == BACKEND_WORDS)
+    w->failed = w->failed || w->count == BACKEND_WORDS;
+    if (w->failed)
         return;
     va_start(args, format);
     if (vasprintf(&w->word[w->count], format, args) < 0)
         w->word[w->count] = NULL;
     va_end(args);
-    w->count += w->word[w->count] != NULL;
+    w->failed = !w->word[w->count];
+    w->count += !w->failed;
 }
 
 // --- Disks

@@ -36,6 +36,7 @@ struct domain {
     int64_t last_end_time;
     uint64_t started_ms, phase_ns[HOST_NR_PHASES];
     uint64_t again_ms;                  // when an end that did not get done is tried again
+    uint64_t wait_ms;                   // until when the ends of its back ends are waited for
     struct host_domain seen;            // as the hypervisor said last
     struct backend *backends;           // the processes that serve its devices
     struct plug *plug;                  // the device that is being attached or detached, for whom somebody waits; NULL: none
@@ -185,9 +186,10 @@ int backends_timeout(const struct vaned *v);
 
 // plug.c: devices of domains that run, and their definitions; `list` is "disks" or "nics". Where they leave d->plug behind it is
 // not done yet, and http_plug_over() tells how it went.
-int domain_attach(struct vaned *v, struct domain *d, const char *list, json_t *fields, bool live, struct vane_error *error);
-int domain_detach(struct vaned *v, struct domain *d, const char *list, const char *name, bool live, bool force,
-                  struct vane_error *error);
+int domain_attach(struct vaned *v, struct domain *d, const char *list, json_t *fields, struct vane_error *error);
+int domain_detach(struct vaned *v, struct domain *d, const char *list, const char *name, bool force, struct vane_error *error);
+// It has been defined again: devices that leave are not to take what is there now of their names with them.
+void plug_defined(struct vaned *v, struct domain *d);
 int domain_resize(struct vaned *v, struct domain *d, const char *target, uint64_t kib, struct vane_error *error);
 // Before vaned ends: nobody is to wait any more.
 void plugs_finish(struct vaned *v);

@@ -4,7 +4,8 @@
 // written into the fifo "says", as "NAME WORDS", and repeat what is typed. A guest whose
 // name begins with "deaf" ignores requests; VANE_SIM_SLOW makes a build take that many milliseconds, and an end half of them.
 // A build does not go on while the file "hold" is in the folder, and takes no memory while "late" is, which goes when somebody has
-// read how much is free. A guest that runs lets go of its devices unless the file "holds" is there.
+// read how much is free. A guest that runs lets go of its devices unless the file "holds" is there, and their nodes
+// stay while "stuck" is. An attach has made them, and does not go on, while "hold" is.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,13 +24,13 @@ struct record {
     bool used, has_nodes;           // what the hypervisor has of it, and the store
     struct host_domain domain;
     char name[DEFINITION_NAME_SIZE];
-    uint32_t nics;                  // a bit for each number that is taken
+    uint32_t nics, disks;           // a bit for each device that has nodes in the store, by its number
     char said[4096];                // and not yet heard
 };
 
 struct host {
     int fifo, says;
-    char hold[520], holds[520], late[520], store[520];
+    char hold[520], holds[520], stuck[520], late[520], store[520];
     struct record *records;
 };
 
@@ -58,6 +59,7 @@ int host_open(struct host **host, const char *folder, struct vane_error *error)
     h->says = open_fifo(folder, "says");
     snprintf(h->hold, sizeof(h->hold), "%s/hold", folder);
     snprintf(h->holds, sizeof(h->holds), "%s/holds", folder);
+    snprintf(h->stuck, sizeof(h->stuck), "%s/stuck", folder);
     snprintf(h->late, sizeof(h->late), "%s/late", folder);
     snprintf(h->store, sizeof(h->store), "%s/store", folder);
     snprintf(path, sizeof(path), "%s/domains", folder);
@@ -176,10 +178,22 @@ static void take_long(void)
     usleep(slow ? (unsigned)atoi(slow) * 500 : 0);
 }
 
+// Disks are told apart as far as 32 bits go.
+static uint32_t bit_of(enum host_device type, unsigned number)
+{
+    return 1u << (type == HOST_DISK ? number >> 4 & 31 : number & 31);
+}
+
+static uint32_t *nodes_of(struct record *r, enum host_device type)
+{
+    return type == HOST_DISK ? &r->disks : &r->nics;
+}
+
 int host_build(struct host *host, const struct definition *d, unsigned *id, uint64_t phase_ns[HOST_NR_PHASES],
                struct vane_error *error)
 {
     struct record *r;
+    unsigned number;
 
     while (access(host->late, F_OK) == 0)
         usleep(5000);
@@ -195,6 +209,9 @@ int host_build(struct host *host, const struct definition *d, unsigned *id, uint
         uuid_bytes(d->uuid, r->domain.uuid);
         snprintf(r->name, sizeof(r->name), "%s", d->name);
         r->nics = (1u << d->nics.count) - 1;
+        for (size_t k = 0; k < d->disks.count; k++)
+            if (device_disk_number(((const struct disk *)d->disks.items)[k].target, &number, error) == 0)
+                r->disks |= bit_of(HOST_DISK, number);
         __atomic_store_n(&r->used, true, __ATOMIC_RELEASE);
         *id = i + 1;
         phase_ns[0] = 1000;
@@ -224,7 +241,7 @@ int host_destroy(struct host *host, unsigned id, const uint8_t uuid[16], struct 
     return rc;
 }
 
-int host_attach(struct host *host, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned *number,
+int host_number(struct host *host, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned *number,
                 struct vane_error *error)
 {
     struct record *r = find(host, id, error);
@@ -233,23 +250,46 @@ int host_attach(struct host *host, unsigned id, const struct definition *d, enum
         return -VANE_NOT_FOUND;
     if (type == HOST_DISK)
         return device_disk_number(((const struct disk *)d->disks.items)[index].target, number, error);
-    if (strcmp(((const struct nic *)d->nics.items)[index].bridge, "none") == 0)
-        return vane_fail(error, VANE_INVALID, "there is no bridge none: make it");
     for (*number = 0; r->nics >> *number & 1; ++*number)
         ;
-    r->nics |= 1u << *number;
     return 0;
 }
 
-int host_detach(struct host *host, unsigned id, enum host_device type, unsigned number, bool force, bool *gone,
+int host_attach(struct host *host, unsigned id, const struct definition *d, enum host_device type, unsigned index, unsigned number,
                 struct vane_error *error)
 {
     struct record *r = find(host, id, error);
 
-    *gone = force || access(host->holds, F_OK) != 0;
-    if (r && *gone && type == HOST_NIC)
-        r->nics &= ~(1u << number);
-    return r ? 0 : -VANE_NOT_FOUND;
+    if (!r)
+        return -VANE_NOT_FOUND;
+    if (type == HOST_NIC && strcmp(((const struct nic *)d->nics.items)[index].bridge, "none") == 0)
+        return vane_fail(error, VANE_INVALID, "there is no bridge none: make it");
+    if (*nodes_of(r, type) & bit_of(type, number))
+        return vane_fail(error, VANE_EXISTS, "there are nodes of device %u already", number);
+    *nodes_of(r, type) |= bit_of(type, number);
+    while (access(host->hold, F_OK) == 0)
+        usleep(5000);
+    return 0;
+}
+
+int host_close_device(struct host *host, unsigned id, enum host_device type, unsigned number, bool *gone, struct vane_error *error)
+{
+    (void)type;
+    (void)number;
+    *gone = access(host->holds, F_OK) != 0;
+    return find(host, id, error) ? 0 : -VANE_NOT_FOUND;
+}
+
+int host_detach(struct host *host, unsigned id, enum host_device type, unsigned number, struct vane_error *error)
+{
+    struct record *r = find(host, id, error);
+
+    if (!r)
+        return -VANE_NOT_FOUND;
+    if (access(host->stuck, F_OK) == 0)
+        return vane_fail(error, VANE_NO_RESOURCE, "the store does not answer");
+    *nodes_of(r, type) &= ~bit_of(type, number);
+    return 0;
 }
 
 int host_pause(struct host *host, unsigned id, bool pause, struct vane_error *error)
