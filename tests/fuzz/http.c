@@ -90,8 +90,8 @@ struct backend *backend_named(const struct domain *d, const char *name)
     return d->backends;
 }
 
-int backend_begin(struct vaned *v_of, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
-                  unsigned number, int mark, struct vane_error *error)
+int backend_add(struct vaned *v_of, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
+                unsigned number, int mark, struct vane_error *error)
 {
     (void)v_of;
     (void)d;
@@ -119,6 +119,17 @@ int backend_mark(const struct vaned *v_of, const struct domain *d, struct backen
 {
     (void)mark;
     return backend_is_served(v_of, d, b, error);
+}
+
+int backend_serve(struct vaned *v_of, struct domain *d, const char *name, struct vane_error *error)
+{
+    (void)name;
+    return backend_is_served(v_of, d, NULL, error);
+}
+
+void backend_kill(struct vaned *v_of, struct domain *d, struct backend *b)
+{
+    backend_end(v_of, d, b);
 }
 
 void backend_end(struct vaned *v_of, struct domain *d, struct backend *b)
