@@ -569,7 +569,12 @@ void domains_update_wallclock(void)
 /* Where late writers of a dead domain's shared_info write: the frame itself has gone back. */
 static struct shared_info dead_shared_info;
 
-/* Frames that others have mapped stay on their own list until the last of them lets go. */
+#define FREES_PER_LOOK 512u
+
+/*
+ * Frames that others have mapped stay on their own list until the last of them lets go. The first that is freed asks for the softirq
+ * that flushes before they are used anew, so each look ends a round: at every 64th, most of the time would go into flushes.
+ */
 static int relinquish_frames(struct domain *d)
 {
     unsigned steps = 0;
@@ -585,7 +590,7 @@ static int relinquish_frames(struct domain *d)
         frame_put(f);
         if (rc)
             return rc;
-        if (preempt_check(&steps))
+        if (++steps % FREES_PER_LOOK == 0 && preempt_wanted())
             return -XEN_ERESTART;
     }
     return 0;
