@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "drivers/copy_bytes.h"
+
 struct blk_lane {
     struct image_mem *mem;
     int event_fd, stop_fd;
@@ -34,16 +36,6 @@ static void lane_close(struct blk_lane *lane)
 {
     free(lane);
 }
-
-#ifdef __SANITIZE_THREAD__
-// Data that a guest changes while it is written is the guest's affair, so TSan is not to watch.
-static void copy_bytes(void *to, const void *from, size_t size)
-{
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
-}
-#else
-#define copy_bytes memcpy
-#endif
 
 static void transfer(struct image_mem *m, const struct blk_io *io)
 {

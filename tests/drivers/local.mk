@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Unit tests of pv-drivers/. They run on Linux, so nothing is faked but the guest.
-DRIVER_SHM = tests/drivers/transport_shm.c tests/drivers/transport_shm.h
+DRIVER_SHM = tests/drivers/transport_shm.c tests/drivers/transport_shm.h tests/drivers/copy_bytes.h
 DRIVER_STORE = tests/drivers/store_shm.c tests/drivers/store_shm.h
 DRIVER_GUEST = tests/drivers/guest.c tests/drivers/guest.h $(DRIVER_SHM)
 

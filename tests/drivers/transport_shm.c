@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "drivers/copy_bytes.h"
 #include "ring/ring.h"
 
 #define MAX_MAPPINGS 16u             // of several pages at once: rings
@@ -238,16 +239,6 @@ void transport_unmap(struct transport *t, void *va, unsigned nr)
     count(s->area, m->refs, m->nr, UINT32_MAX);
     m->va = NULL;
 }
-
-#ifdef __SANITIZE_THREAD__
-// As the hypervisor copies: a guest that writes meanwhile is no race of ours.
-static void copy_bytes(void *to, const void *from, size_t size)
-{
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
-}
-#else
-#define copy_bytes memcpy
-#endif
 
 int transport_copy(struct transport *t, enum transport_direction direction,
                    const struct transport_copy *list, unsigned nr)

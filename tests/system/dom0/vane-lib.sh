@@ -73,3 +73,8 @@ devices_work() {
         "$(dd if=/tmp/disk bs=512 skip=3 count=1 2> /dev/null | head -n 1)"
     check ping ping -c 3 -w 30 10.0.0.2
 }
+
+# Of the guest with this $uuid: server DEVICE prints the number of the process that serves it; is_another DEVICE NUMBER: one that
+# lives, and not that one
+server() { od -An -t d4 "/run/vane/back/$uuid/$1/lock" | tr -d ' '; }
+is_another() { [ "$(server "$1")" != "$2" ] && [ -d "/proc/$(server "$1")" ]; }

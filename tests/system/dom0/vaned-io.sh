@@ -44,10 +44,7 @@ check ready wait_for 60 logs io 'guest ready'
 devices_work
 ask 'echo sum2-$(md5sum < /dev/xvdb | cut -c 1-32)'
 hears guest-reads-the-kernels-disk "sum2-$sum2"
-# server DEVICE: the number of the process that serves it
-server() { od -An -t d4 "/run/vane/back/$uuid/$1/lock" | tr -d ' '; }
 # killed DEVICE: it is, and another one serves soon
-is_another() { [ "$(server "$1")" != "$2" ] && [ -d "/proc/$(server "$1")" ]; }
 killed() {
     local served
     served=$(server "$1")

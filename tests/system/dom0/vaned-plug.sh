@@ -16,8 +16,6 @@ ask() { (echo "$1"; sleep 1; printf '\035') | vane console --take plug > /dev/nu
 hears() { check "$1" wait_for 60 logs plug "$2" "${3:-1}"; }
 # What is in the guest's folder in the store, of vbd or vif
 numbers() { echo $(vane-store list "/local/domain/$id/device/$1" | sort -n); }
-server() { od -An -t d4 "/run/vane/back/$uuid/$1/lock" | tr -d ' '; }
-is_another() { [ "$(server "$1")" != "$2" ] && [ -d "/proc/$(server "$1")" ]; }
 defined() { vane -o json show plug | grep -c "\"$1\""; }
 
 new_disk
