@@ -32,24 +32,12 @@ enum { READY_MS = 10000, AGAIN_MS = 1000, LAST_WORDS = 200 };
 
 static const char *const marks[NR_BACKEND_MARKS] = { NULL, "new", "leaving", "leaving-live" };
 
-// Of a device's folder, or of a file there.
-static void path_in(const struct vaned *v, const struct domain *d, const char *device, const char *file, char path[BACKEND_PATH])
+void backend_path(const struct vaned *v, const struct domain *d, const char *device, const char *file, char path[BACKEND_PATH])
 {
     snprintf(path, BACKEND_PATH, "%.300s/back/%s/%s%s%s", v->run, d->def.uuid, device, *file ? "/" : "", file);
 }
 
 // --- Their arguments
-
-static void forget(struct words *w)
-{
-    while (w->count)
-        free(w->word[--w->count]);
-}
-
-static int no_words(struct vane_error *error)
-{
-    return vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a back end's arguments");
-}
 
 static void say_all(struct words *w, const struct vaned *v, const struct domain *d, const struct kind *kind,
                     const struct definition *def, size_t i, unsigned number)
@@ -57,7 +45,7 @@ static void say_all(struct words *w, const struct vaned *v, const struct domain 
     char back[DEVICE_MAX_FOLDER], front[DEVICE_MAX_FOLDER], name[BACKEND_NAME], folder[BACKEND_PATH];
 
     kind->name(def, i, name);
-    path_in(v, d, name, "", folder);
+    backend_path(v, d, name, "", folder);
     device_folders(d->id, kind->type, number, back, front);
     words_say(w, "%s", kind->program);
     words_say(w, "--domid"), words_say(w, "%u", d->id);
@@ -65,56 +53,18 @@ static void say_all(struct words *w, const struct vaned *v, const struct domain 
     words_say(w, "--front"), words_say(w, "%s", front);
     words_say(w, "--state"), words_say(w, "%s/state", folder);
     words_say(w, "--stats"), words_say(w, "%s/stats", folder);
-    kind->say(w, def, i, d->id, number);
-}
-
-static int note_down(const struct words *w, const char *path, struct vane_error *error)
-{
-    char draft[BACKEND_PATH + 4];
-    bool failed;
-    FILE *f;
-
-    if (w->failed)
-        return no_words(error);
-    snprintf(draft, sizeof(draft), "%s.new", path);
-    f = fopen(draft, "we");
-    for (unsigned i = 0; f && i < w->count; i++)
-        fwrite(w->word[i], 1, strlen(w->word[i]) + 1, f);
-    failed = !f || ferror(f);
-    failed = (f && fclose(f)) || failed;
-    return failed || rename(draft, path) ? vane_fail_errno(error, errno, "the file %s cannot be written", path) : 0;
-}
-
-static void recall(struct words *w, const char *path)
-{
-    char word[BACKEND_WORD];
-    FILE *f = fopen(path, "re");
-    size_t used = 0;
-    int c;
-
-    while (f && (c = getc(f)) != EOF && used < sizeof(word)) {
-        word[used++] = (char)c;
-        if (c == '\0') {
-            words_say(w, "%s", word);
-            used = 0;
-        }
-    }
-    w->failed = w->failed || used;
-    if (f)
-        fclose(f);
+    kind->say(w, def, i, d->id, number, folder);
 }
 
 // --- Starting
 
-// The lock's file, locked: so no process serves the device. -EAGAIN: one does, whose number is in *pid, or 0 when it has not
-// written it yet; other errors tell nothing. What a process before it has left there goes: that number may be anybody's by now.
-static int lock(const struct vaned *v, const struct domain *d, const char *name, pid_t *pid)
+int backend_lock(const struct vaned *v, const struct domain *d, const char *device, const char *file, pid_t *pid)
 {
     char path[BACKEND_PATH];
     int fd, rc;
 
     *pid = 0;
-    path_in(v, d, name, "lock", path);
+    backend_path(v, d, device, file, path);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && ftruncate(fd, 0) == 0)
         return fd;
@@ -126,8 +76,7 @@ static int lock(const struct vaned *v, const struct domain *d, const char *name,
     return rc;
 }
 
-// In the child: `ready` becomes its standard output, on which it says so when it serves; it keeps the lock.
-_Noreturn static void become(const struct words *w, const struct kind *kind, int locked, int ready, int log)
+int backend_detach(int locked, int output, int log)
 {
     pid_t pid = getpid();
     sigset_t none;
@@ -135,8 +84,14 @@ _Noreturn static void become(const struct words *w, const struct kind *kind, int
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
-    if (pwrite(locked, &pid, sizeof(pid), 0) == sizeof(pid) && fcntl(locked, F_SETFD, 0) == 0 && dup2(ready, STDOUT_FILENO) >= 0 &&
-        dup2(log, STDERR_FILENO) >= 0)
+    return pwrite(locked, &pid, sizeof(pid), 0) == sizeof(pid) && fcntl(locked, F_SETFD, 0) == 0 &&
+           dup2(output, STDOUT_FILENO) >= 0 && dup2(log, STDERR_FILENO) >= 0 ? 0 : -1;
+}
+
+// In the child: `ready` becomes its standard output, on which it says so when it serves; it keeps the lock.
+_Noreturn static void become(const struct words *w, const struct kind *kind, int locked, int ready, int log)
+{
+    if (backend_detach(locked, ready, log) == 0)
         execvp(kind->program, w->word);
     dprintf(log, "%s cannot be run (%s): install it, or let the kernel serve the %ss (driver 'kernel')\n", kind->program,
             strerror(errno), kind->noun);
@@ -150,9 +105,9 @@ static pid_t spawn(const struct vaned *v, const struct domain *d, const struct b
     pid_t pid;
     int log;
 
-    path_in(v, d, b->name, "arguments", path);
-    recall(&w, path);
-    path_in(v, d, b->name, "log", path);
+    backend_path(v, d, b->name, "arguments", path);
+    words_recall(&w, path);
+    backend_path(v, d, b->name, "log", path);
     log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     errno = ENOMEM;
     pid = w.failed ? -1 : fork();
@@ -160,21 +115,26 @@ static pid_t spawn(const struct vaned *v, const struct domain *d, const struct b
         become(&w, b->kind, locked, ready, log);
     if (log >= 0)
         close(log);
-    forget(&w);
+    words_forget(&w);
     return pid;
 }
 
-// What it has said last; it goes into events and replies, which take UTF-8 only.
+// What it has said last; it goes into events and replies, which take UTF-8 only. Of a long line the end tells why.
 static void last_words(const struct vaned *v, const struct domain *d, const struct backend *b, char text[LAST_WORDS])
 {
-    char path[BACKEND_PATH], line[LAST_WORDS];
+    char path[BACKEND_PATH], *line = NULL;
+    size_t size = 0, length;
     FILE *f;
 
-    path_in(v, d, b->name, "log", path);
+    backend_path(v, d, b->name, image_log(v, d, b->name), path);
     snprintf(text, LAST_WORDS, "it has said nothing");
     f = fopen(path, "re");
-    while (f && fgets(line, sizeof(line), f))
-        snprintf(text, LAST_WORDS, "%.*s", (int)strcspn(line, "\n"), line);
+    while (f && getline(&line, &size, f) > 0) {
+        length = strcspn(line, "\n");
+        line[length] = '\0';
+        snprintf(text, LAST_WORDS, "%s", length < LAST_WORDS ? line : line + length - LAST_WORDS + 1);
+    }
+    free(line);
     if (f)
         fclose(f);
     for (; *text; text++)
@@ -248,13 +208,15 @@ static int launch(struct vaned *v, struct domain *d, struct backend *b, int lock
 static int serve(struct vaned *v, struct domain *d, struct backend *b, struct vane_error *error)
 {
     pid_t pid;
-    int locked = lock(v, d, b->name, &pid), rc;
+    int locked = backend_lock(v, d, b->name, "lock", &pid), rc;
 
     if (locked < 0) {
         rc = pid > 0 ? watch(v, b, pid) : locked;
         return rc ? vane_fail_errno(error, rc, "finding %s of %s", b->kind->program, d->def.name) : 0;
     }
-    rc = launch(v, d, b, locked, error);
+    rc = image_serve(v, d, b->name, error);
+    if (rc == 0)
+        rc = launch(v, d, b, locked, error);
     close(locked);
     return rc;
 }
@@ -278,7 +240,7 @@ static void remove_one(struct vaned *v, struct domain *d, const char *name)
 {
     char path[BACKEND_PATH];
 
-    path_in(v, d, name, "", path);
+    backend_path(v, d, name, "", path);
     remove_folder(path);
 }
 
@@ -297,7 +259,7 @@ static int make_folders(const struct vaned *v, const struct domain *d, const cha
     snprintf(path, sizeof(path), "%.300s/back/%s", v->run, d->def.uuid);
     if (rc == 0)
         rc = make_folder(path, error);
-    path_in(v, d, name, "", path);
+    backend_path(v, d, name, "", path);
     return rc ? rc : make_folder(path, error);
 }
 
@@ -328,7 +290,7 @@ static int set_mark(const struct vaned *v, const struct domain *d, const char *n
     int fd;
 
     for (int i = BACKEND_STAYS + 1; i < NR_BACKEND_MARKS; i++) {
-        path_in(v, d, name, marks[i], path);
+        backend_path(v, d, name, marks[i], path);
         fd = i == mark ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
         if (i == mark ? fd < 0 : unlink(path) && errno != ENOENT)
             return vane_fail_errno(error, errno, "the file %s cannot be made or removed", path);
@@ -343,7 +305,7 @@ static int mark_of(const struct vaned *v, const struct domain *d, const char *na
     char path[BACKEND_PATH];
 
     for (int i = BACKEND_STAYS + 1; i < NR_BACKEND_MARKS; i++) {
-        path_in(v, d, name, marks[i], path);
+        backend_path(v, d, name, marks[i], path);
         if (access(path, F_OK) == 0)
             return i;
     }
@@ -363,20 +325,25 @@ int backend_mark(const struct vaned *v, const struct domain *d, struct backend *
 int backend_add(struct vaned *v, struct domain *d, const struct kind *kind, const struct definition *def, size_t i,
                 unsigned number, int mark, struct vane_error *error)
 {
-    char name[BACKEND_NAME], path[BACKEND_PATH];
-    struct words w = { .count = 0 };
+    char name[BACKEND_NAME], path[BACKEND_PATH], image[BACKEND_PATH];
+    struct words w = { .count = 0 }, server = { .count = 0 };
     struct backend *b;
     int rc;
 
     kind->name(def, i, name);
-    path_in(v, d, name, "arguments", path);
+    backend_path(v, d, name, "arguments", path);
+    backend_path(v, d, name, "image", image);
     say_all(&w, v, d, kind, def, i, number);
+    kind->say_server(&server, def, i);
     rc = make_folders(v, d, name, error);
     if (rc == 0)
         rc = set_mark(v, d, name, mark, error);
+    if (rc == 0 && (server.count || server.failed))
+        rc = words_keep(&server, image, error);
     if (rc == 0)
-        rc = note_down(&w, path, error);
-    forget(&w);
+        rc = words_keep(&w, path, error);
+    words_forget(&w);
+    words_forget(&server);
     b = rc ? NULL : add(d, kind, name, number, mark);
     if (rc == 0 && !b)
         rc = vane_fail(error, VANE_NO_RESOURCE, "there is no memory for a back end");
@@ -456,7 +423,7 @@ static void for_devices(struct vaned *v, struct domain *d, void (*act)(struct va
     struct dirent *entry;
     DIR *dir;
 
-    path_in(v, d, "", "", path);
+    backend_path(v, d, "", "", path);
     dir = opendir(path);
     while (dir && (entry = readdir(dir)))
         if (entry->d_name[0] != '.' && strlen(entry->d_name) < BACKEND_NAME)
@@ -471,7 +438,7 @@ static bool kill_one(const struct vaned *v, const struct domain *d, const char *
     const struct backend *b = backend_named(d, name);
     bool is_known = b && b->pidfd >= 0 && !is_readable(b->pidfd, 0);
     pid_t pid;
-    int locked = lock(v, d, name, &pid);
+    int locked = backend_lock(v, d, name, "lock", &pid);
 
     if (locked >= 0) {
         close(locked);
@@ -487,6 +454,7 @@ static bool kill_one(const struct vaned *v, const struct domain *d, const char *
 static void ask_to_end(struct vaned *v, struct domain *d, const char *name)
 {
     (void)kill_one(v, d, name);
+    image_end(v, d, name);
 }
 
 // What it has mapped of the guest goes with it, so its end is waited for.
@@ -494,6 +462,7 @@ static void end_process(const struct vaned *v, const struct domain *d, const cha
 {
     while (kill_one(v, d, name) && now_ms() < end_ms)
         usleep(1000);
+    image_wait(v, d, name, end_ms);
 }
 
 void backend_kill(struct vaned *v, struct domain *d, struct backend *b)
@@ -537,7 +506,7 @@ void backends_stop(struct vaned *v, struct domain *d)
         let_go(b);
         free(b);
     }
-    path_in(v, d, "", "", path);
+    backend_path(v, d, "", "", path);
     (void)rmdir(path);
 }
 
@@ -564,7 +533,7 @@ bool backend_read_stats(const struct vaned *v, const struct domain *d, const cha
     ssize_t r;
     int fd;
 
-    path_in(v, d, name, "stats", path);
+    backend_path(v, d, name, "stats", path);
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return false;
@@ -602,10 +571,10 @@ void backend_option(const struct vaned *v, const struct domain *d, const struct 
     struct words w = { .count = 0 };
     char path[BACKEND_PATH];
 
-    path_in(v, d, b->name, "arguments", path);
-    recall(&w, path);
+    backend_path(v, d, b->name, "arguments", path);
+    words_recall(&w, path);
     option_of(&w, option, word);
-    forget(&w);
+    words_forget(&w);
 }
 
 // What the arguments say; NULL: there are none, so it has neither nodes in the store nor a process.
@@ -615,11 +584,11 @@ static const struct kind *kind_at(const struct vaned *v, const struct domain *d,
     struct words w = { .count = 0 };
     const struct kind *kind;
 
-    path_in(v, d, name, "arguments", path);
-    recall(&w, path);
+    backend_path(v, d, name, "arguments", path);
+    words_recall(&w, path);
     kind = w.count ? kind_of(w.word[0]) : NULL;
     option_of(&w, "--back", back);
-    forget(&w);
+    words_forget(&w);
     *number = strrchr(back, '/') ? (unsigned)strtoul(strrchr(back, '/') + 1, NULL, 10) : 0;
     return kind;
 }

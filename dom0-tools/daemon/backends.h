@@ -7,7 +7,7 @@
 #include "../lib/device.h"
 #include "vaned.h"
 
-enum { BACKEND_NAME = 24, BACKEND_PATH = 512, BACKEND_WORD = 5000, BACKEND_WORDS = 40 };
+enum { BACKEND_NAME = 24, BACKEND_PATH = 512, BACKEND_WORD = 9000, BACKEND_WORDS = 40 };
 
 // A program's arguments; NULL at the end.
 struct words {
@@ -26,7 +26,10 @@ struct kind {
     void (*name)(const struct definition *def, size_t i, char name[BACKEND_NAME]);
     // The number that the guest knows it by from its start.
     unsigned (*number)(const struct definition *def, size_t i);
-    void (*say)(struct words *w, const struct definition *def, size_t i, unsigned domid, unsigned number);
+    void (*say)(struct words *w, const struct definition *def, size_t i, unsigned domid, unsigned number,
+                const char *folder);
+    // The arguments of the server that an image needs (images.c); none: it needs no server.
+    void (*say_server)(struct words *w, const struct definition *def, size_t i);
 };
 
 enum { NR_KINDS = 2 };
@@ -48,6 +51,17 @@ struct backend {
 
 // A word that cannot be had for want of memory ends the list, which says so.
 void words_say(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void words_forget(struct words *w);
+// The list as a file, each word closed by a zero byte.
+int words_keep(const struct words *w, const char *path, struct vane_error *error);
+void words_recall(struct words *w, const char *path);
+// The path of a device's folder, or of a file there.
+void backend_path(const struct vaned *v, const struct domain *d, const char *device, const char *file, char path[BACKEND_PATH]);
+// A lock's file in a device's folder, locked, so no process has it. -EAGAIN: one has, whose number is in *pid, or 0 when it has not
+// written it yet; other errors tell nothing. What a process before it has left there goes: that number may be anybody's by now.
+int backend_lock(const struct vaned *v, const struct domain *d, const char *device, const char *file, pid_t *pid);
+// In a child that shall become a process that outlives vaned: it holds the lock with its number in it, and speaks to these files.
+int backend_detach(int locked, int output, int log);
 struct backend *backend_named(const struct domain *d, const char *name);
 // Of item `i` of the definition's list, which the guest knows by that number: its folder with all that a successor of this vaned
 // must know, and then a process.
@@ -66,6 +80,14 @@ void backend_end(struct vaned *v, struct domain *d, struct backend *b);
 // The word behind an option that it was given, or an empty one.
 void backend_option(const struct vaned *v, const struct domain *d, const struct backend *b, const char *option,
                     char word[BACKEND_WORD]);
+
+// images.c: an image that is not raw has its server, or an error tells why it has none. Of any other nothing is done.
+int image_serve(struct vaned *v, const struct domain *d, const char *device, struct vane_error *error);
+// The server is asked to end; once it has, or at that time at the latest, it has ended.
+void image_end(const struct vaned *v, const struct domain *d, const char *device);
+void image_wait(const struct vaned *v, const struct domain *d, const char *device, uint64_t end_ms);
+// The file that tells why a disk is not served.
+const char *image_log(const struct vaned *v, const struct domain *d, const char *device);
 
 // plug.c: what was asked for is looked after. A backend that leaves may be gone after that.
 void plug_look(struct vaned *v, struct domain *d);

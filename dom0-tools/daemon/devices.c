@@ -25,11 +25,11 @@ static int check_disk(const struct disk *d, struct vane_error *error)
                                                                 : d->socket ? d->socket : d->host;
     static const char *const sources[] = { "file", "block", "host or socket" };
 
-    if (d->format != FORMAT_RAW)
-        return vane_fail(error, VANE_UNSUPPORTED, "disk %s is no raw image, and others cannot be served yet: convert it",
-                         d->target);
     if (!source)
         return vane_fail(error, VANE_INVALID, "disk %s has no %s: name one", d->target, sources[d->type]);
+    if (d->format != FORMAT_RAW && (d->type == DISK_NETWORK || !disk_is_ours(d)))
+        return vane_fail(error, VANE_UNSUPPORTED, "disk %s is of the format qcow2, which only our back end serves, and of the types file "
+                         "and block: convert it to raw, or have its server read it", d->target);
     if (disk_is_ours(d))
         return 0;
     if (d->type == DISK_NETWORK)

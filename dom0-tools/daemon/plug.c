@@ -519,6 +519,9 @@ int domain_resize(struct vaned *v, struct domain *d, const char *target, uint64_
     char path[BACKEND_WORD] = "";
     int rc;
 
+    if (disk && disk->format != FORMAT_RAW)
+        return vane_fail(error, VANE_UNSUPPORTED, "disk %s is of the format qcow2: shut %s down and use `qemu-img resize`", target,
+                         d->def.name);
     if (b && b->kind == kind)
         backend_option(v, d, b, "--image", path);           // whatever the definition says since
     else if (disk && (d->phase == PHASE_OFF || disk_is_ours(disk)) && disk->type == DISK_FILE && disk->file)

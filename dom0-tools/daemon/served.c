@@ -1,29 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The kinds of devices that our back ends serve: what the programs are told of one, and what they count.
 #include <inttypes.h>
-#include <stdarg.h>
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "backends.h"
 #include "pv-drivers/blk/blk_stats.h"
 #include "pv-drivers/net/net_stats.h"
-
-void words_say(struct words *w, const char *format, ...)
-{
-    va_list args;
-
-    w->failed = w->failed || w->count == BACKEND_WORDS;
-    if (w->failed)
-        return;
-    va_start(args, format);
-    if (vasprintf(&w->word[w->count], format, args) < 0)
-        w->word[w->count] = NULL;
-    va_end(args);
-    w->failed = !w->word[w->count];
-    w->count += !w->failed;
-}
 
 // --- Disks
 
@@ -67,13 +53,15 @@ static void escape(const char *name, char *text, size_t size)
     text[used] = '\0';
 }
 
-static void say_image(struct words *w, const struct disk *disk)
+static void say_image(struct words *w, const struct disk *disk, const char *folder)
 {
-    char export[BACKEND_WORD], socket[400];
+    char export[BACKEND_WORD], socket[BACKEND_PATH];
 
     escape(disk->export ? disk->export : "", export, sizeof(export));
-    escape(disk->socket ? disk->socket : "", socket, sizeof(socket));
-    if (disk->type != DISK_NETWORK)
+    escape(disk->socket ? disk->socket : folder, socket, sizeof(socket));
+    if (disk->format != FORMAT_RAW)
+        words_say(w, "nbd+unix:///disk?socket=%s/image-at", socket);
+    else if (disk->type != DISK_NETWORK)
         words_say(w, "%s", disk->type == DISK_FILE ? disk->file : disk->block);
     else if (disk->socket)
         words_say(w, "nbd+unix:///%s?socket=%s", export, socket);
@@ -95,18 +83,47 @@ static void say_text(struct words *w, const char *option, const char *text)
     words_say(w, "%s", text);
 }
 
-static void say_disk(struct words *w, const struct definition *def, size_t i, unsigned domid, unsigned number)
+static bool is_read_only(const struct disk *disk)
+{
+    return disk->readonly || disk->device;
+}
+
+static void say_disk(struct words *w, const struct definition *def, size_t i, unsigned domid, unsigned number, const char *folder)
 {
     const struct disk *disk = disk_at(def, i);
 
     (void)domid;
     (void)number;
     words_say(w, "--image");
-    say_image(w, disk);
-    if (disk->readonly || disk->device)
+    say_image(w, disk, folder);
+    if (is_read_only(disk))
         words_say(w, "--read-only");
     say_number(w, "--iops", disk->iops_limit);
     say_number(w, "--bytes", disk->bytes_limit);
+}
+
+// The socket is file 3 (images.c). Who has written the image may have named another behind it: that is read as the image says.
+static void say_image_server(struct words *w, const struct definition *def, size_t i)
+{
+    const struct disk *disk = disk_at(def, i);
+    bool is_file = disk->type == DISK_FILE;
+    json_t *image;
+    char *text;
+
+    if (disk->format == FORMAT_RAW)
+        return;
+    image = json_pack("{s:s, s:s, s:b, s:s, s:{s:s, s:s}}", "driver", "qcow2", "node-name", "disk", "read-only", is_read_only(disk),
+                      "discard", disk->discard ? "ignore" : "unmap", "file", "driver", is_file ? "file" : "host_device", "filename",
+                      is_file ? disk->file : disk->block);
+    text = image ? json_dumps(image, JSON_COMPACT) : NULL;
+    json_decref(image);
+    w->failed = !text;
+    words_say(w, "qemu-storage-daemon");
+    say_text(w, "--blockdev", text ? text : "");
+    say_text(w, "--nbd-server", "addr.type=fd,addr.str=3");
+    words_say(w, "--export");
+    words_say(w, "type=nbd,id=disk,node-name=disk,writable=%s", is_read_only(disk) ? "off" : "on");
+    free(text);
 }
 
 bool disk_counted(const struct vaned *v, const struct domain *d, const struct disk *disk, struct disk_figures *figures)
@@ -158,11 +175,12 @@ static unsigned number_nic(const struct definition *def, size_t i)
     return (unsigned)i;
 }
 
-static void say_nic(struct words *w, const struct definition *def, size_t i, unsigned domid, unsigned number)
+static void say_nic(struct words *w, const struct definition *def, size_t i, unsigned domid, unsigned number, const char *folder)
 {
     const struct nic *nic = nic_at(def, i);
     char mac[BACKEND_NAME];
 
+    (void)folder;
     name_nic(def, i, mac);
     words_say(w, "--tap");
     if (nic_device(nic))
@@ -180,6 +198,13 @@ static void say_nic(struct words *w, const struct definition *def, size_t i, uns
         words_say(w, "--down");
     say_number(w, "--bytes", nic->kib_limit * 1024);
     say_number(w, "--packets", nic->packets_limit);
+}
+
+static void say_no_server(struct words *w, const struct definition *def, size_t i)
+{
+    (void)w;
+    (void)def;
+    (void)i;
 }
 
 bool nic_counted(const struct vaned *v, const struct domain *d, unsigned index, struct nic_figures *figures)
@@ -207,6 +232,8 @@ bool nic_counted(const struct vaned *v, const struct domain *d, unsigned index, 
 }
 
 const struct kind kinds[NR_KINDS] = {
-    { "vane-blk", "disk", "disks", DEVICE_OWN_DISK, HOST_DISK, count_disks, is_own_disk, name_disk, number_disk, say_disk },
-    { "vane-net", "NIC", "nics", DEVICE_OWN_NIC, HOST_NIC, count_nics, is_own_nic, name_nic, number_nic, say_nic },
+    { "vane-blk", "disk", "disks", DEVICE_OWN_DISK, HOST_DISK, count_disks, is_own_disk, name_disk, number_disk, say_disk,
+      say_image_server },
+    { "vane-net", "NIC", "nics", DEVICE_OWN_NIC, HOST_NIC, count_nics, is_own_nic, name_nic, number_nic, say_nic,
+      say_no_server },
 };

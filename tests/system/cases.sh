@@ -35,7 +35,7 @@ vane-guests        6.1         qemu64 1    1536  vane               poweroff xen
 vane-smp           6.12        qemu64 2    1536  vane               poweroff xen_tools,vane
 vaned              6.1         qemu64 1    1536  vaned              poweroff guest,vaned,guest_lz4
 vaned-io           6.1         qemu64 1    1536  vaned-io           poweroff guest,vaned,guest_io,vane_blk,vane_net
-vaned-plug         6.1         qemu64 1    1536  vaned-plug         poweroff guest,vaned,guest_io,vane_blk,vane_net
+vaned-plug         6.1         qemu64 1    1536  vaned-plug         poweroff guest,vaned,guest_io,vane_blk,vane_net,qcow2
 vaned-kills        6.1         qemu64 1    1536  vaned-kills        poweroff guest,vaned,guest_io,vane_blk,vane_net,tiny,kills
 vane-io            6.1         qemu64 1    1536  vane-io            poweroff xen_tools,vane,guest_io
 unikernel-bench    6.1         qemu64 1    1536  unikernel-bench    poweroff guest,vaned,vane_blk,unikernels

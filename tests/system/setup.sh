@@ -116,6 +116,15 @@ built_programs() {
     done
 }
 
+# A disk that is not raw, and what reads it.
+with_qcow2() {
+    local file
+    head -c 2M /dev/urandom > "$work/disk.raw" && qemu-img convert -c -O qcow2 "$work/disk.raw" "$work/disk.qcow2" || return 1
+    md5sum < "$work/disk.raw" | cut -c 1-32 > "$work/disk.md5"
+    files+=("$work/disk.qcow2=guest/disk.qcow2" "$work/disk.md5=guest/disk.md5" /usr/bin/qemu-storage-daemon=bin/qemu-storage-daemon)
+    for file in $(ldd /usr/bin/qemu-storage-daemon | grep -o '/[^ ]*'); do files+=("$(realpath "$file")=${file#/}"); done
+}
+
 with_stress_ng() {
     programs_fetch "$PV_CACHE/stress-ng" stress-ng usr/bin/stress-ng || return 1
     files+=("$PV_CACHE/stress-ng/image/usr=usr" "$PV_CACHE/stress-ng/image/lib64=lib64")

@@ -104,6 +104,24 @@ check image-is-free sh -c '! ls -l /proc/[0-9]*/fd 2> /dev/null | grep -q /tmp/d
 check interface-is-gone sh -c "! ip link show vif$id.1"
 expect one-process-each 2 "$(ls "/run/vane/back/$uuid" | wc -l)"
 check ping ping -c 3 -w 30 10.0.0.2
+# A disk that is not raw has a server, which keeps what is written while the back end is killed, and as it ends.
+for round in 1 2; do
+    check "attach-qcow2-$round" vane attach disk plug target=xvdd file=/guest/disk.qcow2 format=qcow2
+    ask 'until [ -b /dev/xvdd ]; do sleep 1; done; echo qcow-'$round'-$(md5sum < /dev/xvdd | cut -c 1-32)'
+    hears "reads-qcow2-$round" "qcow-$round-$(cat /guest/disk.md5)"
+    ask 'dd if=/dev/xvdd of=/tmp/q bs=51200 skip=1 2> /dev/null; dd if=/tmp/q of=/dev/xvdd bs=64k 2> /dev/null; echo moved-'$round'-$?'
+    hears "writes-qcow2-$round" "moved-$round-0"
+    served=$(server xvdd)
+    kill -9 "$served"
+    check "qcow2-served-again-$round" wait_for 20 is_another xvdd "$served"
+    ask 'echo 3 > /proc/sys/vm/drop_caches; echo now-'$round'-$(cat /dev/xvdd /tmp/q | md5sum | cut -c 1-32)=$( (cat /tmp/q; tail -c 51200 /dev/xvdd; cat /tmp/q) | md5sum | cut -c 1-32)'
+    check "reads-what-it-wrote-$round" wait_for 60 sh -c "vane log plug | grep -q 'now-$round-\\(.*\\)=\\1'"
+    ask 'md5sum < /dev/xvdd | cut -c 1-32 > /tmp/last; echo last-'$round'-$(cat /tmp/last)'
+    check "last-$round" wait_for 60 sh -c "vane log plug | grep -q 'last-$round-[0-9a-f]'"
+    vane log plug | sed -n "s/.*last-$round-\\([0-9a-f]*\\).*/\\1/p" | head -n 1 > /guest/disk.md5
+    check "detach-qcow2-$round" vane detach disk plug xvdd
+    check "server-is-gone-$round" wait_for 10 sh -c '! pidof qemu-storage-daemon'
+done
 check shutdown vane shutdown plug
 check powers-off wait_for 60 sh -c 'vane show plug | grep -q "^state *off"'
 expect no-back-end-left '' "$(ls /run/vane/back)"
