@@ -193,13 +193,14 @@ static int on_prepare(struct xenbus_device *dev)
     int rc = xenbus_write(dev, "protocol", "x86_64-abi");
 
     agree(f);
+    // Whoever names an order, be it 0, has numbered its pages, says Linux' back end.
     const struct xenbus_node nodes[] = {
         { "feature-persistent", f->is_persistent },
-        { "ring-page-order", f->ring_order },
         { "multi-queue-num-queues", f->nr_queues },
+        { "ring-page-order", f->ring_order },
     };
     if (rc == 0) {
-        rc = xenbus_write_nodes(dev, nodes, sizeof(nodes) / sizeof(nodes[0]));
+        rc = xenbus_write_nodes(dev, nodes, f->ring_order ? 3 : 2);
     }
     for (unsigned i = 0; i < f->nr_queues && rc == 0; i++) {
         rc = make_queue(f, i);

@@ -217,12 +217,16 @@ static void test_features(void)
         { 2, 0, 16, 256, false },
     };
     static uint8_t data[1 << 20], back[1 << 20];
+    char text[STORE_MAX_VALUE];
 
     for (unsigned i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
         set_up((char *const[]){ "--queues", "2", "--secure-discard", NULL });
         start();
         connect_front(&configs[i]);
         CU_ASSERT_EQUAL(front.nr_queues, configs[i].nr_queues);
+        // Linux' back end wants numbered pages of whoever names an order.
+        bool has_order = the_store->ops->read(the_store, FRONT_DIR "/ring-page-order", text, sizeof(text)) == 0;
+        CU_ASSERT_EQUAL(has_order, configs[i].ring_order > 0);
         for (unsigned n = 0; n < sizeof(expected) / sizeof(expected[0]); n++) {
             CU_ASSERT_EQUAL(back_value(expected[n].leaf), expected[n].value);
         }
