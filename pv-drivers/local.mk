@@ -55,8 +55,8 @@ GUEST_BASE = $(addprefix $(srcdir)/pv-drivers/guest/, \
 
 # The kit, and the programs on it.
 UNIKERNEL = $(addprefix $(srcdir)/pv-drivers/guest/, start.S main.c event.c grant.c console.c store.c \
-    device.c guest.h) $(addprefix $(srcdir)/, $(DRIVER_BLK_FRONT) pv-drivers/ring/ring.c pv-drivers/ring/ring.h \
-    pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/store.h) $(GUEST_BASE)
+    device.c guest.h) $(addprefix $(srcdir)/, $(DRIVER_BLK_FRONT) $(DRIVER_NET_FRONT) pv-drivers/ring/ring.c \
+    pv-drivers/ring/ring.h pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/store.h) $(GUEST_BASE)
 
 noinst_DATA = pv-drivers/guest/bench.elf
 CLEANFILES += pv-drivers/guest/bench.elf
@@ -68,3 +68,23 @@ SYSTEM_BUILD += pv-drivers/guest/bench.elf
 # What the HTTP guest reads of others.
 GUEST_HTTP_PURE = pv-drivers/guest/http/tar.c pv-drivers/guest/http/tar.h pv-drivers/guest/http/request.c \
     pv-drivers/guest/http/request.h pv-drivers/bus/text.c pv-drivers/bus/text.h
+
+# The HTTP guest's TCP/IP is lwIP; Debian has its source and no library of it that could run here. It is made when it is wanted.
+CLEANFILES += pv-drivers/guest/http.elf pv-drivers/guest/lwip.o
+LWIP = $(or $(PV_CACHE),$(abs_builddir)/cache)/lwip
+LWIP_FILES = $(addprefix $(LWIP)/src/, $(addprefix core/, init.c def.c inet_chksum.c ip.c mem.c memp.c netif.c \
+    pbuf.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c) $(addprefix core/ipv4/, dhcp.c etharp.c icmp.c ip4.c \
+    ip4_addr.c) netif/ethernet.c)
+LWIP_PORT = $(srcdir)/pv-drivers/guest/http/lwip
+LWIP_CPPFLAGS = -isystem $(LWIP)/src/include -isystem $(LWIP_PORT)
+GUEST_HTTP = $(addprefix $(srcdir)/pv-drivers/guest/http/, main.c nic.c nic.h server.c server.h tar.c tar.h request.c \
+    request.h) $(LWIP_PORT)/lwipopts.h $(LWIP_PORT)/arch/cc.h
+
+# Not ours, so without our warnings.
+pv-drivers/guest/lwip.o: $(srcdir)/pv-drivers/guest/http/fetch-lwip $(LWIP_PORT)/lwipopts.h $(LWIP_PORT)/arch/cc.h
+	@mkdir -p pv-drivers/guest
+	$(srcdir)/pv-drivers/guest/http/fetch-lwip $(LWIP)
+	$(AM_V_CCLD)$(CC) $(GUEST_CFLAGS) -w -ffunction-sections $(LWIP_CPPFLAGS) -nostdlib -r -o $@ $(LWIP_FILES)
+
+pv-drivers/guest/http.elf: $(GUEST_HTTP) pv-drivers/guest/lwip.o $(UNIKERNEL)
+	$(AM_V_CCLD)$(CC) $(GUEST_CFLAGS) $(LWIP_CPPFLAGS) $(GUEST_LINK) -Wl,--gc-sections -o $@ $(filter %.c %.S %.o,$^)

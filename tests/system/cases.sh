@@ -38,7 +38,8 @@ vaned-io           6.1         qemu64 1    1536  vaned-io           poweroff gue
 vaned-plug         6.1         qemu64 1    1536  vaned-plug         poweroff guest,vaned,guest_io,vane_blk,vane_net,qcow2
 vaned-kills        6.1         qemu64 1    1536  vaned-kills        poweroff guest,vaned,guest_io,vane_blk,vane_net,tiny,kills
 vane-io            6.1         qemu64 1    1536  vane-io            poweroff xen_tools,vane,guest_io
-unikernel-bench    6.1         qemu64 1    1536  unikernel-bench    poweroff guest,vaned,vane_blk,unikernels
+unikernel-bench    6.1         qemu64 1    1536  unikernel-bench    poweroff guest,vaned,vane_blk,bench_guest
+unikernel-http     6.1         qemu64 1    1536  unikernel-http     poweroff guest,vaned,vane_blk,vane_net,http_guest
 vane-blk           6.1         qemu64 2    1536  vane-blk           poweroff xen_tools,vane,guest_io,vane_blk
 vane-net           6.1         qemu64 2    1536  vane-net           poweroff xen_tools,vane,guest_io,vane_net
 crash              6.1         qemu64 1    1024  crash              reset    crash,complaints

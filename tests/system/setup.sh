@@ -85,9 +85,11 @@ with_vaned() {
 
 # The smallest guest there is, and how often daemons are killed beside it.
 with_tiny() { files+=("$PV_BUILD/tests/guest/tiny.elf=guest/tiny"); }
-# The guests of pv-drivers/guest.
-with_unikernels() {
-    files+=("$PV_BUILD/pv-drivers/guest/bench.elf=guest/bench")
+# The guests of pv-drivers/guest. The second is made when it is wanted: its TCP/IP is fetched.
+with_bench_guest() { files+=("$PV_BUILD/pv-drivers/guest/bench.elf=guest/bench"); }
+with_http_guest() {
+    (flock 9 && PV_CACHE=$PV_CACHE make -s -C "$PV_BUILD" pv-drivers/guest/http.elf) 9> "$PV_CACHE/lwip.lock" >&2 || return 1
+    files+=("$PV_BUILD/pv-drivers/guest/http.elf=guest/http")
 }
 with_kills() {
     dom0+=" pv.kills=${KILLS:-$([ -n "${FULL:-}" ] && echo 200 || echo 12)} ${SEED:+pv.seed=$SEED}"
