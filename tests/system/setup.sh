@@ -109,6 +109,19 @@ with_guest_io() {
     files+=("$work/initrd-io=guest/initrd-io")
 }
 
+# That guest and dom0 load networks.
+with_netload() {
+    gcc -std=gnu11 -O2 -Wall -Wextra -static -o "$work/netload" "$PV_ROOT/tests/bench/netload.c" && with_guest_lz4 &&
+        guest_image 6.1 "$work/guest-io.cpio" &&
+        initramfs_add "$work/guest-io.cpio" "$work/guest-net.cpio" "$work/netload=bin/netload" &&
+        gzip -1 < "$work/guest-net.cpio" > "$work/initrd-io" || return 1
+    files+=("$work/initrd-io=guest/initrd-io" "$work/netload=bin/netload")
+}
+
+# A disk that takes no time, so that what is before it shows; and a clock that counts the machine's instructions, with ICOUNT=1.
+with_null_disk() { qemu+=(-drive "if=none,id=null,file.driver=null-co,file.size=64M,file.read-zeroes=on" -device virtio-blk-pci,drive=null); }
+with_icount() { [ -z "${ICOUNT:-}" ] || qemu+=(-icount shift=0,sleep=off) limit=3600; }
+
 # built_programs PROGRAM...: of the build folder, in dom0's /bin, with the libraries that they name
 built_programs() {
     local file
