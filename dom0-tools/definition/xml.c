@@ -314,7 +314,8 @@ static void write_value(const struct field *f, const void *object, xmlNode *top)
     if (attribute)
         xmlNewProp(node, BAD_CAST attribute, BAD_CAST text);
     else if (f->type != FIELD_FLAG)
-        xmlNodeAddContent(node, BAD_CAST text);
+        // A text, be it empty: beside it nothing is indented, which would be read as more of it.
+        xmlAddChild(node, xmlNewText(BAD_CAST text));
 }
 
 static void write_extras(const struct list *extras, xmlNode *top)

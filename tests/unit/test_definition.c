@@ -155,6 +155,8 @@ static void test_round_trips(void)
     round_trip(full_json);
     round_trip("name = 'a'\nmemory = 64\n");
     round_trip("{\"name\": \"a\", \"memory_kib\": 65536, \"affinity\": \"0-3\"}");
+    round_trip("<domain><name>a</name><memory>65536</memory><os><kernel>/k</kernel><cmdline><a/></cmdline></os></domain>");
+    round_trip("<domain><name>a</name><memory>65536</memory><os><kernel>/k</kernel><cmdline> <a/>\n</cmdline></os></domain>");
 }
 
 static void test_long_names(void)
