@@ -240,6 +240,7 @@ static void remove_one(struct vaned *v, struct domain *d, const char *name)
 {
     char path[BACKEND_PATH];
 
+    switch_leave(v, d, name);
     backend_path(v, d, name, "", path);
     remove_folder(path);
 }
@@ -557,14 +558,6 @@ static const struct kind *kind_of(const char *program)
     return NULL;
 }
 
-static void option_of(const struct words *w, const char *option, char word[BACKEND_WORD])
-{
-    word[0] = '\0';
-    for (unsigned i = 1; i + 1 < w->count; i++)
-        if (strcmp(w->word[i], option) == 0)
-            snprintf(word, BACKEND_WORD, "%s", w->word[i + 1]);
-}
-
 void backend_option(const struct vaned *v, const struct domain *d, const struct backend *b, const char *option,
                     char word[BACKEND_WORD])
 {
@@ -573,7 +566,7 @@ void backend_option(const struct vaned *v, const struct domain *d, const struct 
 
     backend_path(v, d, b->name, "arguments", path);
     words_recall(&w, path);
-    option_of(&w, option, word);
+    words_option(&w, option, word);
     words_forget(&w);
 }
 
@@ -587,7 +580,7 @@ static const struct kind *kind_at(const struct vaned *v, const struct domain *d,
     backend_path(v, d, name, "arguments", path);
     words_recall(&w, path);
     kind = w.count ? kind_of(w.word[0]) : NULL;
-    option_of(&w, "--back", back);
+    words_option(&w, "--back", back);
     words_forget(&w);
     *number = strrchr(back, '/') ? (unsigned)strtoul(strrchr(back, '/') + 1, NULL, 10) : 0;
     return kind;

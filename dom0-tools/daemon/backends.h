@@ -55,6 +55,8 @@ void words_forget(struct words *w);
 // The list as a file, each word closed by a zero byte.
 int words_keep(const struct words *w, const char *path, struct vane_error *error);
 void words_recall(struct words *w, const char *path);
+// The word behind an option, or an empty one.
+void words_option(const struct words *w, const char *option, char word[BACKEND_WORD]);
 // The path of a device's folder, or of a file there.
 void backend_path(const struct vaned *v, const struct domain *d, const char *device, const char *file, char path[BACKEND_PATH]);
 // A lock's file in a device's folder, locked, so no process has it. -EAGAIN: one has, whose number is in *pid, or 0 when it has not
@@ -80,6 +82,9 @@ void backend_end(struct vaned *v, struct domain *d, struct backend *b);
 // The word behind an option that it was given, or an empty one.
 void backend_option(const struct vaned *v, const struct domain *d, const struct backend *b, const char *option,
                     char word[BACKEND_WORD]);
+
+// switches.c: what is left of a NIC on a bridge of Open vSwitch's goes.
+void switch_leave(const struct vaned *v, const struct domain *d, const char *device);
 
 // images.c: an image that is not raw has its server, or an error tells why it has none. Of any other nothing is done.
 int image_serve(struct vaned *v, const struct domain *d, const char *device, struct vane_error *error);

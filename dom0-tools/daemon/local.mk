@@ -18,7 +18,8 @@ VANED_PARTS = \
     dom0-tools/daemon/served.c \
     dom0-tools/daemon/words.c \
     dom0-tools/daemon/vaned.h
-VANED = $(VANED_PARTS) dom0-tools/daemon/backends.c dom0-tools/daemon/images.c dom0-tools/daemon/main.c
+VANED = $(VANED_PARTS) dom0-tools/daemon/backends.c dom0-tools/daemon/images.c \
+    dom0-tools/daemon/switches.c dom0-tools/daemon/main.c
 VANED_LIBS = -lmicrohttpd $(VANE_DEFINITION_LIBS)
 
 noinst_PROGRAMS += dom0-tools/vaned

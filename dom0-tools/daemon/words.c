@@ -64,3 +64,11 @@ void words_recall(struct words *w, const char *path)
     if (f)
         fclose(f);
 }
+
+void words_option(const struct words *w, const char *option, char word[BACKEND_WORD])
+{
+    word[0] = '\0';
+    for (unsigned i = 1; i + 1 < w->count; i++)
+        if (strcmp(w->word[i], option) == 0)
+            snprintf(word, BACKEND_WORD, "%s", w->word[i + 1]);
+}

@@ -9,11 +9,13 @@
 #include <linux/if_bridge.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/if_arp.h>
@@ -128,6 +130,40 @@ static unsigned bridge_value(const char *bridge, const char *leaf)
     return (unsigned)strtoul(text, NULL, 10);
 }
 
+static int run_tool(const char *const *words)
+{
+    int status = -1;
+    pid_t pid;
+
+    if (posix_spawnp(&pid, words[0], NULL, NULL, (char *const *)(uintptr_t)words, environ) == 0)
+        (void)waitpid(pid, &status, 0);
+    return status;
+}
+
+// Open vSwitch keeps its ports in a database, which its own tool knows best. A port of this name is that of a device that has gone,
+// which the switch need not notice.
+static int join_switch(const struct tap *t, const struct tap_options *o, char *why, size_t why_size)
+{
+    char tag[16];
+    const char *const leave[] = { "ovs-vsctl", "--timeout=5", "--if-exists", "del-port", o->bridge, t->name, NULL };
+    const char *const join[] = { "ovs-vsctl", "--timeout=5", "add-port", o->bridge, t->name, o->vlan ? tag : NULL, NULL };
+
+    snprintf(tag, sizeof(tag), "tag=%u", o->vlan);
+    if (run_tool(leave) == 0 && run_tool(join) == 0)
+        return 0;
+    snprintf(why, why_size, "%s is no bridge of Linux', and ovs-vsctl cannot put %s on it as one of Open vSwitch's: name a bridge",
+             o->bridge, t->name);
+    return -EIO;
+}
+
+static bool is_linux_bridge(const char *name)
+{
+    char path[64 + IFNAMSIZ];
+
+    snprintf(path, sizeof(path), "/sys/class/net/%s/bridge", name);
+    return access(path, F_OK) == 0;
+}
+
 static int join_bridge(const struct tap *t, const struct tap_options *o, char *why, size_t why_size)
 {
     unsigned master = if_nametoindex(o->bridge);
@@ -138,6 +174,8 @@ static int join_bridge(const struct tap *t, const struct tap_options *o, char *w
                  o->bridge, o->bridge);
         return -ENODEV;
     }
+    if (!is_linux_bridge(o->bridge))
+        return join_switch(t, o, why, why_size);
     int rc = set_master(index, master);
     if (rc < 0) {
         snprintf(why, why_size, "%s cannot join %s: %s", t->name, o->bridge, strerror(-rc));

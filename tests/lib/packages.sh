@@ -11,8 +11,8 @@ PACKAGES=(
     libbz2-dev liblzo2-dev
     # the block backend, and a server for its tests
     liburing-dev libnbd-dev qemu-utils
-    # the network backend: bridges by rtnetlink
-    libmnl-dev
+    # the network backend: bridges by rtnetlink, and a switch for its tests
+    libmnl-dev openvswitch-switch
     # the toolstack
     libjansson-dev libxml2-dev libmicrohttpd-dev curl
     # unit and abi tests

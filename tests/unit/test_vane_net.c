@@ -522,7 +522,7 @@ static void test_kills(void)
 // ------------------------------------------------------------------------------------------------
 // A network of its own with a bridge, the guest's TAP and ours.
 
-static bool enter_network(void)
+static bool enter_network(bool has_switch)
 {
     int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -532,7 +532,7 @@ static bool enter_network(void)
     close(tun);
     close(fd);
     fd = socket(AF_INET, SOCK_DGRAM, 0);
-    is_possible = is_possible && ioctl(fd, SIOCBRADDBR, "br") == 0;
+    is_possible = is_possible && (has_switch || ioctl(fd, SIOCBRADDBR, "br") == 0);
     close(fd);
     // A /sys that shows it.
     return is_possible && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
@@ -614,17 +614,22 @@ static void check_link(struct tap *ours)
     CU_ASSERT(goes_through(ours, 3));
 }
 
-// Started with --vlan, the program ends, since the bridge keeps none apart; then it is told to, if this kernel's can.
-static bool can_have_vlans(void)
+static void add_vlan(void)
 {
     char *more[] = { "--vlan", "7", NULL };
     unsigned nr = 0;
-    int status = 0;
 
     while (arguments[nr]) {
         nr++;
     }
     memcpy(&arguments[nr], more, sizeof(more));
+}
+
+// Started with --vlan, the program ends, since the bridge keeps none apart; then it is told to, if this kernel's can.
+static bool can_have_vlans(void)
+{
+    int status = 0;
+
     start();
     waitpid(pid, &status, 0);
     CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 1);
@@ -656,7 +661,7 @@ static void check_vlan(struct tap *ours)
     unplug();
 }
 
-static void run_on_bridge(void)
+static void run_on_bridge(bool has_switch)
 {
     struct tap ours;
 
@@ -676,22 +681,27 @@ static void run_on_bridge(void)
     check_link(&ours);
     process_kill(pid);
     unlink(state_file);
-    if (can_have_vlans()) {
+    add_vlan();
+    if (has_switch || can_have_vlans()) {
         check_vlan(&ours);
     }
     tear_down();
 }
 
-static void test_bridge(void)
+// What is not made in there is not: the caller's network stays as it is.
+static void in_own_network(bool has_switch, void (*run)(void))
 {
     int status = -1;
     pid_t child = fork();
 
     if (child == 0) {
-        if (!enter_network()) {
+        if (!enter_network(has_switch)) {
             _exit(77);
         }
-        run_on_bridge();
+        run();
+        for (CU_pFailureRecord f = CU_get_failure_list(); f; f = f->pNext) {
+            printf("line %u: %s\n", f->uiLineNumber, f->strCondition);
+        }
         fflush(stdout);
         _exit(CU_get_number_of_failure_records() ? 1 : 0);
     }
@@ -701,6 +711,37 @@ static void test_bridge(void)
         return;
     }
     CU_ASSERT_EQUAL(status, 0);
+}
+
+static void run_on_linux(void)
+{
+    run_on_bridge(false);
+}
+
+static void test_bridge(void)
+{
+    in_own_network(false, run_on_linux);
+}
+
+// What it keeps of a device that went is the next one's, or is taken off.
+static void run_on_switch(void)
+{
+    char folder[] = "/tmp/switch.XXXXXX";
+    char command[300];
+
+    CU_ASSERT_FATAL(mkdtemp(folder) && setenv("OVS_RUNDIR", folder, 1) == 0);
+    snprintf(command, sizeof(command), "\"$PV_SRC\"/tests/drivers/open-vswitch start %s", folder);
+    CU_ASSERT_EQUAL_FATAL(system(command), 0);
+    run_on_bridge(true);
+    CU_ASSERT_EQUAL(system("test \"$(ovs-vsctl get Port vif1.0 tag)\" = 7"), 0);
+    CU_ASSERT_EQUAL(system("ovs-vsctl --timeout=2 --no-wait --if-exists del-port br vif1.0 && ! ovs-vsctl get Port vif1.0 tag 2> /dev/null"), 0);
+    snprintf(command, sizeof(command), "\"$PV_SRC\"/tests/drivers/open-vswitch stop %s; rm -rf %s", folder, folder);
+    CU_ASSERT_EQUAL(system(command), 0);
+}
+
+static void test_switch(void)
+{
+    in_own_network(true, run_on_switch);
 }
 
 int main(void)
@@ -713,6 +754,7 @@ int main(void)
         { "usage", test_usage },
         { "kills", test_kills },
         { "bridge", test_bridge },
+        { "switch", test_switch },
         { 0 },
     };
 
