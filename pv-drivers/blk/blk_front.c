@@ -181,9 +181,7 @@ static int make_queue(struct blk_front *f, unsigned i)
 
     q->has_port |= rc == 0;
     q->is_broken = false;
-    if (rc == 0) {
-        rc = front_ring_make(&q->ring, f->os, &f->bus, i, f->nr_queues, "ring-ref", 1u << f->ring_order, ENTRY_SIZE);
-    }
+    rc = rc < 0 ? rc : front_ring_make(&q->ring, f->os, &f->bus, i, f->nr_queues, "ring-ref", 1u << f->ring_order, ENTRY_SIZE);
     return rc < 0 ? rc : xenbus_write_queue_u64(&f->bus, i, f->nr_queues, "event-channel", -1, q->ring.port);
 }
 
@@ -199,9 +197,7 @@ static int on_prepare(struct xenbus_device *dev)
         { "multi-queue-num-queues", f->nr_queues },
         { "ring-page-order", f->ring_order },
     };
-    if (rc == 0) {
-        rc = xenbus_write_nodes(dev, nodes, f->ring_order ? 3 : 2);
-    }
+    rc = rc < 0 ? rc : xenbus_write_nodes(dev, nodes, f->ring_order ? 3 : 2);
     for (unsigned i = 0; i < f->nr_queues && rc == 0; i++) {
         rc = make_queue(f, i);
     }

@@ -229,12 +229,8 @@ static int make_queue(struct net_front *f, unsigned i)
     struct net_front_queue *q = &f->queues[i];
     int rc = make_ports(f, i);
 
-    if (rc == 0) {
-        rc = front_ring_make(&q->tx.ring, f->os, &f->bus, i, f->nr_queues, "tx-ring-ref", 1, TX_ENTRY);
-    }
-    if (rc == 0) {
-        rc = front_ring_make(&q->rx.ring, f->os, &f->bus, i, f->nr_queues, "rx-ring-ref", 1, RX_ENTRY);
-    }
+    rc = rc < 0 ? rc : front_ring_make(&q->tx.ring, f->os, &f->bus, i, f->nr_queues, "tx-ring-ref", 1, TX_ENTRY);
+    rc = rc < 0 ? rc : front_ring_make(&q->rx.ring, f->os, &f->bus, i, f->nr_queues, "rx-ring-ref", 1, RX_ENTRY);
     if (rc < 0) {
         return rc;
     }
@@ -303,16 +299,11 @@ static xenbus_action_fn *const actions[XENBUS_NR_ACTIONS] = {
 // As Linux' back end wants it: Connected as soon as our rings are there, and the rings stay when the
 // back end goes and comes again.
 #define S(name) XenbusState##name
-static const struct xenbus_table table = { .step = {
-    [S(Initialising)] = { [S(InitWait)] = { XENBUS_PREPARE, S(Connected) },
-                          [S(Initialised)] = { XENBUS_PREPARE, S(Connected) } },
-    [S(Connected)] = { [S(Connected)] = { XENBUS_UPDATE, S(Connected) },
-                       [S(Closing)] = { XENBUS_DISCONNECT, S(Closed) },
-                       [S(Closed)] = { XENBUS_DISCONNECT, S(Closed) } },
-    [S(Closing)] = { [S(Unknown)] = { XENBUS_DISCONNECT, S(Closed) },
-                     [S(Closing)] = { XENBUS_DISCONNECT, S(Closed) },
-                     [S(Closed)] = { XENBUS_DISCONNECT, S(Closed) } },
-} };
+static void connect_early(struct xenbus_table *t)
+{
+    t->step[S(Initialising)][S(InitWait)].next = t->step[S(Initialising)][S(Initialised)].next = S(Connected);
+    t->step[S(Connected)][S(Unknown)].action = t->step[S(Connected)][S(InitWait)].action = XENBUS_WAIT;
+}
 
 static int make_buffers(struct net_front *f, struct front_pages *buffers, bool is_read_only)
 {
@@ -326,12 +317,13 @@ int net_front_init(struct net_front *f, struct os *os, struct store *store, cons
 {
     int rc = 0;
 
-    *f = (struct net_front){ .os = os, .want = *want };
+    *f = (struct net_front){ .os = os, .want = *want, .table = xenbus_front_table };
+    connect_early(&f->table);
     if (want->nr_queues == 0 || want->nr_queues > NET_FRONT_MAX_QUEUES || want->nr_buffers < NET_FRONT_MIN_BUFFERS ||
         want->nr_buffers > NET_FRONT_MAX_BUFFERS) {
         return -XEN_EINVAL;
     }
-    xenbus_init(&f->bus, &table, actions, store, own, peer);
+    xenbus_init(&f->bus, &f->table, actions, store, own, peer);
     for (unsigned i = 0; i < want->nr_queues && rc == 0; i++) {
         rc = make_buffers(f, &f->queues[i].tx.buffers, true);
         rc = rc < 0 ? rc : make_buffers(f, &f->queues[i].rx.buffers, false);

@@ -50,6 +50,7 @@ struct net_front_config {
 
 struct net_front {
     struct xenbus_device bus;
+    struct xenbus_table table;
     struct os *os;
     struct net_front_config want;
     unsigned nr_queues;                 // agreed on
