@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The console: the guest's end of the ring that the builder made. Nobody need be reading: what finds no room
-// for a moment is lost, so that a guest never hangs on what it says.
+// for a moment is lost, so that a guest never hangs on what it says. The other end may write any of it.
 #include "guest/guest.h"
 #include "public/io/console.h"
 #include "public/xen.h"
@@ -17,6 +17,7 @@ void console_init(const struct start_info *info)
 {
     ring = page_of_mfn(info->console.domU.mfn);
     port = info->console.domU.evtchn;
+    (void)event_add(port);    // a failure would only mean that what is typed wakes nobody
 }
 
 static uint32_t used(void)
@@ -67,6 +68,23 @@ void print(const char *fmt, ...)
     va_start(ap, fmt);
     vprint(fmt, ap);
     va_end(ap);
+}
+
+size_t console_read(char *text, size_t size)
+{
+    uint32_t at = ring->in_cons;
+    uint32_t there = __atomic_load_n(&ring->in_prod, __ATOMIC_ACQUIRE) - at;
+    bool is_sane = there <= sizeof(ring->in);    // else all that it tells of is passed over
+    size_t nr = is_sane && there < size ? there : is_sane ? size : 0;
+
+    for (size_t i = 0; i < nr; i++) {
+        text[i] = ring->in[(at + i) % sizeof(ring->in)];
+    }
+    __atomic_store_n(&ring->in_cons, at + (is_sane ? (uint32_t)nr : there), __ATOMIC_RELEASE);
+    if (there) {
+        event_send(port);
+    }
+    return nr;
 }
 
 void console_drain(void)

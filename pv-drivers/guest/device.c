@@ -52,9 +52,7 @@ int device_find(const char *kind, unsigned nth, struct guest_device *dev)
     }
     format(dev->own, sizeof(dev->own), "device/%s/%lu", kind, number);
     rc = read_node(dev->own, "backend", dev->peer, sizeof(dev->peer));
-    if (rc == 0) {
-        rc = read_node(dev->own, "backend-id", value, sizeof(value));
-    }
+    rc = rc < 0 ? rc : read_node(dev->own, "backend-id", value, sizeof(value));
     if (rc == 0 && !text_parse_u64(value, DOMID_FIRST_RESERVED - 1, &domid)) {
         rc = -XEN_EINVAL;
     }
@@ -87,10 +85,7 @@ bool disk_open(struct guest_disk *disk, unsigned nth, const struct blk_front_con
 {
     int rc = device_find("vbd", nth, &disk->dev);
 
-    if (rc == 0) {
-        rc = blk_front_init(&disk->front, &disk->dev.os, &guest_store, disk->dev.own, disk->dev.peer,
-                            want);
-    }
+    rc = rc < 0 ? rc : blk_front_init(&disk->front, &disk->dev.os, &guest_store, disk->dev.own, disk->dev.peer, want);
     if (rc < 0) {
         print("disk %u: %s (error %d)\n", nth, rc == -XEN_ENOENT ? "the guest has no such disk" :
               "it cannot be set up", -rc);

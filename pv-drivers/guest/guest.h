@@ -61,6 +61,7 @@ struct os {
 void console_init(const struct start_info *info);
 void vprint(const char *fmt, va_list ap);
 void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+size_t console_read(char *text, size_t size);    // what was typed, without waiting; it ends guest_wait()
 void console_drain(void);                     // waits a little for whoever reads it
 
 // --- store.c: over the ring that the guest shares with the store; paths are relative to the domain's own

@@ -23,20 +23,8 @@ void store_init(const struct start_info *info)
 {
     ring = page_of_mfn(info->store_mfn);
     port = info->store_evtchn;
-    // A failure would only mean that changes wake nobody, and this is the first port of all.
+    // A failure would only mean that changes wake nobody, and few ports were added before.
     (void)event_add(port);
-}
-
-// Of `until`: for the whole of a request and its answer.
-static int wait(uint64_t until)
-{
-    if (now_ns() >= until) {
-        print("store: no answer within 60 seconds; the guest goes on without it\n");
-        is_broken = true;
-        return -XEN_EIO;
-    }
-    event_wait(&port, 1, until);
-    return 0;
 }
 
 static int break_off(const char *what)
@@ -44,6 +32,16 @@ static int break_off(const char *what)
     print("store: %s; the guest goes on without it\n", what);
     is_broken = true;
     return -XEN_EIO;
+}
+
+// Of `until`: for the whole of a request and its answer.
+static int wait(uint64_t until)
+{
+    if (now_ns() >= until) {
+        return break_off("no answer within 60 seconds");
+    }
+    event_wait(&port, 1, until);
+    return 0;
 }
 
 // Writes what lies at `from` as requests, or reads responses to `to`; without either they are skipped.
