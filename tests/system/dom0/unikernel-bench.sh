@@ -1,55 +1,60 @@
 # SPDX-License-Identifier: MIT
-# Run in dom0: the guests of pv-drivers/guest, by vaned, with disks of vane-blk's. The benchmark guest prints its table; it
-# goes when it is asked to, and comes again.
+# Run in dom0: the benchmark guest of pv-drivers/guest, by vaned, with a disk of vane-blk's and then of dom0's kernel. It prints
+# its table; it goes when it is asked to, and comes again.
 
 . /test/vane-lib.sh
 tools_setup
+modprobe -a xen_blkback loop
 check store start_store
 check store-answers wait_for 20 test -S /run/xenstored/socket
 start_vaned
 check vaned vane list
 
 is() { vane show "$1" | grep -q "^state *$2\$"; }
-# a_guest NAME MIB CMDLINE DISK [XML]: its definition
-a_guest() {
-    cat > "/tmp/$1.xml" << END
+# defined CMDLINE [DRIVER]: whose driver serves its disk
+defined() {
+    cat > /tmp/bench.xml << END
 <domain type='xen'>
-  <name>$1</name><memory unit='MiB'>$2</memory>
-  <os><type>xen</type><kernel>/guest/$1</kernel><cmdline>$3</cmdline></os>
+  <name>bench</name><memory unit='MiB'>24</memory>
+  <os><type>xen</type><kernel>/guest/bench</kernel><cmdline>$1</cmdline></os>
   <devices>
     <disk type='file' device='disk'>
-      <driver name='qemu' type='raw'/><source file='$4'/><target dev='xvda' bus='xen'/>
+      <driver name='${2:-qemu}' type='raw'/><source file='/tmp/disk'/><target dev='xvda' bus='xen'/>
     </disk>
-    ${5:-}
   </devices>
 </domain>
 END
+    vane define /tmp/bench.xml
+}
+
+# measures NAME COUNT DRIVER: all of the table, that COUNTth time
+measures() {
+    local row number
+    check "$1-define" defined 'seconds=1 write=yes' "$3"
+    check "$1-start" vane start bench
+    check "$1-ends" wait_for 120 logs bench 'bench: done' "$2"
+    for row in hypercall event_to_self timer_late store_read disk_connected disk_size read_4k_1_iops read_4k_32_iops \
+        read_128k_8_bytes write_4k_1_iops write_4k_32_iops write_128k_8_bytes; do
+        number=$(vane log bench | tr -d '\r' | sed -n "s/.*\\b$row \\([0-9]*\\) .*/\\1/p" | tail -n 1)
+        value "$1-$row" "$number"
+        check "$1-row-$row" test "${number:-0}" -gt 0
+    done
+    expect "$1-sees-its-disk" 16 "$(vane log bench | sed -n 's/.*disk_size \([0-9]*\) MiB.*/\1/p' | tail -n 1)"
+    check "$1-powers-off" wait_for 20 is bench off
 }
 
 dd if=/dev/zero of=/tmp/disk bs=1M count=16 2> /dev/null
-a_guest bench 24 'seconds=1 write=yes' /tmp/disk
-check define-bench vane define /tmp/bench.xml
-check start-bench vane start bench
-check bench-ends wait_for 120 logs bench 'bench: done'
-for row in hypercall event_to_self timer_late store_read disk_connected disk_size read_4k_1_iops read_4k_32_iops \
-    read_128k_8_bytes write_4k_1_iops write_4k_32_iops write_128k_8_bytes; do
-    number=$(vane log bench | tr -d '\r' | sed -n "s/.*\\b$row \\([0-9]*\\) .*/\\1/p")
-    value "$row" "$number"
-    check "row-$row" test "${number:-0}" -gt 0
-done
-expect bench-sees-its-disk 16 "$(vane log bench | sed -n 's/.*disk_size \([0-9]*\) MiB.*/\1/p')"
-check bench-powers-off wait_for 20 is bench off
+measures ours 1 qemu
+measures kernel 2 kernel
 vane log bench
 
 # Asked to go in the middle of its work; and without a disk it says so.
-a_guest bench 24 seconds=60 /tmp/disk
-check define-again vane define /tmp/bench.xml
+check define-again defined seconds=60
 check start-again vane start bench
-check is-at-work wait_for 30 logs bench disk_size 2
+check is-at-work wait_for 30 logs bench disk_size 3
 check shutdown vane shutdown bench
 check shuts-down wait_for 20 is bench off
-a_guest bench 24 disk=7 /tmp/disk
-check define-third vane define /tmp/bench.xml
+check define-third defined disk=7
 check start-third vane start bench
 check no-such-disk wait_for 30 logs bench 'disk 7: the guest has no such disk'
 
