@@ -7,12 +7,14 @@
 #include "bus/text.h"
 #include "guest/clock.h"
 #include "guest/guest.h"
+#include "guest/hypercall.h"
 #include "guest/http/nic.h"
 #include "guest/http/server.h"
 #include "guest/http/tar.h"
 #include <lwip/dhcp.h>
 #include <lwip/init.h>
 #include <lwip/timeouts.h>
+#include "public/vcpu.h"
 
 #define MS 1000000ull
 #define WINDOW 64u               // blocks read at once while the archive is looked through
@@ -21,7 +23,7 @@
 static struct guest_disk disk;
 static struct tar tar;
 static struct netif netif;
-static uint64_t start_ns;
+static bool is_ready;
 
 uint32_t sys_now(void);
 
@@ -40,6 +42,33 @@ uint32_t http_random(void)
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
     x = (x ^ x >> 27) * 0x94d049bb133111ebull;
     return (uint32_t)(x >> 32);
+}
+
+// --- how long the start takes
+
+// Since the domain was let go, and how much of that it ran.
+struct age {
+    uint64_t us, ran_us;
+};
+static struct age began, has_archive;
+
+static struct age age(void)
+{
+    struct vcpu_runstate_info r = { 0 };
+
+    (void)hypercall(__HYPERVISOR_vcpu_op, VCPUOP_get_runstate_info, 0, U64(&r), 0, 0);
+    return (struct age){ (r.time[RUNSTATE_running] + r.time[RUNSTATE_runnable] + r.time[RUNSTATE_blocked]) / 1000,
+                         r.time[RUNSTATE_running] / 1000 };
+}
+
+static void say_ready(void)
+{
+    struct age now = age();
+    char text[IP4ADDR_STRLEN_MAX];
+
+    print("http: ready at %s after %lu us, of which it ran %lu; %lu before the program, %lu until the archive was read\n",
+          ip4addr_ntoa_r(netif_ip4_addr(&netif), text, sizeof(text)), now.us, now.ran_us, began.us, has_archive.us);
+    is_ready = true;
 }
 
 // --- the archive
@@ -117,12 +146,11 @@ static void open_archive(const char *command_line)
 
 // --- the address
 
+// DHCP may take a while, and renew what it has.
 static void on_status(struct netif *n)
 {
-    if (netif_is_up(n) && !ip4_addr_isany_val(*netif_ip4_addr(n))) {
-        char text[IP4ADDR_STRLEN_MAX];
-        print("http: ready at %s after %lu us\n", ip4addr_ntoa_r(netif_ip4_addr(n), text, sizeof(text)),
-              (now_ns() - start_ns) / 1000);
+    if (!is_ready && netif_is_up(n) && !ip4_addr_isany_val(*netif_ip4_addr(n))) {
+        say_ready();
     }
 }
 
@@ -168,13 +196,27 @@ static void set_address(const char *command_line)
     netif_set_up(&netif);
 }
 
+// Enter on the console asks how it stands.
+static void hear(void)
+{
+    char typed[16];
+
+    if (console_read(typed, sizeof(typed))) {
+        server_print();
+    }
+}
+
 void guest_main(const char *command_line)
 {
-    start_ns = now_ns();
+    began = age();
     lwip_init();
+    // The back ends of both are asked before either is waited for.
+    if (!nic_begin(&netif, (unsigned)guest_number(command_line, "nic", 255, 0))) {
+        guest_fail("http: without a network nobody can be served");
+    }
     open_archive(command_line);
-    if (!nic_open(&netif, (unsigned)guest_number(command_line, "nic", 255, 0)) ||
-        !server_open(&disk, &tar, (uint16_t)guest_number(command_line, "port", UINT16_MAX, 80))) {
+    has_archive = age();
+    if (!nic_wait() || !server_open(&disk, &tar, (uint16_t)guest_number(command_line, "port", UINT16_MAX, 80))) {
         guest_fail("http: without a network nobody can be served");
     }
     set_address(command_line);
@@ -184,6 +226,7 @@ void guest_main(const char *command_line)
         sys_check_timeouts();
         server_run();
         nic_flush();
+        hear();
         if (!is_busy) {
             guest_wait(now_ns() + sys_timeouts_sleeptime() * MS);
         }

@@ -120,7 +120,7 @@ static int read_mac(uint8_t mac[ETH_HWADDR_LEN])
     return rc;
 }
 
-bool nic_open(struct netif *netif, unsigned nth)
+bool nic_begin(struct netif *netif, unsigned nth)
 {
     static const struct net_front_config want = { .nr_queues = 1, .nr_buffers = NET_FRONT_MAX_BUFFERS };
     int rc = device_find("vif", nth, &device);
@@ -140,5 +140,10 @@ bool nic_open(struct netif *netif, unsigned nth)
     netif_set_default(netif);
     guest_on_change(run_front, NULL);
     run_front(NULL);
+    return true;
+}
+
+bool nic_wait(void)
+{
     return device_wait(&front.bus);
 }

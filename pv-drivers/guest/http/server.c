@@ -41,6 +41,7 @@ _Static_assert(TCP_WND >= HTTP_MAX_REQUEST + 2 * TCP_MSS, "a sender of whole seg
 static struct connection connections[SERVER_MAX_CONNECTIONS];
 static struct guest_disk *the_disk;
 static const struct tar *the_tar;
+static uint64_t nr_answers, nr_refusals;    // refusals: what was not asked for properly, or is not there
 
 // --- answers
 
@@ -61,6 +62,8 @@ static void begin_answer(struct connection *c)
     const struct tar_file *file = c->now.status == 200 ? tar_find(the_tar, c->now.path) : NULL;
 
     c->is_answering = true;
+    nr_answers++;
+    nr_refusals += !file;
     c->head_sent = c->nr_chunk = c->chunk_sent = 0;
     c->read_to = 0;
     c->file = c->now.is_head ? NULL : file;
@@ -138,6 +141,7 @@ static void close(struct connection *c)
 
     tcp_recved(pcb, (u16_t)c->nr_request);    // else its end would be a reset, and the answer perhaps lost
     forget(c);
+    tcp_setprio(pcb, TCP_PRIO_MIN);           // a peer that never says good-bye keeps no place from others
     if (tcp_close(pcb) != ERR_OK) {
         tcp_abort(pcb);    // it has no memory for a good-bye
     }
@@ -213,6 +217,16 @@ void server_run(void)
         }
     }
     blk_front_kick(&the_disk->front, 0);
+}
+
+void server_print(void)
+{
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < SERVER_MAX_CONNECTIONS; i++) {
+        nr += connections[i].pcb != NULL;
+    }
+    print("http: %u connections, %lu answers, %lu of them refusals\n", nr, nr_answers, nr_refusals);
 }
 
 // --- what lwIP calls

@@ -17,3 +17,5 @@
 bool server_open(struct guest_disk *disk, const struct tar *tar, uint16_t port);
 // Goes on with every connection as far as it can.
 void server_run(void);
+// Says how it stands on the console.
+void server_print(void);

@@ -115,6 +115,10 @@ check among-many wait_for 60 same index.html "$HELLO"
 kill $flood
 wait $flood 2> /dev/null
 
+# Enter on its console asks how it stands.
+(echo; sleep 1; printf '\035') | vane console --take web > /dev/null
+check hears-the-console wait_for 20 logs web 'http: [0-9]* connections, [1-9][0-9]* answers, [1-9][0-9]* of them refusals'
+
 check reboot vane reboot web
 check ready-again wait_for 60 logs web 'http: ready at 10.0.0.9' 2
 check answers-again wait_for 20 same index.html "$HELLO"
