@@ -12,7 +12,7 @@ SYSTEM_TESTS += \
     tests/system/run:stress
 
 # Minutes each, under Debian's Xen and ours.
-SYSTEM_TESTS += $(if $(FULL),$(addprefix tests/system/peer:,xl xl-io xl-sched xl-many xl-life xl-time xl-cross xl-store xl-vane))
+SYSTEM_TESTS += $(if $(FULL),$(addprefix tests/system/peer:,xl xl-io xl-sched xl-many xl-life xl-time xl-cross xl-store xl-vane xl-http))
 UNDER_XEN = tests/system/run-xen:vane,vaned,store,unikernel-http
 SYSTEM_TESTS += $(if $(FULL),$(UNDER_XEN))
 
