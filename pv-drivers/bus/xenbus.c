@@ -176,11 +176,17 @@ int xenbus_set_state(struct xenbus_device *dev, enum xenbus_state state)
     return xenbus_write_u64(dev, "state", state);
 }
 
-int xenbus_read_states(struct xenbus_device *dev, enum xenbus_state *own, enum xenbus_state *peer)
+int xenbus_read_states(struct xenbus_device *dev)
 {
-    int rc = read_state(dev, dev->own, own);
+    enum xenbus_state own = XenbusStateUnknown, peer = XenbusStateUnknown;
+    int rc = read_state(dev, dev->own, &own);
 
-    return rc < 0 ? rc : read_state(dev, dev->peer, peer);
+    rc = rc < 0 ? rc : read_state(dev, dev->peer, &peer);
+    if (rc == 0) {
+        dev->own_state = own;
+        dev->peer_state = peer;
+    }
+    return rc;
 }
 
 static int act(struct xenbus_device *dev, enum xenbus_action action)
@@ -199,14 +205,12 @@ static void fail(struct xenbus_device *dev)
 int xenbus_run(struct xenbus_device *dev)
 {
     for (unsigned i = 0; i < MAX_STEPS; i++) {
-        enum xenbus_state own;
-        enum xenbus_state peer;
-        int rc = xenbus_read_states(dev, &own, &peer);
+        int rc = xenbus_read_states(dev);
 
         if (rc < 0) {
             return rc;
         }
-        const struct xenbus_step *step = &dev->table->step[own][peer];
+        const struct xenbus_step *step = &dev->table->step[dev->own_state][dev->peer_state];
         if (step->action == XENBUS_WAIT) {
             return 0;
         }
@@ -215,7 +219,7 @@ int xenbus_run(struct xenbus_device *dev)
             fail(dev);
             return rc;
         }
-        if (step->next == own) {
+        if (step->next == dev->own_state) {
             return 0;
         }
         rc = xenbus_set_state(dev, (enum xenbus_state)step->next);

@@ -47,6 +47,7 @@ struct xenbus_device {
     struct store *store;
     char own[STORE_MAX_PATH];             // our folder
     char peer[STORE_MAX_PATH];
+    enum xenbus_state own_state, peer_state;    // when they were last read
     char why[XENBUS_MAX_WHY];             // an action that fails leaves a sentence here
 };
 
@@ -56,8 +57,8 @@ void xenbus_init(struct xenbus_device *dev, const struct xenbus_table *table, xe
 // its sentence and the device is on its way to Closed.
 int xenbus_run(struct xenbus_device *dev);
 enum xenbus_state xenbus_own_state(struct xenbus_device *dev);
-// Both, or a negative errno of a store that does not answer.
-int xenbus_read_states(struct xenbus_device *dev, enum xenbus_state *own, enum xenbus_state *peer);
+// Both anew. 0, or a negative errno of a store that does not answer, which changes neither.
+int xenbus_read_states(struct xenbus_device *dev);
 int xenbus_set_state(struct xenbus_device *dev, enum xenbus_state state);
 
 // Nodes by their name below a folder. Reading a number: 0; -ENOENT (-2) without the node, when

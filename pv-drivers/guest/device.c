@@ -63,9 +63,8 @@ int device_find(const char *kind, unsigned nth, struct guest_device *dev)
 bool device_wait(struct xenbus_device *bus)
 {
     uint64_t end = now_ns() + PATIENCE_NS;
-    enum xenbus_state own, peer;
 
-    while (xenbus_read_states(bus, &own, &peer) < 0 || own != XenbusStateConnected || peer != XenbusStateConnected) {
+    while (bus->own_state != XenbusStateConnected || bus->peer_state != XenbusStateConnected) {
         if (now_ns() >= end) {
             print("%s: its back end %s did not connect within 10 seconds\n", bus->own, bus->peer);
             return false;

@@ -110,16 +110,13 @@ static xenbus_action_fn *const actions[XENBUS_NR_ACTIONS] = {
 // midst of it is no reason: the next process finds all as this one has.
 static int take_over(struct back *b)
 {
-    enum xenbus_state own;
-    enum xenbus_state peer;
-
     b->is_resuming = true;
     int rc = on_connect(&b->bus);
     b->is_resuming = false;
     if (rc == 0) {
         return 0;
     }
-    rc = xenbus_read_states(&b->bus, &own, &peer);
+    rc = xenbus_read_states(&b->bus);
     if (rc < 0) {
         return rc;
     }
@@ -130,9 +127,8 @@ static int take_over(struct back *b)
 
 int back_start(struct back *b)
 {
-    enum xenbus_state own;
-    enum xenbus_state peer;
-    int rc = xenbus_read_states(&b->bus, &own, &peer);
+    int rc = xenbus_read_states(&b->bus);
+    enum xenbus_state own = b->bus.own_state, peer = b->bus.peer_state;
 
     if (rc == 0) {
         rc = b->bus.store->ops->watch(b->bus.store, b->bus.peer);

@@ -114,10 +114,8 @@ static void set_up(char *const *more)
 
 static bool is_connected(void)
 {
-    enum xenbus_state own, peer;
-
-    return xenbus_read_states(&front.bus, &own, &peer) == 0 && own == XenbusStateConnected &&
-           peer == XenbusStateConnected;
+    return xenbus_read_states(&front.bus) == 0 && front.bus.own_state == XenbusStateConnected &&
+           front.bus.peer_state == XenbusStateConnected;
 }
 
 static void connect_front(const struct net_front_config *config)
@@ -147,8 +145,7 @@ static void unplug(void)
         usleep(50000);
     }
     CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    enum xenbus_state own, peer;
-    CU_ASSERT(xenbus_read_states(&front.bus, &own, &peer) == 0 && peer == XenbusStateClosed);
+    CU_ASSERT(xenbus_read_states(&front.bus) == 0 && front.bus.peer_state == XenbusStateClosed);
     CU_ASSERT_EQUAL(guest_nr_mapped(&os), 0);
 }
 
