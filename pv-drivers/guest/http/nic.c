@@ -27,7 +27,7 @@ static void run_front(void *unused)
 {
     (void)unused;
     (void)xenbus_run(&front.bus);
-    is_up = xenbus_own_state(&front.bus) == XenbusStateConnected;
+    is_up = front.bus.own_state == XenbusStateConnected;
     if (is_up && front.has_link) {
         netif_set_link_up(the_netif);
     } else {

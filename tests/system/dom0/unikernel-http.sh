@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Run in dom0: the HTTP guest of pv-drivers/guest, by vaned, out of a tar archive. Its files arrive whole, one after the other and
 # many at once, also while its back ends are killed; what is no request costs the client; it goes when asked to. Then the same
-# guest on the back ends of dom0's kernel.
+# guest on the back ends of dom0's kernel, and with an address of a DHCP server's.
 
 . /test/vane-lib.sh
 tools_setup
@@ -133,6 +133,19 @@ expect kernel-serves-both '4 4' "$(vane store read "/local/domain/0/backend/vbd/
     vane store read "/local/domain/0/backend/vif/$id/0/state")"
 fetches kernel
 ends kernel
+
+# --- an address by DHCP, and another port
+
+printf 'start 10.0.0.30\nend 10.0.0.30\ninterface br0\nlease_file /tmp/leases\noption subnet 255.255.255.0\n' > /tmp/udhcpd.conf
+: > /tmp/leases
+udhcpd -f /tmp/udhcpd.conf > /tmp/udhcpd.log 2>&1 &
+dhcp=$!
+check define-dhcp a_guest 'port=8080' '' ' '
+check start-dhcp vane start web
+check has-address wait_for 60 logs web 'http: ready at 10.0.0.30'
+expect answers-there "$HELLO" "$(timeout 60 wget -q -O - http://10.0.0.30:8080/)"
+ends dhcp
+kill $dhcp
 
 # --- what it cannot serve it refuses in words
 
