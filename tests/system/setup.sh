@@ -91,6 +91,7 @@ with_hostile_guest() { files+=("$PV_BUILD/tests/drivers/hostile.elf=guest/hostil
 with_http_guest() {
     (flock 9 && PV_CACHE=$PV_CACHE make -s -C "$PV_BUILD" pv-drivers/guest/http.elf) 9> "$PV_CACHE/lwip.lock" >&2 || return 1
     files+=("$PV_BUILD/pv-drivers/guest/http.elf=guest/http")
+    limit=1200
 }
 with_kills() {
     dom0+=" pv.kills=${KILLS:-$([ -n "${FULL:-}" ] && echo 200 || echo 12)} ${SEED:+pv.seed=$SEED}"
