@@ -65,12 +65,10 @@ static int read_ring_order(struct back *back, uint64_t *order)
     uint64_t nr_pages = 1;
     int rc = back_read_choice(back, "num-ring-pages", RING_MAX_PAGES, &nr_pages);
 
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
-    if (nr_pages == 0 || (nr_pages & (nr_pages - 1))) {
+    if (nr_pages == 0 || (nr_pages & (nr_pages - 1)))
         return back_refuse(back, "num-ring-pages of the other end must be a power of two");
-    }
     *order = (uint64_t)__builtin_ctzll(nr_pages);
     return back_read_choice(back, "ring-page-order", RING_MAX_PAGE_ORDER, order);
 }
@@ -81,9 +79,8 @@ static int read_choices(struct back *back)
     char protocol[STORE_MAX_VALUE];
     int rc = xenbus_read_peer(&back->bus, "protocol", protocol, sizeof(protocol));
 
-    if (rc != -ENOENT && (rc < 0 || strcmp(protocol, "x86_64-abi") != 0)) {
+    if (rc != -ENOENT && (rc < 0 || strcmp(protocol, "x86_64-abi") != 0))
         return back_refuse(back, "protocol of the other end must be x86_64-abi or absent: start a 64-bit kernel");
-    }
     b->is_persistent = 0;
     rc = back_read_choice(back, "feature-persistent", 1, &b->is_persistent);
     return rc < 0 ? rc : read_ring_order(back, &b->ring_order);
@@ -95,17 +92,14 @@ static int open_queue(struct back *back, unsigned i, unsigned nr_queues)
     struct blk_connection c = { .nr_pages = 1u << b->ring_order };
     int rc = back_read_queue_node(back, i, nr_queues, "event-channel", -1, &c.port);
 
-    for (uint32_t page = 0; page < c.nr_pages && rc == 0; page++) {
+    for (uint32_t page = 0; page < c.nr_pages && rc == 0; page++)
         rc = back_read_queue_node(back, i, nr_queues, "ring-ref", c.nr_pages > 1 ? (int)page : -1, &c.refs[page]);
-    }
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     rc = blk_queue_open(&b->queues[i], &c, b->is_persistent, back->is_resuming);
-    if (rc < 0) {
+    if (rc < 0)
         (void)back_refuse(back, "queue %u: the ring of %u pages at grant %u with port %u cannot be opened: %s", i,
                           c.nr_pages, c.refs[0], c.port, strerror(-rc));
-    }
     return rc;
 }
 
@@ -122,14 +116,12 @@ static int follow_size(struct back *back)
     struct blk_back *b = CONTAINER(back, struct blk_back, back);
     uint64_t nr_sectors = b->disk.image->ops->size(b->disk.image) / BLK_SECTOR;
 
-    if (nr_sectors == 0 || nr_sectors == b->disk.nr_sectors) {
+    if (nr_sectors == 0 || nr_sectors == b->disk.nr_sectors)
         return 0;
-    }
     __atomic_store_n(&b->disk.nr_sectors, nr_sectors, __ATOMIC_RELAXED);
     int rc = xenbus_write_u64(&back->bus, "sectors", nr_sectors);
-    if (rc == 0 && xenbus_own_state(&back->bus) == XenbusStateConnected) {
+    if (rc == 0 && xenbus_own_state(&back->bus) == XenbusStateConnected)
         rc = xenbus_set_state(&back->bus, XenbusStateConnected);
-    }
     return rc;
 }
 

@@ -48,41 +48,35 @@ static void put(struct blk_front_queue *q, struct blk_front_slot *slot, uint32_t
         r.discard.nr_sectors = io->nr_sectors;
     } else if (nr <= BLKIF_MAX_SEGMENTS_PER_REQUEST) {
         r.rw.nr_segments = (uint8_t)nr;
-        for (uint32_t i = 0; i < nr; i++) {
+        for (uint32_t i = 0; i < nr; i++)
             r.rw.seg[i] = segment(slot, io, i);
-        }
     } else {
         struct blkif_request_segment *list = (void *)front_page(&slot->pages, max_segments);
         r.indirect = (struct blkif_request_indirect){ .operation = BLKIF_OP_INDIRECT,
             .indirect_op = io->operation, .nr_segments = (uint16_t)nr, .id = id,
             .sector_number = io->sector };
         r.indirect.indirect_grefs[0] = slot->pages.refs[max_segments];
-        for (uint32_t i = 0; i < nr; i++) {
+        for (uint32_t i = 0; i < nr; i++)
             list[i] = segment(slot, io, i);
-        }
     }
     ring_put(&q->ring.ring, &r.rw, sizeof(r.rw));
 }
 
 static bool is_possible(const struct blk_front *f, const struct blk_front_io *io)
 {
-    if (io->operation == BLKIF_OP_DISCARD) {
+    if (io->operation == BLKIF_OP_DISCARD)
         return true;
-    }
-    if (io->nr_sectors > (uint64_t)f->max_segments * SECTORS_PER_PAGE) {
+    if (io->nr_sectors > (uint64_t)f->max_segments * SECTORS_PER_PAGE)
         return false;
-    }
     return pages_of(io) <= BLKIF_MAX_SEGMENTS_PER_REQUEST || io->operation == BLKIF_OP_READ ||
            io->operation == BLKIF_OP_WRITE;
 }
 
 static struct blk_front_slot *free_slot(struct blk_front *f, struct blk_front_queue *q)
 {
-    for (unsigned i = 0; i < f->want.nr_requests && ring_front_free(&q->ring.ring); i++) {
-        if (!q->slots[i].io) {
+    for (unsigned i = 0; i < f->want.nr_requests && ring_front_free(&q->ring.ring); i++)
+        if (!q->slots[i].io)
             return &q->slots[i];
-        }
-    }
     return NULL;
 }
 
@@ -91,21 +85,17 @@ int blk_front_submit(struct blk_front *f, unsigned queue, struct blk_front_io *i
     struct blk_front_queue *q = &f->queues[queue];
     struct blk_front_slot *slot = free_slot(f, q);
 
-    if (!is_possible(f, io)) {
+    if (!is_possible(f, io))
         return -XEN_EINVAL;
-    }
-    if (!slot || q->is_broken) {
+    if (!slot || q->is_broken)
         return -XEN_EAGAIN;
-    }
     // Also the page of the indirect list, which comes last.
     int rc = front_pages_grant(&slot->pages, f->os, false);
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     slot->io = io;
-    if (io->operation != BLKIF_OP_READ && pages_of(io)) {
+    if (io->operation != BLKIF_OP_READ && pages_of(io))
         memcpy(slot->pages.at, io->data, (size_t)io->nr_sectors * SECTOR);
-    }
     put(q, slot, f->want.max_segments);
     return 0;
 }
@@ -114,9 +104,8 @@ void blk_front_kick(struct blk_front *f, unsigned queue)
 {
     struct blk_front_queue *q = &f->queues[queue];
 
-    if (ring_publish(&q->ring.ring)) {
+    if (ring_publish(&q->ring.ring))
         os_event_send(f->os, q->ring.port);
-    }
 }
 
 static bool complete(struct blk_front *f, struct blk_front_queue *q,
@@ -130,12 +119,10 @@ static bool complete(struct blk_front *f, struct blk_front_queue *q,
         return false;
     }
     slot->io = NULL;
-    if (!f->is_persistent) {
+    if (!f->is_persistent)
         front_pages_revoke(&slot->pages, f->os);
-    }
-    if (response->status == BLKIF_RSP_OKAY && io->operation == BLKIF_OP_READ) {
+    if (response->status == BLKIF_RSP_OKAY && io->operation == BLKIF_OP_READ)
         memcpy(io->data, slot->pages.at, (size_t)io->nr_sectors * SECTOR);
-    }
     io->done(io, response->status > 0 ? BLKIF_RSP_ERROR : response->status);
     return true;
 }
@@ -149,12 +136,10 @@ int blk_front_poll(struct blk_front *f, unsigned queue)
     while (!q->is_broken) {
         int seen = ring_sleep(&q->ring.ring);
         q->is_broken = seen < 0;
-        if (seen <= 0) {
+        if (seen <= 0)
             break;
-        }
-        while (ring_take(&q->ring.ring, &response, sizeof(response)) && complete(f, q, &response)) {
+        while (ring_take(&q->ring.ring, &response, sizeof(response)) && complete(f, q, &response))
             nr++;
-        }
     }
     return q->is_broken ? RING_EPROTO : nr;
 }
@@ -198,9 +183,8 @@ static int on_prepare(struct xenbus_device *dev)
         { "ring-page-order", f->ring_order },
     };
     rc = rc < 0 ? rc : xenbus_write_nodes(dev, nodes, f->ring_order ? 3 : 2);
-    for (unsigned i = 0; i < f->nr_queues && rc == 0; i++) {
+    for (unsigned i = 0; i < f->nr_queues && rc == 0; i++)
         rc = make_queue(f, i);
-    }
     return rc;
 }
 
@@ -224,11 +208,9 @@ static int on_connect(struct xenbus_device *dev)
 
     for (unsigned i = 0; i < f->nr_queues; i++) {
         struct blk_front_queue *q = &f->queues[i];
-        for (unsigned slot = 0; slot < f->want.nr_requests; slot++) {
-            if (q->slots[slot].io) {
+        for (unsigned slot = 0; slot < f->want.nr_requests; slot++)
+            if (q->slots[slot].io)
                 put(q, &q->slots[slot], f->want.max_segments);
-            }
-        }
         blk_front_kick(f, i);
     }
     return on_update(dev);
@@ -238,9 +220,8 @@ static int on_disconnect(struct xenbus_device *dev)
 {
     struct blk_front *f = CONTAINER(dev, struct blk_front, bus);
 
-    for (unsigned i = 0; i < f->nr_queues; i++) {
+    for (unsigned i = 0; i < f->nr_queues; i++)
         front_pages_free(&f->queues[i].ring.pages, f->os);
-    }
     return 0;
 }
 
@@ -264,22 +245,18 @@ int blk_front_init(struct blk_front *f, struct os *os, struct store *store, cons
     *f = (struct blk_front){ .os = os, .want = *want };
     if (want->nr_queues == 0 || want->nr_queues > BLK_FRONT_MAX_QUEUES ||
         want->ring_order > RING_MAX_PAGE_ORDER || want->nr_requests > BLK_FRONT_MAX_REQUESTS ||
-        want->max_segments > BLK_FRONT_MAX_SEGMENTS) {
+        want->max_segments > BLK_FRONT_MAX_SEGMENTS)
         return -XEN_EINVAL;
-    }
     xenbus_init(&f->bus, &xenbus_front_table, actions, store, own, peer);
-    for (unsigned i = 0; i < want->nr_queues * want->nr_requests && rc == 0; i++) {
+    for (unsigned i = 0; i < want->nr_queues * want->nr_requests && rc == 0; i++)
         rc = front_pages_alloc(slot_pages(f, i), os, want->max_segments + 1);
-    }
-    if (rc < 0) {
+    if (rc < 0)
         blk_front_fini(f);
-    }
     return rc;
 }
 
 void blk_front_fini(struct blk_front *f)
 {
-    for (unsigned i = 0; i < f->want.nr_queues * f->want.nr_requests; i++) {
+    for (unsigned i = 0; i < f->want.nr_queues * f->want.nr_requests; i++)
         front_pages_free(slot_pages(f, i), f->os);
-    }
 }

@@ -63,9 +63,8 @@ static int set_range(struct blk_queue *q, struct blk_request *r, uint64_t sector
 {
     uint64_t end = __atomic_load_n(&q->disk->nr_sectors, __ATOMIC_RELAXED);
 
-    if (nr && (sector > end || nr > end - sector)) {
+    if (nr && (sector > end || nr > end - sector))
         return -EINVAL;
-    }
     r->offset = nr ? sector * BLK_SECTOR : 0;
     r->size = nr * BLK_SECTOR;
     return 0;
@@ -79,9 +78,8 @@ static int set_segments(struct blk_queue *q, struct blk_request *r, uint64_t sec
     for (uint32_t i = 0; i < nr; i++) {
         unsigned first = list[i].first_sect;
         unsigned last = list[i].last_sect;
-        if (first > last || last >= SECTORS_PER_PAGE) {
+        if (first > last || last >= SECTORS_PER_PAGE)
             return -EINVAL;
-        }
         r->segments[i] = (struct blk_segment){ .ref = list[i].gref,
             .offset = (uint16_t)(first * BLK_SECTOR),
             .size = (uint16_t)((last - first + 1) * BLK_SECTOR) };
@@ -96,13 +94,11 @@ static int parse_segments(struct blk_queue *q, struct blk_request *r)
     const struct blkif_request *copy = &r->entry->request.rw;
 
     if (copy->nr_segments < r->rule->min_segments ||
-        copy->nr_segments > BLKIF_MAX_SEGMENTS_PER_REQUEST) {
+        copy->nr_segments > BLKIF_MAX_SEGMENTS_PER_REQUEST)
         return -EINVAL;
-    }
     // A flush that brings data is a write.
-    if (copy->operation == BLKIF_OP_FLUSH_DISKCACHE && copy->nr_segments && q->disk->is_read_only) {
+    if (copy->operation == BLKIF_OP_FLUSH_DISKCACHE && copy->nr_segments && q->disk->is_read_only)
         return -EROFS;
-    }
     return set_segments(q, r, copy->sector_number, copy->seg, copy->nr_segments);
 }
 
@@ -110,12 +106,11 @@ static int parse_discard(struct blk_queue *q, struct blk_request *r)
 {
     const struct blkif_request_discard *copy = &r->entry->request.discard;
 
-    if ((copy->flag & BLKIF_DISCARD_SECURE) && q->disk->can_discard_securely) {
+    if ((copy->flag & BLKIF_DISCARD_SECURE) && q->disk->can_discard_securely)
         r->rule = &secure_discard;
-    } else if ((copy->flag & BLKIF_DISCARD_SECURE) ||
-               !__atomic_load_n(&q->disk->image->can_discard, __ATOMIC_RELAXED)) {
+    else if ((copy->flag & BLKIF_DISCARD_SECURE) ||
+               !__atomic_load_n(&q->disk->image->can_discard, __ATOMIC_RELAXED))
         return -EOPNOTSUPP;
-    }
     return copy->nr_sectors ? set_range(q, r, copy->sector_number, copy->nr_sectors) : -EINVAL;
 }
 
@@ -126,19 +121,16 @@ static int parse_indirect(struct blk_queue *q, struct blk_request *r)
     struct blkif_request_segment list[BLK_MAX_SEGMENTS];
 
     if ((copy->indirect_op != BLKIF_OP_READ && copy->indirect_op != BLKIF_OP_WRITE) ||
-        copy->nr_segments == 0 || copy->nr_segments > BLK_MAX_SEGMENTS) {
+        copy->nr_segments == 0 || copy->nr_segments > BLK_MAX_SEGMENTS)
         return -EINVAL;
-    }
     struct transport_copy c = { .ref = copy->indirect_grefs[0], .local = list,
         .size = (uint16_t)(copy->nr_segments * sizeof(list[0])) };
     int rc = transport_copy(q->transport, TRANSPORT_FROM_GUEST, &c, 1);
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     r->rule = &rules[copy->indirect_op];
-    if (r->rule->is_write && q->disk->is_read_only) {
+    if (r->rule->is_write && q->disk->is_read_only)
         return -EROFS;
-    }
     return set_segments(q, r, copy->sector_number, list, copy->nr_segments);
 }
 
@@ -149,13 +141,11 @@ static int parse(struct blk_queue *q, struct blk_request *r)
     r->size = 0;
     r->nr_segments = 0;
     r->step = 0;
-    if (operation >= sizeof(rules) / sizeof(rules[0]) || !rules[operation].parse) {
+    if (operation >= sizeof(rules) / sizeof(rules[0]) || !rules[operation].parse)
         return -EOPNOTSUPP;
-    }
     r->rule = &rules[operation];
-    if (r->rule->is_write && q->disk->is_read_only) {
+    if (r->rule->is_write && q->disk->is_read_only)
         return -EROFS;
-    }
     return r->rule->parse(q, r);
 }
 
@@ -167,9 +157,8 @@ static struct blk_grant *grant_slot(struct blk_queue *q, uint32_t ref)
 {
     uint32_t i = ref * 2654435761u % BLK_GRANT_SLOTS;
 
-    while (q->grants[i].va && q->grants[i].ref != ref) {
+    while (q->grants[i].va && q->grants[i].ref != ref)
         i = (i + 1) % BLK_GRANT_SLOTS;
-    }
     return &q->grants[i];
 }
 
@@ -219,11 +208,9 @@ static int copy_segments(struct blk_queue *q, struct blk_request *r, enum transp
 
 static void release_data(struct blk_queue *q, struct blk_request *r)
 {
-    for (uint32_t i = 0; i < r->nr_segments; i++) {
-        if (r->pages[i] != NO_PAGE) {
+    for (uint32_t i = 0; i < r->nr_segments; i++)
+        if (r->pages[i] != NO_PAGE)
             q->free_pages[q->nr_free_pages++] = r->pages[i];
-        }
-    }
     r->nr_segments = 0;
 }
 
@@ -231,11 +218,10 @@ static void add_to_iov(struct blk_io *io, void *at, size_t size)
 {
     struct iovec *last = io->nr_iov ? &io->iov[io->nr_iov - 1] : NULL;
 
-    if (last && (uint8_t *)last->iov_base + last->iov_len == at) {
+    if (last && (uint8_t *)last->iov_base + last->iov_len == at)
         last->iov_len += size;
-    } else {
+    else
         io->iov[io->nr_iov++] = (struct iovec){ at, size };
-    }
 }
 
 // The caller saw to it that the pool has a page for each segment.
@@ -244,15 +230,13 @@ static int acquire_data(struct blk_queue *q, struct blk_request *r)
     int rc = 0;
 
     r->io = (struct blk_io){ .iov = r->iov };
-    for (uint32_t i = 0; i < r->nr_segments; i++) {
+    for (uint32_t i = 0; i < r->nr_segments; i++)
         r->pages[i] = NO_PAGE;
-    }
     for (uint32_t i = 0; i < r->nr_segments && rc == 0; i++) {
         const struct blk_segment *s = &r->segments[i];
         void *va = NULL;
-        if (q->is_persistent) {
+        if (q->is_persistent)
             rc = map_persistent(q, s->ref, &va);
-        }
         if (va) {
             add_to_iov(&r->io, (uint8_t *)va + s->offset, s->size);
         } else if (rc == 0) {
@@ -260,9 +244,8 @@ static int acquire_data(struct blk_queue *q, struct blk_request *r)
             add_to_iov(&r->io, pool_page(q, r->pages[i]), s->size);
         }
     }
-    if (rc == 0 && r->rule != &rules[BLKIF_OP_READ]) {
+    if (rc == 0 && r->rule != &rules[BLKIF_OP_READ])
         rc = copy_segments(q, r, TRANSPORT_FROM_GUEST);
-    }
     return rc;
 }
 
@@ -315,18 +298,16 @@ static void submit_zeroes(struct blk_request *r)
 // Zeroing goes on with the next piece until nothing is left.
 static void next_step(struct blk_request *r)
 {
-    if (r->rule->steps[r->step] != STEP_ZERO || r->size == 0) {
+    if (r->rule->steps[r->step] != STEP_ZERO || r->size == 0)
         r->step++;
-    }
 }
 
 // True if the step is over already.
 static bool perform(struct blk_request *r)
 {
     r->is_step_done = false;
-    while (r->rule->steps[r->step] == STEP_DATA && r->size == 0) {
+    while (r->rule->steps[r->step] == STEP_DATA && r->size == 0)
         r->step++;
-    }
     switch (r->rc < 0 ? STEP_END : (enum step)r->rule->steps[r->step]) {
     case STEP_END:
         answer(r, r->rc);
@@ -350,9 +331,8 @@ static bool perform(struct blk_request *r)
 static void run(struct blk_request *r)
 {
     r->is_running = true;
-    while (perform(r)) {
+    while (perform(r))
         next_step(r);
-    }
     r->is_running = false;
 }
 
@@ -389,24 +369,21 @@ _Static_assert(sizeof(struct blkif_response) == 16, "two words");
 static void count_done(struct blk_queue *q, const struct blk_request *r, uint64_t bytes)
 {
     stats_add(&q->stats->count[r->rule->stat], 1);
-    if (bytes) {
+    if (bytes)
         stats_add(&q->stats->count[r->rule == &rules[BLKIF_OP_READ] ? BLK_STAT_READ_BYTES : BLK_STAT_WRITTEN_BYTES],
                   bytes);
-    }
 }
 
 static void answer(struct blk_request *r, int rc)
 {
     struct blk_queue *q = r->queue;
 
-    if (rc == 0 && r->rule == &rules[BLKIF_OP_READ]) {
+    if (rc == 0 && r->rule == &rules[BLKIF_OP_READ])
         rc = copy_segments(q, r, TRANSPORT_TO_GUEST);
-    }
-    if (rc == 0) {
+    if (rc == 0)
         count_done(q, r, r->nr_segments ? r->size : 0);
-    } else {
+    else
         stats_add(&q->stats->count[BLK_STAT_ERRORS], 1);
-    }
     release_data(q, r);
     q->is_draining = q->is_draining && !r->rule->drains;
     q->nr_in_flight--;
@@ -420,9 +397,8 @@ static void answer(struct blk_request *r, int rc)
 static bool may_start(struct blk_queue *q, const struct blk_request *r)
 {
     if (q->is_draining || (r->rule->drains && q->nr_in_flight) ||
-        r->nr_segments > q->nr_free_pages) {
+        r->nr_segments > q->nr_free_pages)
         return false;
-    }
     q->wait_ns = limit_wait(&q->disk->limit, 1, r->nr_segments ? r->size : 0);
     stats_add(&q->stats->count[BLK_STAT_LIMITED], q->wait_ns != 0);
     return q->wait_ns == 0;
@@ -430,9 +406,8 @@ static bool may_start(struct blk_queue *q, const struct blk_request *r)
 
 static bool start(struct blk_queue *q, struct blk_request *r)
 {
-    if (!may_start(q, r)) {
+    if (!may_start(q, r))
         return false;
-    }
     q->nr_in_flight++;
     q->is_draining = r->rule->drains;
     r->rc = acquire_data(q, r);
@@ -466,9 +441,8 @@ static bool take(struct blk_queue *q)
     struct blk_request *r = &q->requests[q->free[q->nr_free - 1]];
     uint32_t index = q->ring.consumed;
 
-    if (!ring_take(&q->ring, &r->entry->request, sizeof(r->entry->request))) {
+    if (!ring_take(&q->ring, &r->entry->request, sizeof(r->entry->request)))
         return false;
-    }
     q->nr_free--;
     r->entry->request_index = index;
     __atomic_store_n(&r->entry->state, BLK_ENTRY_BUSY, __ATOMIC_RELEASE);
@@ -481,13 +455,11 @@ static void start_waiting(struct blk_queue *q)
 {
     while (q->waiting) {
         struct blk_request *r = q->waiting;
-        if (!start(q, r)) {
+        if (!start(q, r))
             return;
-        }
         q->waiting = r->next;
-        if (!q->waiting) {
+        if (!q->waiting)
             q->waiting_end = &q->waiting;
-        }
     }
 }
 
@@ -517,19 +489,15 @@ bool blk_queue_work(struct blk_queue *q)
 {
     q->wait_ns = 0;
     start_waiting(q);
-    if (!q->is_broken) {
+    if (!q->is_broken)
         check_ring(q, ring_poll(&q->ring));
-    }
-    while (!q->is_broken && !q->waiting && q->nr_free && take(q)) {
+    while (!q->is_broken && !q->waiting && q->nr_free && take(q))
         start_waiting(q);
-    }
     publish(q);
-    if (q->waiting) {
+    if (q->waiting)
         return q->nr_in_flight == 0 && q->wait_ns == 0;
-    }
-    if (q->is_broken || q->nr_free == 0) {
+    if (q->is_broken || q->nr_free == 0)
         return false;
-    }
     int nr = ring_sleep(&q->ring);
     check_ring(q, nr);
     return nr > 0;
@@ -539,9 +507,8 @@ unsigned blk_queue_wait(struct blk_queue *q, int64_t timeout_ns)
 {
     unsigned woken = q->disk->image->ops->wait(q->lane, timeout_ns);
 
-    if (woken & BLK_WAKE_EVENT) {
+    if (woken & BLK_WAKE_EVENT)
         transport_ack(q->transport);
-    }
     return woken;
 }
 
@@ -578,19 +545,16 @@ static int recover(struct blk_queue *q)
         bool was_shown = e->state == BLK_ENTRY_ANSWERED && is_before(e->response_index, shown);
 
         e->state = was_taken && !was_shown ? BLK_ENTRY_BUSY : BLK_ENTRY_FREE;
-        if (e->state == BLK_ENTRY_BUSY) {
+        if (e->state == BLK_ENTRY_BUSY)
             again[nr++] = &q->requests[i];
-        } else {
+        else
             q->free[q->nr_free++] = i;
-        }
     }
-    if (consumed - shown != nr) {
+    if (consumed - shown != nr)
         return -ESTALE;
-    }
     qsort(again, nr, sizeof(again[0]), compare_age);
-    for (uint32_t i = 0; i < nr; i++) {
+    for (uint32_t i = 0; i < nr; i++)
         admit(q, again[i]);
-    }
     return 0;
 }
 
@@ -629,25 +593,21 @@ int blk_queue_open(struct blk_queue *q, const struct blk_connection *connection,
 {
     void *pages;
 
-    if (resume && !is_same_connection(q, connection)) {
+    if (resume && !is_same_connection(q, connection))
         return -ESTALE;
-    }
     int rc = transport_map(q->transport, connection->refs, connection->nr_pages, &pages);
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     q->nr_ring_pages = connection->nr_pages;
     q->is_persistent = is_persistent;
     reset(q);
     ring_back_init(&q->ring, pages, q->nr_ring_pages * PAGE, ENTRY_SIZE, 0, 0);
-    if (resume) {
+    if (resume)
         rc = recover(q);
-    } else {
+    else
         begin(q, connection);
-    }
-    if (rc == 0) {
+    if (rc == 0)
         rc = transport_bind(q->transport, connection->port);
-    }
     if (rc < 0) {
         transport_unmap(q->transport, pages, q->nr_ring_pages);
         q->ring.shared = NULL;
@@ -659,9 +619,8 @@ int blk_queue_open(struct blk_queue *q, const struct blk_connection *connection,
 
 void blk_queue_close(struct blk_queue *q)
 {
-    if (!q->ring.shared) {
+    if (!q->ring.shared)
         return;
-    }
     for (uint32_t i = 0; i < BLK_GRANT_SLOTS; i++) {
         if (q->grants[i].va) {
             transport_unmap(q->transport, q->grants[i].va, 1);
@@ -688,14 +647,12 @@ int blk_queue_init(struct blk_queue *q, struct blk_disk *disk, struct transport 
 {
     struct memory *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (m == MAP_FAILED) {
+    if (m == MAP_FAILED)
         return -ENOMEM;
-    }
     *q = (struct blk_queue){ .disk = disk, .transport = transport, .lane = lane, .journal = journal, .stats = stats,
                              .requests = m->requests, .pool = m->pool, .zeroes = m->zeroes, .grants = m->grants };
-    for (uint16_t i = 0; i < BLK_POOL_PAGES; i++) {
+    for (uint16_t i = 0; i < BLK_POOL_PAGES; i++)
         q->free_pages[q->nr_free_pages++] = i;
-    }
     for (unsigned i = 0; i < BLK_MAX_REQUESTS; i++) {
         q->requests[i].queue = q;
         q->requests[i].entry = &journal->entries[i];

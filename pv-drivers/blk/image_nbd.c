@@ -41,11 +41,9 @@ bool blk_is_nbd(const char *name)
 {
     static const char *const schemes[] = { "nbd://", "nbds://", "nbd+unix://", "nbds+unix://" };
 
-    for (unsigned i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        if (strncmp(name, schemes[i], strlen(schemes[i])) == 0) {
+    for (unsigned i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+        if (strncmp(name, schemes[i], strlen(schemes[i])) == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -84,12 +82,10 @@ static bool is_lost(const struct blk_lane *lane)
 
 static void finish_part(struct blk_io *io, int rc)
 {
-    if (rc < 0) {
+    if (rc < 0)
         io->rc = rc;
-    }
-    if (--io->nr_parts == 0) {
+    if (--io->nr_parts == 0)
         io->lane->over[io->lane->nr_over++] = io;
-    }
 }
 
 static int on_completion(void *io, int *error)
@@ -118,9 +114,8 @@ static void add_part(struct blk_lane *lane, struct blk_io *io, void *base, size_
 {
     io->nr_parts++;
     if (submit_part(lane, io, base, size, io->offset) < 0) {
-        if (is_lost(lane)) {
+        if (is_lost(lane))
             lost(lane);
-        }
         finish_part(io, nbd_get_errno() ? -nbd_get_errno() : -EIO);
     }
     io->offset += size;
@@ -134,27 +129,23 @@ static void nbd_submit(struct blk_lane *lane, struct blk_io *io)
     io->lane = lane;
     io->rc = 0;
     io->nr_parts = 1;        // ours, so that it is not over before all parts are on their way
-    for (unsigned i = 0; has_data && i < io->nr_iov; i++) {
+    for (unsigned i = 0; has_data && i < io->nr_iov; i++)
         add_part(lane, io, io->iov[i].iov_base, io->iov[i].iov_len);
-    }
-    if (!has_data) {
+    if (!has_data)
         add_part(lane, io, NULL, io->op == BLK_IO_SYNC ? 0 : io->size < LARGEST_TRIM ? (size_t)io->size : LARGEST_TRIM);
-    }
     finish_part(io, 0);
 }
 
 static void reap(struct blk_lane *lane)
 {
-    if (is_lost(lane)) {
+    if (is_lost(lane))
         lost(lane);
-    }
     while (lane->nr_over) {
         struct blk_io *io = lane->over[--lane->nr_over];
-        if (io->op == BLK_IO_DISCARD && io->size && io->rc == 0) {
+        if (io->op == BLK_IO_DISCARD && io->size && io->rc == 0)
             nbd_submit(lane, io);
-        } else {
+        else
             io->done(io, io->rc);
-        }
     }
 }
 
@@ -166,14 +157,12 @@ static unsigned nbd_wait(struct blk_lane *lane, int64_t timeout_ns)
 
     server->events = (short)((direction & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
                              (direction & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0));
-    if (poll(lane->files, NR_FILES, timeout_ms) < 0) {
+    if (poll(lane->files, NR_FILES, timeout_ms) < 0)
         return 0;           // interrupted: whoever waits looks again
-    }
-    if (server->revents & (POLLIN | POLLHUP | POLLERR) && direction & LIBNBD_AIO_DIRECTION_READ) {
+    if (server->revents & (POLLIN | POLLHUP | POLLERR) && direction & LIBNBD_AIO_DIRECTION_READ)
         (void)nbd_aio_notify_read(lane->handle);         // an error shows as a lost connection
-    } else if (server->revents & POLLOUT) {
+    else if (server->revents & POLLOUT)
         (void)nbd_aio_notify_write(lane->handle);
-    }
     reap(lane);
     return (lane->files[FILE_EVENT].revents ? BLK_WAKE_EVENT : 0) |
            (lane->files[FILE_STOP].revents ? BLK_WAKE_STOP : 0);
@@ -185,9 +174,8 @@ static int nbd_lane_open(struct blk_image *image, int event_fd, int stop_fd, str
     struct blk_lane *l = calloc(1, sizeof(*l));
     char why[300];
 
-    if (!l) {
+    if (!l)
         return -ENOMEM;
-    }
     l->nbd = nbd;
     l->handle = nbd->first;
     nbd->first = NULL;
@@ -221,24 +209,18 @@ static const char *complaint(struct nbd_handle *h, const struct blk_image_option
 {
     int64_t least = nbd_get_block_size(h, LIBNBD_SIZE_MINIMUM), most = nbd_get_block_size(h, LIBNBD_SIZE_MAXIMUM);
 
-    if (nbd_get_size(h) < (int64_t)BLK_SECTOR) {
+    if (nbd_get_size(h) < (int64_t)BLK_SECTOR)
         return "is smaller than a sector of 512 bytes";
-    }
-    if (least > (int64_t)BLK_SECTOR) {
+    if (least > (int64_t)BLK_SECTOR)
         return "takes no blocks of 512 bytes, which guests address: serve it with a smaller minimum block size";
-    }
-    if (most > 0 && most < (int64_t)LARGEST_TRANSFER) {
+    if (most > 0 && most < (int64_t)LARGEST_TRANSFER)
         return "takes no transfers of 1 MiB: serve it with a larger maximum block size";
-    }
-    if (options->is_read_only) {
+    if (options->is_read_only)
         return NULL;
-    }
-    if (nbd_is_read_only(h) != 0) {
+    if (nbd_is_read_only(h) != 0)
         return "is read-only on the server: attach it with --read-only";
-    }
-    if (nbd_can_flush(h) <= 0) {
+    if (nbd_can_flush(h) <= 0)
         return "cannot be flushed, so what a guest was told is on the disk might be lost: use a server that does";
-    }
     return options->nr_lanes > 1 && nbd_can_multi_conn(h) <= 0
                ? "does not promise that several connections agree: use --queues 1" : NULL;
 }
@@ -248,9 +230,8 @@ int blk_nbd_open(struct blk_image **image, const char *uri, const struct blk_ima
 {
     struct nbd *nbd = calloc(1, sizeof(*nbd));
 
-    if (!nbd) {
+    if (!nbd)
         return -ENOMEM;
-    }
     int rc = connect_to(uri, &nbd->first, why, why_size);
     const char *wrong = rc < 0 ? NULL : complaint(nbd->first, options);
     if (wrong) {

@@ -43,15 +43,12 @@ struct blk_lane {
 
 int blk_io_advance(struct blk_io *io, int result)
 {
-    if (result == -EINTR || result == -EAGAIN) {
+    if (result == -EINTR || result == -EAGAIN)
         return io->nr_retries++ < BLK_MAX_RETRIES ? -EAGAIN : -EIO;
-    }
-    if (result < 0 || io->op == BLK_IO_SYNC || io->op == BLK_IO_DISCARD) {
+    if (result < 0 || io->op == BLK_IO_SYNC || io->op == BLK_IO_DISCARD)
         return result < 0 ? result : 0;
-    }
-    if (result == 0 || (uint64_t)result > io->size) {
+    if (result == 0 || (uint64_t)result > io->size)
         return io->size == 0 ? 0 : -EIO;        // the image ends before its size
-    }
     io->offset += (uint64_t)result;
     io->size -= (uint64_t)result;
     for (size_t left = (size_t)result; left;) {
@@ -101,9 +98,8 @@ static void complete(struct blk_lane *lane, struct blk_io *io, int result)
         raw_submit(lane, io);
         return;
     }
-    if (rc == -EOPNOTSUPP && io->op == BLK_IO_DISCARD) {
+    if (rc == -EOPNOTSUPP && io->op == BLK_IO_DISCARD)
         __atomic_store_n(&lane->raw->image.can_discard, false, __ATOMIC_RELAXED);
-    }
     io->done(io, rc);
 }
 
@@ -145,11 +141,10 @@ static unsigned raw_wait(struct blk_lane *lane, int64_t timeout_ns)
 
     arm(lane, FILE_EVENT);
     arm(lane, FILE_STOP);
-    if (timeout_ns == 0) {
+    if (timeout_ns == 0)
         io_uring_submit_and_get_events(&lane->ring);
-    } else {
+    else
         io_uring_submit_and_wait_timeout(&lane->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
-    }
     lane->woken = 0;
     reap(lane);
     return lane->woken;
@@ -172,12 +167,10 @@ static int confine(struct blk_lane *lane, const int files[NR_FILES])
     rules[nr].opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
     rules[nr++].sqe_flags = IOSQE_FIXED_FILE;
     int rc = io_uring_register_files(&lane->ring, files, NR_FILES);
-    if (rc == 0) {
+    if (rc == 0)
         rc = io_uring_register((unsigned)lane->ring.ring_fd, IORING_REGISTER_RESTRICTIONS, rules, nr);
-    }
-    if (rc == 0) {
+    if (rc == 0)
         rc = io_uring_register((unsigned)lane->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-    }
     return rc;
 }
 
@@ -188,9 +181,8 @@ static int raw_lane_open(struct blk_image *image, int event_fd, int stop_fd, str
     const int files[NR_FILES] = { raw->fd, event_fd, stop_fd };
     struct blk_lane *l = calloc(1, sizeof(*l));
 
-    if (!l) {
+    if (!l)
         return -ENOMEM;
-    }
     l->raw = raw;
     int rc = io_uring_queue_init_params(QUEUE_DEPTH, &l->ring, &params);
     if (rc < 0) {
@@ -219,9 +211,8 @@ static uint64_t raw_size(struct blk_image *image)
     struct stat st;
     uint64_t size = 0;
 
-    if (raw->is_device) {
+    if (raw->is_device)
         return ioctl(raw->fd, BLKGETSIZE64, &size) == 0 ? size : 0;
-    }
     return fstat(raw->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
@@ -249,9 +240,8 @@ static int lock_image(int fd, const struct blk_image_options *options)
     uint64_t tries = 1 + options->lock_seconds * (1000000000ull / LOCK_STEP_NS);
 
     while (flock(fd, how) < 0) {
-        if (errno != EWOULDBLOCK || --tries == 0) {
+        if (errno != EWOULDBLOCK || --tries == 0)
             return -errno;
-        }
         nanosleep(&step, NULL);
     }
     return 0;
@@ -315,24 +305,21 @@ int blk_raw_open(struct blk_image **image, const char *path, const struct blk_im
 {
     struct raw *raw = calloc(1, sizeof(*raw));
 
-    if (!raw) {
+    if (!raw)
         return -ENOMEM;
-    }
     raw->image = (struct blk_image){ .ops = &raw_ops, .is_read_only = options->is_read_only,
                                      .can_discard = !options->is_read_only,
                                      .physical_sector = BLK_SECTOR };
     raw->fd = open_image(path, options);
     int rc = check_image(raw, path, options, why, why_size);
     if (rc < 0) {
-        if (raw->fd >= 0) {
+        if (raw->fd >= 0)
             close(raw->fd);
-        }
         free(raw);
         return rc;
     }
-    if (raw->is_device) {
+    if (raw->is_device)
         (void)ioctl(raw->fd, BLKPBSZGET, &raw->image.physical_sector);    // else a sector
-    }
     *image = &raw->image;
     return 0;
 }

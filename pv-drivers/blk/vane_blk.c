@@ -48,18 +48,16 @@ static struct back *open_disk(void *device)
     struct blk_image *image;
     char why[PROGRAM_MAX_WHY];
 
-    if (open_image(disk, &image, why, sizeof(why)) < 0) {
+    if (open_image(disk, &image, why, sizeof(why)) < 0)
         program_stop("--image", why);
-    }
     b->disk = (struct blk_disk){ .image = image, .is_read_only = image->is_read_only,
         .can_discard_securely = disk->can_discard_securely && !disk->is_read_only,
         .nr_sectors = image->ops->size(image) / BLK_SECTOR };
     limit_init(&b->disk.limit, disk->iops, disk->bytes_per_second);
     b->journal = program_map_file(d->state, sizeof(*b->journal));
     b->stats = program_map_file(d->stats, sizeof(*b->stats));
-    for (unsigned i = 0; i < d->nr_queues; i++) {
+    for (unsigned i = 0; i < d->nr_queues; i++)
         b->transports[i] = program_open_transport();
-    }
     b->back.ops = &blk_back_ops;
     return &b->back;
 }

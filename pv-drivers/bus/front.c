@@ -23,17 +23,15 @@ int front_pages_grant(struct front_pages *p, struct os *os, bool is_read_only)
 
 void front_pages_revoke(struct front_pages *p, struct os *os)
 {
-    while (p->nr_granted) {
+    while (p->nr_granted)
         p->is_kept |= os_revoke(os, p->refs[--p->nr_granted]) < 0;
-    }
 }
 
 void front_pages_free(struct front_pages *p, struct os *os)
 {
     front_pages_revoke(p, os);
-    if (p->at && !p->is_kept) {
+    if (p->at && !p->is_kept)
         os_pages_free(os, p->at, p->nr);
-    }
     p->at = NULL;
 }
 
@@ -46,8 +44,7 @@ int front_ring_make(struct front_ring *r, struct os *os, struct xenbus_device *d
         ring_front_init(&r->ring, r->pages.at, (size_t)nr_pages * RING_PAGE_SIZE, entry_size);
         rc = front_pages_grant(&r->pages, os, false);
     }
-    for (uint32_t i = 0; i < nr_pages && rc == 0; i++) {
+    for (uint32_t i = 0; i < nr_pages && rc == 0; i++)
         rc = xenbus_write_queue_u64(dev, queue, nr_queues, name, nr_pages > 1 ? (int)i : -1, r->pages.refs[i]);
-    }
     return rc;
 }

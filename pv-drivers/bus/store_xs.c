@@ -24,13 +24,11 @@ static int real_read(struct store *s, const char *path, char *value, size_t size
     size_t length;
     int rc = xs_get(xs_of(s), XS_NO_TX, path, &text, &length);
 
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     rc = length < size ? 0 : -E2BIG;
-    if (rc == 0) {
+    if (rc == 0)
         memcpy(value, text, length + 1);
-    }
     free(text);
     return rc;
 }

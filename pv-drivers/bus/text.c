@@ -16,9 +16,8 @@ struct field {
 
 static void put(struct out *o, char c)
 {
-    if (o->at < o->end) {
+    if (o->at < o->end)
         *o->at++ = c;
-    }
 }
 
 static void put_number(struct out *o, uint64_t v, bool is_negative, unsigned base, const struct field *f)
@@ -30,36 +29,29 @@ static void put_number(struct out *o, uint64_t v, bool is_negative, unsigned bas
         digits[n++] = "0123456789abcdef"[v % base];
         v /= base;
     } while (v);
-    if (is_negative) {
+    if (is_negative)
         put(o, '-');
-    }
-    for (unsigned i = n + is_negative; i < f->width; i++) {
+    for (unsigned i = n + is_negative; i < f->width; i++)
         put(o, f->fill);
-    }
-    while (n) {
+    while (n)
         put(o, digits[--n]);
-    }
 }
 
 static void put_text(struct out *o, const char *s, const struct field *f)
 {
-    for (unsigned i = 0; *s || i < f->width; i++) {
+    for (unsigned i = 0; *s || i < f->width; i++)
         put(o, *s ? *s++ : ' ');
-    }
 }
 
 static const char *parse_field(const char *fmt, struct field *f)
 {
     *f = (struct field){ .fill = ' ' };
-    if (*fmt == '0') {
+    if (*fmt == '0')
         f->fill = *fmt++;
-    }
-    for (; *fmt >= '0' && *fmt <= '9'; fmt++) {
+    for (; *fmt >= '0' && *fmt <= '9'; fmt++)
         f->width = f->width * 10 + (unsigned)(*fmt - '0');
-    }
-    for (; *fmt == 'l' || *fmt == 'z'; fmt++) {
+    for (; *fmt == 'l' || *fmt == 'z'; fmt++)
         f->longs++;
-    }
     return fmt;
 }
 
@@ -87,9 +79,8 @@ int vformat(char *to, size_t size, const char *fmt, va_list ap)
         case 'p': f.width = 16; f.fill = '0'; put_number(&o, (uint64_t)va_arg(ap, void *), false, 16, &f); break;
         default: put(&o, *fmt);
         }
-        if (!*fmt) {
+        if (!*fmt)
             break;    // a lone % at the end
-        }
     }
     *o.at = '\0';
     return (int)(o.at - to);
@@ -110,7 +101,6 @@ void text_queue_leaf(char leaf[TEXT_QUEUE_LEAF], unsigned queue, unsigned nr_que
     int length = nr_queues > 1 ? format(leaf, TEXT_QUEUE_LEAF, "queue-%u/%s", queue, name)
                                : format(leaf, TEXT_QUEUE_LEAF, "%s", name);
 
-    if (number >= 0) {
+    if (number >= 0)
         format(leaf + length, TEXT_QUEUE_LEAF - (size_t)length, "%d", number);
-    }
 }

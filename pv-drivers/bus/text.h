@@ -20,14 +20,12 @@ static inline bool text_parse_u64(const char *text, uint64_t limit, uint64_t *va
 {
     uint64_t v = 0;
 
-    if (!*text) {
+    if (!*text)
         return false;
-    }
     for (; *text; text++) {
         unsigned digit = (unsigned)(*text - '0');
-        if (digit > 9 || digit > limit || v > (limit - digit) / 10) {
+        if (digit > 9 || digit > limit || v > (limit - digit) / 10)
             return false;
-        }
         v = v * 10 + digit;
     }
     *value = v;

@@ -134,9 +134,8 @@ int xenbus_write_nodes(struct xenbus_device *dev, const struct xenbus_node *node
 {
     int rc = 0;
 
-    for (unsigned i = 0; i < nr && rc == 0; i++) {
+    for (unsigned i = 0; i < nr && rc == 0; i++)
         rc = xenbus_write_u64(dev, nodes[i].name, nodes[i].value);
-    }
     return rc;
 }
 
@@ -157,9 +156,8 @@ static int read_state(struct xenbus_device *dev, const char *folder, enum xenbus
     uint64_t number = XenbusStateUnknown;
     int rc = read_node(dev, folder, "state", text, sizeof(text));
 
-    if (rc == 0) {
+    if (rc == 0)
         (void)text_parse_u64(text, XENBUS_NR_STATES - 1, &number);
-    }
     *state = (enum xenbus_state)number;
     return rc == -XEN_ENOENT || rc == -XEN_E2BIG ? 0 : rc;
 }
@@ -207,25 +205,21 @@ int xenbus_run(struct xenbus_device *dev)
     for (unsigned i = 0; i < MAX_STEPS; i++) {
         int rc = xenbus_read_states(dev);
 
-        if (rc < 0) {
+        if (rc < 0)
             return rc;
-        }
         const struct xenbus_step *step = &dev->table->step[dev->own_state][dev->peer_state];
-        if (step->action == XENBUS_WAIT) {
+        if (step->action == XENBUS_WAIT)
             return 0;
-        }
         rc = act(dev, (enum xenbus_action)step->action);
         if (rc < 0) {
             fail(dev);
             return rc;
         }
-        if (step->next == dev->own_state) {
+        if (step->next == dev->own_state)
             return 0;
-        }
         rc = xenbus_set_state(dev, (enum xenbus_state)step->next);
-        if (rc < 0) {
+        if (rc < 0)
             return rc;
-        }
     }
     return 0;
 }

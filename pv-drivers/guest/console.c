@@ -29,9 +29,8 @@ static void wait_until(uint32_t most_used, uint64_t patience_ns)
 {
     uint64_t end = now_ns() + patience_ns;
 
-    while (used() > most_used && now_ns() < end) {
+    while (used() > most_used && now_ns() < end)
         event_wait(&port, 1, end);
-    }
 }
 
 static void put(char c)
@@ -53,9 +52,8 @@ void vprint(const char *fmt, va_list ap)
     int nr = vformat(line, sizeof(line), fmt, ap);
 
     for (int i = 0; i < nr; i++) {
-        if (line[i] == '\n') {
+        if (line[i] == '\n')
             put('\r');
-        }
         put(line[i]);
     }
     event_send(port);
@@ -77,13 +75,11 @@ size_t console_read(char *text, size_t size)
     bool is_sane = there <= sizeof(ring->in);    // else all that it tells of is passed over
     size_t nr = is_sane && there < size ? there : is_sane ? size : 0;
 
-    for (size_t i = 0; i < nr; i++) {
+    for (size_t i = 0; i < nr; i++)
         text[i] = ring->in[(at + i) % sizeof(ring->in)];
-    }
     __atomic_store_n(&ring->in_cons, at + (is_sane ? (uint32_t)nr : there), __ATOMIC_RELEASE);
-    if (there) {
+    if (there)
         event_send(port);
-    }
     return nr;
 }
 

@@ -25,13 +25,11 @@ static bool find_nth(const char *names, size_t size, unsigned nth, uint64_t *num
         uint64_t best = UINT64_MAX;
         for (size_t at = 0; at < size; at += strlen(names + at) + 1) {
             uint64_t value;
-            if (text_parse_u64(names + at, UINT32_MAX, &value) && value >= least && value < best) {
+            if (text_parse_u64(names + at, UINT32_MAX, &value) && value >= least && value < best)
                 best = value;
-            }
         }
-        if (best == UINT64_MAX) {
+        if (best == UINT64_MAX)
             return false;
-        }
         *number = best;
         least = best + 1;
     }
@@ -47,15 +45,13 @@ int device_find(const char *kind, unsigned nth, struct guest_device *dev)
 
     format(dev->own, sizeof(dev->own), "device/%s", kind);
     int rc = store_list(dev->own, names, sizeof(names));
-    if (rc < 0 || !find_nth(names, (size_t)rc, nth, &number)) {
+    if (rc < 0 || !find_nth(names, (size_t)rc, nth, &number))
         return rc < 0 ? rc : -XEN_ENOENT;
-    }
     format(dev->own, sizeof(dev->own), "device/%s/%lu", kind, number);
     rc = read_node(dev->own, "backend", dev->peer, sizeof(dev->peer));
     rc = rc < 0 ? rc : read_node(dev->own, "backend-id", value, sizeof(value));
-    if (rc == 0 && !text_parse_u64(value, DOMID_FIRST_RESERVED - 1, &domid)) {
+    if (rc == 0 && !text_parse_u64(value, DOMID_FIRST_RESERVED - 1, &domid))
         rc = -XEN_EINVAL;
-    }
     dev->os.backend = (domid_t)domid;
     return rc < 0 ? rc : guest_store.ops->watch(&guest_store, dev->peer);
 }

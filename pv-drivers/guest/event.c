@@ -21,9 +21,8 @@ uint64_t now_ns(void)
 
 int event_add(evtchn_port_t port)
 {
-    if (nr_all == MAX_PORTS || port >= EVTCHN_2L_NR_CHANNELS) {
+    if (nr_all == MAX_PORTS || port >= EVTCHN_2L_NR_CHANNELS)
         return -XEN_ENOSPC;
-    }
     all[nr_all++] = port;
     return 0;
 }
@@ -53,13 +52,11 @@ void event_wait(const evtchn_port_t *ports, unsigned nr, uint64_t until_ns)
     struct sched_poll poll = { .ports = U64(ports), .nr_ports = nr, .timeout = until_ns };
 
     // A moment that has passed would be a poll without end for an hypervisor that takes it for none.
-    if (until_ns == GUEST_NEVER || until_ns > now_ns()) {
+    if (until_ns == GUEST_NEVER || until_ns > now_ns())
         (void)hyp_sched_op(SCHEDOP_poll, &poll);
-    }
-    for (unsigned i = 0; i < nr; i++) {
+    for (unsigned i = 0; i < nr; i++)
         __atomic_fetch_and(&shared_info->evtchn_pending[ports[i] / 64], ~(1ul << ports[i] % 64),
                            __ATOMIC_SEQ_CST);
-    }
 }
 
 void event_wait_any(uint64_t until_ns)

@@ -32,19 +32,15 @@ static int grow(void)
                                     .frame_list = U64(frames) };
 
     if (nr_frames == MAX_FRAMES || hyp_grant_op(GNTTABOP_setup_table, &s, 1) != 0 ||
-        s.status != GNTST_okay) {
+        s.status != GNTST_okay)
         return -XEN_ENOSPC;
-    }
     table[nr_frames] = page_map(frames[nr_frames]);
-    if (!table[nr_frames]) {
+    if (!table[nr_frames])
         return -XEN_ENOMEM;
-    }
     nr_frames++;
-    for (uint32_t ref = nr_frames * PER_FRAME; ref-- > (nr_frames - 1) * PER_FRAME; ) {
-        if (ref >= GNTTAB_NR_RESERVED_ENTRIES) {
+    for (uint32_t ref = nr_frames * PER_FRAME; ref-- > (nr_frames - 1) * PER_FRAME; )
+        if (ref >= GNTTAB_NR_RESERVED_ENTRIES)
             put_free(ref);
-        }
-    }
     return 0;
 }
 
@@ -71,9 +67,8 @@ int os_revoke(struct os *os, uint32_t ref)
 
     (void)os;
     do {
-        if (flags & (GTF_reading | GTF_writing)) {
+        if (flags & (GTF_reading | GTF_writing))
             return -XEN_EBUSY;
-        }
     } while (!__atomic_compare_exchange_n(&e->flags, &flags, GTF_invalid, false, __ATOMIC_SEQ_CST,
                                           __ATOMIC_RELAXED));
     put_free(ref);

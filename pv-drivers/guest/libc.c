@@ -32,12 +32,10 @@ void *memmove(void *to, const void *from, size_t size)
     const uint8_t *source = from;
     uint8_t *target = to;
 
-    if ((uintptr_t)to - (uintptr_t)from >= size) {
+    if ((uintptr_t)to - (uintptr_t)from >= size)
         return memcpy(to, from, size);
-    }
-    while (size--) {
+    while (size--)
         target[size] = source[size];
-    }
     return to;
 }
 
@@ -46,11 +44,9 @@ int memcmp(const void *a, const void *b, size_t size)
     const uint8_t *x = a;
     const uint8_t *y = b;
 
-    for (size_t i = 0; i < size; i++) {
-        if (x[i] != y[i]) {
+    for (size_t i = 0; i < size; i++)
+        if (x[i] != y[i])
             return x[i] - y[i];
-        }
-    }
     return 0;
 }
 
@@ -58,8 +54,7 @@ size_t strlen(const char *s)
 {
     size_t n = 0;
 
-    while (s[n]) {
+    while (s[n])
         n++;
-    }
     return n;
 }

@@ -28,9 +28,8 @@ static unsigned nr_changes;
 void guest_end(enum guest_end how)
 {
     console_drain();
-    for (;;) {
+    for (;;)
         hyp_sched_op(SCHEDOP_shutdown, &(struct sched_shutdown){ how });
-    }
 }
 
 void guest_fail(const char *fmt, ...)
@@ -62,9 +61,8 @@ static void obey(void *unused)
     char word[STORE_MAX_VALUE];
 
     (void)unused;
-    if (guest_store.ops->read(&guest_store, "control/shutdown", word, sizeof(word)) != 0) {
+    if (guest_store.ops->read(&guest_store, "control/shutdown", word, sizeof(word)) != 0)
         return;
-    }
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (memcmp(word, known[i].word, strlen(known[i].word) + 1) == 0) {
             (void)guest_store.ops->write(&guest_store, "control/shutdown", "");
@@ -75,9 +73,8 @@ static void obey(void *unused)
 
 void guest_on_change(guest_change_fn *fn, void *arg)
 {
-    if (nr_changes == MAX_CHANGES) {
+    if (nr_changes == MAX_CHANGES)
         guest_fail("more than %u parts of the program want to know of changes", MAX_CHANGES);
-    }
     changes[nr_changes++] = (struct change){ fn, arg };
 }
 
@@ -85,9 +82,8 @@ static bool run_changes(void)
 {
     bool changed = store_changed();
 
-    for (unsigned i = 0; i < nr_changes && changed; i++) {
+    for (unsigned i = 0; i < nr_changes && changed; i++)
         changes[i].fn(changes[i].arg);
-    }
     return changed;
 }
 
@@ -107,13 +103,11 @@ bool guest_option(const char *command_line, const char *name, char *value, size_
 
     for (const char *at = command_line; *at; at++) {
         size_t same = 0;
-        while (same < length && at[same] == name[same]) {
+        while (same < length && at[same] == name[same])
             same++;
-        }
         if (same == length && at[same] == '=' && (at == command_line || at[-1] == ' ')) {
-            for (at += length + 1; *at && *at != ' ' && n + 1 < size; at++) {
+            for (at += length + 1; *at && *at != ' ' && n + 1 < size; at++)
                 value[n++] = *at;
-            }
             value[n] = '\0';
             return true;
         }
@@ -126,9 +120,8 @@ uint64_t guest_number(const char *command_line, const char *name, uint64_t limit
     char text[TEXT_DECIMAL + 1];
     uint64_t value = otherwise;
 
-    if (guest_option(command_line, name, text, sizeof(text)) && !text_parse_u64(text, limit, &value)) {
+    if (guest_option(command_line, name, text, sizeof(text)) && !text_parse_u64(text, limit, &value))
         guest_fail("%s=%s: a number up to %lu is wanted", name, text, limit);
-    }
     return value;
 }
 
@@ -138,14 +131,12 @@ static void take_traps(void)
     unsigned n = 0;
 
     for (unsigned vector = 0; vector < NR_TRAPS; vector++) {
-        if (vector != NMI) {
+        if (vector != NMI)
             table[n++] = (struct trap_info){ .vector = (uint8_t)vector, .cs = FLAT_KERNEL_CS,
                                              .address = U64(trap_stubs) + 16 * vector };
-        }
     }
-    if (hyp_set_trap_table(table) != 0) {
+    if (hyp_set_trap_table(table) != 0)
         print("the guest's faults will end it without a word: the hypervisor refused its trap table\n");
-    }
 }
 
 static void watch_shutdown(void)
@@ -154,9 +145,8 @@ static void watch_shutdown(void)
 
     if (ops->write(&guest_store, "control/feature-poweroff", "1") != 0 ||
         ops->write(&guest_store, "control/feature-reboot", "1") != 0 ||
-        ops->watch(&guest_store, "control/shutdown") != 0) {
+        ops->watch(&guest_store, "control/shutdown") != 0)
         print("store: control/ cannot be used: the guest will not answer requests to shut down\n");
-    }
     guest_on_change(obey, NULL);
 }
 
@@ -167,9 +157,8 @@ void guest_start(const struct start_info *info, uint64_t boot_rsp)
     shared_info = page_map(info->shared_info >> 12);
     shared_info->vcpu_info[0].evtchn_upcall_mask = 1;
     console_init(info);
-    if (!has_memory) {
+    if (!has_memory)
         guest_fail("the guest's memory cannot be mapped");
-    }
     take_traps();
     // Where the stack ends in a page that cannot be written, going on is a fault and not a riddle.
     (void)page_protect(guest_stack, false);

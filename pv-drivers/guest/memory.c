@@ -59,12 +59,10 @@ uint64_t *page_entry(uint64_t *top, uint64_t va, unsigned level)
 
     for (unsigned l = 4; ; l--) {
         uint64_t *e = &table[va >> (12 + 9 * (l - 1)) & (ENTRIES - 1)];
-        if (l == level) {
+        if (l == level)
             return e;
-        }
-        if (!(*e & PTE_PRESENT) || (l == 2 && (*e & PTE_LARGE))) {
+        if (!(*e & PTE_PRESENT) || (l == 2 && (*e & PTE_LARGE)))
             return NULL;
-        }
         table = page_of_mfn(PTE_FRAME(*e));
     }
 }
@@ -91,9 +89,8 @@ static bool is_free(uint64_t frame)
 
 static void flip(uint64_t frame, size_t nr)
 {
-    for (size_t i = 0; i < nr; i++) {
+    for (size_t i = 0; i < nr; i++)
         free_map[(frame + i) / WORD] ^= 1ull << (frame + i) % WORD;
-    }
 }
 
 void pages_free(void *pages, size_t nr)
@@ -161,26 +158,22 @@ static uint64_t map_frames(uint64_t frame, uint64_t end)
     stop = stop < end ? stop : end;
     for (uint64_t i = frame; i < stop && rc == 0; i++) {
         uint64_t pte = has_memory(i) ? p2m[i] << 12 | PTE_RW : 0;
-        if (has_table) {
+        if (has_table)
             rc = map(frame_va(i), pte);
-        } else {
+        else
             table[i & (ENTRIES - 1)] = pte;
-        }
     }
-    if (rc == 0 && !has_table) {
+    if (rc == 0 && !has_table)
         rc = link_table(table, va);
-    }
     return rc == 0 ? stop : frame;
 }
 
 static void give(uint64_t frame, uint64_t end)
 {
     nr_frames = end;
-    for (; frame < end; frame++) {
-        if (has_memory(frame)) {
+    for (; frame < end; frame++)
+        if (has_memory(frame))
             pages_free(frame_va(frame), 1);
-        }
-    }
 }
 
 void *page_window(void)

@@ -37,9 +37,8 @@ static int break_off(const char *what)
 // Of `until`: for the whole of a request and its answer.
 static int wait(uint64_t until)
 {
-    if (now_ns() >= until) {
+    if (now_ns() >= until)
         return break_off("no answer within 60 seconds");
-    }
     event_wait(&port, 1, until);
     return 0;
 }
@@ -57,22 +56,19 @@ static int transfer(const void *from, void *to, size_t size, uint64_t until)
         uint32_t at = *own, begin = at;
         uint32_t ahead = __atomic_load_n(peer, __ATOMIC_ACQUIRE) - at;
         uint32_t nr = from ? XENSTORE_RING_SIZE + ahead : ahead;
-        if (nr > XENSTORE_RING_SIZE) {
+        if (nr > XENSTORE_RING_SIZE)
             return break_off("the indices of its ring make no sense");
-        }
         for (; nr && size; nr--, size--, at++) {
-            if (in) {
+            if (in)
                 ring->req[MASK_XENSTORE_IDX(at)] = *in++;
-            } else if (out) {
+            else if (out)
                 *out++ = ring->rsp[MASK_XENSTORE_IDX(at)];
-            }
         }
         __atomic_store_n(own, at, __ATOMIC_RELEASE);
         // Responses may have filled the ring since we looked, and the other end sleep before it saw the store above.
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        if (from || __atomic_load_n(peer, __ATOMIC_RELAXED) - begin == XENSTORE_RING_SIZE) {
+        if (from || __atomic_load_n(peer, __ATOMIC_RELAXED) - begin == XENSTORE_RING_SIZE)
             event_send(port);
-        }
         rc = size ? wait(until) : 0;
     }
     return rc;
@@ -85,11 +81,9 @@ static int error_of(const char *name)
         { "EINVAL", XEN_EINVAL }, { "ENOSPC", XEN_ENOSPC }, { "E2BIG", XEN_E2BIG },
     };
 
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (memcmp(name, known[i].name, strlen(known[i].name) + 1) == 0) {
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (memcmp(name, known[i].name, strlen(known[i].name) + 1) == 0)
             return -known[i].error;
-        }
-    }
     return -XEN_EIO;
 }
 
@@ -99,21 +93,18 @@ static int take(const struct xsd_sockmsg *head, char *reply, size_t size, uint64
     bool is_answer = head->type != XS_WATCH_EVENT && head->req_id == last_request;
     size_t kept = is_answer && head->len < size ? head->len : 0;
 
-    if (head->len > XENSTORE_PAYLOAD_MAX) {
+    if (head->len > XENSTORE_PAYLOAD_MAX)
         return break_off("a message is longer than any may be");
-    }
     int rc = transfer(NULL, reply, kept, until);
     if (rc == 0) {
         reply[kept] = '\0';
         rc = transfer(NULL, NULL, head->len - kept, until);
     }
     has_changed |= head->type == XS_WATCH_EVENT;
-    if (rc < 0 || !is_answer) {
+    if (rc < 0 || !is_answer)
         return rc;
-    }
-    if (head->type == XS_ERROR) {
+    if (head->type == XS_ERROR)
         return error_of(reply);
-    }
     return head->len < size ? 1 : -XEN_E2BIG;
 }
 
@@ -126,17 +117,14 @@ static int request(uint32_t type, const char *path, const char *tail, char *repl
                                 .len = (uint32_t)(strlen(path) + 1 + tail_size) };
 
     int rc = is_broken ? -XEN_EIO : transfer(&head, NULL, sizeof(head), until);
-    if (rc == 0) {
+    if (rc == 0)
         rc = transfer(path, NULL, strlen(path) + 1, until);
-    }
-    if (rc == 0) {
+    if (rc == 0)
         rc = transfer(tail, NULL, tail_size, until);
-    }
     while (rc == 0) {
         rc = transfer(NULL, &head, sizeof(head), until);
-        if (rc == 0) {
+        if (rc == 0)
             rc = take(&head, reply, size, until);
-        }
     }
     return rc < 0 ? rc : (int)head.len;
 }

@@ -33,9 +33,8 @@ int back_read_queue_node(struct back *b, unsigned queue, unsigned nr_queues, con
 
     text_queue_leaf(leaf, queue, nr_queues, name, number);
     int rc = xenbus_read_peer_u64(&b->bus, leaf, UINT32_MAX, &v);
-    if (rc == -ENOENT) {
+    if (rc == -ENOENT)
         return back_refuse(b, "%s of the other end is missing", leaf);
-    }
     *value = (uint32_t)v;
     return rc;
 }
@@ -56,9 +55,8 @@ static int open_queues(struct back *b)
     uint64_t nr_queues = 1;
     int rc = back_read_choice(b, "multi-queue-num-queues", b->max_queues, &nr_queues);
 
-    if (rc == 0 && nr_queues == 0) {
+    if (rc == 0 && nr_queues == 0)
         rc = back_refuse(b, "multi-queue-num-queues of the other end must be at least 1");
-    }
     while (rc == 0 && b->nr_queues < nr_queues) {
         rc = b->ops->open_queue(b, b->nr_queues, (unsigned)nr_queues);
         b->nr_queues += rc == 0;
@@ -71,15 +69,12 @@ static int on_connect(struct xenbus_device *dev)
     struct back *b = CONTAINER(dev, struct back, bus);
     int rc = b->ops->read_choices(b);
 
-    if (rc == 0) {
+    if (rc == 0)
         rc = open_queues(b);
-    }
-    if (rc == 0) {
+    if (rc == 0)
         rc = b->ops->connect(b);
-    }
-    for (unsigned i = 0; i < b->nr_queues && rc == 0; i++) {
+    for (unsigned i = 0; i < b->nr_queues && rc == 0; i++)
         worker_start(&b->workers[i]);
-    }
     return rc;
 }
 
@@ -87,9 +82,8 @@ static int on_disconnect(struct xenbus_device *dev)
 {
     struct back *b = CONTAINER(dev, struct back, bus);
 
-    if (b->ops->disconnect) {
+    if (b->ops->disconnect)
         b->ops->disconnect(b);
-    }
     for (unsigned i = 0; i < b->nr_queues; i++) {
         worker_stop(&b->workers[i]);
         b->ops->close_queue(b, i);
@@ -113,13 +107,11 @@ static int take_over(struct back *b)
     b->is_resuming = true;
     int rc = on_connect(&b->bus);
     b->is_resuming = false;
-    if (rc == 0) {
+    if (rc == 0)
         return 0;
-    }
     rc = xenbus_read_states(&b->bus);
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     fprintf(stderr, "%s: cannot go on where the last process was (%s); connecting anew\n", b->bus.own, b->bus.why);
     on_disconnect(&b->bus);
     return xenbus_set_state(&b->bus, XenbusStateInitialising);
@@ -130,15 +122,13 @@ int back_start(struct back *b)
     int rc = xenbus_read_states(&b->bus);
     enum xenbus_state own = b->bus.own_state, peer = b->bus.peer_state;
 
-    if (rc == 0) {
+    if (rc == 0)
         rc = b->bus.store->ops->watch(b->bus.store, b->bus.peer);
-    }
     if (rc == 0 && (own == XenbusStateConnected || own == XenbusStateClosing) &&
-        peer >= XenbusStateInitialised && peer <= XenbusStateClosing) {
+        peer >= XenbusStateInitialised && peer <= XenbusStateClosing)
         rc = take_over(b);
-    } else if (rc == 0 && own == XenbusStateInitWait) {
+    else if (rc == 0 && own == XenbusStateInitWait)
         rc = xenbus_set_state(&b->bus, XenbusStateInitialising);
-    }
     return rc < 0 ? rc : back_update(b);
 }
 
@@ -165,10 +155,9 @@ int back_init(struct back *b, struct store *store, const char *own, const char *
     int rc = 0;
 
     b->table = xenbus_back_table;
-    if (b->ops->has_early_fronts) {
+    if (b->ops->has_early_fronts)
         b->table.step[XenbusStateInitWait][XenbusStateConnected] =
             xenbus_back_table.step[XenbusStateInitWait][XenbusStateInitialised];
-    }
     xenbus_init(&b->bus, &b->table, actions, store, own, peer);
     while (rc == 0 && b->max_queues < nr_queues) {
         rc = worker_init(&b->workers[b->max_queues], b->ops->serve);

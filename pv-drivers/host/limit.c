@@ -27,10 +27,9 @@ static void charge(struct limit_rate *r, uint64_t amount, uint64_t now_ns)
 {
     uint64_t earliest = now_ns > LIMIT_BURST_NS ? now_ns - LIMIT_BURST_NS : 0;
 
-    if (r->per_second) {
+    if (r->per_second)
         r->next_ns = (r->next_ns > earliest ? r->next_ns : earliest) +
                      amount * SECOND_NS / r->per_second;
-    }
 }
 
 uint64_t limit_take(struct limit *l, uint64_t operations, uint64_t bytes, uint64_t now_ns)
@@ -76,12 +75,10 @@ void limit_say(struct limit_lines *l, const char *format, ...)
     unsigned nr_left_out;
     va_list list;
 
-    if (!limit_line(l, now_ns(), &nr_left_out)) {
+    if (!limit_line(l, now_ns(), &nr_left_out))
         return;
-    }
-    if (nr_left_out) {
+    if (nr_left_out)
         fprintf(stderr, "%u more lines like the next were left out\n", nr_left_out);
-    }
     va_start(list, format);
     vfprintf(stderr, format, list);
     va_end(list);

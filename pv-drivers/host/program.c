@@ -53,9 +53,8 @@ _Noreturn static void usage(void)
             "  --domid N     the guest, through /dev/xen/gntdev, /dev/xen/evtchn and the store\n"
             "  --store PATH  the store's socket; else as any client finds it\n"
             "Says \"ready\" once the devices are served. Of each\n", program->name, program->usage);
-    for (unsigned i = 0; i < NR_COMMON + program->nr_options; i++) {
+    for (unsigned i = 0; i < NR_COMMON + program->nr_options; i++)
         fprintf(stderr, "  --%s %s\n", option(i)->name, option(i)->help);
-    }
     exit(2);
 }
 
@@ -82,20 +81,17 @@ static void set(struct program_device *d, const struct program_option *o, const 
 
 static const struct program_option *find_option(const char *word)
 {
-    for (unsigned i = 0; i < NR_COMMON + program->nr_options; i++) {
-        if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, option(i)->name) == 0) {
+    for (unsigned i = 0; i < NR_COMMON + program->nr_options; i++)
+        if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, option(i)->name) == 0)
             return option(i);
-        }
-    }
     usage();
 }
 
 // Whether a word and its value name the guest.
 static bool is_of_guest(const char *word, const char *value)
 {
-    if (strcmp(word, "--domid") == 0) {
+    if (strcmp(word, "--domid") == 0)
         return text_parse_u64(value, NO_DOMAIN - 1, &domid) || (usage(), false);
-    }
     if (strcmp(word, "--store") == 0) {
         store_path = value;
         return true;
@@ -123,24 +119,20 @@ static void parse(int argc, char **argv)
             continue;
         }
         const struct program_option *o = find_option(argv[i]);
-        if (o == &common[0]) {
+        if (o == &common[0])
             begin_device();
-        }
-        if (nr_devices == 0 || (o->kind != 'b' && i + 1 == argc)) {
+        if (nr_devices == 0 || (o->kind != 'b' && i + 1 == argc))
             usage();
-        }
         set(device(nr_devices - 1), o, o->kind == 'b' ? NULL : argv[++i]);
     }
     for (unsigned i = 0; i < nr_devices; i++) {
         const char *const *required = (const void *)((const char *)device(i) + program->required);
-        if (!device(i)->peer || device(i)->nr_queues == 0 || !*required) {
+        if (!device(i)->peer || device(i)->nr_queues == 0 || !*required)
             usage();
-        }
         nr_queues += (unsigned)device(i)->nr_queues;
     }
-    if (nr_devices == 0 || domid == NO_DOMAIN) {
+    if (nr_devices == 0 || domid == NO_DOMAIN)
         usage();
-    }
 }
 
 void *program_map_file(const char *path, size_t size)
@@ -148,17 +140,14 @@ void *program_map_file(const char *path, size_t size)
     int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
     struct stat st;
 
-    if (path && (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || ftruncate(fd, (off_t)size) < 0)) {
+    if (path && (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || ftruncate(fd, (off_t)size) < 0))
         program_stop(path, errno ? strerror(errno) : "is not a file");
-    }
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, path ? MAP_SHARED : MAP_SHARED | MAP_ANONYMOUS,
                    fd, 0);
-    if (p == MAP_FAILED) {
+    if (p == MAP_FAILED)
         program_stop(path ? path : "memory", strerror(errno));
-    }
-    if (fd >= 0) {
+    if (fd >= 0)
         close(fd);
-    }
     return p;
 }
 
@@ -167,9 +156,8 @@ struct transport *program_open_transport(void)
     char why[PROGRAM_MAX_WHY];
     struct transport *t;
 
-    if (guest_open_transport(&t, (unsigned)domid, why, sizeof(why)) < 0) {
+    if (guest_open_transport(&t, (unsigned)domid, why, sizeof(why)) < 0)
         program_stop("--domid", why);
-    }
     return t;
 }
 
@@ -182,21 +170,18 @@ static void start(void)
                 program->name, strerror(-rc));
         exit(1);
     }
-    for (unsigned i = 0; i < nr_devices; i++) {
+    for (unsigned i = 0; i < nr_devices; i++)
         device(i)->back = program->open(device(i));
-    }
     rc = sandbox_drop_capabilities();
     for (unsigned i = 0; i < nr_devices && rc == 0; i++) {
         const struct program_device *d = device(i);
         rc = back_init(d->back, store, d->own, d->peer, (unsigned)d->nr_queues);
     }
-    if (rc == 0) {
+    if (rc == 0)
         rc = sandbox_enter(MEMORY_BASE + nr_queues * program->memory_per_queue, program->controls,
                            program->nr_controls);
-    }
-    if (rc < 0) {
+    if (rc < 0)
         program_stop("start", strerror(-rc));
-    }
 }
 
 static bool update_all(bool is_first)
@@ -207,9 +192,8 @@ static bool update_all(bool is_first)
         struct program_device *d = device(i);
         const char *why = d->back->bus.why;
         int rc = is_first ? back_start(d->back) : back_update(d->back);
-        if (rc < 0) {
+        if (rc < 0)
             limit_say(&d->lines, "%s: %s: %s\n", program->name, d->own, why[0] ? why : strerror(-rc));
-        }
         is_gone &= back_is_gone(d->back);
     }
     return is_gone;
@@ -228,9 +212,8 @@ int program_main(const struct program *p, int argc, char **argv)
     close(STDOUT_FILENO);
     while (!update_all(false)) {
         int rc = store->ops->wait(store, TICK_MS);
-        if (rc < 0) {
+        if (rc < 0)
             program_stop("the store is gone, start me again when it is back", strerror(-rc));
-        }
     }
     return 0;
 }

@@ -48,15 +48,12 @@ int sandbox_enter(size_t bytes, const unsigned long *own, unsigned nr_own)
     struct rlimit none = { 0, 0 };
 
     if (setrlimit(RLIMIT_DATA, &memory) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
-        setrlimit(RLIMIT_NPROC, &none) < 0) {
+        setrlimit(RLIMIT_NPROC, &none) < 0)
         return -errno;
-    }
-    if (nr_own > SANDBOX_MAX_OWN) {
+    if (nr_own > SANDBOX_MAX_OWN)
         return -E2BIG;
-    }
     memcpy(requests, controls, sizeof(controls));
-    for (unsigned i = 0; i < nr_own; i++) {
+    for (unsigned i = 0; i < nr_own; i++)
         requests[NR_CONTROLS + i] = own[i];
-    }
     return sandbox_filter(allowed, NR_ALLOWED, requests, NR_CONTROLS + nr_own);
 }

@@ -20,9 +20,8 @@ static void *worker_main(void *argument)
 
     for (;;) {
         pthread_mutex_lock(&w->lock);
-        while (!w->is_serving) {
+        while (!w->is_serving)
             pthread_cond_wait(&w->changed, &w->lock);
-        }
         pthread_mutex_unlock(&w->lock);
         w->serve(w);
         set_serving(w, false);
@@ -40,12 +39,10 @@ void worker_stop(struct worker *w)
     eventfd_t nr;
 
     pthread_mutex_lock(&w->lock);
-    if (w->is_serving) {
+    if (w->is_serving)
         eventfd_write(w->stop_fd, 1);
-    }
-    while (w->is_serving) {
+    while (w->is_serving)
         pthread_cond_wait(&w->changed, &w->lock);
-    }
     pthread_mutex_unlock(&w->lock);
     eventfd_read(w->stop_fd, &nr);
 }
@@ -56,9 +53,8 @@ int worker_init(struct worker *w, void (*serve)(struct worker *w))
     pthread_attr_t attributes;
 
     *w = (struct worker){ .serve = serve, .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
-    if (w->stop_fd < 0) {
+    if (w->stop_fd < 0)
         return -errno;
-    }
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
     pthread_attr_init(&attributes);

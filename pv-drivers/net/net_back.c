@@ -67,12 +67,10 @@ static int read_choices(struct back *back)
     uint64_t value[NR_CHOICES] = { 0 };
     int rc = 0;
 
-    for (unsigned i = 0; i < NR_CHOICES && rc == 0; i++) {
+    for (unsigned i = 0; i < NR_CHOICES && rc == 0; i++)
         rc = back_read_choice(back, choice_names[i], 1, &value[i]);
-    }
-    if (rc == 0 && !value[RX_COPY]) {
+    if (rc == 0 && !value[RX_COPY])
         return back_refuse(back, "request-rx-copy of the other end must be 1: pages are not exchanged any more");
-    }
     bool has_checksums = !value[NO_CHECKSUMS] && value[CHECKSUMS6];
     CONTAINER(back, struct net_back, back)->interface.front = (struct net_abilities){ .has_sg = value[SG], .has_checksums = has_checksums,
         .has_gso4 = value[GSO4] && value[SG] && has_checksums,
@@ -94,20 +92,16 @@ static int open_queue(struct back *back, unsigned i, unsigned nr_queues)
     struct net_connection c = { 0 };
     int rc = read_ports(back, i, nr_queues, &c);
 
-    if (rc == 0) {
+    if (rc == 0)
         rc = back_read_queue_node(back, i, nr_queues, "tx-ring-ref", -1, &c.tx_ref);
-    }
-    if (rc == 0) {
+    if (rc == 0)
         rc = back_read_queue_node(back, i, nr_queues, "rx-ring-ref", -1, &c.rx_ref);
-    }
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     rc = net_queue_open(&CONTAINER(back, struct net_back, back)->queues[i], &c, back->is_resuming);
-    if (rc < 0) {
+    if (rc < 0)
         (void)back_refuse(back, "queue %u: the rings at grants %u and %u with port %u cannot be opened: %s", i, c.tx_ref,
                           c.rx_ref, c.tx_port, strerror(-rc));
-    }
     return rc;
 }
 
@@ -116,9 +110,8 @@ static int connect_tap(struct back *back)
     struct net_back *b = CONTAINER(back, struct net_back, back);
     int rc = tap_connect(&b->tap, &b->interface.front, back->nr_queues);
 
-    if (rc < 0) {
+    if (rc < 0)
         (void)back_refuse(back, "TAP device %s does not take %u queues: %s", b->tap.name, back->nr_queues, strerror(-rc));
-    }
     return rc;
 }
 

@@ -30,14 +30,12 @@ static bool parse_ipv4(const uint8_t *frame, uint32_t size, struct net_layout *l
     const uint8_t *ip = frame + NET_ETHERNET;
     uint32_t room = size - NET_ETHERNET;
 
-    if (room < IPV4_HEADER || ip[0] >> 4 != 4) {
+    if (room < IPV4_HEADER || ip[0] >> 4 != 4)
         return false;
-    }
     uint32_t header = (ip[0] & 15u) * 4;
     uint32_t total = get16(ip + 2);
-    if (header < IPV4_HEADER || total < header || total > room) {
+    if (header < IPV4_HEADER || total < header || total > room)
         return false;
-    }
     l->protocol = ip[9];
     l->l4 = NET_ETHERNET + header;
     l->end = NET_ETHERNET + total;
@@ -55,27 +53,23 @@ static bool parse_ipv6(const uint8_t *frame, uint32_t size, struct net_layout *l
     const uint8_t *ip = frame + NET_ETHERNET;
     uint32_t room = size - NET_ETHERNET;
 
-    if (room < IPV6_HEADER || ip[0] >> 4 != 6 || get16(ip + 4) > room - IPV6_HEADER) {
+    if (room < IPV6_HEADER || ip[0] >> 4 != 6 || get16(ip + 4) > room - IPV6_HEADER)
         return false;
-    }
     l->protocol = ip[6];
     l->l4 = NET_ETHERNET + IPV6_HEADER;
     l->end = l->l4 + get16(ip + 4);
     for (unsigned i = 0; is_extension(l->protocol); i++) {
         const uint8_t *extension = frame + l->l4;
-        if (i == MAX_EXTENSIONS || l->end - l->l4 < 8) {
+        if (i == MAX_EXTENSIONS || l->end - l->l4 < 8)
             return false;
-        }
         uint32_t length = l->protocol == FRAGMENT ? 8 : (extension[1] + 1u) * 8;
-        if (length > l->end - l->l4) {
+        if (length > l->end - l->l4)
             return false;
-        }
         l->is_fragment = l->protocol == FRAGMENT;
         l->protocol = extension[0];
         l->l4 += length;
-        if (l->is_fragment) {
+        if (l->is_fragment)
             return !is_extension(l->protocol);    // headers that go on in the next fragment hide something
-        }
     }
     return true;
 }
@@ -92,9 +86,8 @@ bool net_frame_parse(const uint8_t *frame, uint32_t size, struct net_layout *l)
 
 static uint32_t add_up(const uint8_t *at, uint32_t size, uint32_t sum)
 {
-    for (uint32_t i = 0; i < size; i += 2) {
+    for (uint32_t i = 0; i < size; i += 2)
         sum += get16(at + i);
-    }
     return sum;
 }
 
@@ -116,9 +109,8 @@ static uint16_t headers_of(const uint8_t *frame, const struct net_layout *l, uin
 {
     uint16_t wanted = gso_type == XEN_NETIF_GSO_TYPE_TCPV4 ? TYPE_IPV4 : TYPE_IPV6;
 
-    if (l->protocol != TCP || l->type != wanted) {
+    if (l->protocol != TCP || l->type != wanted)
         return 0;
-    }
     uint32_t header = (frame[l->l4 + 12] >> 4) * 4u;
     return header >= 20 && header <= l->end - l->l4 ? (uint16_t)(l->l4 + header) : 0;
 }
@@ -130,13 +122,11 @@ bool net_frame_offload(uint8_t *frame, uint32_t size, const struct net_offload *
     bool is_segmented = o->gso_type != XEN_NETIF_GSO_TYPE_NONE;
 
     *h = (struct virtio_net_hdr){ 0 };
-    if (!o->is_blank && !is_segmented) {
+    if (!o->is_blank && !is_segmented)
         return true;
-    }
     if (!net_frame_parse(frame, size, &l) || l.is_fragment || (l.protocol != TCP && l.protocol != UDP) ||
-        l.end - l.l4 < (l.protocol == TCP ? 20 : 8)) {
+        l.end - l.l4 < (l.protocol == TCP ? 20 : 8))
         return false;
-    }
     h->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
     h->csum_start = (uint16_t)l.l4;
     h->csum_offset = l.protocol == TCP ? 16 : 6;
@@ -160,11 +150,9 @@ static bool is_zero(const uint8_t *at, uint32_t size)
 
 static bool is_ipv4_own(const struct net_filter *f, const uint8_t *address)
 {
-    for (unsigned i = 0; i < f->nr_ipv4; i++) {
-        if (memcmp(f->ipv4[i], address, 4) == 0) {
+    for (unsigned i = 0; i < f->nr_ipv4; i++)
+        if (memcmp(f->ipv4[i], address, 4) == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -175,9 +163,8 @@ static bool is_ipv6_own(const struct net_filter *f, const uint8_t *address)
     const uint8_t local[16] = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5] };
     bool found = f->has_mac && memcmp(local, address, 16) == 0;
 
-    for (unsigned i = 0; i < f->nr_ipv6 && !found; i++) {
+    for (unsigned i = 0; i < f->nr_ipv6 && !found; i++)
         found = memcmp(f->ipv6[i], address, 16) == 0;
-    }
     return found;
 }
 
@@ -216,9 +203,8 @@ static bool has_own_options(const struct net_filter *f, const uint8_t *frame, ui
         uint32_t length = end - at >= 8 ? frame[at + 1] * 8u : 0;
         bool is_mac = frame[at] == 1 || frame[at] == 2;
         if (length == 0 || length > end - at ||
-            (is_mac && f->has_mac && memcmp(frame + at + 2, f->mac, NET_MAC) != 0)) {
+            (is_mac && f->has_mac && memcmp(frame + at + 2, f->mac, NET_MAC) != 0))
             return false;
-        }
         at += length;
     }
     return true;
@@ -232,9 +218,8 @@ static bool allows_icmpv6(const struct net_filter *f, const uint8_t *frame, cons
     uint32_t size = l->end - l->l4;
     unsigned type = size >= 4 ? icmp[0] : 0;
 
-    if (type == ROUTER_ADVERTISEMENT || type == REDIRECT || l->is_fragment) {
+    if (type == ROUTER_ADVERTISEMENT || type == REDIRECT || l->is_fragment)
         return false;
-    }
     if (type == NEIGHBOUR_SOLICITATION || type == NEIGHBOUR_ADVERTISEMENT) {
         return size >= 24 && has_own_options(f, frame, l->l4 + 24, l->end) &&
                (type == NEIGHBOUR_SOLICITATION ? !is_nameless || is_ipv6_own(f, icmp + 8) :
@@ -248,9 +233,8 @@ static bool allows_ipv6(const struct net_filter *f, const uint8_t *frame, const 
     const uint8_t *source = frame + NET_ETHERNET + IPV6_SOURCE;
     bool is_nameless = is_zero(source, 16);
 
-    if (!is_nameless && !is_ipv6_own(f, source)) {
+    if (!is_nameless && !is_ipv6_own(f, source))
         return false;
-    }
     return l->protocol == ICMPV6 ? allows_icmpv6(f, frame, l, is_nameless) : !is_nameless;
 }
 
@@ -258,12 +242,10 @@ bool net_filter_allows(const struct net_filter *f, const uint8_t *frame, uint32_
 {
     struct net_layout l;
 
-    if (f->has_mac && memcmp(frame + NET_MAC, f->mac, NET_MAC) != 0) {
+    if (f->has_mac && memcmp(frame + NET_MAC, f->mac, NET_MAC) != 0)
         return false;
-    }
-    if (f->nr_ipv4 + f->nr_ipv6 == 0) {
+    if (f->nr_ipv4 + f->nr_ipv6 == 0)
         return true;
-    }
     bool is_ip = net_frame_parse(frame, size, &l);
     return l.type == TYPE_ARP ? allows_arp(f, frame, size) : !is_ip ? false :
            l.type == TYPE_IPV4 ? allows_ipv4(f, frame, &l) : allows_ipv6(f, frame, &l);

@@ -24,13 +24,11 @@ static void collect(struct net_front *f, struct net_front_queue *q)
 
     q->is_broken |= ring_poll(&r->ring.ring) < 0;
     while (!q->is_broken && ring_take(&r->ring.ring, &response, sizeof(response))) {
-        if (response.status == NETIF_RSP_NULL) {
+        if (response.status == NETIF_RSP_NULL)
             continue;
-        }
         q->is_broken = response.id >= f->want.nr_buffers || r->nr_free == f->want.nr_buffers;
-        if (!q->is_broken) {
+        if (!q->is_broken)
             r->ids[r->nr_free++] = response.id;
-        }
     }
 }
 
@@ -46,11 +44,10 @@ static void put_fragment(struct net_front_side *r, const struct net_front_packet
     struct netif_tx_request slot = { .gref = r->buffers.refs[id], .id = id,
         .size = (uint16_t)(done ? part : p->size), .flags = done + part < p->size ? NETTXF_more_data : 0 };
 
-    if (done == 0) {
+    if (done == 0)
         slot.flags |= (uint16_t)((p->is_blank ? NETTXF_csum_blank : 0) |
                                  (p->is_blank || p->is_validated ? NETTXF_data_validated : 0) |
                                  (p->gso_type ? NETTXF_extra_info : 0));
-    }
     memcpy(front_page(&r->buffers, id), p->data + done, part);
     ring_put(&r->ring.ring, &slot, sizeof(slot));
 }
@@ -74,20 +71,16 @@ int net_front_send(struct net_front *f, unsigned queue, const struct net_front_p
     uint32_t nr = pages_of(p->size);
     bool can_gso = p->gso_type == XEN_NETIF_GSO_TYPE_TCPV4 ? f->can_gso4 : f->can_gso6;
 
-    if (p->size == 0 || p->size > NET_FRONT_MAX_SIZE || (nr > 1 && !f->can_fragment) || (p->gso_type && !can_gso)) {
+    if (p->size == 0 || p->size > NET_FRONT_MAX_SIZE || (nr > 1 && !f->can_fragment) || (p->gso_type && !can_gso))
         return -XEN_EINVAL;
-    }
-    if (r->nr_free < nr) {
+    if (r->nr_free < nr)
         collect(f, q);
-    }
-    if (q->is_broken || r->nr_free < nr || ring_front_free(&r->ring.ring) < nr + 1) {
+    if (q->is_broken || r->nr_free < nr || ring_front_free(&r->ring.ring) < nr + 1)
         return -XEN_EAGAIN;
-    }
     for (uint32_t i = 0; i < nr; i++) {
         put_fragment(r, p, i * PAGE);
-        if (i == 0 && p->gso_type) {
+        if (i == 0 && p->gso_type)
             put_extra(r, p);
-        }
     }
     return 0;
 }
@@ -98,12 +91,10 @@ void net_front_kick(struct net_front *f, unsigned queue)
     bool tells_tx = ring_publish(&q->tx.ring.ring);
     bool tells_rx = ring_publish(&q->rx.ring.ring);
 
-    if (tells_tx || (tells_rx && !f->is_split)) {
+    if (tells_tx || (tells_rx && !f->is_split))
         os_event_send(f->os, q->tx.ring.port);
-    }
-    if (tells_rx && f->is_split) {
+    if (tells_rx && f->is_split)
         os_event_send(f->os, q->rx.ring.port);
-    }
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -132,9 +123,8 @@ static bool read_extra(struct net_front_queue *q, struct net_front_packet *p)
     uint16_t id;
 
     do {
-        if (!take_slot(q, &extra, &id)) {
+        if (!take_slot(q, &extra, &id))
             return false;
-        }
         if (extra.type == XEN_NETIF_EXTRA_TYPE_GSO) {
             p->gso_type = extra.u.gso.type;
             p->gso_size = extra.u.gso.size;
@@ -154,13 +144,11 @@ static bool read_packet(struct net_front_queue *q, struct net_front_packet *p, b
 
     *is_good = true;
     do {
-        if (!take_slot(q, &response, &id)) {
+        if (!take_slot(q, &response, &id))
             return false;
-        }
         uint32_t part = response.status > 0 ? (uint32_t)response.status : 0;
-        if (part && response.offset + part > PAGE) {
+        if (part && response.offset + part > PAGE)
             return false;
-        }
         *is_good &= part && part <= room - size;
         if (*is_good) {
             memcpy(p->data + size, front_page(&q->rx.buffers, id) + response.offset, part);
@@ -170,9 +158,8 @@ static bool read_packet(struct net_front_queue *q, struct net_front_packet *p, b
         if (is_first) {
             *p = (struct net_front_packet){ .data = p->data, .is_blank = (response.flags & NETRXF_csum_blank) != 0,
                                             .is_validated = (response.flags & NETRXF_data_validated) != 0 };
-            if ((response.flags & NETRXF_extra_info) && !read_extra(q, p)) {
+            if ((response.flags & NETRXF_extra_info) && !read_extra(q, p))
                 return false;
-            }
         }
         is_first = false;
     } while (response.flags & NETRXF_more_data);
@@ -189,14 +176,12 @@ int net_front_receive(struct net_front *f, unsigned queue, struct net_front_pack
     collect(f, q);
     while (!q->is_broken) {
         int nr = ring_sleep(&q->rx.ring.ring);
-        if (nr == 0) {
+        if (nr == 0)
             return 0;
-        }
         p->size = room;
         q->is_broken = nr < 0 || !read_packet(q, p, &is_good);
-        if (!q->is_broken && is_good) {
+        if (!q->is_broken && is_good)
             return 1;
-        }
     }
     return RING_EPROTO;
 }
@@ -214,13 +199,11 @@ static int make_ports(struct net_front *f, unsigned queue)
     struct net_front_queue *q = &f->queues[queue];
     int rc = q->has_ports ? 0 : os_event_open(f->os, &q->tx.ring.port);
 
-    if (rc == 0 && f->is_split && !q->has_ports) {
+    if (rc == 0 && f->is_split && !q->has_ports)
         rc = os_event_open(f->os, &q->rx.ring.port);
-    }
     q->has_ports |= rc == 0;
-    if (rc == 0) {
+    if (rc == 0)
         rc = publish(f, queue, f->is_split ? "event-channel-tx" : "event-channel", q->tx.ring.port);
-    }
     return rc || !f->is_split ? rc : publish(f, queue, "event-channel-rx", q->rx.ring.port);
 }
 
@@ -231,9 +214,8 @@ static int make_queue(struct net_front *f, unsigned i)
 
     rc = rc < 0 ? rc : front_ring_make(&q->tx.ring, f->os, &f->bus, i, f->nr_queues, "tx-ring-ref", 1, TX_ENTRY);
     rc = rc < 0 ? rc : front_ring_make(&q->rx.ring, f->os, &f->bus, i, f->nr_queues, "rx-ring-ref", 1, RX_ENTRY);
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     q->is_broken = false;
     q->tx.nr_free = 0;
     for (uint16_t id = 0; id < f->want.nr_buffers; id++) {
@@ -262,9 +244,8 @@ static int on_prepare(struct xenbus_device *dev)
         { "multi-queue-num-queues", f->nr_queues },
     };
     int rc = xenbus_write_nodes(dev, nodes, sizeof(nodes) / sizeof(nodes[0]));
-    for (unsigned i = 0; i < f->nr_queues && rc == 0; i++) {
+    for (unsigned i = 0; i < f->nr_queues && rc == 0; i++)
         rc = make_queue(f, i);
-    }
     return rc;
 }
 
@@ -320,17 +301,15 @@ int net_front_init(struct net_front *f, struct os *os, struct store *store, cons
     *f = (struct net_front){ .os = os, .want = *want, .table = xenbus_front_table };
     connect_early(&f->table);
     if (want->nr_queues == 0 || want->nr_queues > NET_FRONT_MAX_QUEUES || want->nr_buffers < NET_FRONT_MIN_BUFFERS ||
-        want->nr_buffers > NET_FRONT_MAX_BUFFERS) {
+        want->nr_buffers > NET_FRONT_MAX_BUFFERS)
         return -XEN_EINVAL;
-    }
     xenbus_init(&f->bus, &f->table, actions, store, own, peer);
     for (unsigned i = 0; i < want->nr_queues && rc == 0; i++) {
         rc = make_buffers(f, &f->queues[i].tx.buffers, true);
         rc = rc < 0 ? rc : make_buffers(f, &f->queues[i].rx.buffers, false);
     }
-    if (rc < 0) {
+    if (rc < 0)
         net_front_fini(f);
-    }
     return rc;
 }
 

@@ -28,9 +28,8 @@ _Static_assert(sizeof(struct netif_extra_info) <= sizeof(struct netif_rx_respons
 
 static void break_off(struct net_queue *q, const char *why)
 {
-    if (!q->is_broken) {
+    if (!q->is_broken)
         limit_say(&q->lines, "%s: the front end's ring %s: nothing is taken from it until it reconnects\n", q->name, why);
-    }
     q->is_broken = true;
 }
 
@@ -58,14 +57,12 @@ static void copy_batch(struct net_queue *q, struct net_side *side, enum transpor
 {
     struct transport *t = side->transport;
 
-    if (q->nr_copies == 0 || transport_copy(t, way, q->copies, q->nr_copies) == 0) {
+    if (q->nr_copies == 0 || transport_copy(t, way, q->copies, q->nr_copies) == 0)
         return;
-    }
     for (unsigned i = 0; i < q->nr_packets; i++) {
         struct net_packet *p = &q->packets[i];
-        if (p->nr_copies && transport_copy(t, way, q->copies + p->first_copy, p->nr_copies) < 0) {
+        if (p->nr_copies && transport_copy(t, way, q->copies + p->first_copy, p->nr_copies) < 0)
             p->status = NETIF_RSP_ERROR;
-        }
     }
 }
 
@@ -86,9 +83,8 @@ static const struct netif_tx_request *tx_slot(const struct net_queue *q, uint32_
 static int16_t read_extra(const struct netif_extra_info *extra, struct net_offload *o)
 {
     if (extra->type != XEN_NETIF_EXTRA_TYPE_GSO ||
-        (extra->u.gso.type != XEN_NETIF_GSO_TYPE_TCPV4 && extra->u.gso.type != XEN_NETIF_GSO_TYPE_TCPV6)) {
+        (extra->u.gso.type != XEN_NETIF_GSO_TYPE_TCPV4 && extra->u.gso.type != XEN_NETIF_GSO_TYPE_TCPV6))
         return NETIF_RSP_ERROR;
-    }
     o->gso_type = extra->u.gso.type;
     o->gso_size = extra->u.gso.size;
     return NETIF_RSP_OKAY;
@@ -120,14 +116,12 @@ static bool tx_parse(struct net_queue *q, uint32_t at, struct net_packet *p, uin
         rest -= slot->size;
     }
     if (has_extra || (slot->flags & NETTXF_more_data)) {
-        if (p->nr_slots < left) {
+        if (p->nr_slots < left)
             break_off(q, "holds a packet of too many slots");
-        }
         return false;
     }
-    if (rest == 0 || tx_slot(q, at)->offset + rest > PAGE || p->size < NET_ETHERNET) {
+    if (rest == 0 || tx_slot(q, at)->offset + rest > PAGE || p->size < NET_ETHERNET)
         p->status = NETIF_RSP_ERROR;
-    }
     *first_size = rest;
     return true;
 }
@@ -169,9 +163,8 @@ static void tx_gather(struct net_queue *q)
     while (at != q->tx.ring.consumed && q->nr_packets < NET_MAX_BATCH &&
            q->nr_copies + NET_MAX_SLOTS <= TRANSPORT_MAX_COPIES) {
         struct net_packet *p = &q->packets[q->nr_packets];
-        if (!tx_parse(q, at, p, &first_size) || !tx_is_within_limit(q, p)) {
+        if (!tx_parse(q, at, p, &first_size) || !tx_is_within_limit(q, p))
             return;
-        }
         q->nr_packets++;
         if (p->status == NETIF_RSP_OKAY) {
             p->frame = to;
@@ -219,13 +212,11 @@ static void tx_answer(struct net_queue *q, const struct net_packet *p, int16_t s
 static bool tx_work(struct net_queue *q)
 {
     take(q, &q->tx, q->journal->tx, TX_ENTRY, &q->journal->tx_taken);
-    if (!q->is_broken) {
+    if (!q->is_broken)
         tx_gather(q);
-    }
     copy_batch(q, &q->tx, TRANSPORT_FROM_GUEST);
-    for (unsigned i = 0; i < q->nr_packets; i++) {
+    for (unsigned i = 0; i < q->nr_packets; i++)
         tx_answer(q, &q->packets[i], tx_send(q, &q->packets[i]));
-    }
     return q->nr_packets != 0;
 }
 
@@ -238,11 +229,10 @@ static bool rx_parse(const struct net_queue *q, struct net_packet *p, const stru
     const struct net_abilities *front = &q->interface->front;
     bool is_gso = h->gso_type != VIRTIO_NET_HDR_GSO_NONE;
 
-    if (h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+    if (h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
         p->flags = NETRXF_csum_blank | NETRXF_data_validated;
-    } else if (h->flags & VIRTIO_NET_HDR_F_DATA_VALID) {
+    else if (h->flags & VIRTIO_NET_HDR_F_DATA_VALID)
         p->flags = NETRXF_data_validated;
-    }
     p->offload.gso_size = h->gso_size;
     p->offload.gso_type = !is_gso ? XEN_NETIF_GSO_TYPE_NONE :
         h->gso_type == VIRTIO_NET_HDR_GSO_TCPV4 ? XEN_NETIF_GSO_TYPE_TCPV4 : XEN_NETIF_GSO_TYPE_TCPV6;
@@ -336,9 +326,8 @@ static bool rx_work(struct net_queue *q)
     take(q, &q->rx, q->journal->rx, RX_ENTRY, &q->journal->rx_taken);
     bool has_more = !q->is_broken && rx_gather(q);
     copy_batch(q, &q->rx, TRANSPORT_TO_GUEST);
-    for (unsigned i = 0; i < q->nr_packets; i++) {
+    for (unsigned i = 0; i < q->nr_packets; i++)
         rx_answer(q, &q->packets[i]);
-    }
     return has_more;
 }
 
@@ -355,12 +344,10 @@ static void publish(struct net_queue *q)
     bool tells_tx = ring_publish(&q->tx.ring);
     bool tells_rx = ring_publish(&q->rx.ring);
 
-    if (tells_tx || (tells_rx && !q->is_split)) {
+    if (tells_tx || (tells_rx && !q->is_split))
         notify(q, &q->tx);
-    }
-    if (tells_rx && q->is_split) {
+    if (tells_rx && q->is_split)
         notify(q, &q->rx);
-    }
 }
 
 // Asks for an event and looks again. True if something has come.
@@ -368,29 +355,25 @@ static bool sleep_on(struct net_queue *q, struct net_side *side)
 {
     int nr = ring_sleep(&side->ring);
 
-    if (nr < 0) {
+    if (nr < 0)
         break_off(q, "claims more requests than fit");
-    }
     return nr > 0;
 }
 
 bool net_queue_work(struct net_queue *q)
 {
     q->wait_ns = 0;
-    if (q->is_broken) {
+    if (q->is_broken)
         return false;
-    }
     bool is_busy = tx_work(q);
     uint64_t wait_ns = q->wait_ns;
     is_busy |= rx_work(q);
     publish(q);
-    if (!is_busy && q->is_rx_short && !q->interface->front.sends_rx_events) {
+    if (!is_busy && q->is_rx_short && !q->interface->front.sends_rx_events)
         wait_ns = wait_ns && wait_ns < NO_EVENT_NS ? wait_ns : NO_EVENT_NS;
-    }
     q->wait_ns = wait_ns;
-    if (!is_busy) {
+    if (!is_busy)
         is_busy = sleep_on(q, &q->tx) | (q->is_rx_short && sleep_on(q, &q->rx));
-    }
     return is_busy && !q->is_broken;
 }
 
@@ -404,18 +387,14 @@ bool net_queue_wait(struct net_queue *q, int stop_fd, bool is_busy)
     };
     struct timespec timeout = { .tv_sec = (time_t)(q->wait_ns / 1000000000u), .tv_nsec = (long)(q->wait_ns % 1000000000u) };
 
-    if (is_busy) {
+    if (is_busy)
         timeout = (struct timespec){ 0, 0 };
-    }
-    if (ppoll(fds, sizeof(fds) / sizeof(fds[0]), is_busy || q->wait_ns ? &timeout : NULL, NULL) <= 0) {
+    if (ppoll(fds, sizeof(fds) / sizeof(fds[0]), is_busy || q->wait_ns ? &timeout : NULL, NULL) <= 0)
         return false;
-    }
-    if (fds[1].revents) {
+    if (fds[1].revents)
         transport_ack(q->tx.transport);
-    }
-    if (fds[2].revents) {
+    if (fds[2].revents)
         transport_ack(q->rx.transport);
-    }
     return fds[0].revents != 0;
 }
 
@@ -427,9 +406,8 @@ static int recover(struct net_side *side, uint32_t taken, uint32_t entry)
 {
     uint32_t shown = side->ring.produced;
 
-    if (taken - shown > NET_RING_ENTRIES) {
+    if (taken - shown > NET_RING_ENTRIES)
         return -ESTALE;
-    }
     ring_back_init(&side->ring, side->ring.shared, PAGE, entry, taken, shown);
     return 0;
 }
@@ -468,9 +446,8 @@ static void write_journal(struct net_queue *q, const struct net_connection *c)
 
 static int read_journal(struct net_queue *q, const struct net_connection *c)
 {
-    if (q->journal->magic != NET_JOURNAL_MAGIC || memcmp(&q->journal->connection, c, sizeof(*c)) != 0) {
+    if (q->journal->magic != NET_JOURNAL_MAGIC || memcmp(&q->journal->connection, c, sizeof(*c)) != 0)
         return -ESTALE;
-    }
     int rc = recover(&q->tx, q->journal->tx_taken, TX_ENTRY);
     return rc < 0 ? rc : recover(&q->rx, q->journal->rx_taken, RX_ENTRY);
 }
@@ -479,15 +456,12 @@ static int open_all(struct net_queue *q, const struct net_connection *c, bool re
 {
     int rc = side_open(&q->tx, c->tx_ref, TX_ENTRY);
 
-    if (rc == 0) {
+    if (rc == 0)
         rc = side_open(&q->rx, c->rx_ref, RX_ENTRY);
-    }
-    if (rc == 0 && resume) {
+    if (rc == 0 && resume)
         rc = read_journal(q, c);
-    }
-    if (rc == 0) {
+    if (rc == 0)
         rc = transport_bind(q->tx.transport, c->tx_port);
-    }
     return rc || !c->is_split ? rc : transport_bind(q->rx.transport, c->rx_port);
 }
 
@@ -505,9 +479,8 @@ int net_queue_open(struct net_queue *q, const struct net_connection *connection,
     q->is_rx_short = false;
     if (resume) {
         notify(q, &q->tx);           // of what was shown and then not said
-        if (q->is_split) {
+        if (q->is_split)
             notify(q, &q->rx);
-        }
     } else {
         write_journal(q, connection);
     }

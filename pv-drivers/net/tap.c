@@ -52,16 +52,13 @@ static int ask(const struct nlmsghdr *request)
     ssize_t r = -1;
 
     if (s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0 &&
-        mnl_socket_sendto(s, request, request->nlmsg_len) >= 0) {
+        mnl_socket_sendto(s, request, request->nlmsg_len) >= 0)
         r = mnl_socket_recvfrom(s, answer, sizeof(answer));
-    }
-    if (r >= 0) {
+    if (r >= 0)
         r = mnl_cb_run(answer, (size_t)r, request->nlmsg_seq, mnl_socket_get_portid(s), NULL, NULL);
-    }
     int rc = r < 0 ? -errno : 0;
-    if (s) {
+    if (s)
         mnl_socket_close(s);
-    }
     return rc;
 }
 
@@ -105,9 +102,8 @@ static int set_vlan(unsigned index, unsigned vlan)
     put_vlan(h, BRIDGE_VLAN_INFO_RANGE_END, LAST_VLAN);
     mnl_attr_nest_end(h, nest);
     int rc = ask(h);
-    if (rc < 0 && rc != -ENOENT) {
+    if (rc < 0 && rc != -ENOENT)
         return rc;
-    }
     h = begin_request(room, RTM_SETLINK, AF_BRIDGE, index);
     nest = mnl_attr_nest_start(h, IFLA_AF_SPEC);
     put_vlan(h, BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED, vlan);
@@ -189,9 +185,8 @@ static int join_bridge(const struct tap *t, const struct tap_options *o, char *w
     }
     unsigned vlan = o->vlan ? o->vlan : bridge_value(o->bridge, "default_pvid");
     rc = vlan && filters ? set_vlan(index, vlan) : 0;
-    if (rc < 0) {
+    if (rc < 0)
         snprintf(why, why_size, "%s cannot be put on VLAN %u of %s: %s", t->name, vlan, o->bridge, strerror(-rc));
-    }
     return rc;
 }
 
@@ -206,9 +201,8 @@ static int open_queue(struct tap *t, unsigned i, short flags)
     memcpy(request.ifr_name, t->name, IFNAMSIZ);
     if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0) {
         int rc = -errno;
-        if (fd >= 0) {
+        if (fd >= 0)
             close(fd);
-        }
         return rc;
     }
     memcpy(t->name, request.ifr_name, IFNAMSIZ);
@@ -225,13 +219,11 @@ static int configure(const struct tap *t, const struct tap_options *o)
     memcpy(request.ifr_name, t->name, IFNAMSIZ);
     request.ifr_hwaddr = (struct sockaddr){ ARPHRD_ETHER, { (char)0xfe, (char)0xff, (char)0xff, (char)0xff, (char)0xff,
                                                             (char)0xff } };
-    if (ioctl(t->control_fd, SIOCSIFHWADDR, &request) < 0) {
+    if (ioctl(t->control_fd, SIOCSIFHWADDR, &request) < 0)
         return -errno;
-    }
     request.ifr_mtu = (int)o->mtu;
-    if (o->mtu && ioctl(t->control_fd, SIOCSIFMTU, &request) < 0) {
+    if (o->mtu && ioctl(t->control_fd, SIOCSIFMTU, &request) < 0)
         return -errno;
-    }
     request.ifr_flags = o->is_down ? 0 : IFF_UP;
     return ioctl(t->control_fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
 }
@@ -248,9 +240,8 @@ int tap_open(struct tap *t, const struct tap_options *o, char *why, size_t why_s
     int rc = t->control_fd < 0 ? -errno : 0;
 
     snprintf(t->name, sizeof(t->name), "%s", o->name ? o->name : "");
-    for (unsigned i = 0; i < o->nr_queues && rc == 0; i++) {
+    for (unsigned i = 0; i < o->nr_queues && rc == 0; i++)
         rc = open_queue(t, i, o->nr_queues > 1 ? IFF_MULTI_QUEUE : 0);
-    }
     if (rc < 0) {
         snprintf(why, why_size, "TAP device %s with %u queues cannot be made (%s): is /dev/net/tun there, is the "
                  "name taken?", t->name, o->nr_queues, strerror(-rc));
@@ -258,9 +249,8 @@ int tap_open(struct tap *t, const struct tap_options *o, char *why, size_t why_s
     }
     tap_disconnect(t);
     rc = configure(t, o);
-    if (rc < 0) {
+    if (rc < 0)
         snprintf(why, why_size, "TAP device %s cannot be set up with MTU %u: %s", t->name, o->mtu, strerror(-rc));
-    }
     return rc < 0 || !o->bridge ? rc : join_bridge(t, o, why, why_size);
 }
 
@@ -288,9 +278,8 @@ int tap_connect(struct tap *t, const struct net_abilities *front, unsigned nr_qu
     unsigned long offloads = (front->has_checksums ? TUN_F_CSUM : 0) | (front->has_gso4 ? TUN_F_TSO4 : 0) |
                              (front->has_gso6 ? TUN_F_TSO6 : 0);
     int rc = ioctl(t->ports[0].fd, TUNSETOFFLOAD, offloads) < 0 ? -errno : set_queues(t, nr_queues);
-    if (rc == 0) {
+    if (rc == 0)
         set_carrier(t, 1);
-    }
     return rc;
 }
 

@@ -46,12 +46,10 @@ static void parse_mac(const char *text, struct net_filter *f)
     char rest;
 
     if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &rest) != NET_MAC ||
-        (m[0] & 1)) {
+        (m[0] & 1))
         program_stop("--mac", "must be six hexadecimal bytes with colons between them, the first one even");
-    }
-    for (unsigned i = 0; i < NET_MAC; i++) {
+    for (unsigned i = 0; i < NET_MAC; i++)
         f->mac[i] = (uint8_t)m[i];
-    }
     f->has_mac = true;
 }
 
@@ -75,9 +73,8 @@ static void parse_addresses(const char *list, struct net_filter *f)
     while (*list) {
         size_t length = strcspn(list, ",");
         snprintf(text, sizeof(text), "%.*s", (int)length, list);
-        if (length >= sizeof(text) || !add_address(text, f)) {
+        if (length >= sizeof(text) || !add_address(text, f))
             program_stop("--addresses", "must be IPv4 and IPv6 addresses with commas between them, eight of each at most");
-        }
         list += length + (list[length] == ',');
     }
 }
@@ -89,9 +86,8 @@ static void open_link(struct nic *nic)
                                      .nr_queues = (unsigned)nic->device.nr_queues };
     char why[PROGRAM_MAX_WHY];
 
-    if (tap_open(&nic->driver.tap, &tap, why, sizeof(why)) < 0) {
+    if (tap_open(&nic->driver.tap, &tap, why, sizeof(why)) < 0)
         program_stop("--tap", why);
-    }
 }
 
 static struct back *open_nic(void *device)
@@ -103,16 +99,13 @@ static struct back *open_nic(void *device)
     limit_init(&b->interface.limit, nic->packets_per_second, nic->bytes_per_second);
     b->journal = program_map_file(d->state, sizeof(*b->journal));
     b->stats = program_map_file(d->stats, sizeof(*b->stats));
-    if (nic->mac) {
+    if (nic->mac)
         parse_mac(nic->mac, &b->interface.filter);
-    }
-    if (nic->addresses) {
+    if (nic->addresses)
         parse_addresses(nic->addresses, &b->interface.filter);
-    }
     open_link(nic);
-    for (unsigned i = 0; i < 2 * d->nr_queues; i++) {
+    for (unsigned i = 0; i < 2 * d->nr_queues; i++)
         b->transports[i / 2][i % 2] = program_open_transport();
-    }
     b->back.ops = &net_back_ops;
     return &b->back;
 }

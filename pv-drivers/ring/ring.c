@@ -19,27 +19,23 @@ static bool is_wide(const void *a, const void *b, size_t size)
 void ring_copy_in(void *to, const void *shared, size_t size)
 {
     if (is_wide(to, shared, size)) {
-        for (size_t i = 0; i < size / 8; i++) {
+        for (size_t i = 0; i < size / 8; i++)
             ((word64 *)to)[i] = LOAD(((const word64 *)shared)[i]);
-        }
         return;
     }
-    for (size_t i = 0; i < size / 4; i++) {
+    for (size_t i = 0; i < size / 4; i++)
         ((word32 *)to)[i] = LOAD(((const word32 *)shared)[i]);
-    }
 }
 
 static void copy_out(void *shared, const void *from, size_t size)
 {
     if (is_wide(shared, from, size)) {
-        for (size_t i = 0; i < size / 8; i++) {
+        for (size_t i = 0; i < size / 8; i++)
             STORE(((word64 *)shared)[i], ((const word64 *)from)[i]);
-        }
         return;
     }
-    for (size_t i = 0; i < size / 4; i++) {
+    for (size_t i = 0; i < size / 4; i++)
         STORE(((word32 *)shared)[i], ((const word32 *)from)[i]);
-    }
 }
 
 static void *entry(const struct ring *r, uint32_t index)
@@ -52,9 +48,8 @@ uint32_t ring_nr_entries(size_t bytes, size_t entry_size)
     size_t nr = (bytes - sizeof(struct ring_shared)) / entry_size;
     uint32_t power = 1;
 
-    while ((size_t)power * 2 <= nr) {
+    while ((size_t)power * 2 <= nr)
         power *= 2;
-    }
     return power;
 }
 
@@ -99,18 +94,16 @@ int ring_poll(struct ring *r)
 {
     uint32_t produced = __atomic_load_n(r->peer_index, __ATOMIC_ACQUIRE);    // pairs with ring_publish()
 
-    if (produced - r->consumed > peer_limit(r)) {
+    if (produced - r->consumed > peer_limit(r))
         return RING_EPROTO;
-    }
     r->seen = produced;
     return (int)(produced - r->consumed);
 }
 
 bool ring_take(struct ring *r, void *to, uint32_t size)
 {
-    if (r->consumed == r->seen) {
+    if (r->consumed == r->seen)
         return false;
-    }
     ring_copy_in(to, entry(r, r->consumed), size);
     r->consumed++;
     return true;
@@ -127,9 +120,8 @@ bool ring_publish(struct ring *r)
 {
     uint32_t old = r->published;
 
-    if (old == r->produced) {
+    if (old == r->produced)
         return false;
-    }
     r->published = r->produced;
     __atomic_store_n(r->own_index, r->produced, __ATOMIC_RELEASE);      // pairs with ring_poll()
     // The peer writes its event index and then looks at our index; we do it the other way round. With a

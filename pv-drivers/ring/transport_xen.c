@@ -57,16 +57,13 @@ int transport_map(struct transport *t, const uint32_t *refs, unsigned nr, void *
     } u = { .map = { .count = nr } };
     struct ioctl_gntdev_grant_ref *list = u.map.refs;
 
-    if (nr == 0 || nr > RING_MAX_PAGES) {
+    if (nr == 0 || nr > RING_MAX_PAGES)
         return -EINVAL;
-    }
-    for (unsigned i = 0; i < nr; i++) {
+    for (unsigned i = 0; i < nr; i++)
         list[i] = (struct ioctl_gntdev_grant_ref){ .domid = x->domid, .ref = refs[i] };
-    }
     int rc = control(x->gntdev, IOCTL_GNTDEV_MAP_GRANT_REF, &u.map);
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     *va = mmap(NULL, (size_t)nr * RING_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, x->gntdev,
                (off_t)u.map.index);
     if (*va == MAP_FAILED) {
@@ -84,9 +81,8 @@ void transport_unmap(struct transport *t, void *va, unsigned nr)
     int rc = control(x->gntdev, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &where);
 
     munmap(va, (size_t)nr * RING_PAGE_SIZE);
-    if (rc == 0) {
+    if (rc == 0)
         forget(x, where.offset, nr);
-    }
 }
 
 static struct gntdev_grant_copy_segment segment(const struct xen *x, bool to_guest,
@@ -117,16 +113,13 @@ int transport_copy(struct transport *t, enum transport_direction direction,
     struct gntdev_grant_copy_segment segments[TRANSPORT_MAX_COPIES];
     struct ioctl_gntdev_grant_copy copy = { .count = nr, .segments = segments };
 
-    if (nr > TRANSPORT_MAX_COPIES) {
+    if (nr > TRANSPORT_MAX_COPIES)
         return -EINVAL;
-    }
-    for (unsigned i = 0; i < nr; i++) {
+    for (unsigned i = 0; i < nr; i++)
         segments[i] = segment(x, direction == TRANSPORT_TO_GUEST, &list[i]);
-    }
     int rc = control(x->gntdev, IOCTL_GNTDEV_GRANT_COPY, &copy);
-    for (unsigned i = 0; rc == 0 && i < nr; i++) {
+    for (unsigned i = 0; rc == 0 && i < nr; i++)
         rc = segments[i].status == GNTST_okay ? 0 : -EFAULT;
-    }
     return rc;
 }
 
@@ -136,9 +129,8 @@ int transport_bind(struct transport *t, uint32_t port)
     struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = x->domid, .remote_port = port };
     int rc = control(t->event_fd, IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind);
 
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     x->port = (uint32_t)rc;
     x->is_bound = true;
     return 0;
@@ -149,9 +141,8 @@ void transport_unbind(struct transport *t)
     struct xen *x = CONTAINER(t, struct xen, transport);
     struct ioctl_evtchn_unbind unbind = { .port = x->port };
 
-    if (x->is_bound) {
+    if (x->is_bound)
         (void)control(t->event_fd, IOCTL_EVTCHN_UNBIND, &unbind);    // ours, so it cannot fail
-    }
     x->is_bound = false;
 }
 
@@ -160,9 +151,8 @@ void transport_notify(struct transport *t)
     struct xen *x = CONTAINER(t, struct xen, transport);
     struct ioctl_evtchn_notify notify = { .port = x->port };
 
-    if (x->is_bound) {
+    if (x->is_bound)
         (void)control(t->event_fd, IOCTL_EVTCHN_NOTIFY, &notify);
-    }
 }
 
 // Linux masks a port when it shows it; writing the port back unmasks it.
@@ -171,9 +161,8 @@ void transport_ack(struct transport *t)
     uint32_t ports[16];
     ssize_t r = read(t->event_fd, ports, sizeof(ports));
 
-    if (r > 0 && write(t->event_fd, ports, (size_t)r) != r) {
+    if (r > 0 && write(t->event_fd, ports, (size_t)r) != r)
         fprintf(stderr, "/dev/xen/evtchn does not take a port back: %s\n", strerror(errno));
-    }
 }
 
 static int open_device(const char *path, char *why, size_t why_size)
@@ -199,19 +188,16 @@ int transport_xen_open(struct transport **t, unsigned domid, char *why, size_t w
 
     if (rc >= 0) {
         rc = control(evtchn, IOCTL_EVTCHN_RESTRICT_DOMID, &restrict_to);
-        if (rc < 0) {
+        if (rc < 0)
             snprintf(why, why_size, "/dev/xen/evtchn refuses to be restricted to domain %u: %s",
                      domid, strerror(-rc));
-        }
     }
     struct xen *x = rc < 0 ? NULL : calloc(1, sizeof(*x));
     if (!x) {
-        if (evtchn >= 0) {
+        if (evtchn >= 0)
             close(evtchn);
-        }
-        if (gntdev >= 0) {
+        if (gntdev >= 0)
             close(gntdev);
-        }
         return rc < 0 ? rc : -ENOMEM;
     }
     *x = (struct xen){ .transport = { evtchn }, .gntdev = gntdev,

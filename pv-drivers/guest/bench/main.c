@@ -29,9 +29,8 @@ static void bench_hypercall(void)
 {
     uint64_t start = now_ns();
 
-    for (unsigned i = 0; i < CALLS; i++) {
+    for (unsigned i = 0; i < CALLS; i++)
         (void)hypercall(__HYPERVISOR_xen_version, XENVER_version, 0, 0, 0, 0);
-    }
     row("hypercall", (now_ns() - start) / CALLS, "ns");
 }
 
@@ -41,9 +40,8 @@ static void bench_event(void)
     struct evtchn_bind_interdomain b = { .remote_dom = DOMID_SELF };
 
     if (os_event_open(&(struct os){ DOMID_SELF }, &b.remote_port) != 0 ||
-        hyp_event_channel_op(EVTCHNOP_bind_interdomain, &b) != 0) {
+        hyp_event_channel_op(EVTCHNOP_bind_interdomain, &b) != 0)
         guest_fail("the hypervisor gives no event channel to the guest itself");
-    }
     uint64_t start = now_ns();
     for (unsigned i = 0; i < CALLS; i++) {
         event_send(b.local_port);
@@ -59,9 +57,8 @@ static void bench_timer(void)
 
     for (unsigned i = 0; i < READS; i++) {
         uint64_t until = now_ns() + NS / 1000;
-        while (now_ns() < until) {
+        while (now_ns() < until)
             event_wait(NULL, 0, until);
-        }
         late += now_ns() - until;
     }
     row("timer_late", late / READS, "ns");
@@ -73,11 +70,9 @@ static void bench_store(void)
     char value[STORE_MAX_VALUE];
     uint64_t start = now_ns();
 
-    for (unsigned i = 0; i < READS; i++) {
-        if (guest_store.ops->read(&guest_store, "name", value, sizeof(value)) != 0) {
+    for (unsigned i = 0; i < READS; i++)
+        if (guest_store.ops->read(&guest_store, "name", value, sizeof(value)) != 0)
             guest_fail("the store does not tell the guest its name");
-        }
-    }
     row("store_read", (now_ns() - start) / READS, "ns");
 }
 
@@ -126,11 +121,10 @@ static uint64_t next_sector(struct stream *s)
 static void submit(struct stream *s, struct request *r)
 {
     r->io.sector = next_sector(s);
-    if (blk_front_submit(s->front, 0, &r->io) == 0) {
+    if (blk_front_submit(s->front, 0, &r->io) == 0)
         s->nr_flying++;
-    } else {
+    else
         s->nr_failed++;
-    }
 }
 
 static void done(struct blk_front_io *io, int status)
@@ -141,9 +135,8 @@ static void done(struct blk_front_io *io, int status)
     s->nr_flying--;
     s->nr_done += status == BLKIF_RSP_OKAY;
     s->nr_failed += status != BLKIF_RSP_OKAY;
-    if (now_ns() < s->end_ns && !s->nr_failed) {
+    if (now_ns() < s->end_ns && !s->nr_failed)
         submit(s, r);
-    }
 }
 
 // As many requests as the load is deep, and each again until that moment; how long it took.
@@ -166,12 +159,10 @@ static uint64_t run_until(struct stream *s, const struct load *load, uint64_t en
     while (s->nr_flying) {
         blk_front_kick(s->front, 0);
         int nr = blk_front_poll(s->front, 0);
-        if (nr < 0) {
+        if (nr < 0)
             guest_fail("the disk's back end broke the protocol");
-        }
-        if (nr == 0) {
+        if (nr == 0)
             guest_wait(GUEST_NEVER);
-        }
     }
     return now_ns() - start;
 }
@@ -210,24 +201,21 @@ static void bench_disk(const char *command_line)
     uint64_t seconds = guest_number(command_line, "seconds", 3600, 1);
     bool may_write = guest_option(command_line, "write", text, sizeof(text)) && memcmp(text, "yes", 4) == 0;
 
-    if (!disk_open(&disk, (unsigned)guest_number(command_line, "disk", 255, 0), &want)) {
+    if (!disk_open(&disk, (unsigned)guest_number(command_line, "disk", 255, 0), &want))
         return;
-    }
     stream.front = &disk.front;
     row("disk_connected", (now_ns() - start_ns) / 1000, "us");
     row("disk_size", disk.front.nr_sectors / 2048, "MiB");
     for (unsigned i = 0; i < MAX_DEPTH; i++) {
         stream.requests[i].io.data = pages_alloc(MAX_SECTORS / 8);
-        if (!stream.requests[i].io.data) {
+        if (!stream.requests[i].io.data)
             guest_fail("the guest has too little memory: 16 MiB are enough");
-        }
     }
     for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
         bool is_write = loads[i].operation == BLKIF_OP_WRITE;
         if (disk.front.nr_sectors >= loads[i].sectors && disk.front.max_segments * 8 >= loads[i].sectors &&
-            !(is_write && (!may_write || disk.front.is_read_only))) {
+            !(is_write && (!may_write || disk.front.is_read_only)))
             run_load(&loads[i], seconds);
-        }
     }
 }
 

@@ -93,13 +93,11 @@ static int read_disk(uint64_t sector, uint64_t nr_sectors, void *data)
     struct read w = { .io = { .operation = BLKIF_OP_READ, .sector = sector, .nr_sectors = nr_sectors,
                               .data = data, .done = done } };
 
-    if (blk_front_submit(&disk.front, 0, &w.io) != 0) {
+    if (blk_front_submit(&disk.front, 0, &w.io) != 0)
         return BLKIF_RSP_ERROR;
-    }
     blk_front_kick(&disk.front, 0);
-    while (blk_front_poll(&disk.front, 0) >= 0 && !w.is_done) {
+    while (blk_front_poll(&disk.front, 0) >= 0 && !w.is_done)
         guest_wait(GUEST_NEVER);
-    }
     return w.is_done ? w.status : BLKIF_RSP_ERROR;
 }
 
@@ -131,15 +129,12 @@ static void open_archive(const char *command_line)
                                      .max_segments = SERVER_CHUNK / PAGE_SIZE, .is_persistent = true };
     struct window window = { .data = pages_alloc(WINDOW * TAR_BLOCK / PAGE_SIZE) };
 
-    if (!window.data) {
+    if (!window.data)
         guest_fail("http: the guest has too little memory: 16 MiB are enough");
-    }
-    if (!disk_open(&disk, (unsigned)guest_number(command_line, "disk", 255, 0), &want)) {
+    if (!disk_open(&disk, (unsigned)guest_number(command_line, "disk", 255, 0), &want))
         guest_fail("http: without a disk there is nothing to serve");
-    }
-    if (!tar_index(&tar, disk.front.nr_sectors, read_block, &window)) {
+    if (!tar_index(&tar, disk.front.nr_sectors, read_block, &window))
         guest_fail("http: the disk must hold a tar archive: %s", tar.why);
-    }
     pages_free(window.data, WINDOW * TAR_BLOCK / PAGE_SIZE);
     print("http: %u files on the disk, %u left out\n", tar.nr_files, tar.nr_left_out);
 }
@@ -149,9 +144,8 @@ static void open_archive(const char *command_line)
 // DHCP may take a while, and renew what it has.
 static void on_status(struct netif *n)
 {
-    if (!is_ready && netif_is_up(n) && !ip4_addr_isany_val(*netif_ip4_addr(n))) {
+    if (!is_ready && netif_is_up(n) && !ip4_addr_isany_val(*netif_ip4_addr(n)))
         say_ready();
-    }
 }
 
 // "A.B.C.D/BITS" without its end is an address.
@@ -160,12 +154,10 @@ static bool parse_network(char *text, ip4_addr_t *address, ip4_addr_t *mask)
     char *at = text;
     uint64_t bits;
 
-    while (*at && *at != '/') {
+    while (*at && *at != '/')
         at++;
-    }
-    if (!*at || !text_parse_u64(at + 1, 32, &bits)) {
+    if (!*at || !text_parse_u64(at + 1, 32, &bits))
         return false;
-    }
     *at = '\0';
     ip4_addr_set_u32(mask, lwip_htonl(bits ? ~0u << (32 - bits) : 0));
     return ip4addr_aton(text, address) == 1;
@@ -181,17 +173,14 @@ static void set_address(const char *command_line)
     netif_set_status_callback(&netif, on_status);
     if (!guest_option(command_line, "ip", text, sizeof(text)) || memcmp(text, "dhcp", 5) == 0) {
         netif_set_up(&netif);
-        if (dhcp_start(&netif) != ERR_OK) {
+        if (dhcp_start(&netif) != ERR_OK)
             guest_fail("http: DHCP cannot be used");
-        }
         return;
     }
-    if (!parse_network(text, &address, &mask)) {
+    if (!parse_network(text, &address, &mask))
         guest_fail("http: ip=%s: dhcp or an address like 10.0.0.2/24 is wanted", text);
-    }
-    if (guest_option(command_line, "gw", text, sizeof(text)) && ip4addr_aton(text, &gateway) != 1) {
+    if (guest_option(command_line, "gw", text, sizeof(text)) && ip4addr_aton(text, &gateway) != 1)
         guest_fail("http: gw=%s: an address like 10.0.0.1 is wanted", text);
-    }
     netif_set_addr(&netif, &address, &mask, &gateway);
     netif_set_up(&netif);
 }
@@ -201,9 +190,8 @@ static void hear(void)
 {
     char typed[16];
 
-    if (console_read(typed, sizeof(typed))) {
+    if (console_read(typed, sizeof(typed)))
         server_print();
-    }
 }
 
 void guest_main(const char *command_line)
@@ -211,14 +199,12 @@ void guest_main(const char *command_line)
     began = age();
     lwip_init();
     // The back ends of both are asked before either is waited for.
-    if (!nic_begin(&netif, (unsigned)guest_number(command_line, "nic", 255, 0))) {
+    if (!nic_begin(&netif, (unsigned)guest_number(command_line, "nic", 255, 0)))
         guest_fail("http: without a network nobody can be served");
-    }
     open_archive(command_line);
     has_archive = age();
-    if (!nic_wait() || !server_open(&disk, &tar, (uint16_t)guest_number(command_line, "port", UINT16_MAX, 80))) {
+    if (!nic_wait() || !server_open(&disk, &tar, (uint16_t)guest_number(command_line, "port", UINT16_MAX, 80)))
         guest_fail("http: without a network nobody can be served");
-    }
     set_address(command_line);
     for (;;) {
         bool is_busy = nic_run();

@@ -28,11 +28,10 @@ static void run_front(void *unused)
     (void)unused;
     (void)xenbus_run(&front.bus);
     is_up = front.bus.own_state == XenbusStateConnected;
-    if (is_up && front.has_link) {
+    if (is_up && front.has_link)
         netif_set_link_up(the_netif);
-    } else {
+    else
         netif_set_link_down(the_netif);
-    }
 }
 
 static err_t send(struct netif *netif, struct pbuf *p)
@@ -40,9 +39,8 @@ static err_t send(struct netif *netif, struct pbuf *p)
     struct net_front_packet packet = { .data = p->payload, .size = p->tot_len };
 
     (void)netif;
-    if (p->tot_len > MAX_FRAME || !is_up) {
+    if (p->tot_len > MAX_FRAME || !is_up)
         return ERR_IF;
-    }
     if (p->len != p->tot_len) {
         (void)pbuf_copy_partial(p, frame, p->tot_len, 0);
         packet.data = frame;
@@ -69,15 +67,12 @@ static bool receive(void)
     struct net_front_packet packet = { .data = p ? p->payload : frame, .size = MAX_FRAME };
     bool is_there = net_front_receive(&front, 0, &packet) == 1;
 
-    if (!p) {
+    if (!p)
         return is_there;
-    }
-    if (is_there) {
+    if (is_there)
         pbuf_realloc(p, (u16_t)packet.size);
-    }
-    if (!is_there || the_netif->input(p, the_netif) != ERR_OK) {
+    if (!is_there || the_netif->input(p, the_netif) != ERR_OK)
         pbuf_free(p);
-    }
     return is_there;
 }
 
@@ -85,17 +80,15 @@ bool nic_run(void)
 {
     unsigned nr = 0;
 
-    while (nr < MAX_BATCH && is_up && receive()) {
+    while (nr < MAX_BATCH && is_up && receive())
         nr++;
-    }
     return nr == MAX_BATCH;
 }
 
 void nic_flush(void)
 {
-    if (is_up) {
+    if (is_up)
         net_front_kick(&front, 0);
-    }
 }
 
 static int digit(char c)
@@ -125,12 +118,10 @@ bool nic_begin(struct netif *netif, unsigned nth)
     static const struct net_front_config want = { .nr_queues = 1, .nr_buffers = NET_FRONT_MAX_BUFFERS };
     int rc = device_find("vif", nth, &device);
 
-    if (rc == 0) {
+    if (rc == 0)
         rc = read_mac(netif->hwaddr);
-    }
-    if (rc == 0) {
+    if (rc == 0)
         rc = net_front_init(&front, &device.os, &guest_store, device.own, device.peer, &want);
-    }
     if (rc < 0 || !netif_add(netif, NULL, NULL, NULL, NULL, init, ethernet_input)) {
         print("interface %u: %s (error %d)\n", nth, rc == -XEN_ENOENT ? "the guest has no such interface" :
               "it cannot be set up", -rc);

@@ -26,9 +26,8 @@ static char lower(char c)
 
 static bool is(struct span s, const char *word)
 {
-    for (; s.at < s.end && *word && lower(*s.at) == *word; s.at++) {
+    for (; s.at < s.end && *word && lower(*s.at) == *word; s.at++)
         word++;
-    }
     return s.at == s.end && !*word;
 }
 
@@ -40,21 +39,18 @@ static bool is_token(struct span s)
     for (; s.at < s.end; s.at++) {
         char c = lower(*s.at);
         bool is_mark = c == '-' || c == '_' || c == '.' || c == '!' || c == '~' || c == '*' || c == '+';
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && !is_mark) {
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && !is_mark)
             return false;
-        }
     }
     return has_any;
 }
 
 static struct span trim(struct span s)
 {
-    while (s.at < s.end && (*s.at == ' ' || *s.at == '\t')) {
+    while (s.at < s.end && (*s.at == ' ' || *s.at == '\t'))
         s.at++;
-    }
-    while (s.at < s.end && (s.end[-1] == ' ' || s.end[-1] == '\t')) {
+    while (s.at < s.end && (s.end[-1] == ' ' || s.end[-1] == '\t'))
         s.end--;
-    }
     return s;
 }
 
@@ -63,9 +59,8 @@ static struct span cut(struct span s, char mark, struct span *rest)
 {
     const char *at = s.at;
 
-    while (at < s.end && *at != mark) {
+    while (at < s.end && *at != mark)
         at++;
-    }
     *rest = (struct span){ at < s.end ? at + 1 : at, s.end };
     return (struct span){ s.at, at };
 }
@@ -76,9 +71,8 @@ static bool next_line(struct span *all, struct span *line)
     struct span rest;
 
     *line = cut(*all, '\n', &rest);
-    if (line->end == all->end) {
+    if (line->end == all->end)
         return false;
-    }
     *all = rest;
     line->end -= line->end > line->at && line->end[-1] == '\r';
     return true;
@@ -101,30 +95,25 @@ static unsigned decode(struct span target, char path[HTTP_MAX_PATH])
         target = (struct span){ target.end, rest.end };
     }
     target = cut(target, '?', &rest);
-    if (target.at == target.end || *target.at != '/') {
+    if (target.at == target.end || *target.at != '/')
         return 400;
-    }
     for (const char *at = target.at + 1; at < target.end; at++) {
         int c = (unsigned char)*at;
         if (c == '%') {
-            if (target.end - at < 3 || digit(at[1]) < 0 || digit(at[2]) < 0) {
+            if (target.end - at < 3 || digit(at[1]) < 0 || digit(at[2]) < 0)
                 return 400;
-            }
             c = digit(at[1]) << 4 | digit(at[2]);
             at += 2;
         }
-        if (c < ' ' || c == 0x7f) {
+        if (c < ' ' || c == 0x7f)
             return 400;
-        }
-        if (n + sizeof("index.html") >= HTTP_MAX_PATH) {
+        if (n + sizeof("index.html") >= HTTP_MAX_PATH)
             return 414;
-        }
         path[n++] = (char)c;
     }
     path[n] = '\0';
-    if (n == 0 || path[n - 1] == '/') {
+    if (n == 0 || path[n - 1] == '/')
         format(path + n, HTTP_MAX_PATH - n, "index.html");
-    }
     return 200;
 }
 
@@ -137,15 +126,12 @@ static unsigned parse_first(struct state *s, struct span line)
     s->is_1_1 = is(version, "http/1.1");
     s->r->keeps_alive = s->is_1_1;
     s->r->is_head = is(method, "head");
-    if (!is_token(method)) {
+    if (!is_token(method))
         return 400;
-    }
-    if (!s->is_1_1 && !is(version, "http/1.0")) {
+    if (!s->is_1_1 && !is(version, "http/1.0"))
         return version.end - version.at == 8 && is((struct span){ version.at, version.at + 5 }, "http/") ? 505 : 400;
-    }
-    if (!s->r->is_head && !is(method, "get")) {
+    if (!s->r->is_head && !is(method, "get"))
         return 405;
-    }
     return decode(target, s->r->path);
 }
 
@@ -167,17 +153,15 @@ static unsigned parse_header(struct state *s, struct span line)
     struct span name = cut(line, ':', &value);
 
     // Also a line that continues the one before, which nobody may send any more.
-    if (name.end == line.end || !is_token(name)) {
+    if (name.end == line.end || !is_token(name))
         return 400;
-    }
     value = trim(value);
-    if (is(name, "connection")) {
+    if (is(name, "connection"))
         parse_connection(s->r, value);
-    } else if (is(name, "host")) {
+    else if (is(name, "host"))
         s->nr_hosts++;
-    } else if (is(name, "transfer-encoding") || (is(name, "content-length") && !is(value, "0"))) {
+    else if (is(name, "transfer-encoding") || (is(name, "content-length") && !is(value, "0")))
         return 413;
-    }
     return 200;
 }
 
@@ -201,12 +185,10 @@ bool http_parse(const char *data, size_t size, struct http_request *r)
     while (next_line(&all, &line)) {
         r->size = (size_t)(all.at - data);
         bool is_empty = line.at == line.end;
-        if (is_empty && status) {
+        if (is_empty && status)
             return end_with(r, status == 200 && s.is_1_1 && s.nr_hosts != 1 ? 400 : status);
-        }
-        if (is_empty && ++nr_blanks > MAX_BLANKS) {
+        if (is_empty && ++nr_blanks > MAX_BLANKS)
             return end_with(r, 400);
-        }
         if (!is_empty && !status) {
             status = parse_first(&s, line);
         } else if (!is_empty) {
@@ -225,11 +207,9 @@ const char *http_reason(unsigned status)
         { 500, "Internal Server Error" }, { 505, "HTTP Version Not Supported" },
     };
 
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (known[i].status == status) {
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (known[i].status == status)
             return known[i].reason;
-        }
-    }
     return "Error";
 }
 
@@ -244,14 +224,11 @@ const char *http_type(const char *path)
     };
     struct span end = { path, path + strlen(path) };
 
-    for (const char *at = path; at < end.end; at++) {
+    for (const char *at = path; at < end.end; at++)
         end.at = *at == '.' ? at + 1 : end.at;
-    }
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && end.at > path; i++) {
-        if (is(end, known[i].end)) {
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && end.at > path; i++)
+        if (is(end, known[i].end))
             return known[i].type;
-        }
-    }
     return "application/octet-stream";
 }
 

@@ -67,11 +67,10 @@ static void begin_answer(struct connection *c)
     c->head_sent = c->nr_chunk = c->chunk_sent = 0;
     c->read_to = 0;
     c->file = c->now.is_head ? NULL : file;
-    if (file) {
+    if (file)
         c->nr_head = http_head(c->head, 200, http_type(file->name), file->size, c->now.keeps_alive);
-    } else {
+    else
         answer_text(c, c->now.status == 200 ? 404 : c->now.status);
-    }
 }
 
 static void end_answer(struct connection *c)
@@ -102,9 +101,8 @@ static void done(struct blk_front_io *io, int status)
 
     c->is_reading = false;
     c->has_failed |= status != BLKIF_RSP_OKAY;
-    if (!c->pcb) {
+    if (!c->pcb)
         return;
-    }
     uint64_t left = c->file->size - c->read_to;
     c->nr_chunk = left < SERVER_CHUNK ? (size_t)left : SERVER_CHUNK;
     c->chunk_sent = 0;
@@ -142,9 +140,8 @@ static void close(struct connection *c)
     tcp_recved(pcb, (u16_t)c->nr_request);    // else its end would be a reset, and the answer perhaps lost
     forget(c);
     tcp_setprio(pcb, TCP_PRIO_MIN);           // a peer that never says good-bye keeps no place from others
-    if (tcp_close(pcb) != ERR_OK) {
+    if (tcp_close(pcb) != ERR_OK)
         tcp_abort(pcb);    // it has no memory for a good-bye
-    }
 }
 
 static void drop(struct connection *c)
@@ -169,15 +166,12 @@ static size_t give(struct connection *c, const void *data, size_t size)
 static bool answer(struct connection *c)
 {
     c->head_sent += give(c, c->head + c->head_sent, c->nr_head - c->head_sent);
-    if (c->head_sent < c->nr_head || !c->file) {
+    if (c->head_sent < c->nr_head || !c->file)
         return c->head_sent == c->nr_head;
-    }
-    if (!c->is_reading) {
+    if (!c->is_reading)
         c->chunk_sent += give(c, c->chunk + c->chunk_sent, c->nr_chunk - c->chunk_sent);
-    }
-    if (!c->is_reading && c->chunk_sent == c->nr_chunk && c->read_to < c->file->size) {
+    if (!c->is_reading && c->chunk_sent == c->nr_chunk && c->read_to < c->file->size)
         read_chunk(c);
-    }
     return !c->is_reading && c->chunk_sent == c->nr_chunk && c->read_to == c->file->size;
 }
 
@@ -189,12 +183,10 @@ static void run(struct connection *c)
         return;
     }
     while (c->is_answering || has_request(c)) {
-        if (!c->is_answering) {
+        if (!c->is_answering)
             begin_answer(c);
-        }
-        if (!answer(c)) {
+        if (!answer(c))
             break;
-        }
         bool is_last = !c->now.keeps_alive;
         end_answer(c);
         if (is_last) {
@@ -211,11 +203,9 @@ static void run(struct connection *c)
 
 void server_run(void)
 {
-    for (unsigned i = 0; i < SERVER_MAX_CONNECTIONS; i++) {
-        if (connections[i].pcb) {
+    for (unsigned i = 0; i < SERVER_MAX_CONNECTIONS; i++)
+        if (connections[i].pcb)
             run(&connections[i]);
-        }
-    }
     blk_front_kick(&the_disk->front, 0);
 }
 
@@ -223,9 +213,8 @@ void server_print(void)
 {
     unsigned nr = 0;
 
-    for (unsigned i = 0; i < SERVER_MAX_CONNECTIONS; i++) {
+    for (unsigned i = 0; i < SERVER_MAX_CONNECTIONS; i++)
         nr += connections[i].pcb != NULL;
-    }
     print("http: %u connections, %lu answers, %lu of them refusals\n", nr, nr_answers, nr_refusals);
 }
 
@@ -269,9 +258,8 @@ static err_t on_poll(void *arg, struct tcp_pcb *pcb)
 
     (void)pcb;
     // A disk whose back end is away is not the client's fault.
-    if (c->is_reading || now_ns() - c->since_ns < (c->is_answering ? STUCK_NS : REQUEST_NS)) {
+    if (c->is_reading || now_ns() - c->since_ns < (c->is_answering ? STUCK_NS : REQUEST_NS))
         return ERR_OK;
-    }
     drop(c);
     return ERR_ABRT;
 }
@@ -283,17 +271,14 @@ static struct connection *find_place(void)
 
     for (unsigned i = 0; i < SERVER_MAX_CONNECTIONS; i++) {
         struct connection *c = &connections[i];
-        if (!c->pcb && !c->is_reading) {
+        if (!c->pcb && !c->is_reading)
             return c;
-        }
-        if (c->pcb && !c->is_answering && (!oldest || c->since_ns < oldest->since_ns)) {
+        if (c->pcb && !c->is_answering && (!oldest || c->since_ns < oldest->since_ns))
             oldest = c;
-        }
     }
     oldest = oldest && now_ns() - oldest->since_ns >= GRACE_NS ? oldest : NULL;
-    if (oldest) {
+    if (oldest)
         drop(oldest);
-    }
     return oldest;
 }
 
@@ -302,9 +287,8 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
     struct connection *c = error == ERR_OK && pcb ? find_place() : NULL;
 
     (void)arg;
-    if (!c) {
+    if (!c)
         return ERR_MEM;    // lwIP ends it
-    }
     *c = (struct connection){ .pcb = pcb, .since_ns = now_ns(), .chunk = c->chunk };
     tcp_arg(pcb, c);
     tcp_recv(pcb, on_receive);
@@ -333,8 +317,7 @@ bool server_open(struct guest_disk *disk, const struct tar *tar, uint16_t port)
         return false;
     }
     pcb = tcp_listen_with_backlog(pcb, BACKLOG);
-    if (pcb) {
+    if (pcb)
         tcp_accept(pcb, on_accept);
-    }
     return pcb != NULL;
 }

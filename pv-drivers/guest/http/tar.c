@@ -39,19 +39,16 @@ static bool number(const uint8_t *field, size_t size, uint64_t *value)
     *value = 0;
     if (field[0] & 0x80) {
         for (*value = field[0] & 0x7f, i = 1; i < size; i++) {
-            if (*value >> 48) {
+            if (*value >> 48)
                 return false;
-            }
             *value = *value << 8 | field[i];
         }
         return true;
     }
-    while (i < size && field[i] == ' ') {
+    while (i < size && field[i] == ' ')
         i++;
-    }
-    for (; i < size && field[i] >= '0' && field[i] <= '7'; i++) {
+    for (; i < size && field[i] >= '0' && field[i] <= '7'; i++)
         *value = *value << 3 | (uint64_t)(field[i] - '0');
-    }
     return i == size || field[i] == '\0' || field[i] == ' ';
 }
 
@@ -60,27 +57,23 @@ static bool is_header(const uint8_t *block)
     uint64_t sum = 0;
     uint64_t wanted;
 
-    for (unsigned i = 0; i < TAR_BLOCK; i++) {
+    for (unsigned i = 0; i < TAR_BLOCK; i++)
         sum += i >= SUM && i < SUM + SUM_SIZE ? ' ' : block[i];
-    }
     return number(block + SUM, SUM_SIZE, &wanted) && sum == wanted;
 }
 
 static bool is_end(const uint8_t *block)
 {
-    for (unsigned i = 0; i < TAR_BLOCK; i++) {
-        if (block[i]) {
+    for (unsigned i = 0; i < TAR_BLOCK; i++)
+        if (block[i])
             return false;
-        }
-    }
     return true;
 }
 
 static size_t add_field(char *name, size_t at, const uint8_t *field, size_t size)
 {
-    for (size_t i = 0; i < size && field[i] && at + 1 < TAR_MAX_NAME; i++) {
+    for (size_t i = 0; i < size && field[i] && at + 1 < TAR_MAX_NAME; i++)
         name[at++] = (char)field[i];
-    }
     name[at] = '\0';
     return at;
 }
@@ -102,11 +95,9 @@ static void header_name(const uint8_t *block, char name[TAR_MAX_NAME])
 static bool read_text(struct reader *r, uint64_t size, uint8_t text[MAX_TEXT])
 {
     r->is_untold |= size > MAX_TEXT;
-    for (uint64_t at = 0; at < size && size <= MAX_TEXT; at += TAR_BLOCK) {
-        if (!r->read(r->arg, r->at + 1 + at / TAR_BLOCK, text + at)) {
+    for (uint64_t at = 0; at < size && size <= MAX_TEXT; at += TAR_BLOCK)
+        if (!r->read(r->arg, r->at + 1 + at / TAR_BLOCK, text + at))
             return fail(r, "cannot be read");
-        }
-    }
     return true;
 }
 
@@ -133,9 +124,8 @@ static void read_records(struct reader *r, const uint8_t *text, size_t size)
     while (text < end) {
         size_t length = 0;
         const uint8_t *at = text;
-        for (; at < end && *at >= '0' && *at <= '9' && length <= size; at++) {
+        for (; at < end && *at >= '0' && *at <= '9' && length <= size; at++)
             length = length * 10 + (size_t)(*at - '0');
-        }
         if (at == end || *at != ' ' || length > (size_t)(end - text) || length < (size_t)(at - text) + 2) {
             r->is_untold = true;
             return;
@@ -147,9 +137,8 @@ static void read_records(struct reader *r, const uint8_t *text, size_t size)
             r->is_untold = true;
             return;
         }
-        if (begins(at, text, "path=")) {
+        if (begins(at, text, "path="))
             set_name(r, at + 5, (size_t)(text - at) - 6);
-        }
         r->is_untold |= begins(at, text, "size=") || begins(at, text, "GNU.sparse.");
     }
 }
@@ -161,9 +150,8 @@ static void add_file(struct reader *r, uint64_t size)
     const char *from = r->has_long_name ? r->long_name : name;
 
     header_name(r->block, name);
-    while (from[0] == '/' || (from[0] == '.' && from[1] == '/')) {
+    while (from[0] == '/' || (from[0] == '.' && from[1] == '/'))
         from++;
-    }
     size_t length = strlen(from) + 1;
     if (r->is_untold || length == 1 || t->nr_files == TAR_MAX_FILES || length > TAR_MAX_NAMES - t->names_used) {
         t->nr_left_out++;
@@ -182,28 +170,23 @@ static bool take(struct reader *r)
     bool has_data = type < '1' || type > '6';    // links, devices and folders have none
     uint64_t size;
 
-    if (!is_header(r->block) || !number(r->block + SIZE, SIZE_SIZE, &size)) {
+    if (!is_header(r->block) || !number(r->block + SIZE, SIZE_SIZE, &size))
         return fail(r, "is no header of a tar archive");
-    }
     size = has_data ? size : 0;
     uint64_t blocks = size / TAR_BLOCK + (size % TAR_BLOCK != 0);
-    if (blocks > r->nr_blocks - r->at - 1) {
+    if (blocks > r->nr_blocks - r->at - 1)
         return fail(r, "begins a file that is longer than the disk");
-    }
     if (type == 'L' || type == 'x') {
         uint8_t text[MAX_TEXT];
-        if (!read_text(r, size, text)) {
+        if (!read_text(r, size, text))
             return false;
-        }
-        if (size <= MAX_TEXT && type == 'L') {
+        if (size <= MAX_TEXT && type == 'L')
             set_name(r, text, (size_t)size);
-        } else if (size <= MAX_TEXT) {
+        else if (size <= MAX_TEXT)
             read_records(r, text, (size_t)size);
-        }
     } else if (type != 'g' && type != 'K') {
-        if (type == '0' || type == '\0' || type == '7') {
+        if (type == '0' || type == '\0' || type == '7')
             add_file(r, size);
-        }
         r->has_long_name = false;
         r->is_untold = false;
     }
@@ -219,15 +202,12 @@ bool tar_index(struct tar *t, uint64_t nr_blocks, tar_read_fn *read, void *arg)
     t->names_used = 0;
     t->why[0] = '\0';
     while (r.at < nr_blocks) {
-        if (!read(arg, r.at, r.block)) {
+        if (!read(arg, r.at, r.block))
             return fail(&r, "cannot be read");
-        }
-        if (is_end(r.block)) {
+        if (is_end(r.block))
             break;
-        }
-        if (!take(&r)) {
+        if (!take(&r))
             return false;
-        }
     }
     return true;
 }
@@ -236,10 +216,8 @@ const struct tar_file *tar_find(const struct tar *t, const char *name)
 {
     size_t length = strlen(name) + 1;
 
-    for (unsigned i = t->nr_files; i-- > 0; ) {
-        if (strlen(t->files[i].name) + 1 == length && memcmp(t->files[i].name, name, length) == 0) {
+    for (unsigned i = t->nr_files; i-- > 0; )
+        if (strlen(t->files[i].name) + 1 == length && memcmp(t->files[i].name, name, length) == 0)
             return &t->files[i];
-        }
-    }
     return NULL;
 }
