@@ -15,6 +15,16 @@ static const struct column
                          { "AUTOSTART", "autostart", -9 }, { NULL, NULL, 0 } },
     vcpu_columns[] = { { "VCPU", "vcpu", 4 }, { "STATE", "state", -8 }, { "CPU", "cpu", 4 }, { "CPU/S", "cpu_seconds", 10 },
                        { NULL, NULL, 0 } },
+    boot_columns[] = { { "NAME", "name", -20 }, { "CREATE/MS", "boot_ms.create", 9 }, { "MEMORY/MS", "boot_ms.memory", 9 },
+                       { "KERNEL/MS", "boot_ms.kernel", 9 }, { "INITRAMFS/MS", "boot_ms.initramfs", 12 },
+                       { "START/MS", "boot_ms.start", 8 }, { NULL, NULL, 0 } },
+    disk_columns[] = { { "NAME", "domain", -20 }, { "DISK", "disk", -6 }, { "READS", "reads", 9 }, { "READ/KIB", "read_kib", 10 },
+                       { "WRITES", "writes", 9 }, { "WRITTEN/KIB", "written_kib", 11 }, { "FLUSHES", "flushes", 8 },
+                       { "ERRORS", "errors", 6 }, { "LIMITED", "limited", 7 }, { NULL, NULL, 0 } },
+    nic_columns[] = { { "NAME", "domain", -20 }, { "NIC", "nic", 3 }, { "RECV/PACKETS", "received_packets", 12 },
+                      { "RECV/KIB", "received_kib", 10 }, { "SENT/PACKETS", "sent_packets", 12 }, { "SENT/KIB", "sent_kib", 10 },
+                      { "RECV/DROPS", "received_drops", 10 }, { "SENT/DROPS", "sent_drops", 10 },
+                      { "LIMITED", "limited", 7 }, { NULL, NULL, 0 } },
     sched_columns[] = { { "NAME", "name", -20 }, { "WEIGHT", "weight", 6 }, { "CAP", "cap", 5 }, { NULL, NULL, 0 } },
     top_columns[] = { { "NAME", "name", -20 }, { "STATE", "state", -8 }, { "CPU/%", "cpu_percent", 6 }, { "VCPUS", "vcpus", 5 },
                       { "MEMORY/KIB", "memory_kib", 10 }, { "READ/KIB/S", "disk_read_kib_per_second", 10 },
@@ -60,6 +70,20 @@ static int run_text(const struct vane *vane, const struct command *c)
     else if (rc == EXIT_DONE)
         fputs(text, stdout);
     json_decref(json);
+    free(text);
+    return rc;
+}
+
+// Figures of disks or NICs, out of the metrics, a row for each.
+static int run_devices(const struct vane *vane, const struct command *c)
+{
+    char *text;
+    int rc = request(vane, "GET", c->path, "", 0, &text);
+    json_t *reply = rc == EXIT_DONE ? devices_json(text, c->list) : NULL;
+
+    if (reply)
+        print_reply(vane, reply, c->columns, c->list);
+    json_decref(reply);
     free(text);
     return rc;
 }
@@ -296,6 +320,9 @@ const struct command commands[] = {
     { "detach", "disk|nic NAME TARGET|ADDRESS", 3, 3, "take a device away: a disk by its target, a NIC by its address or place", run_detach, NULL, NULL, NULL, NULL, NULL },
     { "resize", "disk NAME TARGET SIZE", 4, 4, "make the file behind a disk larger, to MiB or with a unit; a guest that runs sees it", run_resize, NULL, NULL, NULL, NULL, NULL },
     { "top", "", 0, 0, "what domains use in a second; -n COUNT times, else on a terminal until interrupted", run_top, "GET", "/v1/domains", top_columns, "domains", NULL },
+    { "boot", "", 0, 0, "how long the parts of building took, of each domain that runs", run_request, "GET", "/v1/domains", boot_columns, "domains", NULL },
+    { "disks", "", 0, 0, "what the disks of running domains have done", run_devices, "GET", "/metrics", disk_columns, "disks", NULL },
+    { "nics", "", 0, 0, "what the NICs of running domains have done", run_devices, "GET", "/metrics", nic_columns, "nics", NULL },
     { "info", "", 0, 0, "the host", run_request, "GET", "/v1/host", NULL, NULL, NULL },
     { "dmesg", "", 0, 0, "the hypervisor's log", run_text, "GET", "/v1/host/log", NULL, NULL, lines_json },
     { "events", "", 0, 0, "what happens, until interrupted; -n COUNT of the past before", run_events, "GET", "/v1/events", NULL, NULL, NULL },

@@ -89,12 +89,20 @@ static const char *cell(const json_t *value, char *room, size_t size)
     return room;
 }
 
+// By its name, or WHOLE.NAME where the row has it in an object.
+static const json_t *member(const json_t *row, const char *name)
+{
+    const char *dot = strchr(name, '.');
+
+    return dot ? json_object_get(json_object_getn(row, name, (size_t)(dot - name)), dot + 1) : json_object_get(row, name);
+}
+
 static void print_row(const json_t *row, const struct column *columns)
 {
     char room[40];
 
     for (; columns->title; columns++)
-        printf("%*s%s", columns->width, row ? cell(json_object_get(row, columns->member), room, sizeof(room)) : columns->title,
+        printf("%*s%s", columns->width, row ? cell(member(row, columns->member), room, sizeof(room)) : columns->title,
                columns[1].title ? "  " : "\n");
 }
 

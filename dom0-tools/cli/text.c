@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What vaned says as text, as JSON for programs: logs in lines, metrics in families.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,4 +138,51 @@ json_t *metrics_json(char *text)
             add_sample(family, line);
     }
     return json_pack("{so}", "families", families);
+}
+
+// The row of the device that the sample is of, made where there is none.
+static json_t *device_row(json_t *rows, const json_t *labels, const char *kind)
+{
+    json_t *domain = json_object_get(labels, "domain"), *device = json_object_get(labels, kind), *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row)
+        if (json_equal(json_object_get(row, "domain"), domain) && json_equal(json_object_get(row, kind), device))
+            return row;
+    row = json_pack("{sO* sO*}", "domain", domain, kind, device);
+    json_array_append_new(rows, row);
+    return row;
+}
+
+// paravane_disk_read_bytes is a disk's read_kib, paravane_disk_reads its reads.
+static void add_figure(json_t *row, const char *name, const json_t *value)
+{
+    size_t length = strlen(name), unit = strlen("bytes");
+    bool is_bytes = length > unit && strcmp(name + length - unit, "bytes") == 0;
+    char member[80];
+
+    snprintf(member, sizeof(member), "%.*s%s", (int)(is_bytes ? length - unit : length), name, is_bytes ? "kib" : "");
+    json_object_set_new(row, member, json_integer(json_integer_value(value) / (is_bytes ? 1024 : 1)));
+}
+
+// {"disks": [{"domain": ..., "disk": ..., "reads": ...}]} of the families paravane_disk_*; the same with nics.
+json_t *devices_json(char *text, const char *kinds)
+{
+    json_t *metrics = metrics_json(text), *rows = json_array(), *family, *sample;
+    char kind[16], prefix[40];
+    size_t i, j;
+
+    snprintf(kind, sizeof(kind), "%.*s", (int)strlen(kinds) - 1, kinds);
+    snprintf(prefix, sizeof(prefix), "paravane_%s_", kind);
+    json_array_foreach(json_object_get(metrics, "families"), i, family) {
+        const char *name = json_string_value(json_object_get(family, "name"));
+
+        if (strncmp(name, prefix, strlen(prefix)) != 0)
+            continue;
+        json_array_foreach(json_object_get(family, "samples"), j, sample)
+            add_figure(device_row(rows, json_object_get(sample, "labels"), kind), name + strlen(prefix),
+                       json_object_get(sample, "value"));
+    }
+    json_decref(metrics);
+    return json_pack("{so}", kinds, rows);
 }

@@ -69,6 +69,7 @@ int run_doctor(const struct vane *vane, const struct command *command);
 // text.c: replies that are text, taken apart.
 json_t *lines_json(char *text);
 json_t *metrics_json(char *text);
+json_t *devices_json(char *text, const char *kinds);
 // generate.c
 void print_help(FILE *to);
 int print_generated(const char *what);
