@@ -25,6 +25,8 @@ PACKAGES=(
     qemu-system-x86 busybox-static cpio xz-utils kmod
     # disks and programs for dom0 in the system tests
     e2fsprogs gcc-multilib lz4 zstd
+    # Debian for the demo's guests
+    mmdebstrap
     # the boot ISO
     grub-pc-bin grub-common xorriso mtools
     # what Debian's minimal images leave out but fetching packages and tests use

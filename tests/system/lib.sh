@@ -22,7 +22,8 @@
 #   disk_image CPIO OUT MIB          an ext4 file system with the contents of an initramfs
 # Running
 #   vm_run LOG OPTION...             boots until the machine ends; see the table above vm_run
-#                                    sets VM_END (poweroff reset stop timeout error) and VM_SECONDS
+#                                    sets VM_END (poweroff reset stop timeout error) and VM_SECONDS.
+#                                    The command $vm_before, if any, is run before each machine
 #   vm_shell OPTION...               the same machine with its console on the terminal
 # Judging
 #   log_results LOG                  what dom0's script reported: lines PASS, FAIL and SKIP
@@ -305,6 +306,7 @@ vm_run_once() {
     local log=$1 dir stopped=1 status=0 begin=$EPOCHSECONDS pid
     dir=$(mktemp -d "${TMPDIR:-/tmp}/pv.XXXXXX")
     vm_arguments "$dir"
+    ${vm_before:-:}
     mkfifo "$dir/serial"
     timeout -k 5 "$vm_limit" qemu-system-x86_64 "${vm_args[@]}" -serial stdio -monitor none \
         -D "$dir/trace" -trace qemu_system_shutdown_request \
@@ -326,6 +328,7 @@ vm_shell() {
     vm_options "$@"
     dir=$(mktemp -d "${TMPDIR:-/tmp}/pv.XXXXXX")
     vm_arguments "$dir"
+    ${vm_before:-:}
     qemu-system-x86_64 "${vm_args[@]}" -serial mon:stdio || status=$?
     rm -rf "$dir"
     return $status

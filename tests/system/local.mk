@@ -20,6 +20,8 @@ EXTRA_DIST += \
     tests/system/README.md \
     tests/system/cases.sh \
     tests/system/clocks.c \
+    tests/system/debian.sh \
+    tests/system/demo \
     tests/system/dom0 \
     tests/system/domstat.c \
     tests/system/lib.sh \
