@@ -64,7 +64,7 @@ web_sum() { told web "\(made\|kept\) page"; }
 unikernel_sum() { tar -xOf /dev/vdc ./page | sum; }
 # What the page of SERVER is, by who has it.
 page_sum() { "$1_sum"; }
-fetched_sum() { wget -T 60 -q -O - "http://$(address "$1")/page" | sum; }
+fetched_sum() { timeout 60 wget -q -O - "http://$(address "$1")/page" | sum; }
 client_word() { told client "$1 $2" | awk -v n="$3" '{ print $n }'; }
 
 free_kib() { vane -o json info | sed -n 's/.*"free_kib": \([0-9]*\).*/\1/p'; }
@@ -176,7 +176,7 @@ stop_guests() {
     must all-are-off wait_for 120 are_off
     show vane list
     expect no-back-end-left '' "$(ls /run/vane/back)"
-    expect no-domain-left '' "$(vane store ls /local/domain | grep '"[1-9][0-9]*"')"
+    expect no-domain-left '' "$(vane store ls /local/domain | grep '^/local/domain/[1-9]')"
     check memory-comes-back wait_for 20 is_free_again
 }
 is_free_again() { [ "$(free_kib)" -ge "$free_before" ]; }
