@@ -90,6 +90,7 @@ start_toolstack() {
     back_ends_ready > /dev/null 2>&1
     must bridge ip link show br0
     start_store
+    store_pid=$!
     must store wait_for 20 test -S /run/xenstored/socket
     start_vaned
     must vaned vane list
@@ -195,8 +196,8 @@ stop_toolstack() {
     step "stopping vaned and the store"
     kill "$vaned_pid"
     check vaned-ends wait_for 20 ended "$vaned_pid"
-    killall vane-stored
-    check store-ends wait_for 20 sh -c '! pidof vane-stored'
+    kill "$store_pid"
+    check store-ends wait_for 20 ended "$store_pid"
     expect dmesg-clean '' "$(complaints)"
 }
 
