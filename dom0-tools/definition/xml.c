@@ -236,9 +236,17 @@ int definition_read_xml(struct definition *d, const char *text, size_t length, s
     return rc ? rc : definition_finish(d, error);
 }
 
+// By the parser, which has more letters than xmlValidateNCName(): what it took as a name is one here too.
 bool xml_is_name(const char *text)
 {
-    return xmlValidateNCName(BAD_CAST text, 0) == 0;
+    struct vane_error ignored;
+    char *element = NULL;
+    xmlDoc *doc = asprintf(&element, "<%s/>", text) < 0 ? NULL : parse(element, strlen(element), &ignored);
+    bool is = doc && !strchr(text, ':') && strcmp((const char *)xmlDocGetRootElement(doc)->name, text) == 0;
+
+    xmlFreeDoc(doc);
+    free(element);
+    return is;
 }
 
 char *xml_normalise(const char *text, char name[PATH_SIZE + 8])

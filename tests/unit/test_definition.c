@@ -155,6 +155,7 @@ static void test_round_trips(void)
     round_trip(full_json);
     round_trip("name = 'a'\nmemory = 64\n");
     round_trip("{\"name\": \"a\", \"memory_kib\": 65536, \"affinity\": \"0-3\"}");
+    round_trip("<domain><name>a</name><memory>65536</memory><vcpu cu\u02cdent='2'>1</vcpu></domain>");
     round_trip("<domain><name>a</name><memory>65536</memory><os><kernel>/k</kernel><cmdline><a/></cmdline></os></domain>");
     round_trip("<domain><name>a</name><memory>65536</memory><os><kernel>/k</kernel><cmdline> <a/>\n</cmdline></os></domain>");
 }
@@ -285,6 +286,9 @@ static const struct { const char *text, *why; } refused[] = {
       "for on_crash, which is not there itself" },
     { JSON("\"extra\": [{\"in\": \"memory\", \"attribute\": \"unit\", \"value\": \"TiB\"}]"), "which the model knows" },
     { JSON("\"extra\": [{\"in\": \"\", \"attribute\": \"a b\", \"value\": \"c\"}]"), "no attribute of XML" },
+    { JSON("\"extra\": [{\"in\": \"\", \"attribute\": \"a b='c'\", \"value\": \"c\"}]"), "no attribute of XML" },
+    { JSON("\"extra\": [{\"in\": \"\", \"attribute\": \"a:b\", \"value\": \"c\"}]"), "no attribute of XML" },
+    { JSON("\"extra\": [{\"in\": \"\", \"attribute\": \"\", \"value\": \"c\"}]"), "no attribute of XML" },
     { JSON("\"extra\": [{\"in\": \"metadata\", \"xml\": \"<guest xmlns='urn:paravane:guest' cap='1'/>\"}]"),
       "which the model knows" },
     { "name", "line 1: name has no = behind it" },
