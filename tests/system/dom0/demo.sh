@@ -179,8 +179,11 @@ stop_guests() {
     expect no-back-end-left '' "$(ls /run/vane/back)"
     expect no-domain-left '' "$(vane store ls /local/domain | grep '^/local/domain/[1-9]')"
     check memory-comes-back wait_for 20 is_free_again
+    echo "free: $(free_kib) KiB, $free_before KiB before the guests"
 }
-is_free_again() { [ "$(free_kib)" -ge "$free_before" ]; }
+# The hypervisor's tables of what dom0 has mapped of guests grow as they are first used, and stay: some pages. To the page memory is
+# compared by the cases vaned and vaned-kills.
+is_free_again() { [ "$(free_kib)" -ge $((free_before - 1024)) ]; }
 
 # The pages as they lie on the client's disk, read by dom0.
 disks_hold_pages() {
