@@ -335,7 +335,8 @@ int backend_add(struct vaned *v, struct domain *d, const struct kind *kind, cons
     backend_path(v, d, name, "arguments", path);
     backend_path(v, d, name, "image", image);
     say_all(&w, v, d, kind, def, i, number);
-    kind->say_server(&server, def, i);
+    if (kind->say_server)
+        kind->say_server(&server, def, i);
     rc = make_folders(v, d, name, error);
     if (rc == 0)
         rc = set_mark(v, d, name, mark, error);

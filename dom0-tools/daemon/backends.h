@@ -28,7 +28,7 @@ struct kind {
     unsigned (*number)(const struct definition *def, size_t i);
     void (*say)(struct words *w, const struct definition *def, size_t i, unsigned domid, unsigned number,
                 const char *folder);
-    // The arguments of the server that an image needs (images.c); none: it needs no server.
+    // The arguments of the server that an image needs (images.c); none, or NULL: it needs no server.
     void (*say_server)(struct words *w, const struct definition *def, size_t i);
 };
 

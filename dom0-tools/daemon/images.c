@@ -77,38 +77,47 @@ static int begin(const struct vaned *v, const struct domain *d, const char *devi
 {
     char path[BACKEND_PATH];
     struct words w = { .count = 0 };
-    int log, began, listener, status = EXIT_FAILURE, rc;
+    int log, began, listener, status = EXIT_FAILURE, rc = -ENOMEM;
     pid_t pid = -1;
 
     backend_path(v, d, device, "image", path);
     words_recall(&w, path);
     backend_path(v, d, device, "image-log", path);
     log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    backend_path(v, d, device, "image-began", path);
-    began = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     backend_path(v, d, device, "image-at", path);
     listener = listen_at(path);
-    if (!w.failed && log >= 0 && began >= 0 && listener >= 0)
-        pid = fork();
+    // Before the server is: one that began and is not known to have would be replaced.
+    backend_path(v, d, device, "image-began", path);
+    began = listener >= 0 ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (!w.failed) {
+        pid = log >= 0 && began >= 0 ? fork() : -1;
+        rc = pid < 0 ? -errno : 0;
+    }
     if (pid == 0)
         become_server(&w, locked, listener, log);
-    rc = pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 ? 0 : vane_fail_errno(error, errno, "starting the server of disk %s of %s", device, d->def.name);
+    if (pid > 0)
+        rc = waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -EAGAIN;
+    if (rc) {
+        (void)unlink(path);             // none has begun
+        rc = vane_fail_errno(error, -rc, "starting the server of disk %s of %s", device, d->def.name);
+    }
     close(log), close(began), close(listener);
     words_forget(&w);
     return rc;
 }
 
-// Once: a guest waits from then on.
-static void tell_loss(struct vaned *v, const struct domain *d, const char *device)
+// A guest waits from then on; that is told once.
+static int be_lost(struct vaned *v, const struct domain *d, const char *device, struct vane_error *error)
 {
-    char began[BACKEND_PATH], lost[BACKEND_PATH], text[200];
+    char began[BACKEND_PATH], lost[BACKEND_PATH];
+    int rc = vane_fail(error, VANE_INVALID, "the server of disk %s of %s has ended, and what was written and not flushed may be lost: "
+                       "destroy %s and start it again", device, d->def.name, d->def.name);
 
     backend_path(v, d, device, "image-began", began);
     backend_path(v, d, device, "image-lost", lost);
-    snprintf(text, sizeof(text), "disk %s: the server of its image has ended, and what was written and not flushed may be lost: destroy "
-             "the guest and start it again", device);
     if (rename(began, lost) == 0)
-        event_tell(v, d, "image-lost", text);
+        event_tell(v, d, "image-lost", error->text);
+    return rc;
 }
 
 int image_serve(struct vaned *v, const struct domain *d, const char *device, struct vane_error *error)
@@ -123,10 +132,8 @@ int image_serve(struct vaned *v, const struct domain *d, const char *device, str
         return 0;
     if (locked < 0)
         return vane_fail_errno(error, locked, "finding the server of disk %s of %s", device, d->def.name);
-    tell_loss(v, d, device);
-    if (is_there(v, d, device, "image-lost"))
-        rc = vane_fail(error, VANE_INVALID, "the server of disk %s of %s has ended, and what was written and not flushed may be lost: "
-                       "destroy the guest and start it again", device, d->def.name);
+    if (is_there(v, d, device, "image-began") || is_there(v, d, device, "image-lost"))
+        rc = be_lost(v, d, device, error);
     else
         rc = begin(v, d, device, locked, error);
     close(locked);

@@ -200,13 +200,6 @@ static void say_nic(struct words *w, const struct definition *def, size_t i, uns
     say_number(w, "--packets", nic->packets_limit);
 }
 
-static void say_no_server(struct words *w, const struct definition *def, size_t i)
-{
-    (void)w;
-    (void)def;
-    (void)i;
-}
-
 bool nic_counted(const struct vaned *v, const struct domain *d, unsigned index, struct nic_figures *figures)
 {
     uint64_t sum[NET_NR_STATS] = { 0 };
@@ -235,5 +228,5 @@ const struct kind kinds[NR_KINDS] = {
     { "vane-blk", "disk", "disks", DEVICE_OWN_DISK, HOST_DISK, count_disks, is_own_disk, name_disk, number_disk, say_disk,
       say_image_server },
     { "vane-net", "NIC", "nics", DEVICE_OWN_NIC, HOST_NIC, count_nics, is_own_nic, name_nic, number_nic, say_nic,
-      say_no_server },
+      NULL },
 };

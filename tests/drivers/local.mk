@@ -77,10 +77,11 @@ tests_unit_test_net_hostile_tsan_LDADD = -lcunit
 
 # The guest kit's readers, its client of the store and its console.
 UNIT_TESTS += tests/unit/test_guest_http tests/unit/test_guest_store tests/unit/test_guest_console
-tests_unit_test_guest_console_SOURCES = tests/unit/test_guest_console.c pv-drivers/guest/console.c pv-drivers/guest/guest.h \
-    pv-drivers/bus/text.c pv-drivers/bus/text.h
+tests_unit_test_guest_console_SOURCES = tests/unit/test_guest_console.c tests/drivers/kit_below.h \
+    pv-drivers/guest/console.c pv-drivers/guest/guest.h pv-drivers/bus/text.c pv-drivers/bus/text.h
 tests_unit_test_guest_console_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_guest_http_SOURCES = tests/unit/test_guest_http.c tests/fuzz/guest_http.c $(FUZZ_MINI) $(GUEST_HTTP_PURE)
 tests_unit_test_guest_http_CPPFLAGS = $(DRIVER_CPPFLAGS)
-tests_unit_test_guest_store_SOURCES = tests/unit/test_guest_store.c pv-drivers/guest/store.c pv-drivers/guest/guest.h
+tests_unit_test_guest_store_SOURCES = tests/unit/test_guest_store.c tests/drivers/kit_below.h pv-drivers/guest/store.c \
+    pv-drivers/guest/guest.h
 tests_unit_test_guest_store_CPPFLAGS = $(DRIVER_CPPFLAGS)

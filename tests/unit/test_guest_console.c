@@ -3,35 +3,16 @@
 // What is faked is the kit below it: pages, ports and time.
 #include <string.h>
 
-#include "guest/guest.h"
 #include "public/io/console.h"
 #include "public/xen.h"
-#include "unit_main.h"
+#include "tests/drivers/kit_below.h"
 
 static struct xencons_interface ring;
 static struct start_info info = { .console.domU = { .mfn = 77, .evtchn = 5 } };
-static uint64_t clock_ns;
 static unsigned nr_sent, nr_waits;
 static char heard[16384];
 static size_t nr_heard;
 static bool is_reading;
-
-void *page_of_mfn(uint64_t mfn)
-{
-    CU_ASSERT_EQUAL(mfn, 77);
-    return &ring;
-}
-
-uint64_t now_ns(void)
-{
-    return clock_ns;
-}
-
-int event_add(evtchn_port_t port)
-{
-    CU_ASSERT_EQUAL(port, 5);
-    return 0;
-}
 
 void event_send(evtchn_port_t port)
 {
@@ -168,5 +149,6 @@ int main(void)
         { 0 },
     };
 
+    kit_page = &ring;
     return unit_main("guest_console", tests);
 }

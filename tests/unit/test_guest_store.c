@@ -6,14 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "guest/guest.h"
 #include "public/io/xs_wire.h"
 #include "public/xen.h"
-#include "unit_main.h"
+#include "tests/drivers/kit_below.h"
 
 static struct xenstore_domain_interface ring;
 static struct start_info info = { .store_mfn = 77, .store_evtchn = 5 };
-static uint64_t clock_ns;
 static unsigned nr_waits;
 static char said[512];
 
@@ -21,23 +19,6 @@ static char said[512];
 static char got[8192], out[16384];
 static size_t nr_got, nr_out;
 static bool (*answer)(const struct xsd_sockmsg *head, const char *payload);
-
-void *page_of_mfn(uint64_t mfn)
-{
-    CU_ASSERT_EQUAL(mfn, 77);
-    return &ring;
-}
-
-uint64_t now_ns(void)
-{
-    return clock_ns;
-}
-
-int event_add(evtchn_port_t port)
-{
-    CU_ASSERT_EQUAL(port, 5);
-    return 0;
-}
 
 void print(const char *fmt, ...)
 {
@@ -222,5 +203,6 @@ int main(void)
         { 0 },
     };
 
+    kit_page = &ring;
     return unit_main("guest_store", tests);
 }
