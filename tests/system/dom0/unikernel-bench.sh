@@ -5,10 +5,7 @@
 . /test/vane-lib.sh
 tools_setup
 modprobe -a xen_blkback loop
-check store start_store
-check store-answers wait_for 20 test -S /run/xenstored/socket
-start_vaned
-check vaned vane list
+toolstack_up
 
 is() { vane show "$1" | grep -q "^state *$2\$"; }
 # defined CMDLINE [DRIVER]: whose driver serves its disk

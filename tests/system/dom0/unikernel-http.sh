@@ -6,10 +6,7 @@
 . /test/vane-lib.sh
 tools_setup
 back_ends_ready
-check store start_store
-check store-answers wait_for 20 test -S /run/xenstored/socket
-start_vaned
-check vaned vane list
+toolstack_up
 
 HELLO='<p>hello from the unikernel' SIZES='0 1 511 512 513 1460 32767 32768 32769 65536 1048576 3000001'
 uuid=8d8b3f0e-3f3c-4f0a-9d5e-0123456789ab mac=00:16:3e:01:02:09

@@ -48,6 +48,14 @@ start_vaned() {
     wait_for 30 vane list
 }
 
+# Ours, as most cases begin.
+toolstack_up() {
+    check store start_store
+    check store-answers wait_for 20 test -S /run/xenstored/socket
+    start_vaned
+    check vaned vane list
+}
+
 # logs NAME WORDS [COUNT]: a guest of vaned has said them, so often
 logs() { [ "$(vane log "$1" | grep -c "$2")" -ge "${3:-1}" ]; }
 

@@ -5,10 +5,7 @@
 . /test/vane-lib.sh
 tools_setup
 back_ends_ready
-check store start_store
-check store-answers wait_for 20 test -S /run/xenstored/socket
-start_vaned
-check vaned vane list
+toolstack_up
 
 # ask WORDS: run by the guest's shell; what it prints is in the log
 ask() { (echo "$1"; sleep 1; printf '\035') | vane console --take io > /dev/null; }

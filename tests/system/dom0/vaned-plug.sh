@@ -6,10 +6,7 @@
 tools_setup
 back_ends_ready
 brctl addbr br1 && ip addr add 10.0.1.1/24 dev br1 && ip link set br1 up
-check store start_store
-check store-answers wait_for 20 test -S /run/xenstored/socket
-start_vaned
-check vaned vane list
+toolstack_up
 
 # ask WORDS: run by the guest's shell; what it prints is in the log
 ask() { (echo "$1"; sleep 1; printf '\035') | vane console --take plug > /dev/null; }

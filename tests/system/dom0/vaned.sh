@@ -16,10 +16,7 @@ status() {
 }
 
 tools_setup
-check store start_store
-check store-answers wait_for 20 test -S /run/xenstored/socket
-start_vaned
-check vaned vane list
+toolstack_up
 check doctor vane doctor
 vane info
 
