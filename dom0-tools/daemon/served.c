@@ -55,6 +55,7 @@ static void escape(const char *name, char *text, size_t size)
 
 static void say_image(struct words *w, const struct disk *disk, const char *folder)
 {
+    const char *scheme = disk->tls ? "nbds" : "nbd";
     char export[BACKEND_WORD], socket[BACKEND_PATH];
 
     escape(disk->export ? disk->export : "", export, sizeof(export));
@@ -64,9 +65,9 @@ static void say_image(struct words *w, const struct disk *disk, const char *fold
     else if (disk->type != DISK_NETWORK)
         words_say(w, "%s", disk->type == DISK_FILE ? disk->file : disk->block);
     else if (disk->socket)
-        words_say(w, "nbd+unix:///%s?socket=%s", export, socket);
+        words_say(w, "%s+unix:///%s?socket=%s", scheme, export, socket);
     else
-        words_say(w, "nbd://%s:%" PRIu64 "/%s", disk->host, disk->port, export);
+        words_say(w, strchr(disk->host, ':') ? "%s://[%s]:%" PRIu64 "/%s" : "%s://%s:%" PRIu64 "/%s", scheme, disk->host, disk->port, export);
 }
 
 static void say_number(struct words *w, const char *option, uint64_t number)

@@ -73,12 +73,12 @@ int definition_finish(struct definition *d, struct vane_error *error)
 static int check_disk(const struct disk *disk, const struct where *where)
 {
     const char *const sources[] = { disk->file, disk->block, disk->export };
-    static const char *const names[] = { "file", "block", "export" };
+    static const char *const names[] = { "file", "block", "export" }, *const types[] = { "file", "block", "network" };
 
     for (uint64_t type = 0; type < 3; type++) {
         if (type != disk->type && sources[type])
             return refuse_form(where, "has the %s \"%.80s\", but is of type %s: change its type to %s", names[type],
-                               sources[type], names[disk->type], names[type]);
+                               sources[type], types[disk->type], types[type]);
     }
     if (disk->type != DISK_NETWORK && !sources[disk->type] && disk->device == 0)
         return refuse_form(where, "has no %s, which its type needs: name it", names[disk->type]);

@@ -44,7 +44,7 @@ enum { ON_DESTROY, ON_RESTART, ON_PRESERVE };
 
 struct disk {
     struct object object;
-    uint64_t type, device, driver, format, discard, protocol, port, readonly, shareable;
+    uint64_t type, device, driver, format, discard, protocol, port, tls, readonly, shareable;
     uint64_t bytes_limit, iops_limit;   // a second; 0 is none
     char *file, *block, *export, *host, *socket, *target;
 };

@@ -68,6 +68,8 @@ static const struct field disk_fields[] = {
       .fallback = 10809, .help = "its TCP port" },
     { .json = "socket", .xml = "source/host/@socket", AT(socket), .max = 107, .rule = &path_rule,
       .help = "its Unix socket, in place of host and port" },
+    { .json = "tls", .xml = "source/@tls", AT(tls), .type = FIELD_FLAG,
+      .help = "whether the server is spoken to by TLS only, with the certificates in /etc/pki/libnbd" },
     { .json = "target", .xml = "target/@dev", .xl = "vdev", AT(target), .needed = true, .max = 7, .rule = &target_rule,
       .help = "its name in the guest" },
     { .xml = "target/@bus", .type = FIELD_FIXED, .choices = CHOICES("xen") },

@@ -139,7 +139,7 @@ static const char full_json[] =
     " \"pins\": [{\"vcpu\": 1, \"cpus\": \"3\"}],\n"
     " \"kernel\": \"/boot/vmlinuz\", \"cmdline\": \"console=hvc0 \\\"quoted\\\"\", \"on_crash\": \"preserve\",\n"
     " \"autostart\": true, \"start_order\": 10,\n"
-    " \"disks\": [{\"type\": \"network\", \"protocol\": \"nbd\", \"export\": \"db\", \"socket\": \"/run/nbd\",\n"
+    " \"disks\": [{\"type\": \"network\", \"protocol\": \"nbd\", \"export\": \"db\", \"socket\": \"/run/nbd\", \"tls\": true,\n"
     "             \"target\": \"xvda\", \"driver\": \"vane\", \"bytes_limit\": 1000000, \"shareable\": true},\n"
     "            {\"type\": \"block\", \"block\": \"/dev/vg/db\", \"target\": \"xvdb\", \"driver\": \"kernel\",\n"
     "             \"extra\": [{\"in\": \"driver\", \"attribute\": \"io\", \"value\": \"a<b\"},\n"
@@ -266,6 +266,9 @@ static const struct { const char *text, *why; } refused[] = {
       "disk xvda is there twice" },
     { JSON("\"disks\": [{\"target\": \"xvda\", \"type\": \"network\", \"export\": \"a\"}]"), "one of host and socket" },
     { JSON("\"disks\": [{\"target\": \"xvda\", \"file\": \"/a\", \"block\": \"/dev/b\"}]"), "change its type to block" },
+    { JSON("\"disks\": [{\"target\": \"xvda\", \"file\": \"/a\", \"type\": \"network\"}]"), "but is of type network: change" },
+    { JSON("\"disks\": [{\"target\": \"xvda\", \"export\": \"a\"}]"), "is of type file: change its type to network" },
+    { JSON("\"disks\": [{\"target\": \"xvda\", \"file\": \"/a\", \"tls\": 1}]"), "true or false" },
     { JSON("\"nics\": [{\"type\": \"network\"}]"), "nic 0 has no network" },
     { JSON("\"nics\": [{\"device\": \"a0\"}, {\"device\": \"a0\"}]"), "nic 1 has the device a0, as nic 0 has: change one" },
     { JSON("\"nics\": [{\"ip\": \"10.0.0\"}]"), "write an IPv4 or IPv6 address" },
