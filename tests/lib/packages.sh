@@ -10,7 +10,7 @@ PACKAGES=(
     # the other decompressors, of guests' kernels
     libbz2-dev liblzo2-dev
     # the block backend, and a server for its tests
-    liburing-dev libnbd-dev qemu-utils
+    liburing-dev libnbd-dev qemu-utils openssl
     # the network backend: bridges by rtnetlink, and a switch for its tests
     libmnl-dev openvswitch-switch
     # the toolstack

@@ -713,7 +713,11 @@ static void test_kill_without_state(void)
 // An NBD server: qemu-nbd serves the image's file.
 
 static pid_t server_pid;
-static char key_dir[32], socket_file[48], key_file[48], uri[160];
+static char key_dir[32], socket_file[48], uri[160];
+static const char new_certificates[] =
+    "cd %s && new='openssl req -x509 -newkey ed25519 -nodes -subj' && $new /CN=tests -keyout ca-key.pem -out ca-cert.pem 2> errors && "
+    "$new /CN=localhost -CA ca-cert.pem -CAkey ca-key.pem -addext basicConstraints=CA:FALSE -keyout server-key.pem "
+    "-out server-cert.pem 2>> errors";
 
 static void start_server(bool has_tls)
 {
@@ -723,7 +727,7 @@ static void start_server(bool has_tls)
     char *const tls[] = { "--object", object, "--tls-creds", "tls" };
     struct timespec step = { .tv_nsec = 5000000 };
 
-    snprintf(object, sizeof(object), "tls-creds-psk,id=tls,endpoint=server,dir=%s", key_dir);
+    snprintf(object, sizeof(object), "tls-creds-x509,id=tls,endpoint=server,verify-peer=off,dir=%s", key_dir);
     if (has_tls) {
         memcpy(plain + 11, tls, sizeof(tls));
     }
@@ -747,20 +751,19 @@ static void stop_server(void)
 
 static void set_up_server(bool has_tls, char *const *more)
 {
+    char command[sizeof(new_certificates) + sizeof(key_dir)];
+
     set_up(more);
     snprintf(key_dir, sizeof(key_dir), "/tmp/vane-blk-%d", (int)getpid());
-    snprintf(key_file, sizeof(key_file), "%s/keys.psk", key_dir);
     snprintf(socket_file, sizeof(socket_file), "%s/nbd.sock", key_dir);
     if (has_tls) {
-        snprintf(uri, sizeof(uri), "nbds+unix://disk@/?socket=%s&tls-psk-file=%s", socket_file, key_file);
+        snprintf(uri, sizeof(uri), "nbds+unix:///?socket=%s&tls-certificates=%s", socket_file, key_dir);
     } else {
         snprintf(uri, sizeof(uri), "nbd+unix:///?socket=%s", socket_file);
     }
     CU_ASSERT_EQUAL_FATAL(mkdir(key_dir, 0700), 0);
-    FILE *f = fopen(key_file, "w");
-    CU_ASSERT_FATAL(f != NULL);
-    fprintf(f, "disk:0123456789abcdef0123456789abcdef\n");
-    fclose(f);
+    snprintf(command, sizeof(command), new_certificates, key_dir);
+    CU_ASSERT_EQUAL_FATAL(has_tls ? system(command) : 0, 0);
     start_server(has_tls);
     for (unsigned i = 0; arguments[i]; i++) {
         arguments[i] = arguments[i] == image ? uri : arguments[i];
@@ -769,9 +772,11 @@ static void set_up_server(bool has_tls, char *const *more)
 
 static void tear_down_server(void)
 {
+    char command[64];
+
     stop_server();
-    unlink(key_file);
-    rmdir(key_dir);
+    snprintf(command, sizeof(command), "rm -r %s", key_dir);
+    CU_ASSERT_EQUAL(system(command), 0);
 }
 
 static void serve_by_nbd(bool has_tls)
