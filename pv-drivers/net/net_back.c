@@ -139,7 +139,7 @@ static int init_queue(struct back *back, unsigned i)
     struct net_back *b = CONTAINER(back, struct net_back, back);
     struct net_queue *q = &b->queues[i];
     int rc = net_queue_init(q, &b->interface, &b->tap.ports[i], b->transports[i][0], b->transports[i][1],
-                            &b->journal->queue[i], &b->stats->queue[i]);
+                            &b->journal->queue[i], &b->stats->queue[i], &b->stats->learnt[i]);
 
     snprintf(q->name, sizeof(q->name), "%s, queue %u", b->tap.name, i);
     back->workers[i].queue = q;

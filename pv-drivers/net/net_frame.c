@@ -15,6 +15,7 @@ enum { REDIRECT4 = 5 };
 #define IPV6_HEADER 40u
 #define IPV6_SOURCE 8u               // where the source lies in its header
 #define ARP_SIZE 28u
+#define NEIGHBOUR_SIZE 24u           // of its messages, without options
 #define MAX_EXTENSIONS 8u
 
 static unsigned get16(const uint8_t *at)
@@ -168,14 +169,19 @@ static bool is_ipv6_own(const struct net_filter *f, const uint8_t *address)
     return found;
 }
 
+static bool is_arp(const uint8_t *frame, uint32_t size)
+{
+    static const uint8_t ethernet_ipv4[] = { 0, 1, 8, 0, 6, 4 };
+
+    return size >= NET_ETHERNET + ARP_SIZE && memcmp(frame + NET_ETHERNET, ethernet_ipv4, sizeof(ethernet_ipv4)) == 0;
+}
+
 // Its sender: the MAC and the address; no address is a question whether somebody has the one that it is about to take.
 static bool allows_arp(const struct net_filter *f, const uint8_t *frame, uint32_t size)
 {
-    static const uint8_t ethernet_ipv4[] = { 0, 1, 8, 0, 6, 4 };
     const uint8_t *arp = frame + NET_ETHERNET;
 
-    return size >= NET_ETHERNET + ARP_SIZE && memcmp(arp, ethernet_ipv4, sizeof(ethernet_ipv4)) == 0 &&
-           (!f->has_mac || memcmp(arp + 8, f->mac, NET_MAC) == 0) &&
+    return is_arp(frame, size) && (!f->has_mac || memcmp(arp + 8, f->mac, NET_MAC) == 0) &&
            is_ipv4_own(f, is_zero(arp + 14, 4) ? arp + 24 : arp + 14);
 }
 
@@ -221,7 +227,7 @@ static bool allows_icmpv6(const struct net_filter *f, const uint8_t *frame, cons
     if (type == ROUTER_ADVERTISEMENT || type == REDIRECT || l->is_fragment)
         return false;
     if (type == NEIGHBOUR_SOLICITATION || type == NEIGHBOUR_ADVERTISEMENT) {
-        return size >= 24 && has_own_options(f, frame, l->l4 + 24, l->end) &&
+        return size >= NEIGHBOUR_SIZE && has_own_options(f, frame, l->l4 + NEIGHBOUR_SIZE, l->end) &&
                (type == NEIGHBOUR_SOLICITATION ? !is_nameless || is_ipv6_own(f, icmp + 8) :
                 !is_nameless && is_ipv6_own(f, icmp + 8));
     }
@@ -249,4 +255,34 @@ bool net_filter_allows(const struct net_filter *f, const uint8_t *frame, uint32_
     bool is_ip = net_frame_parse(frame, size, &l);
     return l.type == TYPE_ARP ? allows_arp(f, frame, size) : !is_ip ? false :
            l.type == TYPE_IPV4 ? allows_ipv4(f, frame, &l) : allows_ipv6(f, frame, &l);
+}
+
+// ------------------------------------------------------------------------------------------------
+// What the guest's addresses are. Only what hosts say of themselves on their own link counts: a packet's source may be
+// anybody's, where the guest is a router. Neighbour discovery that a router has passed on has not got this hop limit any more.
+
+static bool is_neighbours(const uint8_t *frame, uint32_t size)
+{
+    const uint8_t *ip = frame + NET_ETHERNET, *icmp = ip + IPV6_HEADER;
+
+    return size >= NET_ETHERNET + IPV6_HEADER + NEIGHBOUR_SIZE && ip[6] == ICMPV6 && ip[7] == 255 && ip[0] >> 4 == 6 &&
+           get16(ip + 4) >= NEIGHBOUR_SIZE && (icmp[0] == NEIGHBOUR_SOLICITATION || icmp[0] == NEIGHBOUR_ADVERTISEMENT);
+}
+
+// No address is there while the guest asks whether somebody has the one that it is about to take.
+bool net_frame_sender(const uint8_t *frame, uint32_t size, struct net_address *a)
+{
+    unsigned type = size < NET_ETHERNET ? 0 : get16(frame + 12);
+    const uint8_t *inner = frame + NET_ETHERNET, *address = NULL;
+    uint8_t length = type == TYPE_ARP ? 4 : 16;
+
+    if (type == TYPE_ARP && is_arp(frame, size) && memcmp(inner + 8, frame + NET_MAC, NET_MAC) == 0)
+        address = inner + 14;
+    else if (type == TYPE_IPV6 && is_neighbours(frame, size))
+        address = inner + IPV6_SOURCE;
+    if (!address || is_zero(address, length))
+        return false;
+    *a = (struct net_address){ .size = length };
+    memcpy(a->bytes, address, length);
+    return true;
 }

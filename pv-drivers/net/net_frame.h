@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "net/net_stats.h"
+
 #define NET_MAC 6u
 #define NET_ETHERNET 14u             // bytes of its header
 #define NET_MAX_ADDRESSES 8u         // of either family
@@ -43,3 +45,5 @@ bool net_frame_parse(const uint8_t *frame, uint32_t size, struct net_layout *l);
 bool net_frame_offload(uint8_t *frame, uint32_t size, const struct net_offload *o,
                        struct virtio_net_hdr *h);
 bool net_filter_allows(const struct net_filter *f, const uint8_t *frame, uint32_t size);
+// The address that the guest says is its own, in ARP or neighbour discovery. False: the frame says nothing of that.
+bool net_frame_sender(const uint8_t *frame, uint32_t size, struct net_address *a);

@@ -175,6 +175,24 @@ static void tx_gather(struct net_queue *q)
     }
 }
 
+// A guest may show as many addresses as it likes: it pushes out those that it has shown before, and nothing else happens.
+static void learn(struct net_learnt *l, const struct net_packet *p)
+{
+    struct net_address a;
+    bool is_known = false;
+
+    if (!net_frame_sender(p->frame, p->size, &a))
+        return;
+    for (unsigned i = 0; i < NET_MAX_LEARNT && l->begun == l->done; i++)    // else one was begun by a process that was killed
+        is_known |= memcmp(&l->last[i], &a, sizeof(a)) == 0;
+    if (is_known)
+        return;
+    __atomic_store_n(&l->begun, l->done + 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    l->last[l->done % NET_MAX_LEARNT] = a;
+    __atomic_store_n(&l->done, l->done + 1, __ATOMIC_RELEASE);
+}
+
 static int16_t tx_send(struct net_queue *q, struct net_packet *p)
 {
     struct virtio_net_hdr h;
@@ -194,6 +212,7 @@ static int16_t tx_send(struct net_queue *q, struct net_packet *p)
     }
     stats_add(&q->stats->count[NET_STAT_TX_PACKETS], 1);
     stats_add(&q->stats->count[NET_STAT_TX_BYTES], p->size);
+    learn(q->learnt, p);
     return NETIF_RSP_OKAY;
 }
 
@@ -498,13 +517,13 @@ void net_queue_close(struct net_queue *q)
 
 int net_queue_init(struct net_queue *q, struct net_interface *interface, struct net_port *port,
                    struct transport *tx, struct transport *rx, struct net_journal *journal,
-                   struct net_stats *stats)
+                   struct net_stats *stats, struct net_learnt *learnt)
 {
     // Page-aligned, zeroed, and counted by RLIMIT_DATA.
     uint8_t *frames = mmap(NULL, 2 * FRAMES_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     *q = (struct net_queue){ .interface = interface, .port = port, .journal = journal, .stats = stats,
-                             .tx = { .transport = tx, .frames = frames },
+                             .learnt = learnt, .tx = { .transport = tx, .frames = frames },
                              .rx = { .transport = rx, .frames = frames + FRAMES_SIZE } };
     return frames == MAP_FAILED ? -ENOMEM : 0;
 }

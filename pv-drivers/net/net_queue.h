@@ -84,6 +84,7 @@ struct net_queue {
     struct net_port *port;
     struct net_journal *journal;
     struct net_stats *stats;
+    struct net_learnt *learnt;
     struct net_side tx, rx;
     bool is_split;                   // an event channel for each side
     bool is_broken;                  // the front end broke the protocol: nothing is taken any more
@@ -100,7 +101,7 @@ struct net_queue {
 // Allocates all that a queue ever needs. 0 or -ENOMEM.
 int net_queue_init(struct net_queue *q, struct net_interface *interface, struct net_port *port,
                    struct transport *tx, struct transport *rx, struct net_journal *journal,
-                   struct net_stats *stats);
+                   struct net_stats *stats, struct net_learnt *learnt);
 void net_queue_fini(struct net_queue *q);
 // Connects to a front end's rings. With `resume` it goes on where the process before this one was
 // killed; -ESTALE if the journal is of other rings.

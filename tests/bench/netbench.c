@@ -31,6 +31,7 @@ static struct net_interface interface;
 static struct net_queue queue;
 static struct net_journal journal;
 static struct net_stats stats;
+static struct net_learnt learnt;
 static struct ring tx, rx;
 static uint32_t tx_refs[PAGES], rx_refs[PAGES];
 static uint32_t next_tx, next_rx;
@@ -77,7 +78,7 @@ static void set_up(void)
     ring_front_init(&tx, rings, 4096, sizeof(struct netif_tx_request));
     ring_front_init(&rx, rings + 4096, 4096, sizeof(struct netif_rx_request));
     check(transport_shm_open(&transport, &os.area, 0), "transport");
-    check(net_queue_init(&queue, &interface, &port.port, transport, transport, &journal, &stats), "queue");
+    check(net_queue_init(&queue, &interface, &port.port, transport, transport, &journal, &stats, &learnt), "queue");
     check(net_queue_open(&queue, &connection, false), "open");
 }
 

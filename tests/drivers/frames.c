@@ -76,3 +76,13 @@ bool frame_is_right(const uint8_t *frame, bool is_v6, uint32_t size)
 {
     return sum_of(frame, is_v6, size) == 0xffff;
 }
+
+uint32_t frame_make_arp(uint8_t *frame)
+{
+    static const uint8_t arp[] = { 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 0x00, 0x16, 0x3e, 0x01, 0x02, 0x03, 10, 0, 0, 1,
+                                   0, 0, 0, 0, 0, 0, 10, 0, 0, 2 };
+
+    frame_make(frame, false, true, 100, 1);
+    memcpy(frame + 12, arp, sizeof(arp));
+    return 60;
+}

@@ -20,6 +20,7 @@ static struct net_interface interface;
 static struct net_queue queue;
 static struct net_journal journal;
 static struct net_stats stats;
+static struct net_learnt learnt;
 static struct net_connection connection;
 static uint8_t *tx_page, *rx_page, *pages;
 static uint32_t buffer_refs[NR_ENTRIES];
@@ -44,7 +45,7 @@ static void set_up(void)
         os_grant(&os, os_pages_alloc(&os, 1), i % 8 == 7, &buffer_refs[i]);
     }
     if (transport_shm_open(&transport, &os.area, 0) < 0 ||
-        net_queue_init(&queue, &interface, &port.port, transport, transport, &journal, &stats) < 0) {
+        net_queue_init(&queue, &interface, &port.port, transport, transport, &journal, &stats, &learnt) < 0) {
         abort();
     }
 }

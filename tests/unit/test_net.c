@@ -24,6 +24,7 @@ static struct net_queue queue;
 static struct transport *transports[2];
 static struct net_journal journal;
 static struct net_stats stats;
+static struct net_learnt learnt;
 static struct net_connection connection;
 static uint8_t *tx_page, *rx_page, *data, *buffers;
 static uint32_t data_refs[DATA_PAGES], buffer_refs[DATA_PAGES];
@@ -47,12 +48,13 @@ static void set_up(bool is_split)
     interface = (struct net_interface){ .front = { true, true, true, true, true } };
     limit_init(&interface.limit, 0, 0);
     memset(&stats, 0, sizeof(stats));
+    memset(&learnt, 0, sizeof(learnt));
     memset(&journal, 0, sizeof(journal));
     for (unsigned i = 0; i < 2; i++) {
         CU_ASSERT_EQUAL_FATAL(transport_shm_open(&transports[i], &os.area, SHM_ANY_PORT), 0);
     }
     CU_ASSERT_EQUAL_FATAL(net_queue_init(&queue, &interface, &port.port, transports[0], transports[1], &journal,
-                                         &stats), 0);
+                                         &stats, &learnt), 0);
     tx_page = os_pages_alloc(&os, 1);
     rx_page = os_pages_alloc(&os, 1);
     data = os_pages_alloc(&os, DATA_PAGES);
@@ -657,7 +659,7 @@ static void test_resume(void)
         tx.shared->rsp_prod -= 2 * nr_lost;
         rx.shared->rsp_prod -= 2 * nr_lost;
         CU_ASSERT_EQUAL(net_queue_init(&next, &interface, &port.port, transports[0], transports[1], &journal,
-                                       &stats), 0);
+                                       &stats, &learnt), 0);
         net_queue_fini(&queue);
         queue = next;
         CU_ASSERT_EQUAL_FATAL(net_queue_open(&queue, &connection, true), 0);
@@ -706,6 +708,64 @@ static void test_filter(void)
     tear_down();
 }
 
+// ARP from 10.0.0.`last`.
+static void say_address(unsigned last, int status)
+{
+    uint32_t size = frame_make_arp(frame);
+
+    frame[31] = (uint8_t)last;
+    put_frame(size, 0, 0, 0, 0);
+    work();
+    expect_tx(0, status);
+}
+
+// Up to number `done`, the last of which is 10.0.0.`last`.
+static void expect_learnt(uint64_t done, unsigned last)
+{
+    const struct net_address *newest = &learnt.last[(done - 1) % NET_MAX_LEARNT];
+
+    CU_ASSERT_EQUAL(learnt.done, done);
+    CU_ASSERT_EQUAL(learnt.begun, done);
+    CU_ASSERT_EQUAL(newest->size, 4);
+    CU_ASSERT_EQUAL(newest->bytes[3], last);
+}
+
+static void test_learning(void)
+{
+    set_up(false);
+    interface.filter = (struct net_filter){ .nr_ipv4 = 2, .ipv4 = { { 10, 0, 0, 1 }, { 10, 0, 0, 2 } } };
+    say_address(3, NETIF_RSP_DROPPED);         // not its own
+    CU_ASSERT_EQUAL(learnt.begun, 0);
+    port.is_full = true;
+    say_address(1, NETIF_RSP_DROPPED);         // nobody has seen it
+    CU_ASSERT_EQUAL(learnt.begun, 0);
+    port.is_full = false;
+    for (unsigned i = 0; i < 3; i++) {
+        say_address(1, NETIF_RSP_OKAY);
+        expect_learnt(1, 1);
+    }
+    say_address(2, NETIF_RSP_OKAY);
+    expect_learnt(2, 2);
+    say_address(1, NETIF_RSP_OKAY);
+    expect_learnt(2, 2);
+    // As many as a guest likes: the oldest go, and come again.
+    interface.filter = (struct net_filter){ 0 };
+    for (unsigned i = 1; i < 40; i++) {
+        port.nr = 0;
+        say_address(i, NETIF_RSP_OKAY);
+        expect_learnt(i < 3 ? 2 : i, i < 3 ? 2 : i);
+    }
+    CU_ASSERT_EQUAL(learnt.last[32 % NET_MAX_LEARNT].bytes[3], 33);
+    say_address(1, NETIF_RSP_OKAY);
+    expect_learnt(40, 1);
+    // Killed while it wrote: what is there may be whole or not, and is written again.
+    learnt.begun = 41;
+    learnt.last[40 % NET_MAX_LEARNT] = (struct net_address){ 4, { 10, 0, 0, 77 } };
+    say_address(77, NETIF_RSP_OKAY);
+    expect_learnt(41, 77);
+    tear_down();
+}
+
 // A short run of the fuzz target.
 static void test_fuzz(void)
 {
@@ -744,6 +804,7 @@ int main(void)
         { "limit", test_limit },
         { "resume", test_resume },
         { "filter", test_filter },
+        { "learning", test_learning },
         { "fuzz", test_fuzz },
         { 0 },
     };

@@ -2,6 +2,7 @@
 // Frames as the network back end sees them: what a guest may send, and frames that are none.
 #include "net/net_frame.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,22 +17,13 @@ static const struct net_filter mac_only = { .has_mac = true, .mac = FRAME_MAC };
 static const struct net_filter strict = { .has_mac = true, .mac = FRAME_MAC, .nr_ipv4 = 1, .nr_ipv6 = 1,
     .ipv4 = { { 10, 0, 0, 1 } }, .ipv6 = { { 0xfd, [15] = 1 } } };
 
-static uint32_t make_arp(void)
-{
-    static const uint8_t arp[] = { 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 0x00, 0x16, 0x3e, 0x01, 0x02, 0x03, 10, 0, 0, 1,
-                                   0, 0, 0, 0, 0, 0, 10, 0, 0, 2 };
-
-    frame_make(frame, false, true, 100, 1);
-    memcpy(frame + 12, arp, sizeof(arp));
-    return 60;
-}
-
 static uint32_t make_icmpv6(unsigned type, bool has_option)
 {
     static const uint8_t own[16] = { 0xfd, [15] = 1 }, mac[] = FRAME_MAC;
     uint32_t size = frame_make(frame, true, true, has_option ? 24 : 16, 1);
 
     frame[20] = 58;
+    frame[21] = 255;
     memset(frame + 54, 0, size - 54);
     frame[54] = (uint8_t)type;
     memcpy(frame + 62, own, 16);
@@ -62,7 +54,7 @@ static uint32_t make_kind(enum frame_kind kind)
 {
     switch (kind) {
     case UDP4: return frame_make(frame, false, true, 100, 1);
-    case ARP: return make_arp();
+    case ARP: return frame_make_arp(frame);
     case TCP6: return frame_make(frame, true, false, 100, 1);
     case ECHO6: return make_icmpv6(128, false);
     case ADVERTISEMENT6: return make_icmpv6(136, true);
@@ -147,11 +139,70 @@ static void test_filter(void)
     }
 }
 
+// What a frame says of its sender, after such changes; a TCP packet says nothing.
+static const struct {
+    const char *what;
+    enum frame_kind kind;
+    const char *address;     // NULL: none
+    uint32_t cut;
+    struct { uint8_t at, nr, value; } changes[4];
+} senders[] = {
+    { "ARP", ARP, "10.0.0.1", 0, { { 0 } } },
+    { "ARP's answer", ARP, "10.0.0.1", 0, { { 21, 1, 2 } } },
+    { "just all of ARP", ARP, "10.0.0.1", 42, { { 0 } } },
+    { "ARP, cut off", ARP, NULL, 41, { { 0 } } },
+    { "ARP in the name of another MAC", ARP, NULL, 0, { { 27, 1, 4 } } },
+    { "ARP from another MAC", ARP, NULL, 0, { { 11, 1, 4 } } },
+    { "asks who has an address", ARP, NULL, 0, { { 28, 4, 0 } } },
+    { "ARP of other hardware", ARP, NULL, 0, { { 15, 1, 6 } } },
+    { "a packet", UDP4, NULL, 0, { { 0 } } },
+    { "a packet, IPv6", TCP6, NULL, 0, { { 0 } } },
+    { "neighbour advertisement", ADVERTISEMENT6, "fd00::1", 0, { { 0 } } },
+    { "for whom it speaks is another", ADVERTISEMENT6, "fd00::1", 0, { { 62, 1, 0xfc } } },
+    { "neighbour solicitation", ECHO6, "fd00::1", 0, { { 54, 1, 135 } } },
+    { "solicitation, cut off", ECHO6, NULL, 77, { { 54, 1, 135 } } },
+    { "one that says that it is shorter", ECHO6, NULL, 0, { { 54, 1, 135 }, { 19, 1, 23 } } },
+    { "solicitation from no address", ECHO6, NULL, 0, { { 54, 1, 135 }, { 22, 16, 0 } } },
+    { "advertisement from no address", ADVERTISEMENT6, NULL, 0, { { 22, 16, 0 } } },
+    { "one that a router has passed on", ADVERTISEMENT6, NULL, 0, { { 21, 1, 254 } } },
+    { "ping, IPv6", ECHO6, NULL, 0, { { 0 } } },
+    { "no IPv6", ADVERTISEMENT6, NULL, 0, { { 14, 1, 0x40 } } },
+    { "another protocol's", ADVERTISEMENT6, NULL, 0, { { 20, 1, 17 } } },
+    { "a tagged frame", ARP, NULL, 0, { { 12, 1, 0x81 }, { 13, 1, 0 } } },
+    { "no frame", ARP, NULL, 13, { { 0 } } },
+};
+
+static void test_senders(void)
+{
+    for (unsigned i = 0; i < sizeof(senders) / sizeof(senders[0]); i++) {
+        uint32_t size = make_kind(senders[i].kind);
+        struct net_address a;
+        char text[INET6_ADDRSTRLEN] = "";
+        for (unsigned n = 0; n < 4 && senders[i].changes[n].nr; n++) {
+            memset(frame + senders[i].changes[n].at, senders[i].changes[n].value, senders[i].changes[n].nr);
+        }
+        size = senders[i].cut ? senders[i].cut : size;
+        uint8_t *exact = malloc(size);    // so that a sanitizer sees what is read behind it
+        memcpy(exact, frame, size);
+        bool is_known = net_frame_sender(exact, size, &a);
+        free(exact);
+        if (is_known) {
+            inet_ntop(a.size == 4 ? AF_INET : AF_INET6, a.bytes, text, sizeof(text));
+        }
+        bool is_right = is_known == (senders[i].address != NULL) && strcmp(text, is_known ? senders[i].address : "") == 0;
+        if (!is_right) {
+            fprintf(stderr, "sender: %s: %s\n", senders[i].what, text);
+        }
+        CU_ASSERT(is_right);
+    }
+}
+
 // No truncation and no damage makes the parser read outside (a sanitizer would say so).
 static void test_parser(void)
 {
     const struct net_offload gso = { .gso_type = XEN_NETIF_GSO_TYPE_TCPV6, .gso_size = 100 };
     struct virtio_net_hdr h;
+    struct net_address address;
     unsigned seed = 1;
 
     for (unsigned i = 0; i < 60000; i++) {
@@ -165,6 +216,7 @@ static void test_parser(void)
         uint8_t *exact = malloc(size);
         memcpy(exact, frame, size);
         net_filter_allows(&strict, exact, size);
+        net_frame_sender(exact, size, &address);
         if (net_frame_offload(exact, size, &gso, &h)) {
             CU_ASSERT(h.csum_start + h.csum_offset + 2u <= size && h.hdr_len <= size);
         }
@@ -176,6 +228,7 @@ int main(void)
 {
     static const struct unit_test tests[] = {
         { "filter", test_filter },
+        { "senders", test_senders },
         { "parser", test_parser },
         { 0 },
     };

@@ -28,6 +28,7 @@ struct hostile {
     struct transport *transport;
     struct net_journal journal;
     struct net_stats stats;
+    struct net_learnt learnt;
     struct net_connection connection;
     uint8_t *tx, *rx, *data;
     uint32_t first_ref;
@@ -168,7 +169,7 @@ static void set_up(struct hostile *h)
     limit_init(&h->interface.limit, 0, 0);
     transport_shm_open(&h->transport, &h->os.area, 0);
     CU_ASSERT_EQUAL_FATAL(net_queue_init(&h->queue, &h->interface, &h->port.port, h->transport, h->transport,
-                                         &h->journal, &h->stats), 0);
+                                         &h->journal, &h->stats, &h->learnt), 0);
     h->tx = os_pages_alloc(&h->os, 1);
     h->rx = os_pages_alloc(&h->os, 1);
     h->data = os_pages_alloc(&h->os, DATA_PAGES);

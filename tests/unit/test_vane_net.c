@@ -374,6 +374,45 @@ static void test_limits_and_filter(void)
     tear_down();
 }
 
+// What the guest says of its addresses stands in the file, in the row of the queue that carried it, and outlives the process; so does
+// what an earlier release has counted in its shorter one.
+static void test_addresses(void)
+{
+    static struct net_stats_file before, f;
+    static uint8_t data[ROOM];
+
+    set_up((char *const[]){ "--queues", "2", NULL });
+    before.queue[0].count[NET_STAT_TX_PACKETS] = 5;
+    int fd = open(stats_file, O_RDWR | O_CREAT | O_EXCL, 0600);
+    CU_ASSERT_EQUAL(write(fd, &before.queue, sizeof(before.queue)), (ssize_t)sizeof(before.queue));
+    start();
+    connect_front(&full);
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t size = frame_make_arp(data);
+        data[31] = (uint8_t)(1 + i);
+        if (i) {
+            kill(pid, SIGKILL);
+            waitpid(pid, NULL, 0);
+            start();
+        }
+        send_packet(i, data, size, false, 0);
+        CU_ASSERT(wait_for(wire[i], PATIENCE_MS));
+        for (uint64_t end = now_ms() + PATIENCE_MS; now_ms() < end && !f.learnt[i].done;) {
+            CU_ASSERT_EQUAL(pread(fd, &f, sizeof(f), 0), (ssize_t)sizeof(f));    // it is learnt when it has been sent
+        }
+    }
+    close(fd);
+    CU_ASSERT_EQUAL(stat_of(NET_STAT_TX_PACKETS), 7);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct net_address expected = { 4, { 10, 0, 0, (uint8_t)(1 + i) } };
+        CU_ASSERT(f.learnt[i].begun == 1 && f.learnt[i].done == 1);
+        CU_ASSERT_EQUAL(memcmp(&f.learnt[i].last[0], &expected, sizeof(expected)), 0);
+    }
+    CU_ASSERT_EQUAL(f.learnt[2].begun, 0);
+    unplug();
+    tear_down();
+}
+
 // What cannot be ends in a sentence and a status.
 static void test_usage(void)
 {
@@ -748,6 +787,7 @@ int main(void)
         { "bad_nodes", test_bad_nodes },
         { "sandbox", test_sandbox },
         { "limits_and_filter", test_limits_and_filter },
+        { "addresses", test_addresses },
         { "usage", test_usage },
         { "kills", test_kills },
         { "bridge", test_bridge },
