@@ -24,7 +24,7 @@ static const struct column
     nic_columns[] = { { "NAME", "domain", -20 }, { "NIC", "nic", 3 }, { "RECV/PACKETS", "received_packets", 12 },
                       { "RECV/KIB", "received_kib", 10 }, { "SENT/PACKETS", "sent_packets", 12 }, { "SENT/KIB", "sent_kib", 10 },
                       { "RECV/DROPS", "received_drops", 10 }, { "SENT/DROPS", "sent_drops", 10 },
-                      { "LIMITED", "limited", 7 }, { NULL, NULL, 0 } },
+                      { "LIMITED", "limited", 7 }, { "ADDRESSES", "addresses", 0 }, { NULL, NULL, 0 } },
     sched_columns[] = { { "NAME", "name", -20 }, { "WEIGHT", "weight", 6 }, { "CAP", "cap", 5 }, { NULL, NULL, 0 } },
     top_columns[] = { { "NAME", "name", -20 }, { "STATE", "state", -8 }, { "CPU/%", "cpu_percent", 6 }, { "VCPUS", "vcpus", 5 },
                       { "MEMORY/KIB", "memory_kib", 10 }, { "READ/KIB/S", "disk_read_kib_per_second", 10 },
@@ -74,6 +74,25 @@ static int run_text(const struct vane *vane, const struct command *c)
     return rc;
 }
 
+// Addresses are no figures: they are with the domains.
+static int add_addresses(const struct vane *vane, json_t *rows)
+{
+    json_t *reply, *row, *d;
+    int rc = request_json(vane, "GET", "/v1/domains", NULL, &reply);
+    size_t i, j;
+
+    json_array_foreach(rows, i, row)
+        json_array_foreach(json_object_get(reply, "domains"), j, d) {
+            const char *nic = json_string_value(json_object_get(row, "nic"));
+            json_t *its = json_array_get(json_object_get(d, "nics"), nic ? strtoul(nic, NULL, 10) : 0);
+
+            if (json_equal(json_object_get(d, "name"), json_object_get(row, "domain")) && json_object_get(its, "addresses"))
+                json_object_set(row, "addresses", json_object_get(its, "addresses"));
+        }
+    json_decref(reply);
+    return rc;
+}
+
 // Figures of disks or NICs, out of the metrics, a row for each.
 static int run_devices(const struct vane *vane, const struct command *c)
 {
@@ -81,7 +100,9 @@ static int run_devices(const struct vane *vane, const struct command *c)
     int rc = request(vane, "GET", c->path, "", 0, &text);
     json_t *reply = rc == EXIT_DONE ? devices_json(text, c->list) : NULL;
 
-    if (reply)
+    if (reply && strcmp(c->list, "nics") == 0)
+        rc = add_addresses(vane, json_object_get(reply, c->list));
+    if (rc == EXIT_DONE)
         print_reply(vane, reply, c->columns, c->list);
     json_decref(reply);
     free(text);
@@ -322,7 +343,7 @@ const struct command commands[] = {
     { "top", "", 0, 0, "what domains use in a second; -n COUNT times, else on a terminal until interrupted", run_top, "GET", "/v1/domains", top_columns, "domains", NULL },
     { "boot", "", 0, 0, "how long the parts of building took, of each domain that runs", run_request, "GET", "/v1/domains", boot_columns, "domains", NULL },
     { "disks", "", 0, 0, "what the disks of running domains have done", run_devices, "GET", "/metrics", disk_columns, "disks", NULL },
-    { "nics", "", 0, 0, "what the NICs of running domains have done", run_devices, "GET", "/metrics", nic_columns, "nics", NULL },
+    { "nics", "", 0, 0, "what the NICs of running domains have done, and the addresses seen there", run_devices, "GET", "/metrics", nic_columns, "nics", NULL },
     { "info", "", 0, 0, "the host", run_request, "GET", "/v1/host", NULL, NULL, NULL },
     { "dmesg", "", 0, 0, "the hypervisor's log", run_text, "GET", "/v1/host/log", NULL, NULL, lines_json },
     { "events", "", 0, 0, "what happens, until interrupted; -n COUNT of the past before", run_events, "GET", "/v1/events", NULL, NULL, NULL },

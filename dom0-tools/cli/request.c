@@ -97,24 +97,57 @@ static const json_t *member(const json_t *row, const char *name)
     return dot ? json_object_get(json_object_getn(row, name, (size_t)(dot - name)), dot + 1) : json_object_get(row, name);
 }
 
-static void print_row(const json_t *row, const struct column *columns)
+// What a list or an object holds stands one after the other.
+static void print_value(const json_t *value, int width)
 {
     char room[40];
+    const char *key, *between = "";
+    json_t *one;
+    size_t i;
 
-    for (; columns->title; columns++)
-        printf("%*s%s", columns->width, row ? cell(member(row, columns->member), room, sizeof(room)) : columns->title,
-               columns[1].title ? "  " : "\n");
+    json_array_foreach(value, i, one) {
+        fputs(i ? " " : "", stdout);
+        print_value(one, 0);
+    }
+    json_object_foreach((json_t *)(uintptr_t)value, key, one) {
+        fputs(between, stdout);
+        print_value(one, 0);
+        between = " ";
+    }
+    if (json_array_size(value) + json_object_size(value) == 0)
+        printf("%*s", width, cell(value, room, sizeof(room)));
+}
+
+static void print_row(const json_t *row, const struct column *columns)
+{
+    for (; columns->title; columns++) {
+        if (row)
+            print_value(member(row, columns->member), columns->width);
+        else
+            printf("%*s", columns->width, columns->title);
+        fputs(columns[1].title ? "  " : "\n", stdout);
+    }
+}
+
+static void print_member(const char *key, const json_t *value)
+{
+    printf("%-16s ", key);
+    print_value(value, 0);
+    putchar('\n');
 }
 
 static void print_members(const json_t *object)
 {
     const char *key;
-    json_t *value;
-    char room[40];
+    json_t *value, *one;
+    size_t i;
 
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-        if (!json_is_object(value))
-            printf("%-16s %s\n", key, cell(value, room, sizeof(room)));
+    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+        json_array_foreach(value, i, one)
+            print_member(key, one);
+        if (!json_is_array(value) && !json_is_object(value))
+            print_member(key, value);
+    }
 }
 
 void print_json(const json_t *json)

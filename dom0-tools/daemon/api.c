@@ -68,6 +68,15 @@ static void add_disk_figures(json_t *json, const struct vaned *v, const struct d
     json_object_set_new(json, "disk_written_bytes", json_integer((json_int_t)written));
 }
 
+static void add_nics(json_t *json, const struct vaned *v, const struct domain *d)
+{
+    json_t *nics = json_array();
+
+    for (unsigned i = 0; i < d->def.nics.count; i++)
+        json_array_append_new(nics, nic_json(v, d, i));
+    json_object_set_new(json, "nics", nics);
+}
+
 static json_t *domain_json(const struct vaned *v, const struct domain *d)
 {
     json_t *phases = json_object(), *json;
@@ -85,6 +94,8 @@ static json_t *domain_json(const struct vaned *v, const struct domain *d)
     json_object_set_new(json, "cap", json_integer((json_int_t)d->def.cap));
     add_disk_figures(json, v, d);
     add_nic_figures(json, v, d);
+    if (domain_runs(d))
+        add_nics(json, v, d);
     if (d->last_end[0]) {
         json_object_set_new(json, "last_end", json_string(d->last_end));
         json_object_set_new(json, "last_end_time", json_integer(d->last_end_time));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The kinds of devices that our back ends serve: what the programs are told of one, and what they count.
+// The kinds of devices that our back ends serve: what the programs are told of one, what they count and learn.
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -210,7 +211,7 @@ bool nic_counted(const struct vaned *v, const struct domain *d, unsigned index, 
     name_nic(&d->def, index, name);
     if (!is_own_nic(&d->def, index))
         return host_nic_figures(v->host, d->id, index, figures);
-    if (!backend_read_stats(v, d, name, &file, sizeof(file)))
+    if (!backend_read_stats(v, d, name, &file.queue, sizeof(file.queue)))      // an older vane-net's file ends there
         return false;
     for (unsigned queue = 0; queue < NET_MAX_QUEUES; queue++)
         for (unsigned i = 0; i < NET_NR_STATS; i++)
@@ -223,6 +224,50 @@ bool nic_counted(const struct vaned *v, const struct domain *d, unsigned index, 
         .filtered = sum[NET_STAT_TX_FILTERED], .invalid = sum[NET_STAT_TX_INVALID], .limited = sum[NET_STAT_LIMITED],
     };
     return true;
+}
+
+// Once, whichever queues saw it.
+static void add_address(json_t *list, const struct net_address *a)
+{
+    char text[INET6_ADDRSTRLEN];
+    json_t *one;
+    size_t i;
+
+    if ((a->size != 4 && a->size != 16) || !inet_ntop(a->size == 4 ? AF_INET : AF_INET6, a->bytes, text, sizeof(text)))
+        return;
+    json_array_foreach(list, i, one)
+        if (strcmp(json_string_value(one), text) == 0)
+            return;
+    json_array_append_new(list, json_string(text));
+}
+
+// The newest of each queue come first. What is written meanwhile is left out.
+static json_t *addresses_of(const struct vaned *v, const struct domain *d, const char *name)
+{
+    struct net_stats_file before, file, after;
+    json_t *list;
+
+    if (!backend_read_stats(v, d, name, &before, sizeof(before)) || !backend_read_stats(v, d, name, &file, sizeof(file)) ||
+        !backend_read_stats(v, d, name, &after, sizeof(after)))
+        return NULL;
+    list = json_array();
+    for (unsigned age = 1; age <= NET_MAX_LEARNT; age++)
+        for (unsigned queue = 0; queue < NET_MAX_QUEUES; queue++) {
+            uint64_t number = before.learnt[queue].done - age;
+
+            if (before.learnt[queue].done >= age && after.learnt[queue].begun <= number + NET_MAX_LEARNT)
+                add_address(list, &file.learnt[queue].last[number % NET_MAX_LEARNT]);
+        }
+    return list;
+}
+
+json_t *nic_json(const struct vaned *v, const struct domain *d, unsigned index)
+{
+    char name[BACKEND_NAME];
+
+    name_nic(&d->def, index, name);
+    return json_pack("{si ss so*}", "nic", (int)index, "mac", name, "addresses",
+                     is_own_nic(&d->def, index) ? addresses_of(v, d, name) : NULL);
 }
 
 const struct kind kinds[NR_KINDS] = {

@@ -181,6 +181,8 @@ void backends_forget(struct domain *d);
 struct disk_figures { uint64_t reads, writes, flushes, discards, read_bytes, written_bytes, errors, invalid, limited; };
 bool disk_counted(const struct vaned *v, const struct domain *d, const struct disk *disk, struct disk_figures *figures);
 bool nic_counted(const struct vaned *v, const struct domain *d, unsigned index, struct nic_figures *figures);
+// Its MAC, and the addresses that its guest was seen to use, where that is known.
+json_t *nic_json(const struct vaned *v, const struct domain *d, unsigned index);
 void backends_run(struct vaned *v);
 int backends_timeout(const struct vaned *v);
 

@@ -74,6 +74,8 @@ done
 check fetches-all-the-same wait_for 120 logs io "got-$(md5sum < /tmp/www/f | cut -c 1-32)"
 ask 'ifconfig eth0 10.0.0.3; ping -c 1 -w 2 10.0.0.1 > /dev/null; echo stranger-$?; ifconfig eth0 10.0.0.2'
 hears stranger-is-not-heard stranger-1
+check address-is-learnt sh -c 'vane nics | grep -qE "^io .* 10[.]0[.]0[.]2( |$)"'
+check strangers-is-not sh -c '! vane nics | grep -qE " 10[.]0[.]0[.]3( |$)"'
 check filtered sh -c 'vane metrics | grep -q "^paravane_nic_filtered_total{domain=\"io\",nic=\"0\"} [1-9]"'
 ip addr add 10.0.1.1/24 dev br0
 ask 'ifconfig eth1 10.0.1.2 netmask 255.255.255.0 up; ping -c 1 -w 20 10.0.1.1 > /dev/null; echo kernel-$?'
