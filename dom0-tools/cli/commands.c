@@ -102,7 +102,7 @@ static int run_devices(const struct vane *vane, const struct command *c)
 
     if (reply && strcmp(c->list, "nics") == 0)
         rc = add_addresses(vane, json_object_get(reply, c->list));
-    if (rc == EXIT_DONE)
+    if (reply && rc == EXIT_DONE)
         print_reply(vane, reply, c->columns, c->list);
     json_decref(reply);
     free(text);
