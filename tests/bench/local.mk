@@ -42,5 +42,9 @@ CLEANFILES += tests/bench/blkbench tests/bench/netbench
 bench-blk: tests/bench/blkbench
 	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' $(srcdir)/tests/bench/blk $(BENCH)
 
+# In QEMU, beside those of dom0's kernel.
+bench-back-ends: all build-system
+	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' JOBS=1 $(srcdir)/tests/system/run back-ends io-share
+
 bench-net: tests/bench/netbench
 	PV_SRC='$(abs_srcdir)' PV_BUILD='$(abs_builddir)' $(srcdir)/tests/bench/net $(BENCH)

@@ -85,3 +85,10 @@ tests_unit_test_guest_http_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_guest_store_SOURCES = tests/unit/test_guest_store.c tests/drivers/kit_below.h pv-drivers/guest/store.c \
     pv-drivers/guest/guest.h
 tests_unit_test_guest_store_CPPFLAGS = $(DRIVER_CPPFLAGS)
+
+# A guest for the case io-share.
+CLEANFILES += tests/drivers/hostile.elf
+tests/drivers/hostile.elf: $(srcdir)/tests/drivers/hostile_guest.c $(UNIKERNEL)
+	@mkdir -p tests/drivers
+	$(AM_V_CCLD)$(CC) $(GUEST_CFLAGS) $(GUEST_LINK) -o $@ $(filter %.c %.S,$^)
+SYSTEM_BUILD += tests/drivers/hostile.elf

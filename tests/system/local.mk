@@ -14,7 +14,7 @@ SYSTEM_TESTS += \
 # Minutes each, under Debian's Xen and ours.
 SYSTEM_TESTS += $(if $(FULL),$(addprefix tests/system/peer:,xl xl-io xl-sched xl-many xl-life xl-time xl-cross xl-store xl-vane xl-http))
 UNDER_XEN = tests/system/run-xen:vane,vaned,store,unikernel-http
-SYSTEM_TESTS += $(if $(FULL),$(UNDER_XEN))
+SYSTEM_TESTS += $(if $(FULL),tests/system/run:io-kills $(UNDER_XEN))
 
 EXTRA_DIST += \
     tests/system/README.md \

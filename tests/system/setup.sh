@@ -87,6 +87,7 @@ with_vaned() {
 with_tiny() { files+=("$PV_BUILD/tests/guest/tiny.elf=guest/tiny"); }
 # The guests of pv-drivers/guest. The second is made when it is wanted: its TCP/IP is fetched.
 with_bench_guest() { files+=("$PV_BUILD/pv-drivers/guest/bench.elf=guest/bench"); }
+with_hostile_guest() { files+=("$PV_BUILD/tests/drivers/hostile.elf=guest/hostile"); }
 with_http_guest() {
     (flock 9 && PV_CACHE=$PV_CACHE make -s -C "$PV_BUILD" pv-drivers/guest/http.elf) 9> "$PV_CACHE/lwip.lock" >&2 || return 1
     files+=("$PV_BUILD/pv-drivers/guest/http.elf=guest/http")
@@ -104,11 +105,32 @@ with_guest_lz4() {
     files+=("$work/vmlinuz-lz4=guest/vmlinuz")
 }
 
-# And a guest with drivers.
-with_guest_io() {
-    with_guest_lz4 && guest_image 6.1 "$work/guest-io.cpio" && gzip -1 < "$work/guest-io.cpio" > "$work/initrd-io" || return 1
+# And a guest with drivers, and with these FILES in its initramfs.
+with_more_in_guest() {
+    with_guest_lz4 && guest_image 6.1 "$work/guest-io.cpio" && initramfs_add "$work/guest-io.cpio" "$work/guest-more.cpio" "$@" &&
+        gzip -1 < "$work/guest-more.cpio" > "$work/initrd-io" || return 1
     files+=("$work/initrd-io=guest/initrd-io")
 }
+
+with_guest_io() { with_more_in_guest; }
+
+with_fio() {
+    (flock 9 && programs_fetch "$PV_CACHE/fio" fio usr/bin/fio) 9> "$PV_CACHE/fio.lock" >&2 || return 1
+    printf '#!/bin/sh\nexec /fio/lib64/ld-linux-x86-64.so.2 --library-path /fio/usr/lib /fio/usr/bin/fio "$@"\n' > "$work/fio"
+    chmod +x "$work/fio"
+    with_more_in_guest "$PV_CACHE/fio/image=fio" "$work/fio=bin/fio"
+}
+
+# That guest and dom0 load networks.
+with_netload() {
+    gcc -std=gnu11 -O2 -Wall -Wextra -static -o "$work/netload" "$PV_ROOT/tests/bench/netload.c" &&
+        with_more_in_guest "$work/netload=bin/netload" || return 1
+    files+=("$work/netload=bin/netload")
+}
+
+# A disk that takes no time, so that what is before it shows; and a clock that counts the machine's instructions, with ICOUNT=1.
+with_null_disk() { qemu+=(-drive "if=none,id=null,file.driver=null-co,file.size=64M,file.read-zeroes=on" -device virtio-blk-pci,drive=null); }
+with_icount() { [ -z "${ICOUNT:-}" ] || qemu+=(-icount shift=0,sleep=off) limit=3600; }
 
 # built_programs PROGRAM...: of the build folder, in dom0's /bin, with the libraries that they name
 built_programs() {
