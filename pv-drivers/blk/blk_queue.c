@@ -361,6 +361,7 @@ static void respond(struct blk_request *r, int rc)
     __atomic_store_n(&e->state, BLK_ENTRY_ANSWERED, __ATOMIC_RELEASE);
     ring_put(&q->ring, &out, sizeof(out));
     q->answered[q->nr_answered++] = (uint16_t)(r - q->requests);
+    q->has_worked = true;
 }
 _Static_assert(offsetof(struct blkif_request, id) == offsetof(struct blkif_request_indirect, id), "id");
 _Static_assert(offsetof(struct blkif_request, id) == offsetof(struct blkif_request_discard, id), "id");
@@ -444,6 +445,7 @@ static bool take(struct blk_queue *q)
     if (!ring_take(&q->ring, &r->entry->request, sizeof(r->entry->request)))
         return false;
     q->nr_free--;
+    q->has_worked = true;
     r->entry->request_index = index;
     __atomic_store_n(&r->entry->state, BLK_ENTRY_BUSY, __ATOMIC_RELEASE);
     __atomic_store_n(&q->journal->consumed, q->ring.consumed, __ATOMIC_RELEASE);
@@ -485,6 +487,23 @@ static void check_ring(struct blk_queue *q, int nr)
     }
 }
 
+// True: look again, at what is in flight by blk_queue_wait(). Who waits for each answer is soon back with the next request.
+static bool spin(struct blk_queue *q)
+{
+    struct spin *s = q->nr_in_flight ? &q->image_spin : &q->front_spin;
+    bool goes_on;
+
+    if (q->has_worked) {
+        spin_ends(&q->image_spin);
+        spin_ends(&q->front_spin);
+    }
+    goes_on = q->has_worked ? spin_begins(s) : spin_goes_on(s);
+    q->has_worked = false;
+    while (goes_on && q->nr_in_flight == 0 && ring_poll(&q->ring) == 0)
+        goes_on = spin_goes_on(s);
+    return goes_on;
+}
+
 bool blk_queue_work(struct blk_queue *q)
 {
     q->wait_ns = 0;
@@ -498,6 +517,8 @@ bool blk_queue_work(struct blk_queue *q)
         return q->nr_in_flight == 0 && q->wait_ns == 0;
     if (q->is_broken || q->nr_free == 0)
         return false;
+    if (spin(q))
+        return true;
     int nr = ring_sleep(&q->ring);
     check_ring(q, nr);
     return nr > 0;

@@ -18,6 +18,7 @@
 #include "blk/blk_journal.h"
 #include "blk/blk_stats.h"
 #include "host/limit.h"
+#include "host/spin.h"
 #include "ring/ring.h"
 #include "ring/transport.h"
 
@@ -81,6 +82,8 @@ struct blk_queue {
     bool is_broken;                  // the ring's indices were impossible; nothing is taken any more
     bool is_draining;                // a barrier is in flight
     unsigned nr_in_flight;           // started, not answered
+    bool has_worked;                 // taken or answered one since it last looked whether to sleep
+    struct spin image_spin, front_spin;
     uint64_t wait_ns;                // the limit says so; 0: not
     char name[BLK_QUEUE_NAME];       // in the log
     struct limit_lines lines;

@@ -15,7 +15,7 @@
 #define PAGE RING_PAGE_SIZE
 #define HEADER 16u                   // room for a header before each frame, so that frames are aligned
 #define PORT_HEADER ((uint32_t)sizeof(struct virtio_net_hdr))
-#define FRAMES_SIZE ((size_t)NET_MAX_BATCH * (PAGE + 2 * HEADER) + HEADER + NET_MAX_FRAME)
+#define FRAMES_SIZE (((size_t)2 * NET_MAX_BATCH + 1 + RX_MAX_SLOTS) * PAGE)    // each may use a page more than it has slots
 #define TX_ENTRY ((uint32_t)sizeof(struct netif_tx_request))
 #define RX_ENTRY ((uint32_t)sizeof(struct netif_rx_request))
 #define RX_MAX_SLOTS ((NET_MAX_FRAME + PAGE - 1) / PAGE + 1)    // and one that says how to cut it up
@@ -153,6 +153,15 @@ static bool tx_is_within_limit(struct net_queue *q, const struct net_packet *p)
     return q->wait_ns == 0;
 }
 
+// So that what the second slot and those behind it hold crosses from page to page where the guest's does: what goes to two of ours
+// out of one page of the guest is two copies to the kernel.
+static uint32_t tx_padding(struct net_queue *q, uint32_t at, const struct net_packet *p, const uint8_t *second)
+{
+    bool is_alone = p->nr_slots == 1 + p->nr_extras;
+
+    return is_alone ? 0 : (uint32_t)(tx_slot(q, at + 1 + p->nr_extras)->offset - (uintptr_t)second) % PAGE;
+}
+
 // The packets that are whole and fit in one batch.
 static void tx_gather(struct net_queue *q)
 {
@@ -167,9 +176,9 @@ static void tx_gather(struct net_queue *q)
             return;
         q->nr_packets++;
         if (p->status == NETIF_RSP_OKAY) {
-            p->frame = to;
+            p->frame = to + tx_padding(q, at, p, to + first_size);
             tx_add_copies(q, at, p, first_size);
-            to += (p->size + 2 * HEADER - 1) / HEADER * HEADER;
+            to = p->frame + (p->size + 2 * HEADER - 1) / HEADER * HEADER;
         }
         at += p->nr_slots;
     }
@@ -282,10 +291,11 @@ static bool rx_has_room(const struct net_queue *q, uint32_t nr_used)
     return q->rx.ring.consumed - q->rx.ring.produced - nr_used >= (q->interface->front.has_sg ? RX_MAX_SLOTS : 1);
 }
 
-// Frames of one batch, those that are lost too. True if there may be more.
+// Frames of one batch, those that are lost too. True if there may be more. A frame begins with a page, since what goes to one
+// page of the guest out of two of ours is two copies to the kernel.
 static bool rx_gather(struct net_queue *q)
 {
-    uint8_t *to = q->rx.frames + HEADER;
+    uint8_t *to = q->rx.frames + PAGE;
     uint32_t nr_used = 0;
 
     for (unsigned i = 0; i < NET_MAX_BATCH && q->nr_copies + RX_MAX_SLOTS <= TRANSPORT_MAX_COPIES; i++) {
@@ -307,7 +317,7 @@ static bool rx_gather(struct net_queue *q)
         rx_add_copies(q, q->rx.ring.produced + nr_used, p);
         nr_used += p->nr_slots;
         q->nr_packets++;
-        to += (p->size + 2 * HEADER - 1) / HEADER * HEADER;
+        to += (p->size + HEADER + PAGE - 1) / PAGE * PAGE;
     }
     return true;
 }

@@ -129,7 +129,7 @@ with_netload() {
 }
 
 # A disk that takes no time, so that what is before it shows; and a clock that counts the machine's instructions, with ICOUNT=1.
-with_null_disk() { qemu+=(-drive "if=none,id=null,file.driver=null-co,file.size=64M,file.read-zeroes=on" -device virtio-blk-pci,drive=null); }
+with_null_disk() { qemu+=(-drive "if=none,id=null,format=raw,file.driver=null-co,file.size=64M,file.read-zeroes=on" -device virtio-blk-pci,drive=null); }
 with_icount() { [ -z "${ICOUNT:-}" ] || qemu+=(-icount shift=0,sleep=off) limit=3600; }
 
 # built_programs PROGRAM...: of the build folder, in dom0's /bin, with the libraries that they name

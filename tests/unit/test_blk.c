@@ -481,6 +481,53 @@ static void test_limits(void)
     tear_down();
 }
 
+// How often a thread that never finds anything looks out for work in so many sleeps.
+static unsigned nr_spins(struct spin *s, unsigned nr_sleeps)
+{
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < nr_sleeps; i++) {
+        if (spin_begins(s)) {
+            nr++;
+            while (spin_goes_on(s)) {
+            }
+        }
+    }
+    return nr;
+}
+
+static void test_spin(void)
+{
+    struct spin s = { 0 };
+
+    CU_ASSERT(spin_limit == 0 && !spin_begins(&s) && !spin_goes_on(&s));
+    spin_measure();
+    CU_ASSERT(spin_limit > 0 && spin_limit < 1ull << 36);
+    // What comes to nothing is tried after 1, 3, 7, ... sleeps; after 1023 at the latest.
+    spin_limit = 1;
+    s = (struct spin){ 0 };
+    CU_ASSERT_EQUAL(nr_spins(&s, 1 + 2 + 4 + 8), 4);
+    CU_ASSERT_EQUAL(nr_spins(&s, 1 << 20), 6 + ((1 << 20) - 2032 + 1023) / 1024);
+    // Once it was worth it, it is tried each time again.
+    while (!spin_begins(&s)) {
+    }
+    spin_ends(&s);
+    CU_ASSERT(spin_begins(&s));
+    spin_limit = 1ull << 60;
+    s = (struct spin){ 0 };
+    CU_ASSERT(spin_begins(&s) && spin_goes_on(&s) && spin_goes_on(&s));
+    // A queue that has looked out in vain asks for an event before it sleeps.
+    spin_limit = 100000;
+    set_up(0, false);
+    struct blkif_request r = request(BLKIF_OP_READ, 1, 0, 1);
+    put(&r);
+    work();
+    CU_ASSERT(queue.front_spin.until == 0 && queue.front_spin.to_leave_out == 1);
+    CU_ASSERT_EQUAL(*front.own_event, front.produced + 1);
+    tear_down();
+    spin_limit = 0;
+}
+
 static void test_persistent_is_bounded(void)
 {
     set_up(0, true);
@@ -768,6 +815,7 @@ int main(void)
         { "requests_run_short", test_requests_run_short },
         { "failures", test_failures },
         { "limits", test_limits },
+        { "spin", test_spin },
         { "persistent_is_bounded", test_persistent_is_bounded },
         { "broken_ring", test_broken_ring },
         { "resume_in_flight", test_resume_in_flight },
