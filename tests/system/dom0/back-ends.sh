@@ -38,8 +38,8 @@ dd if=/dev/zero of=/tmp/disk bs=1M count=64 2> /dev/null
 for image in file:/tmp/disk block:/dev/vda; do
     type=${image%%:*}
     for driver in kernel vane; do disk_rates $driver "$type" "${image#*:}"; done
-    for load in read_4k_1:iops:1/s read_4k_32:iops:1/s read_128k_8:bytes:MiB/s write_4k_1:iops:1/s write_4k_32:iops:1/s \
-        write_128k_8:bytes:MiB/s; do
+    for load in read_4k_1:iops:1/s read_4k_32:iops:1/s read_128k_8:bytes:KiB/s write_4k_1:iops:1/s write_4k_32:iops:1/s \
+        write_128k_8:bytes:KiB/s; do
         name=${load%%:*} unit=${load##*:} what=${load#*:}
         what=${name}_${what%%:*}
         row "disk, $type, $name" "$unit" "$(rate kernel "$what")" "$(rate vane "$what")"

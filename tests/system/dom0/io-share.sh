@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Run in dom0: what a guest's disk does alone, beside one that works as hard as it may, and beside a hostile one that does nothing
-# but harm. Each guest has a vane-blk of its own. A figure never fails the case; an answer that is wrong does.
+# Run in dom0: what a guest's disk does alone, beside one that does the same at the same time, which is its fair share, and beside a
+# hostile one that does nothing but harm. Each guest has a vane-blk of its own. A figure never fails the case; what is wrong does.
 
 . /test/vane-lib.sh
 tools_setup
@@ -23,14 +23,13 @@ measure() {
 }
 rate() { sed -n "s/.*\\b$2 \\([0-9]*\\) .*/\\1/p" "/tmp/rates.$1" | tail -n 1; }
 
-a_guest victim bench 'seconds=1 write=yes'
-a_guest busy bench 'seconds=120 write=yes'
+a_guest victim bench 'seconds=2 write=yes'
+a_guest twin bench 'seconds=2 write=yes'
 a_guest hostile hostile 'seconds=600'
 measure alone
-check start-busy vane start busy
-check busy-works wait_for 120 logs busy disk_size
-measure busy
-check destroy-busy vane destroy busy
+check start-twin vane start twin
+measure twin
+check twin-ends wait_for 60 is twin off
 check start-hostile vane start hostile
 check hostile-works wait_for 120 logs hostile 'hostile: begins'
 measure hostile
@@ -40,10 +39,10 @@ vane metrics | grep 'paravane_disk.*hostile'
 check its-requests-are-refused sh -c 'vane metrics | grep "^paravane_disk_invalid_total.*hostile" | grep -q " [1-9]"'
 check destroy-hostile vane destroy hostile
 
-echo '| requests | alone | beside a busy guest | beside a hostile one | of the busy one |'
+echo '| requests | alone | beside a guest that does the same | beside a hostile one | of that share |'
 echo '|---|---:|---:|---:|---:|'
 for what in read_4k_1_iops read_4k_32_iops read_128k_8_bytes write_4k_1_iops write_4k_32_iops write_128k_8_bytes; do
-    echo "$what $(rate alone $what) $(rate busy $what) $(rate hostile $what)"
+    echo "$what $(rate alone $what) $(rate twin $what) $(rate hostile $what)"
 done | awk '{ printf "| %s | %d | %d | %d | **%.2f** |\n", $1, $2, $3, $4, $3 ? $4 / $3 : 0 }'
 cat /tmp/vaned.log
 expect dmesg-clean '' "$(complaints)"
