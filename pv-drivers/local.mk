@@ -10,8 +10,8 @@ DRIVER_BUS = pv-drivers/bus/xenbus.c pv-drivers/bus/xenbus.h pv-drivers/bus/text
 # The way to the guest; tests link another one.
 DRIVER_XEN = pv-drivers/host/guest.c pv-drivers/ring/transport_xen.c
 DRIVER_BLK = pv-drivers/blk/blk_queue.c pv-drivers/blk/blk_queue.h \
-    pv-drivers/blk/blk_journal.h pv-drivers/blk/blk_image.h $(DRIVER_LIMIT)
-DRIVER_LIMIT = pv-drivers/host/limit.c pv-drivers/host/limit.h pv-drivers/host/spin.c pv-drivers/host/spin.h pv-drivers/host/stats.h
+    pv-drivers/blk/blk_journal.h pv-drivers/blk/blk_image.h pv-drivers/host/spin.c pv-drivers/host/spin.h $(DRIVER_LIMIT)
+DRIVER_LIMIT = pv-drivers/host/limit.c pv-drivers/host/limit.h pv-drivers/host/stats.h
 DRIVER_HOST = pv-drivers/host/back.c pv-drivers/host/back.h pv-drivers/host/worker.c \
     pv-drivers/host/worker.h pv-drivers/host/program.c pv-drivers/host/program.h pv-drivers/host/guest.h \
     $(DRIVER_SANDBOX)

@@ -8,6 +8,7 @@
 
 #include "blk/blk_back.h"
 #include "host/program.h"
+#include "host/spin.h"
 
 #define MAX_DISKS 8u
 #define MEMORY_PER_QUEUE ((size_t)8 << 20)    // requests, buffers, table of grants, stack
@@ -74,5 +75,6 @@ static const struct program program = {
 
 int main(int argc, char **argv)
 {
+    spin_measure();
     return program_main(&program, argc, argv);
 }

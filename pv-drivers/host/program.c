@@ -14,7 +14,6 @@
 #include "bus/text.h"
 #include "host/guest.h"
 #include "host/sandbox.h"
-#include "host/spin.h"
 
 #define NO_DOMAIN 0x7ff0u                     // as DOMID_FIRST_RESERVED
 #define TICK_MS 1000                          // how soon a change is noticed that the store does not tell
@@ -206,7 +205,6 @@ int program_main(const struct program *p, int argc, char **argv)
     mallopt(M_ARENA_MAX, 1);
     setvbuf(stderr, NULL, _IOLBF, 0);
     parse(argc, argv);
-    spin_measure();
     start();
     (void)update_all(true);
     // Not by stdio, which would ask a terminal what it is. Nobody need listen.

@@ -107,7 +107,7 @@ with_guest_lz4() {
 
 # And a guest with drivers, and with these FILES in its initramfs.
 with_more_in_guest() {
-    with_guest_lz4 && guest_image 6.1 "$work/guest-io.cpio" && initramfs_add "$work/guest-io.cpio" "$work/guest-more.cpio" "$@" &&
+    with_guest_lz4 && guest_image "$series" "$work/guest-io.cpio" && initramfs_add "$work/guest-io.cpio" "$work/guest-more.cpio" "$@" &&
         gzip -1 < "$work/guest-more.cpio" > "$work/initrd-io" || return 1
     files+=("$work/initrd-io=guest/initrd-io")
 }
