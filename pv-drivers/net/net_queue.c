@@ -13,7 +13,7 @@
 #include "net/net_port.h"
 
 #define PAGE RING_PAGE_SIZE
-#define HEADER 16u                   // room for a header before each frame, so that frames are aligned
+#define HEADER 16u                   // room for the port's header before each frame
 #define PORT_HEADER ((uint32_t)sizeof(struct virtio_net_hdr))
 #define FRAMES_SIZE (((size_t)2 * NET_MAX_BATCH + 1 + RX_MAX_SLOTS) * PAGE)    // each may use a page more than it has slots
 #define TX_ENTRY ((uint32_t)sizeof(struct netif_tx_request))
