@@ -203,7 +203,7 @@ int image_decompress(const uint8_t *data, size_t size, struct image_room *out, b
     for (size_t i = 0; i < sizeof(decoders) / sizeof(decoders[0]); i++) {
         bool full = false;
 
-        *known = size > decoders[i].length && !memcmp(data, decoders[i].magic, decoders[i].length);
+        *known = size >= decoders[i].length && !memcmp(data, decoders[i].magic, decoders[i].length);
         if (!*known)
             continue;
         out->size = 0;

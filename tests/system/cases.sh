@@ -43,8 +43,8 @@ unikernel-http     6.1         qemu64 1    1536  unikernel-http     poweroff gue
 io-kills           6.1         qemu64 2    2048  io-kills           poweroff guest,vaned,vane_blk,vane_net,fio,kills
 io-share           6.1         qemu64 2    1536  io-share           poweroff guest,vaned,vane_blk,bench_guest,hostile_guest,icount
 back-ends          6.1         qemu64 2    1536  back-ends          poweroff guest,vaned,vane_blk,vane_net,netload,bench_guest,null_disk,icount
-vane-blk           6.1         qemu64 2    1536  vane-blk           poweroff xen_tools,vane,guest_io,vane_blk
-vane-net           6.1         qemu64 2    1536  vane-net           poweroff xen_tools,vane,guest_io,vane_net
+vane-blk           6.12        qemu64 2    1536  vane-blk           poweroff xen_tools,vane,guest_io,vane_blk
+vane-net           6.12        qemu64 2    1536  vane-net           poweroff xen_tools,vane,guest_io,vane_net
 crash              6.1         qemu64 1    1024  crash              reset    crash,complaints
 '
 

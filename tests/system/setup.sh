@@ -286,8 +286,13 @@ bzimage_payload() {
     tail -c "+$(($(bzimage_payload_at "$1") + 1))" "$1" | head -c "$(bzimage_field "$1" $((0x24c)) 4)"
 }
 
-# The four bytes after the compressed data are its size unpacked, which xz takes for rubbish.
-bzimage_unpack() { bzimage_payload "$1" | { xz -dc --single-stream 2>/dev/null || true; }; }
+# The four bytes after the compressed data are its size unpacked, which unpackers take for rubbish.
+bzimage_unpack() {
+    local unpack="xz --single-stream"
+    [ "$(bzimage_payload "$1" | head -c 4 | od -An -tx1 | tr -d ' ')" != 28b52ffd ] || unpack=zstd
+    # shellcheck disable=SC2086 # a program and its options
+    bzimage_payload "$1" | { $unpack -dc 2>/dev/null || true; }
+}
 
 u32() { printf '%b' "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) \
     $(($1 >> 16 & 255)) $(($1 >> 24 & 255)))"; }

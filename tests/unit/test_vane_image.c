@@ -187,7 +187,7 @@ static const struct { const char *name; packer *pack; } packers[] = {
     { "lz4", pack_lz4 }, { "lzo", pack_lzo },
 };
 
-enum { NR_PACKERS = sizeof(packers) / sizeof(packers[0]) };
+enum { PACKER_LZ4 = 5, NR_PACKERS = sizeof(packers) / sizeof(packers[0]) };
 
 // A bzImage: two sectors of setup, then the payload and, but for gzip, the unpacked size.
 static void make_bzimage(struct file *f, unsigned i)
@@ -284,6 +284,9 @@ static void damaged_payloads(void)
         fuzz_put(f.bytes + 0x24c, f.size, 4);
         CU_ASSERT(refused(&f, "it is truncated"));
     }
+    make_bzimage(&f, PACKER_LZ4);
+    fuzz_put(f.bytes + 0x24c, 4 + 4, 4);        // what lz4 makes of nothing, and a size
+    CU_ASSERT(refused(&f, "it unpacks to 0 bytes, and says it does to "));
     make_bzimage(&f, 0);
     f.bytes[1024 + 16] = 'x';
     CU_ASSERT(refused(&f, "starts with 78 37"));
