@@ -162,20 +162,38 @@ static struct blk_grant *grant_slot(struct blk_queue *q, uint32_t ref)
     return &q->grants[i];
 }
 
-// The mapped page, or NULL when no more may stay mapped; an error if it cannot be.
-static int map_persistent(struct blk_queue *q, uint32_t ref, void **va)
+// The grants of a request that are not mapped, from one of them up to the first that is, or that comes twice.
+static unsigned list_unmapped(struct blk_queue *q, const struct blk_request *r, uint32_t from, uint32_t *refs)
 {
-    struct blk_grant *g = grant_slot(q, ref);
-    int rc = 0;
+    unsigned nr = 0;
 
-    if (!g->va && q->nr_grants < BLK_MAX_PERSISTENT) {
-        rc = transport_map(q->transport, &ref, 1, &g->va);
-        if (rc < 0) {
-            g->va = NULL;
+    for (uint32_t i = from; i < r->nr_segments && nr < TRANSPORT_MAX_PAGES && q->nr_grants + nr < BLK_MAX_PERSISTENT; i++) {
+        for (unsigned k = 0; k < nr; k++)
+            if (refs[k] == r->segments[i].ref)
+                return nr;
+        if (grant_slot(q, r->segments[i].ref)->va)
+            return nr;
+        refs[nr++] = r->segments[i].ref;
+    }
+    return nr;
+}
+
+// The mapped page of a segment, or NULL when no more may stay mapped; an error if it cannot be. Those behind it are mapped with it,
+// so that they lie side by side: a range costs the kernel less to look up than its pages do, each time that they are used.
+static int map_persistent(struct blk_queue *q, const struct blk_request *r, uint32_t segment, void **va)
+{
+    struct blk_grant *g = grant_slot(q, r->segments[segment].ref);
+    uint32_t refs[TRANSPORT_MAX_PAGES];
+    unsigned nr = g->va ? 0 : list_unmapped(q, r, segment, refs);
+
+    if (nr) {
+        void *pages;
+        int rc = transport_map(q->transport, refs, nr, &pages);
+        if (rc < 0)
             return rc;
-        }
-        g->ref = ref;
-        q->nr_grants++;
+        for (unsigned i = 0; i < nr; i++)
+            *grant_slot(q, refs[i]) = (struct blk_grant){ refs[i], i ? 0 : nr, (uint8_t *)pages + i * PAGE };
+        q->nr_grants += nr;
     }
     *va = g->va;
     return 0;
@@ -236,7 +254,7 @@ static int acquire_data(struct blk_queue *q, struct blk_request *r)
         const struct blk_segment *s = &r->segments[i];
         void *va = NULL;
         if (q->is_persistent)
-            rc = map_persistent(q, s->ref, &va);
+            rc = map_persistent(q, r, i, &va);
         if (va) {
             add_to_iov(&r->io, (uint8_t *)va + s->offset, s->size);
         } else if (rc == 0) {
@@ -643,10 +661,10 @@ void blk_queue_close(struct blk_queue *q)
     if (!q->ring.shared)
         return;
     for (uint32_t i = 0; i < BLK_GRANT_SLOTS; i++) {
-        if (q->grants[i].va) {
-            transport_unmap(q->transport, q->grants[i].va, 1);
-            q->grants[i].va = NULL;
-        }
+        struct blk_grant *g = &q->grants[i];
+        if (g->nr_pages)
+            transport_unmap(q->transport, g->va, g->nr_pages);
+        *g = (struct blk_grant){ .va = NULL };
     }
     q->nr_grants = 0;
     transport_unbind(q->transport);

@@ -66,6 +66,7 @@ struct blk_request {
 
 struct blk_grant {
     uint32_t ref;
+    uint32_t nr_pages;               // mapped together from this one on; 0: with one before it
     void *va;                        // NULL: a free slot
 };
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define TRANSPORT_MAX_COPIES 64u    // in one call of copy
+#define TRANSPORT_MAX_PAGES 32u     // and of map
 
 struct transport_copy {
     uint32_t ref;

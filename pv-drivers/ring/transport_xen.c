@@ -47,17 +47,18 @@ static void forget(struct xen *x, uint64_t index, uint32_t count)
     (void)control(x->gntdev, IOCTL_GNTDEV_UNMAP_GRANT_REF, &unmap);
 }
 
+_Static_assert(RING_MAX_PAGES <= TRANSPORT_MAX_PAGES, "a ring is mapped at once");
 int transport_map(struct transport *t, const uint32_t *refs, unsigned nr, void **va)
 {
     struct xen *x = CONTAINER(t, struct xen, transport);
     union {
         struct ioctl_gntdev_map_grant_ref map;
         char room[sizeof(struct ioctl_gntdev_map_grant_ref) +
-                  RING_MAX_PAGES * sizeof(struct ioctl_gntdev_grant_ref)];
+                  TRANSPORT_MAX_PAGES * sizeof(struct ioctl_gntdev_grant_ref)];
     } u = { .map = { .count = nr } };
     struct ioctl_gntdev_grant_ref *list = u.map.refs;
 
-    if (nr == 0 || nr > RING_MAX_PAGES)
+    if (nr == 0 || nr > TRANSPORT_MAX_PAGES)
         return -EINVAL;
     for (unsigned i = 0; i < nr; i++)
         list[i] = (struct ioctl_gntdev_grant_ref){ .domid = x->domid, .ref = refs[i] };

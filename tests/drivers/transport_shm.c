@@ -16,12 +16,12 @@
 #include "drivers/copy_bytes.h"
 #include "ring/ring.h"
 
-#define MAX_MAPPINGS 16u             // of several pages at once: rings
+#define MAX_MAPPINGS 1200u           // of several pages at once: rings, and what a disk's queue keeps mapped
 
 struct mapping {
     void *va;
     unsigned nr;
-    uint32_t refs[RING_MAX_PAGES];
+    uint32_t refs[TRANSPORT_MAX_PAGES];
 };
 
 struct shm {
@@ -170,11 +170,11 @@ static struct mapping *find_mapping(struct shm *s, const void *va)
     return NULL;
 }
 
-static int map_ring(struct shm *s, const uint32_t *refs, unsigned nr, void **va)
+static int map_run(struct shm *s, const uint32_t *refs, unsigned nr, void **va)
 {
     struct mapping *m = find_mapping(s, NULL);
 
-    if (!m || nr == 0 || nr > RING_MAX_PAGES) {
+    if (!m || nr == 0 || nr > TRANSPORT_MAX_PAGES) {
         return -EINVAL;
     }
     void *at = mmap(NULL, (size_t)nr * RING_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -204,7 +204,7 @@ int transport_map(struct transport *t, const uint32_t *refs, unsigned nr, void *
         }
         *va = s->area->pages + page * RING_PAGE_SIZE;
     } else {
-        rc = map_ring(s, refs, nr, va);
+        rc = map_run(s, refs, nr, va);
     }
     if (rc == 0) {
         count(s->area, refs, nr, 1);

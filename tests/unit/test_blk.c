@@ -528,6 +528,38 @@ static void test_spin(void)
     spin_limit = 0;
 }
 
+// Pages of one request are mapped side by side, wherever they lie; one that comes twice is mapped once.
+static void test_persistent_is_one_range(void)
+{
+    static const unsigned pages[] = { 7, 2, 9, 2, 4 };
+
+    set_up(0, true);
+    fill(data, 11 * 4096, 1);
+    for (unsigned round = 0; round < 2; round++) {
+        struct blkif_request r = request(BLKIF_OP_WRITE, round, 8, 5);
+        for (unsigned i = 0; i < 5; i++) {
+            r.seg[i].gref = refs[pages[i]];
+        }
+        mem.is_stalled = true;
+        put(&r);
+        work();
+        CU_ASSERT_EQUAL_FATAL(mem.nr_stalled, 1);
+        const struct blk_io *io = mem.stalled[0];
+        CU_ASSERT_EQUAL(io->nr_iov, 3);
+        CU_ASSERT_EQUAL(io->iov[0].iov_len, 3 * 4096);
+        CU_ASSERT_EQUAL((uint8_t *)io->iov[1].iov_base, (uint8_t *)io->iov[0].iov_base + 4096);
+        image_mem_release(&mem);
+        work();
+        CU_ASSERT_EQUAL(answer_of(round, BLKIF_OP_WRITE), BLKIF_RSP_OKAY);
+        CU_ASSERT_EQUAL(queue.nr_grants, 4);
+        for (unsigned i = 0; i < 5; i++) {
+            CU_ASSERT_EQUAL(memcmp(mem.bytes + (1 + i) * 4096, data + pages[i] * 4096, 4096), 0);
+        }
+    }
+    CU_ASSERT_EQUAL(guest_nr_mapped(&os), 4 + 1);
+    tear_down();
+}
+
 static void test_persistent_is_bounded(void)
 {
     set_up(0, true);
@@ -816,6 +848,7 @@ int main(void)
         { "failures", test_failures },
         { "limits", test_limits },
         { "spin", test_spin },
+        { "persistent_is_one_range", test_persistent_is_one_range },
         { "persistent_is_bounded", test_persistent_is_bounded },
         { "broken_ring", test_broken_ring },
         { "resume_in_flight", test_resume_in_flight },
