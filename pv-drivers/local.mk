@@ -17,7 +17,8 @@ DRIVER_HOST = pv-drivers/host/back.c pv-drivers/host/back.h pv-drivers/host/work
     $(DRIVER_SANDBOX)
 DRIVER_SANDBOX = pv-drivers/host/sandbox.c pv-drivers/host/sandbox.h dom0-tools/lib/sandbox.c \
     dom0-tools/lib/sandbox.h
-DRIVER_BLK_RAW = pv-drivers/blk/image_raw.c
+DRIVER_URING = pv-drivers/host/uring.c pv-drivers/host/uring.h
+DRIVER_BLK_RAW = pv-drivers/blk/image_raw.c $(DRIVER_URING)
 DRIVER_BLK_NBD = pv-drivers/blk/image_nbd.c
 DRIVER_FRONT = pv-drivers/bus/front.c pv-drivers/bus/front.h pv-drivers/bus/os.h
 DRIVER_BLK_FRONT = pv-drivers/blk/blk_front.c pv-drivers/blk/blk_front.h $(DRIVER_FRONT)
@@ -28,7 +29,7 @@ DRIVER_NET_FRONT = pv-drivers/net/net_front.c pv-drivers/net/net_front.h $(DRIVE
 VANE_BLK = pv-drivers/blk/vane_blk.c pv-drivers/blk/blk_back.c pv-drivers/blk/blk_back.h $(DRIVER_HOST) \
     $(DRIVER_BLK) $(DRIVER_BLK_RAW) $(DRIVER_BLK_NBD) $(DRIVER_RING) $(DRIVER_BUS)
 VANE_NET = pv-drivers/net/vane_net.c pv-drivers/net/net_back.c pv-drivers/net/net_back.h pv-drivers/net/tap.c \
-    pv-drivers/net/tap.h $(DRIVER_HOST) $(DRIVER_NET) $(DRIVER_RING) $(DRIVER_BUS)
+    pv-drivers/net/tap.h pv-drivers/net/port_fd.c pv-drivers/net/port_fd.h $(DRIVER_URING) $(DRIVER_HOST) $(DRIVER_NET) $(DRIVER_RING) $(DRIVER_BUS)
 
 noinst_PROGRAMS += pv-drivers/vane-blk pv-drivers/vane-net
 pv_drivers_vane_blk_SOURCES = $(VANE_BLK) $(DRIVER_XEN)
@@ -41,7 +42,7 @@ pv_drivers_vane_net_SOURCES = $(VANE_NET) $(DRIVER_XEN)
 pv_drivers_vane_net_CPPFLAGS = $(DRIVER_CPPFLAGS)
 pv_drivers_vane_net_CFLAGS = $(USER_CFLAGS) -fPIE
 pv_drivers_vane_net_LDFLAGS = -pie -Wl,-z,relro,-z,now
-pv_drivers_vane_net_LDADD = -lmnl -lpthread
+pv_drivers_vane_net_LDADD = -luring -lmnl -lpthread
 
 # Small PV kernels: the flags of all, and what the tests' kernels share with the kit of the drivers.
 GUEST_CFLAGS = -std=c11 -O2 $(WARNINGS) -ffreestanding -fno-pic -no-pie -mcmodel=kernel -mno-red-zone \

@@ -17,7 +17,7 @@ static void serve(struct worker *w)
     while (!is_stopping || q->nr_in_flight) {
         bool is_busy = !is_stopping && blk_queue_work(q);
         int64_t timeout = is_busy ? 0 : q->wait_ns && !is_stopping ? (int64_t)q->wait_ns : -1;
-        is_stopping |= (blk_queue_wait(q, timeout) & BLK_WAKE_STOP) != 0;
+        is_stopping |= q->disk->image->ops->wait(q->lane, timeout);
     }
 }
 
@@ -131,7 +131,7 @@ static int init_queue(struct back *back, unsigned i)
     struct blk_queue *q = &b->queues[i];
     struct transport *t = b->transports[i];
     struct blk_lane *lane;
-    int rc = b->disk.image->ops->lane_open(b->disk.image, t->event_fd, back->workers[i].stop_fd, &lane);
+    int rc = b->disk.image->ops->lane_open(b->disk.image, t, back->workers[i].stop_fd, &lane);
 
     if (rc == 0) {
         rc = blk_queue_init(q, &b->disk, t, lane, &b->journal->queue[i], &b->stats->queue[i]);

@@ -34,17 +34,15 @@ struct blk_io {
     void (*done)(struct blk_io *io, int rc);    // 0 or a negative errno
 };
 
-// What a wait found readable.
-#define BLK_WAKE_EVENT 1u
-#define BLK_WAKE_STOP 2u
+struct transport;
 
 struct blk_image_ops {
-    // Two files end a wait: event_fd and stop_fd.
-    int (*lane_open)(struct blk_image *image, int event_fd, int stop_fd, struct blk_lane **lane);
+    // Two files end a wait: the transport's and stop_fd.
+    int (*lane_open)(struct blk_image *image, struct transport *transport, int stop_fd, struct blk_lane **lane);
     void (*submit)(struct blk_lane *lane, struct blk_io *io);
     // Completes what is ready. If nothing is, waits at most timeout_ns, for ever if that is
-    // negative. Returns BLK_WAKE_*.
-    unsigned (*wait)(struct blk_lane *lane, int64_t timeout_ns);
+    // negative, and takes the transport's events. True if stop_fd is readable.
+    bool (*wait)(struct blk_lane *lane, int64_t timeout_ns);
     // The size in bytes as it is now; 0 if it cannot be told.
     uint64_t (*size)(struct blk_image *image);
     // For who goes on when the image is done with; a program ends instead, and needs neither.

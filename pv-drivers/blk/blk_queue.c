@@ -505,7 +505,7 @@ static void check_ring(struct blk_queue *q, int nr)
     }
 }
 
-// True: look again, at what is in flight by blk_queue_wait(). Who waits for each answer is soon back with the next request.
+// True: look again, at what is in flight by the lane's wait. Who waits for each answer is soon back with the next request.
 static bool spin(struct blk_queue *q)
 {
     struct spin *s = q->nr_in_flight ? &q->image_spin : &q->front_spin;
@@ -540,15 +540,6 @@ bool blk_queue_work(struct blk_queue *q)
     int nr = ring_sleep(&q->ring);
     check_ring(q, nr);
     return nr > 0;
-}
-
-unsigned blk_queue_wait(struct blk_queue *q, int64_t timeout_ns)
-{
-    unsigned woken = q->disk->image->ops->wait(q->lane, timeout_ns);
-
-    if (woken & BLK_WAKE_EVENT)
-        transport_ack(q->transport);
-    return woken;
 }
 
 // ------------------------------------------------------------------------------------------------

@@ -118,5 +118,3 @@ void blk_queue_close(struct blk_queue *q);
 // Takes, starts and answers what it can. True if there is more to do at once; otherwise q->wait_ns
 // or an event or a completion will bring more.
 bool blk_queue_work(struct blk_queue *q);
-// The lane's wait, then what woke it. Returns BLK_WAKE_*.
-unsigned blk_queue_wait(struct blk_queue *q, int64_t timeout_ns);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bus/container.h"
+#include "ring/transport.h"
 
 #define NS_PER_MS 1000000
 #define LARGEST_TRANSFER (1u << 20)           // BLK_MAX_SEGMENTS pages
@@ -31,6 +32,7 @@ enum { FILE_SERVER, FILE_EVENT, FILE_STOP, NR_FILES };
 struct blk_lane {
     struct nbd *nbd;
     struct nbd_handle *handle;
+    struct transport *transport;
     struct pollfd files[NR_FILES];
     // What is over: libnbd calls back with the handle locked, and who is told submits the next step.
     struct blk_io *over[BLK_MAX_IN_FLIGHT];
@@ -149,7 +151,7 @@ static void reap(struct blk_lane *lane)
     }
 }
 
-static unsigned nbd_wait(struct blk_lane *lane, int64_t timeout_ns)
+static bool nbd_wait(struct blk_lane *lane, int64_t timeout_ns)
 {
     struct pollfd *server = &lane->files[FILE_SERVER];
     unsigned direction = nbd_aio_get_direction(lane->handle);
@@ -158,17 +160,18 @@ static unsigned nbd_wait(struct blk_lane *lane, int64_t timeout_ns)
     server->events = (short)((direction & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
                              (direction & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0));
     if (poll(lane->files, NR_FILES, timeout_ms) < 0)
-        return 0;           // interrupted: whoever waits looks again
+        return false;       // interrupted: whoever waits looks again
     if (server->revents & (POLLIN | POLLHUP | POLLERR) && direction & LIBNBD_AIO_DIRECTION_READ)
         (void)nbd_aio_notify_read(lane->handle);         // an error shows as a lost connection
     else if (server->revents & POLLOUT)
         (void)nbd_aio_notify_write(lane->handle);
     reap(lane);
-    return (lane->files[FILE_EVENT].revents ? BLK_WAKE_EVENT : 0) |
-           (lane->files[FILE_STOP].revents ? BLK_WAKE_STOP : 0);
+    if (lane->files[FILE_EVENT].revents)
+        transport_ack(lane->transport);
+    return lane->files[FILE_STOP].revents != 0;
 }
 
-static int nbd_lane_open(struct blk_image *image, int event_fd, int stop_fd, struct blk_lane **lane)
+static int nbd_lane_open(struct blk_image *image, struct transport *transport, int stop_fd, struct blk_lane **lane)
 {
     struct nbd *nbd = CONTAINER(image, struct nbd, image);
     struct blk_lane *l = calloc(1, sizeof(*l));
@@ -177,6 +180,7 @@ static int nbd_lane_open(struct blk_image *image, int event_fd, int stop_fd, str
     if (!l)
         return -ENOMEM;
     l->nbd = nbd;
+    l->transport = transport;
     l->handle = nbd->first;
     nbd->first = NULL;
     int rc = l->handle ? 0 : connect_to(nbd->uri, &l->handle, why, sizeof(why));
@@ -186,7 +190,7 @@ static int nbd_lane_open(struct blk_image *image, int event_fd, int stop_fd, str
         return rc;
     }
     l->files[FILE_SERVER].fd = nbd_aio_get_fd(l->handle);
-    l->files[FILE_EVENT] = (struct pollfd){ .fd = event_fd, .events = POLLIN };
+    l->files[FILE_EVENT] = (struct pollfd){ .fd = transport->event_fd, .events = POLLIN };
     l->files[FILE_STOP] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
     *lane = l;
     return 0;

@@ -7,10 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +19,8 @@
 #include <unistd.h>
 
 #include "bus/container.h"
+#include "host/uring.h"
+#include "ring/transport.h"
 
 #define QUEUE_DEPTH 512u
 #define LOCK_STEP_NS 5000000
@@ -37,8 +37,8 @@ enum { FILE_IMAGE, FILE_EVENT, FILE_STOP, NR_FILES };
 struct blk_lane {
     struct io_uring ring;
     struct raw *raw;
-    bool is_polling[NR_FILES];
-    unsigned woken;
+    struct uring_event event;
+    int stop;                    // result of polling
 };
 
 int blk_io_advance(struct blk_io *io, int result)
@@ -64,8 +64,8 @@ int blk_io_advance(struct blk_io *io, int result)
     return io->size ? -EAGAIN : 0;
 }
 
-// Never full: of each request and of each poll at most one entry is unsubmitted.
-_Static_assert(QUEUE_DEPTH > BLK_MAX_IN_FLIGHT + NR_FILES, "room for all that may be in flight");
+// Never full: of each request at most one entry is unsubmitted.
+_Static_assert(QUEUE_DEPTH >= BLK_MAX_IN_FLIGHT + 3 + 1, "room for all that may be in flight");
 
 static void raw_submit(struct blk_lane *lane, struct blk_io *io)
 {
@@ -103,18 +103,7 @@ static void complete(struct blk_lane *lane, struct blk_io *io, int result)
     io->done(io, rc);
 }
 
-// Polls are told from operations by their address: that of their flag.
-static void arm(struct blk_lane *lane, int file)
-{
-    if (!lane->is_polling[file]) {
-        struct io_uring_sqe *sqe = io_uring_get_sqe(&lane->ring);
-        io_uring_prep_poll_add(sqe, file, POLLIN);
-        io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
-        io_uring_sqe_set_data(sqe, &lane->is_polling[file]);
-        lane->is_polling[file] = true;
-    }
-}
-
+// Events are told from operations by their address: that of their result.
 static void reap(struct blk_lane *lane)
 {
     struct io_uring_cqe *cqe;
@@ -124,74 +113,43 @@ static void reap(struct blk_lane *lane)
         int result = cqe->res;
 
         io_uring_cqe_seen(&lane->ring, cqe);
-        if (data == &lane->is_polling[FILE_EVENT] || data == &lane->is_polling[FILE_STOP]) {
-            *(bool *)data = false;
-            lane->woken |= data == &lane->is_polling[FILE_EVENT] ? BLK_WAKE_EVENT : BLK_WAKE_STOP;
-        } else {
+        if (data == &lane->event.result || data == &lane->stop)
+            *(int *)data = result;
+        else if (data)
             complete(lane, data, result);
-        }
     }
 }
 
-static unsigned raw_wait(struct blk_lane *lane, int64_t timeout_ns)
+static bool raw_wait(struct blk_lane *lane, int64_t timeout_ns)
 {
     struct __kernel_timespec ts = { .tv_sec = timeout_ns / 1000000000,
                                     .tv_nsec = timeout_ns % 1000000000 };
     struct io_uring_cqe *cqe;
 
-    arm(lane, FILE_EVENT);
-    arm(lane, FILE_STOP);
+    uring_event(&lane->ring, FILE_EVENT, &lane->event);
+    uring_poll(&lane->ring, FILE_STOP, &lane->stop);
     if (timeout_ns == 0)
         io_uring_submit_and_get_events(&lane->ring);
     else
         io_uring_submit_and_wait_timeout(&lane->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
-    lane->woken = 0;
     reap(lane);
-    return lane->woken;
+    return lane->stop != URING_PENDING;
 }
 
-// After this the ring does five operations on three files, whatever becomes of the process.
-static int confine(struct blk_lane *lane, const int files[NR_FILES])
+static int raw_lane_open(struct blk_image *image, struct transport *transport, int stop_fd, struct blk_lane **lane)
 {
-    static const uint8_t allowed[] = { IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC,
-                                       IORING_OP_FALLOCATE, IORING_OP_POLL_ADD };
-    struct io_uring_restriction rules[sizeof(allowed) + 2] = { 0 };
-    unsigned nr = 0;
-
-    for (; nr < sizeof(allowed); nr++) {
-        rules[nr].opcode = IORING_RESTRICTION_SQE_OP;
-        rules[nr].sqe_op = allowed[nr];
-    }
-    rules[nr].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-    rules[nr++].sqe_flags = IOSQE_FIXED_FILE;
-    rules[nr].opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
-    rules[nr++].sqe_flags = IOSQE_FIXED_FILE;
-    int rc = io_uring_register_files(&lane->ring, files, NR_FILES);
-    if (rc == 0)
-        rc = io_uring_register((unsigned)lane->ring.ring_fd, IORING_REGISTER_RESTRICTIONS, rules, nr);
-    if (rc == 0)
-        rc = io_uring_register((unsigned)lane->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-    return rc;
-}
-
-static int raw_lane_open(struct blk_image *image, int event_fd, int stop_fd, struct blk_lane **lane)
-{
+    static const uint8_t operations[] = { IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE,
+                                          IORING_OP_READ, IORING_OP_WRITE, IORING_OP_POLL_ADD };
     struct raw *raw = CONTAINER(image, struct raw, image);
-    struct io_uring_params params = { .flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_R_DISABLED };
-    const int files[NR_FILES] = { raw->fd, event_fd, stop_fd };
+    const int files[NR_FILES] = { raw->fd, transport->event_fd, stop_fd };
     struct blk_lane *l = calloc(1, sizeof(*l));
 
     if (!l)
         return -ENOMEM;
     l->raw = raw;
-    int rc = io_uring_queue_init_params(QUEUE_DEPTH, &l->ring, &params);
+    l->event.is_echoed = transport->is_echoed;
+    int rc = uring_open(&l->ring, QUEUE_DEPTH, files, NR_FILES, operations, sizeof(operations));
     if (rc < 0) {
-        free(l);
-        return rc;
-    }
-    rc = confine(l, files);
-    if (rc < 0) {
-        io_uring_queue_exit(&l->ring);
         free(l);
         return rc;
     }

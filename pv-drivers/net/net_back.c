@@ -22,7 +22,7 @@ static void serve(struct worker *w)
                     "make it anew\n", q->name, strerror(-q->port_error));
             _exit(1);
         }
-        is_stopped = net_queue_wait(q, w->stop_fd, is_busy);
+        is_stopped = net_queue_wait(q, is_busy);
     }
 }
 
@@ -138,8 +138,12 @@ static int init_queue(struct back *back, unsigned i)
 {
     struct net_back *b = CONTAINER(back, struct net_back, back);
     struct net_queue *q = &b->queues[i];
-    int rc = net_queue_init(q, &b->interface, &b->tap.ports[i], b->transports[i][0], b->transports[i][1],
-                            &b->journal->queue[i], &b->stats->queue[i], &b->stats->learnt[i]);
+    struct transport *tx = b->transports[i][0], *rx = b->transports[i][1];
+    int rc = port_fd_open(&b->ports[i], b->tap.fds[i], back->workers[i].stop_fd, tx, rx);
+
+    if (rc == 0)
+        rc = net_queue_init(q, &b->interface, &b->ports[i].port, tx, rx, &b->journal->queue[i], &b->stats->queue[i],
+                            &b->stats->learnt[i]);
 
     snprintf(q->name, sizeof(q->name), "%s, queue %u", b->tap.name, i);
     back->workers[i].queue = q;

@@ -5,6 +5,7 @@
 
 #include "host/back.h"
 #include "net/net_queue.h"
+#include "net/port_fd.h"
 #include "net/tap.h"
 
 // What outlives the process, in one file each.
@@ -21,6 +22,7 @@ struct net_back {
     struct net_journal_file *journal;
     struct net_stats_file *stats;
     bool is_up;                          // as the front end was told
+    struct port_fd ports[NET_MAX_QUEUES];
     struct net_queue queues[NET_MAX_QUEUES];
 };
 

@@ -2,7 +2,7 @@
 //
 // The other side of an interface: where a queue's frames go to and come from, each with a struct
 // virtio_net_hdr before it, which says what is left to do for its checksum and its segments. The real
-// one is tap.c; any socket that keeps messages apart is another.
+// one is port_fd.c, over a TAP device or any socket that keeps messages apart.
 #pragma once
 
 #include <stdbool.h>
@@ -10,17 +10,24 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-
 struct net_port;
 
+struct net_sent {
+    const void *frame;
+    uint32_t size;
+    int result;                      // its size, or a negative errno: it is lost
+};
+
 struct net_port_ops {
-    // 0, or a negative errno: the frame is lost.
-    int (*send)(struct net_port *p, const void *frame, size_t size);
-    // The size of a frame, or a negative errno: -EAGAIN when there is none.
-    ssize_t (*receive)(struct net_port *p, void *frame, size_t room);
+    // Those of one batch, in order.
+    void (*send)(struct net_port *p, struct net_sent *list, unsigned nr);
+    // The size of a frame and where it lies, until the next wait, or a negative errno: -EAGAIN when none has come.
+    ssize_t (*receive)(struct net_port *p, uint8_t **frame);
+    // Until an event or, if they are wanted, a frame has come, the time is over (-1: never), or whoever stops
+    // the queue says so: then true.
+    bool (*wait)(struct net_port *p, bool wants_frames, int64_t timeout_ns);
 };
 
 struct net_port {
     const struct net_port_ops *ops;
-    int fd;                          // readable when there is a frame
 };

@@ -5,7 +5,6 @@
 #include "net/net_queue.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -166,7 +165,7 @@ static uint32_t tx_padding(struct net_queue *q, uint32_t at, const struct net_pa
 static void tx_gather(struct net_queue *q)
 {
     uint32_t at = q->tx.ring.produced;
-    uint8_t *to = q->tx.frames + HEADER;
+    uint8_t *to = q->frames + HEADER;
     uint32_t first_size = 0;
 
     while (at != q->tx.ring.consumed && q->nr_packets < NET_MAX_BATCH &&
@@ -202,36 +201,63 @@ static void learn(struct net_learnt *l, const struct net_packet *p)
     __atomic_store_n(&l->done, l->done + 1, __ATOMIC_RELEASE);
 }
 
-static int16_t tx_send(struct net_queue *q, struct net_packet *p)
+// Whether it may be sent; then its header lies before it.
+static bool tx_prepare(struct net_queue *q, struct net_packet *p)
 {
     struct virtio_net_hdr h;
 
     if (p->status != NETIF_RSP_OKAY || !net_frame_offload(p->frame, p->size, &p->offload, &h)) {
         stats_add(&q->stats->count[NET_STAT_TX_INVALID], 1);
-        return NETIF_RSP_ERROR;
+        p->status = NETIF_RSP_ERROR;
+        return false;
     }
     if (!net_filter_allows(&q->interface->filter, p->frame, p->size)) {
         stats_add(&q->stats->count[NET_STAT_TX_FILTERED], 1);
-        return NETIF_RSP_DROPPED;
+        p->status = NETIF_RSP_DROPPED;
+        return false;
     }
     memcpy(p->frame - PORT_HEADER, &h, sizeof(h));
-    if (q->port->ops->send(q->port, p->frame - PORT_HEADER, PORT_HEADER + p->size) < 0) {
+    return true;
+}
+
+static void tx_was_sent(struct net_queue *q, struct net_packet *p, const struct net_sent *sent)
+{
+    if (sent->result != (int)sent->size) {
         stats_add(&q->stats->count[NET_STAT_TX_LOST], 1);
-        return NETIF_RSP_DROPPED;
+        p->status = NETIF_RSP_DROPPED;
+        return;
     }
     stats_add(&q->stats->count[NET_STAT_TX_PACKETS], 1);
     stats_add(&q->stats->count[NET_STAT_TX_BYTES], p->size);
     learn(q->learnt, p);
-    return NETIF_RSP_OKAY;
 }
 
-static void tx_answer(struct net_queue *q, const struct net_packet *p, int16_t status)
+static void tx_send(struct net_queue *q)
+{
+    struct net_packet *packets[NET_MAX_BATCH];
+    struct net_sent list[NET_MAX_BATCH];
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < q->nr_packets; i++) {
+        struct net_packet *p = &q->packets[i];
+        if (tx_prepare(q, p)) {
+            packets[nr] = p;
+            list[nr++] = (struct net_sent){ .frame = p->frame - PORT_HEADER, .size = PORT_HEADER + p->size };
+        }
+    }
+    if (nr)
+        q->port->ops->send(q->port, list, nr);
+    for (unsigned i = 0; i < nr; i++)
+        tx_was_sent(q, packets[i], &list[i]);
+}
+
+static void tx_answer(struct net_queue *q, const struct net_packet *p)
 {
     for (uint32_t i = 0; i < p->nr_slots; i++) {
         bool is_extra = i && i <= p->nr_extras;
         struct netif_tx_response response = {
             .id = is_extra ? 0 : tx_slot(q, q->tx.ring.produced)->id,
-            .status = is_extra ? NETIF_RSP_NULL : status,
+            .status = is_extra ? NETIF_RSP_NULL : p->status,
         };
         ring_put(&q->tx.ring, &response, sizeof(response));
     }
@@ -243,8 +269,9 @@ static bool tx_work(struct net_queue *q)
     if (!q->is_broken)
         tx_gather(q);
     copy_batch(q, &q->tx, TRANSPORT_FROM_GUEST);
+    tx_send(q);
     for (unsigned i = 0; i < q->nr_packets; i++)
-        tx_answer(q, &q->packets[i], tx_send(q, &q->packets[i]));
+        tx_answer(q, &q->packets[i]);
     return q->nr_packets != 0;
 }
 
@@ -291,25 +318,23 @@ static bool rx_has_room(const struct net_queue *q, uint32_t nr_used)
     return q->rx.ring.consumed - q->rx.ring.produced - nr_used >= (q->interface->front.has_sg ? RX_MAX_SLOTS : 1);
 }
 
-// Frames of one batch, those that are lost too. True if there may be more. A frame begins with a page, since what goes to one
-// page of the guest out of two of ours is two copies to the kernel.
+// Frames of one batch, those that are lost too. True if there may be more.
 static bool rx_gather(struct net_queue *q)
 {
-    uint8_t *to = q->rx.frames + PAGE;
     uint32_t nr_used = 0;
 
     for (unsigned i = 0; i < NET_MAX_BATCH && q->nr_copies + RX_MAX_SLOTS <= TRANSPORT_MAX_COPIES; i++) {
         struct net_packet *p = &q->packets[q->nr_packets];
         struct virtio_net_hdr h;
+        uint8_t *frame;
         q->is_rx_short = !rx_has_room(q, nr_used);
-        ssize_t size = q->is_rx_short ? -EAGAIN :
-            q->port->ops->receive(q->port, to - PORT_HEADER, PORT_HEADER + NET_MAX_FRAME);
+        ssize_t size = q->is_rx_short ? -EAGAIN : q->port->ops->receive(q->port, &frame);
         if (size < 0) {
             q->port_error = size == -EAGAIN || size == -EINTR ? 0 : (int)size;
             return false;
         }
-        *p = (struct net_packet){ .frame = to, .size = (uint32_t)size - PORT_HEADER, .status = NETIF_RSP_OKAY };
-        memcpy(&h, to - PORT_HEADER, sizeof(h));
+        *p = (struct net_packet){ .frame = frame, .size = (uint32_t)size - PORT_HEADER, .status = NETIF_RSP_OKAY };
+        memcpy(&h, frame - PORT_HEADER, sizeof(h));
         if (size <= (ssize_t)PORT_HEADER || !rx_parse(q, p, &h)) {
             stats_add(&q->stats->count[NET_STAT_RX_LOST], 1);
             continue;
@@ -317,7 +342,6 @@ static bool rx_gather(struct net_queue *q)
         rx_add_copies(q, q->rx.ring.produced + nr_used, p);
         nr_used += p->nr_slots;
         q->nr_packets++;
-        to += (p->size + HEADER + PAGE - 1) / PAGE * PAGE;
     }
     return true;
 }
@@ -406,25 +430,11 @@ bool net_queue_work(struct net_queue *q)
     return is_busy && !q->is_broken;
 }
 
-bool net_queue_wait(struct net_queue *q, int stop_fd, bool is_busy)
+bool net_queue_wait(struct net_queue *q, bool is_busy)
 {
-    struct pollfd fds[] = {
-        { .fd = stop_fd, .events = POLLIN },
-        { .fd = q->tx.transport->event_fd, .events = POLLIN },
-        { .fd = q->is_split ? q->rx.transport->event_fd : -1, .events = POLLIN },
-        { .fd = q->is_broken || q->is_rx_short ? -1 : q->port->fd, .events = POLLIN },
-    };
-    struct timespec timeout = { .tv_sec = (time_t)(q->wait_ns / 1000000000u), .tv_nsec = (long)(q->wait_ns % 1000000000u) };
+    int64_t timeout_ns = is_busy ? 0 : q->wait_ns ? (int64_t)q->wait_ns : -1;
 
-    if (is_busy)
-        timeout = (struct timespec){ 0, 0 };
-    if (ppoll(fds, sizeof(fds) / sizeof(fds[0]), is_busy || q->wait_ns ? &timeout : NULL, NULL) <= 0)
-        return false;
-    if (fds[1].revents)
-        transport_ack(q->tx.transport);
-    if (fds[2].revents)
-        transport_ack(q->rx.transport);
-    return fds[0].revents != 0;
+    return q->port->ops->wait(q->port, !q->is_broken && !q->is_rx_short, timeout_ns);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -530,15 +540,15 @@ int net_queue_init(struct net_queue *q, struct net_interface *interface, struct 
                    struct net_stats *stats, struct net_learnt *learnt)
 {
     // Page-aligned, zeroed, and counted by RLIMIT_DATA.
-    uint8_t *frames = mmap(NULL, 2 * FRAMES_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *frames = mmap(NULL, FRAMES_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     *q = (struct net_queue){ .interface = interface, .port = port, .journal = journal, .stats = stats,
-                             .learnt = learnt, .tx = { .transport = tx, .frames = frames },
-                             .rx = { .transport = rx, .frames = frames + FRAMES_SIZE } };
+                             .learnt = learnt, .tx = { .transport = tx }, .rx = { .transport = rx },
+                             .frames = frames };
     return frames == MAP_FAILED ? -ENOMEM : 0;
 }
 
 void net_queue_fini(struct net_queue *q)
 {
-    munmap(q->tx.frames, 2 * FRAMES_SIZE);
+    munmap(q->frames, FRAMES_SIZE);
 }

@@ -76,7 +76,6 @@ struct net_packet {
 struct net_side {
     struct transport *transport;
     struct ring ring;                // ring.shared is NULL while closed
-    uint8_t *frames;                 // of a batch, one after the other
 };
 
 struct net_queue {
@@ -93,6 +92,7 @@ struct net_queue {
     struct limit_lines lines;
     int port_error;                  // a negative errno: the port is gone, and nothing comes from it any more
     uint64_t wait_ns;                // then look again, whatever happens; 0: not
+    uint8_t *frames;                 // a batch of the guest's, one after the other
     struct transport_copy copies[TRANSPORT_MAX_COPIES];
     struct net_packet packets[NET_MAX_BATCH];
     unsigned nr_copies, nr_packets;
@@ -110,5 +110,5 @@ void net_queue_close(struct net_queue *q);
 // Sends, receives and answers what it can, up to a batch each. True if there may be more at once;
 // otherwise q->wait_ns, an event or a frame will bring more.
 bool net_queue_work(struct net_queue *q);
-// Until there is something to do, or `stop_fd` is readable: then true.
-bool net_queue_wait(struct net_queue *q, int stop_fd, bool is_busy);
+// Until there is something to do, or the queue is to stop: then true.
+bool net_queue_wait(struct net_queue *q, bool is_busy);

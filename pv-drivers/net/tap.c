@@ -25,23 +25,6 @@
 #define LAST_VLAN 4094u
 
 // ------------------------------------------------------------------------------------------------
-// The other side of a queue.
-
-static int fd_send(struct net_port *p, const void *frame, size_t size)
-{
-    return write(p->fd, frame, size) == (ssize_t)size ? 0 : -EIO;
-}
-
-static ssize_t fd_receive(struct net_port *p, void *frame, size_t room)
-{
-    ssize_t r = read(p->fd, frame, room);
-
-    return r < 0 ? -errno : r;
-}
-
-static const struct net_port_ops fd_ops = { .send = fd_send, .receive = fd_receive };
-
-// ------------------------------------------------------------------------------------------------
 // Bridges.
 
 // Asks the kernel and waits for its answer. 0 or a negative errno.
@@ -206,7 +189,7 @@ static int open_queue(struct tap *t, unsigned i, short flags)
         return rc;
     }
     memcpy(t->name, request.ifr_name, IFNAMSIZ);
-    t->ports[i] = (struct net_port){ .ops = &fd_ops, .fd = fd };
+    t->fds[i] = fd;
     t->nr_queues = i + 1;
     return 0;
 }
@@ -257,7 +240,7 @@ int tap_open(struct tap *t, const struct tap_options *o, char *why, size_t why_s
 static void set_carrier(struct tap *t, int has_carrier)
 {
     // Without it the host only sees a link that nobody is at.
-    (void)ioctl(t->ports[0].fd, TUNSETCARRIER, &has_carrier);
+    (void)ioctl(t->fds[0], TUNSETCARRIER, &has_carrier);
 }
 
 // Frames for queues that nobody reads go to the others.
@@ -268,7 +251,7 @@ static int set_queues(struct tap *t, unsigned nr)
     for (unsigned i = 1; i < t->nr_queues && rc == 0; i++) {
         struct ifreq request = { .ifr_flags = i < nr ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
         // EINVAL: it is so already.
-        rc = ioctl(t->ports[i].fd, TUNSETQUEUE, &request) < 0 && errno != EINVAL ? -errno : 0;
+        rc = ioctl(t->fds[i], TUNSETQUEUE, &request) < 0 && errno != EINVAL ? -errno : 0;
     }
     return rc;
 }
@@ -277,7 +260,7 @@ int tap_connect(struct tap *t, const struct net_abilities *front, unsigned nr_qu
 {
     unsigned long offloads = (front->has_checksums ? TUN_F_CSUM : 0) | (front->has_gso4 ? TUN_F_TSO4 : 0) |
                              (front->has_gso6 ? TUN_F_TSO6 : 0);
-    int rc = ioctl(t->ports[0].fd, TUNSETOFFLOAD, offloads) < 0 ? -errno : set_queues(t, nr_queues);
+    int rc = ioctl(t->fds[0], TUNSETOFFLOAD, offloads) < 0 ? -errno : set_queues(t, nr_queues);
     if (rc == 0)
         set_carrier(t, 1);
     return rc;

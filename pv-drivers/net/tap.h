@@ -6,7 +6,6 @@
 
 #include <net/if.h>
 
-#include "net/net_port.h"
 #include "net/net_queue.h"
 
 struct tap_options {
@@ -22,7 +21,7 @@ struct tap {
     char name[IFNAMSIZ];
     int control_fd;                  // to ask for its state
     unsigned nr_queues;
-    struct net_port ports[NET_MAX_QUEUES];
+    int fds[NET_MAX_QUEUES];         // of its queues; they do not block
 };
 
 // 0, or a negative errno with a sentence in `why`.

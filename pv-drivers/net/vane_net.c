@@ -14,7 +14,7 @@
 #include "net/net_back.h"
 
 #define MAX_NICS 8u
-#define MEMORY_PER_QUEUE ((size_t)2 << 20)    // frames of a batch each way, stack
+#define MEMORY_PER_QUEUE ((size_t)3 << 20)    // a batch of frames, those read ahead, stack
 #define MAX_MTU (65535u - NET_ETHERNET)
 
 struct nic {

@@ -7,6 +7,7 @@
 // A transport belongs to one thread at a time. All functions return 0 or a negative errno.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +24,8 @@ struct transport_copy {
 enum transport_direction { TRANSPORT_FROM_GUEST, TRANSPORT_TO_GUEST };
 
 struct transport {
-    int event_fd;                   // becomes readable when the guest sends an event
+    int event_fd;                   // becomes readable when the guest sends an event; it does not block
+    bool is_echoed;                 // what is read from it is written back to it, then it tells of the next
 };
 
 // Maps the pages, readable and writable, one after the other.

@@ -201,7 +201,7 @@ int transport_xen_open(struct transport **t, unsigned domid, char *why, size_t w
             close(gntdev);
         return rc < 0 ? rc : -ENOMEM;
     }
-    *x = (struct xen){ .transport = { evtchn }, .gntdev = gntdev,
+    *x = (struct xen){ .transport = { evtchn, true }, .gntdev = gntdev,
                        .domid = (uint16_t)domid };
     *t = &x->transport;
     return 0;

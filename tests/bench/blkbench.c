@@ -71,7 +71,7 @@ static void engine_open(struct engine *e, bool is_null, bool is_persistent)
     e->disk = (struct blk_disk){ .image = &e->mem.image, .nr_sectors = IMAGE_BYTES / 512 };
     limit_init(&e->disk.limit, 0, 0);
     check(transport_shm_open(&e->transport, &e->os.area, 0), "transport");
-    e->mem.image.ops->lane_open(&e->mem.image, e->transport->event_fd, e->transport->event_fd, &e->lane);
+    e->mem.image.ops->lane_open(&e->mem.image, e->transport, e->transport->event_fd, &e->lane);
     check(blk_queue_init(&e->queue, &e->disk, e->transport, e->lane, &e->journal, &e->stats), "queue");
     e->data = os_pages_alloc(&e->os, DATA_PAGES);
     for (uint32_t i = 0; i < DATA_PAGES; i++) {

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #define PAGE 4096u
 
@@ -108,5 +107,5 @@ int os_event_open(struct os *os, uint32_t *port)
 
 void os_event_send(struct os *os, uint32_t port)
 {
-    eventfd_write(os->area.to_back[port], 1);
+    transport_shm_send(&os->area, port);
 }

@@ -29,12 +29,12 @@ int guest_open_store(struct store **store, unsigned domid, const char *path)
     return path ? store_xs_open(&real, path) : store_shm_attach(&shm, (int)domid + 1 + 2 * (int)area.nr_ports);
 }
 
-// The lanes of vane-blk's images have to know their files before a front end has named its port, so its
-// transports take the ports in order. Those of vane-net learn them when they are bound.
+// A back end has to know its files before a front end has named its ports. So the transports of vane-blk take the ports in
+// order; those of vane-net, which have one each or two a queue, take whichever they are bound to.
 int guest_open_transport(struct transport **t, unsigned domid, char *why, size_t why_size)
 {
     bool is_of_any_port = strcmp(program_invocation_short_name, "vane-net") == 0;
-    int rc = transport_shm_open(t, &area, is_of_any_port ? SHM_ANY_PORT : next_port++);
+    int rc = (is_of_any_port ? transport_shm_open_any : transport_shm_open)(t, &area, next_port++);
 
     (void)domid;
     if (rc < 0) {

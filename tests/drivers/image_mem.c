@@ -9,10 +9,12 @@
 #include <time.h>
 
 #include "drivers/copy_bytes.h"
+#include "ring/transport.h"
 
 struct blk_lane {
     struct image_mem *mem;
-    int event_fd, stop_fd;
+    struct transport *transport;
+    int stop_fd;
 };
 
 static struct image_mem *mem_of(struct blk_image *image)
@@ -20,14 +22,14 @@ static struct image_mem *mem_of(struct blk_image *image)
     return (struct image_mem *)(void *)((char *)image - offsetof(struct image_mem, image));
 }
 
-static int lane_open(struct blk_image *image, int event_fd, int stop_fd, struct blk_lane **lane)
+static int lane_open(struct blk_image *image, struct transport *transport, int stop_fd, struct blk_lane **lane)
 {
     struct blk_lane *l = calloc(1, sizeof(*l));
 
     if (!l) {
         return -ENOMEM;
     }
-    *l = (struct blk_lane){ mem_of(image), event_fd, stop_fd };
+    *l = (struct blk_lane){ mem_of(image), transport, stop_fd };
     *lane = l;
     return 0;
 }
@@ -98,14 +100,17 @@ void image_mem_release(struct image_mem *m)
     }
 }
 
-static unsigned wait_for(struct blk_lane *lane, int64_t timeout_ns)
+static bool wait_for(struct blk_lane *lane, int64_t timeout_ns)
 {
-    struct pollfd p[2] = { { .fd = lane->event_fd, .events = POLLIN },
+    struct pollfd p[2] = { { .fd = lane->transport->event_fd, .events = POLLIN },
                            { .fd = lane->stop_fd, .events = POLLIN } };
     struct timespec ts = { .tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000 };
 
     ppoll(p, 2, timeout_ns < 0 ? NULL : &ts, NULL);
-    return (p[0].revents ? BLK_WAKE_EVENT : 0) | (p[1].revents ? BLK_WAKE_STOP : 0);
+    if (p[0].revents) {
+        transport_ack(lane->transport);
+    }
+    return p[1].revents != 0;
 }
 
 static uint64_t size_of(struct blk_image *image)

@@ -4,9 +4,7 @@
 // process inherits, one a queue. The linker leads the program's calls here (--wrap); those for real devices go on.
 #include "net/tap.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 int __real_tap_open(struct tap *t, const struct tap_options *o, char *why, size_t why_size);
 int __real_tap_connect(struct tap *t, const struct net_abilities *front, unsigned nr_queues);
@@ -22,21 +20,8 @@ static bool is_socket(const struct tap *t)
     return t->control_fd < 0;
 }
 
-static int fd_send(struct net_port *p, const void *frame, size_t size)
-{
-    return write(p->fd, frame, size) == (ssize_t)size ? 0 : -EIO;
-}
-
-static ssize_t fd_receive(struct net_port *p, void *frame, size_t room)
-{
-    ssize_t r = read(p->fd, frame, room);
-
-    return r < 0 ? -errno : r;
-}
-
 int __wrap_tap_open(struct tap *t, const struct tap_options *o, char *why, size_t why_size)
 {
-    static const struct net_port_ops fd_ops = { .send = fd_send, .receive = fd_receive };
     int first;
 
     if (sscanf(o->name, "sockets:%d", &first) != 1) {
@@ -44,7 +29,7 @@ int __wrap_tap_open(struct tap *t, const struct tap_options *o, char *why, size_
     }
     *t = (struct tap){ .name = "socket", .control_fd = -1, .nr_queues = o->nr_queues };
     for (unsigned i = 0; i < o->nr_queues; i++) {
-        t->ports[i] = (struct net_port){ .ops = &fd_ops, .fd = first + (int)i };
+        t->fds[i] = first + (int)i;
     }
     return 0;
 }

@@ -27,7 +27,8 @@ struct mapping {
 struct shm {
     struct transport transport;
     struct shm_area *area;
-    uint32_t port;                   // or SHM_ANY_PORT
+    uint32_t port;                   // whose eventfd it is
+    bool is_for_any;                 // port
     uint32_t bound;
     struct mapping mappings[MAX_MAPPINGS];
 };
@@ -35,6 +36,11 @@ struct shm {
 static struct shm *shm_of(struct transport *t)
 {
     return (struct shm *)(void *)((char *)t - offsetof(struct shm, transport));
+}
+
+static struct shm_header *header_of(const struct shm_area *a)
+{
+    return (struct shm_header *)(void *)a->base;
 }
 
 static size_t grants_offset(void)
@@ -80,8 +86,11 @@ int shm_area_create(struct shm_area *a, uint32_t nr_pages, uint32_t nr_grants, u
     }
     int rc = area_map(a);
     if (rc == 0) {
-        *(struct shm_header *)(void *)a->base = (struct shm_header){
-            .magic = SHM_MAGIC, .nr_pages = nr_pages, .nr_grants = nr_grants, .nr_ports = nr_ports };
+        *header_of(a) = (struct shm_header){ .magic = SHM_MAGIC, .nr_pages = nr_pages, .nr_grants = nr_grants,
+                                             .nr_ports = nr_ports };
+        for (uint32_t i = 0; i < nr_ports; i++) {
+            header_of(a)->channels[i] = i;
+        }
     }
     return rc;
 }
@@ -268,13 +277,11 @@ int transport_bind(struct transport *t, uint32_t port)
 {
     struct shm *s = shm_of(t);
 
-    if (port >= s->area->nr_ports || (s->port != SHM_ANY_PORT && port != s->port)) {
+    if (port >= s->area->nr_ports || (!s->is_for_any && port != s->port)) {
         return -EINVAL;
     }
-    if (s->port == SHM_ANY_PORT) {
-        t->event_fd = s->area->to_back[port];
-        s->bound = port;
-    }
+    __atomic_store_n(&header_of(s->area)->channels[port], s->port, __ATOMIC_RELEASE);
+    s->bound = port;
     return 0;
 }
 
@@ -304,14 +311,29 @@ void transport_shm_close(struct transport *t)
 
 int transport_shm_open(struct transport **t, struct shm_area *area, uint32_t port)
 {
-    bool is_possible = port < area->nr_ports || port == SHM_ANY_PORT;
-    struct shm *s = is_possible ? calloc(1, sizeof(*s)) : NULL;
+    struct shm *s = port < area->nr_ports ? calloc(1, sizeof(*s)) : NULL;
 
     if (!s) {
-        return is_possible ? -ENOMEM : -EINVAL;
+        return port < area->nr_ports ? -ENOMEM : -EINVAL;
     }
-    *s = (struct shm){ .area = area, .port = port, .bound = port };
-    s->transport.event_fd = port == SHM_ANY_PORT ? -1 : area->to_back[port];
+    *s = (struct shm){ .transport = { .event_fd = area->to_back[port] }, .area = area, .port = port, .bound = port };
     *t = &s->transport;
     return 0;
+}
+
+int transport_shm_open_any(struct transport **t, struct shm_area *area, uint32_t channel)
+{
+    int rc = transport_shm_open(t, area, channel);
+
+    if (rc == 0) {
+        shm_of(*t)->is_for_any = true;
+    }
+    return rc;
+}
+
+void transport_shm_send(struct shm_area *area, uint32_t port)
+{
+    uint32_t channel = __atomic_load_n(&header_of(area)->channels[port], __ATOMIC_ACQUIRE);
+
+    eventfd_write(area->to_back[channel % area->nr_ports], 1);
 }

@@ -23,6 +23,7 @@ struct shm_header {
     uint32_t nr_pages;
     uint32_t nr_grants;
     uint32_t nr_ports;
+    uint32_t channels[SHM_MAX_PORTS];    // by port: whose eventfd its back end listens at
 };
 
 // A page number, and above it SHM_GRANT_*.
@@ -51,8 +52,10 @@ int shm_area_create(struct shm_area *a, uint32_t nr_pages, uint32_t nr_grants, u
 int shm_area_attach(struct shm_area *a, int fd);
 void shm_area_destroy(struct shm_area *a);
 
-// A back end's transport for one port; it does not own the area. With SHM_ANY_PORT it has no event_fd
-// until it is bound.
-#define SHM_ANY_PORT UINT32_MAX
+// A back end's transport for one port; it does not own the area.
 int transport_shm_open(struct transport **t, struct shm_area *area, uint32_t port);
+// For whichever port it is bound to; it listens at the eventfd of another.
+int transport_shm_open_any(struct transport **t, struct shm_area *area, uint32_t channel);
+// The front end's side.
+void transport_shm_send(struct shm_area *area, uint32_t port);
 void transport_shm_close(struct transport *t);

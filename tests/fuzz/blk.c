@@ -41,7 +41,7 @@ static void set_up(void)
         os_grant(&os, pages + i * 4096u, i >= 12, &ref);    // grants 9 to 24, some read-only
     }
     if (transport_shm_open(&transport, &os.area, 0) < 0 ||
-        mem.image.ops->lane_open(&mem.image, 0, 0, &lane) < 0 ||
+        mem.image.ops->lane_open(&mem.image, transport, 0, &lane) < 0 ||
         blk_queue_init(&queue, &disk, transport, lane, &journal, &stats) < 0) {
         abort();
     }

@@ -54,7 +54,7 @@ static void set_up(unsigned order, bool is_persistent)
     memset(&stats, 0, sizeof(stats));
     journal = calloc(1, sizeof(*journal));
     CU_ASSERT_EQUAL_FATAL(transport_shm_open(&transport, &os.area, 0), 0);
-    mem.image.ops->lane_open(&mem.image, transport->event_fd, transport->event_fd, &lane);
+    mem.image.ops->lane_open(&mem.image, transport, transport->event_fd, &lane);
     CU_ASSERT_EQUAL_FATAL(blk_queue_init(&queue, &disk, transport, lane, journal, &stats), 0);
     data = os_pages_alloc(&os, DATA_PAGES);
     for (unsigned i = 0; i < DATA_PAGES; i++) {

@@ -159,7 +159,7 @@ static void set_up(struct hostile *h)
                                  .can_discard_securely = true };
     limit_init(&h->disk.limit, 0, 0);
     transport_shm_open(&h->transport, &h->os.area, 0);
-    h->mem.image.ops->lane_open(&h->mem.image, h->transport->event_fd, h->transport->event_fd, &h->lane);
+    h->mem.image.ops->lane_open(&h->mem.image, h->transport, h->transport->event_fd, &h->lane);
     CU_ASSERT_EQUAL_FATAL(blk_queue_init(&h->queue, &h->disk, h->transport, h->lane, &h->journal,
                                          &h->stats), 0);
     h->connection.nr_pages = 1u << ORDER;

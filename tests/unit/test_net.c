@@ -51,7 +51,7 @@ static void set_up(bool is_split)
     memset(&learnt, 0, sizeof(learnt));
     memset(&journal, 0, sizeof(journal));
     for (unsigned i = 0; i < 2; i++) {
-        CU_ASSERT_EQUAL_FATAL(transport_shm_open(&transports[i], &os.area, SHM_ANY_PORT), 0);
+        CU_ASSERT_EQUAL_FATAL(transport_shm_open_any(&transports[i], &os.area, i), 0);
     }
     CU_ASSERT_EQUAL_FATAL(net_queue_init(&queue, &interface, &port.port, transports[0], transports[1], &journal,
                                          &stats, &learnt), 0);
@@ -422,7 +422,7 @@ static void arrive(uint32_t size, const struct virtio_net_hdr *h)
 
     memcpy(whole, h, HEADER);
     memcpy(whole + HEADER, frame, size);
-    CU_ASSERT_EQUAL(port.port.ops->send(&port.port, whole, HEADER + size), 0);
+    CU_ASSERT_EQUAL(port_mem_put(&port, whole, HEADER + size), 0);
 }
 
 // Takes one packet from the rx ring; buffers were offered in order from this one on. Returns its size,

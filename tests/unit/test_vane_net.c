@@ -595,8 +595,8 @@ static bool goes_through(struct tap *tap, uint8_t mark)
     memset(data, 0xff, 6);
     for (uint64_t end = now_ms() + 1000; now_ms() < end && !there;) {
         send_packet(0, data, size, false, 0);
-        while (wait_for(tap->ports[0].fd, 20)) {
-            ssize_t r = read(tap->ports[0].fd, got, sizeof(got));
+        while (wait_for(tap->fds[0], 20)) {
+            ssize_t r = read(tap->fds[0], got, sizeof(got));
             there |= r == (ssize_t)(HEADER + size) && memcmp(got + HEADER, data, size) == 0;
         }
     }
@@ -608,7 +608,7 @@ static bool goes_through(struct tap *tap, uint8_t mark)
     for (uint64_t end = now_ms() + 1000; now_ms() < end && !back;) {
         memset(got, 0, HEADER);
         memcpy(got + HEADER, data, size);
-        (void)!write(tap->ports[0].fd, got, HEADER + size);
+        (void)!write(tap->fds[0], got, HEADER + size);
         while (receive_packet(0, &p, got, 20) == 1) {
             back |= p.size == size && memcmp(got, data, size) == 0;
         }
