@@ -23,8 +23,7 @@ static uint32_t pages_of(const struct blk_front_io *io)
     return has_data ? (uint32_t)((io->nr_sectors + SECTORS_PER_PAGE - 1) / SECTORS_PER_PAGE) : 0;
 }
 
-static struct blkif_request_segment segment(const struct blk_front_slot *slot,
-                                            const struct blk_front_io *io, uint32_t i)
+static struct blkif_request_segment segment(const struct blk_front_slot *slot, const struct blk_front_io *io, uint32_t i)
 {
     uint64_t left = io->nr_sectors - (uint64_t)i * SECTORS_PER_PAGE;
 
@@ -108,8 +107,7 @@ void blk_front_kick(struct blk_front *f, unsigned queue)
         os_event_send(f->os, q->ring.port);
 }
 
-static bool complete(struct blk_front *f, struct blk_front_queue *q,
-                     const struct blkif_response *response)
+static bool complete(struct blk_front *f, struct blk_front_queue *q, const struct blkif_response *response)
 {
     struct blk_front_slot *slot = &q->slots[response->id % BLK_FRONT_MAX_REQUESTS];
     struct blk_front_io *io = slot->io;

@@ -67,11 +67,9 @@ struct blk_image_options {
     unsigned nr_lanes;           // that will be opened
 };
 // A file or block device. An error leaves a sentence in `why`.
-int blk_raw_open(struct blk_image **image, const char *path, const struct blk_image_options *options,
-                 char *why, size_t why_size);
+int blk_raw_open(struct blk_image **image, const char *path, const struct blk_image_options *options, char *why, size_t why_size);
 
 // nbd://, nbds:// and the same with +unix (the NBD project's URI specification).
 bool blk_is_nbd(const char *name);
 // An export. `uri` is kept. An error leaves a sentence in `why`.
-int blk_nbd_open(struct blk_image **image, const char *uri, const struct blk_image_options *options,
-                 char *why, size_t why_size);
+int blk_nbd_open(struct blk_image **image, const char *uri, const struct blk_image_options *options, char *why, size_t why_size);

@@ -93,8 +93,7 @@ static int parse_segments(struct blk_queue *q, struct blk_request *r)
 {
     const struct blkif_request *copy = &r->entry->request.rw;
 
-    if (copy->nr_segments < r->rule->min_segments ||
-        copy->nr_segments > BLKIF_MAX_SEGMENTS_PER_REQUEST)
+    if (copy->nr_segments < r->rule->min_segments || copy->nr_segments > BLKIF_MAX_SEGMENTS_PER_REQUEST)
         return -EINVAL;
     // A flush that brings data is a write.
     if (copy->operation == BLKIF_OP_FLUSH_DISKCACHE && copy->nr_segments && q->disk->is_read_only)
@@ -108,8 +107,7 @@ static int parse_discard(struct blk_queue *q, struct blk_request *r)
 
     if ((copy->flag & BLKIF_DISCARD_SECURE) && q->disk->can_discard_securely)
         r->rule = &secure_discard;
-    else if ((copy->flag & BLKIF_DISCARD_SECURE) ||
-               !__atomic_load_n(&q->disk->image->can_discard, __ATOMIC_RELAXED))
+    else if ((copy->flag & BLKIF_DISCARD_SECURE) || !__atomic_load_n(&q->disk->image->can_discard, __ATOMIC_RELAXED))
         return -EOPNOTSUPP;
     return copy->nr_sectors ? set_range(q, r, copy->sector_number, copy->nr_sectors) : -EINVAL;
 }
@@ -389,8 +387,7 @@ static void count_done(struct blk_queue *q, const struct blk_request *r, uint64_
 {
     stats_add(&q->stats->count[r->rule->stat], 1);
     if (bytes)
-        stats_add(&q->stats->count[r->rule == &rules[BLKIF_OP_READ] ? BLK_STAT_READ_BYTES : BLK_STAT_WRITTEN_BYTES],
-                  bytes);
+        stats_add(&q->stats->count[r->rule == &rules[BLKIF_OP_READ] ? BLK_STAT_READ_BYTES : BLK_STAT_WRITTEN_BYTES], bytes);
 }
 
 static void answer(struct blk_request *r, int rc)
@@ -415,8 +412,7 @@ static void answer(struct blk_request *r, int rc)
 // False if it must wait; then nothing has changed.
 static bool may_start(struct blk_queue *q, const struct blk_request *r)
 {
-    if (q->is_draining || (r->rule->drains && q->nr_in_flight) ||
-        r->nr_segments > q->nr_free_pages)
+    if (q->is_draining || (r->rule->drains && q->nr_in_flight) || r->nr_segments > q->nr_free_pages)
         return false;
     q->wait_ns = limit_wait(&q->disk->limit, 1, r->nr_segments ? r->size : 0);
     stats_add(&q->stats->count[BLK_STAT_LIMITED], q->wait_ns != 0);
@@ -618,8 +614,7 @@ static void reset(struct blk_queue *q)
     q->wait_ns = 0;
 }
 
-int blk_queue_open(struct blk_queue *q, const struct blk_connection *connection, bool is_persistent,
-                   bool resume)
+int blk_queue_open(struct blk_queue *q, const struct blk_connection *connection, bool is_persistent, bool resume)
 {
     void *pages;
 

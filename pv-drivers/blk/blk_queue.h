@@ -111,8 +111,7 @@ void blk_queue_fini(struct blk_queue *q);
 
 // Connects to a front end's ring. With `resume` it goes on where the process before this one was
 // killed; -ESTALE if the journal is of another ring.
-int blk_queue_open(struct blk_queue *q, const struct blk_connection *connection, bool is_persistent,
-                   bool resume);
+int blk_queue_open(struct blk_queue *q, const struct blk_connection *connection, bool is_persistent, bool resume);
 // Nothing may be in flight.
 void blk_queue_close(struct blk_queue *q);
 // Takes, starts and answers what it can. True if there is more to do at once; otherwise q->wait_ns

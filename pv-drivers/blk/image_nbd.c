@@ -229,8 +229,7 @@ static const char *complaint(struct nbd_handle *h, const struct blk_image_option
                ? "does not promise that several connections agree: use --queues 1" : NULL;
 }
 
-int blk_nbd_open(struct blk_image **image, const char *uri, const struct blk_image_options *options, char *why,
-                 size_t why_size)
+int blk_nbd_open(struct blk_image **image, const char *uri, const struct blk_image_options *options, char *why, size_t why_size)
 {
     struct nbd *nbd = calloc(1, sizeof(*nbd));
 

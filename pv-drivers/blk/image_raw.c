@@ -82,8 +82,7 @@ static void raw_submit(struct blk_lane *lane, struct blk_io *io)
         io_uring_prep_fsync(sqe, FILE_IMAGE, IORING_FSYNC_DATASYNC);
         break;
     case BLK_IO_DISCARD:
-        io_uring_prep_fallocate(sqe, FILE_IMAGE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                (off_t)io->offset, (off_t)io->size);
+        io_uring_prep_fallocate(sqe, FILE_IMAGE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->size);
         break;
     }
     io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
@@ -230,8 +229,7 @@ static int open_image(const char *path, const struct blk_image_options *options)
     return fd >= 0 ? fd : open(path, flags);
 }
 
-static int check_image(struct raw *raw, const char *path, const struct blk_image_options *options,
-                       char *why, size_t why_size)
+static int check_image(struct raw *raw, const char *path, const struct blk_image_options *options, char *why, size_t why_size)
 {
     struct stat st;
 
@@ -247,8 +245,7 @@ static int check_image(struct raw *raw, const char *path, const struct blk_image
     raw->is_device = S_ISBLK(st.st_mode);
     int rc = lock_image(raw->fd, options);
     if (rc < 0) {
-        snprintf(why, why_size, "%s is in use by another process (%s): detach it there first", path,
-                 strerror(-rc));
+        snprintf(why, why_size, "%s is in use by another process (%s): detach it there first", path, strerror(-rc));
         return rc;
     }
     if (raw_size(&raw->image) < BLK_SECTOR) {
@@ -258,8 +255,7 @@ static int check_image(struct raw *raw, const char *path, const struct blk_image
     return 0;
 }
 
-int blk_raw_open(struct blk_image **image, const char *path, const struct blk_image_options *options,
-                 char *why, size_t why_size)
+int blk_raw_open(struct blk_image **image, const char *path, const struct blk_image_options *options, char *why, size_t why_size)
 {
     struct raw *raw = calloc(1, sizeof(*raw));
 

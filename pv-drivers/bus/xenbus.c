@@ -97,8 +97,7 @@ int xenbus_write_u64(struct xenbus_device *dev, const char *leaf, uint64_t value
     return xenbus_write(dev, leaf, text);
 }
 
-static int read_node(struct xenbus_device *dev, const char *folder, const char *leaf, char *value,
-                     size_t size)
+static int read_node(struct xenbus_device *dev, const char *folder, const char *leaf, char *value, size_t size)
 {
     char path[STORE_MAX_PATH];
 
@@ -111,8 +110,7 @@ int xenbus_read_peer(struct xenbus_device *dev, const char *leaf, char *value, s
     return read_node(dev, dev->peer, leaf, value, size);
 }
 
-int xenbus_read_peer_u64(struct xenbus_device *dev, const char *leaf, uint64_t limit,
-                         uint64_t *value)
+int xenbus_read_peer_u64(struct xenbus_device *dev, const char *leaf, uint64_t limit, uint64_t *value)
 {
     char text[STORE_MAX_VALUE];
     int rc = xenbus_read_peer(dev, leaf, text, sizeof(text));

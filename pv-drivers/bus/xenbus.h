@@ -66,8 +66,7 @@ int xenbus_set_state(struct xenbus_device *dev, enum xenbus_state state);
 int xenbus_write(struct xenbus_device *dev, const char *leaf, const char *value);
 int xenbus_write_u64(struct xenbus_device *dev, const char *leaf, uint64_t value);
 int xenbus_read_peer(struct xenbus_device *dev, const char *leaf, char *value, size_t size);
-int xenbus_read_peer_u64(struct xenbus_device *dev, const char *leaf, uint64_t limit,
-                         uint64_t *value);
+int xenbus_read_peer_u64(struct xenbus_device *dev, const char *leaf, uint64_t limit, uint64_t *value);
 // The value, or `otherwise` if there is none that makes sense.
 uint64_t xenbus_peer_value(struct xenbus_device *dev, const char *leaf, uint64_t otherwise);
 

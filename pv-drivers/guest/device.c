@@ -82,8 +82,7 @@ bool disk_open(struct guest_disk *disk, unsigned nth, const struct blk_front_con
 
     rc = rc < 0 ? rc : blk_front_init(&disk->front, &disk->dev.os, &guest_store, disk->dev.own, disk->dev.peer, want);
     if (rc < 0) {
-        print("disk %u: %s (error %d)\n", nth, rc == -XEN_ENOENT ? "the guest has no such disk" :
-              "it cannot be set up", -rc);
+        print("disk %u: %s (error %d)\n", nth, rc == -XEN_ENOENT ? "the guest has no such disk" : "it cannot be set up", -rc);
         return false;
     }
     guest_on_change(run_bus, &disk->front.bus);

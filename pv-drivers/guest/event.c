@@ -55,8 +55,7 @@ void event_wait(const evtchn_port_t *ports, unsigned nr, uint64_t until_ns)
     if (until_ns == GUEST_NEVER || until_ns > now_ns())
         (void)hyp_sched_op(SCHEDOP_poll, &poll);
     for (unsigned i = 0; i < nr; i++)
-        __atomic_fetch_and(&shared_info->evtchn_pending[ports[i] / 64], ~(1ul << ports[i] % 64),
-                           __ATOMIC_SEQ_CST);
+        __atomic_fetch_and(&shared_info->evtchn_pending[ports[i] / 64], ~(1ul << ports[i] % 64), __ATOMIC_SEQ_CST);
 }
 
 void event_wait_any(uint64_t until_ns)

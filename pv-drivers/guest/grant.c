@@ -31,8 +31,7 @@ static int grow(void)
     struct gnttab_setup_table s = { .dom = DOMID_SELF, .nr_frames = nr_frames + 1,
                                     .frame_list = U64(frames) };
 
-    if (nr_frames == MAX_FRAMES || hyp_grant_op(GNTTABOP_setup_table, &s, 1) != 0 ||
-        s.status != GNTST_okay)
+    if (nr_frames == MAX_FRAMES || hyp_grant_op(GNTTABOP_setup_table, &s, 1) != 0 || s.status != GNTST_okay)
         return -XEN_ENOSPC;
     table[nr_frames] = page_map(frames[nr_frames]);
     if (!table[nr_frames])
@@ -69,8 +68,7 @@ int os_revoke(struct os *os, uint32_t ref)
     do {
         if (flags & (GTF_reading | GTF_writing))
             return -XEN_EBUSY;
-    } while (!__atomic_compare_exchange_n(&e->flags, &flags, GTF_invalid, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(&e->flags, &flags, GTF_invalid, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     put_free(ref);
     return 0;
 }

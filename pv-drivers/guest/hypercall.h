@@ -17,8 +17,7 @@ static inline long hypercall(unsigned nr, uint64_t a, uint64_t b, uint64_t c, ui
     register uint64_t r8 __asm__("r8") = e;
     long rc;
 
-    __asm__ volatile("call *%[page]"
-                     : "=a"(rc), "+D"(a), "+S"(b), "+d"(c), "+r"(r10), "+r"(r8)
+    __asm__ volatile("call *%[page]" : "=a"(rc), "+D"(a), "+S"(b), "+d"(c), "+r"(r10), "+r"(r8)
                      : [page] "r"(hypercall_page + nr * 32)
                      : "rcx", "r11", "memory");
     return rc;

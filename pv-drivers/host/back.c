@@ -25,8 +25,7 @@ int back_read_choice(struct back *b, const char *leaf, uint64_t limit, uint64_t 
     return rc == -ENOENT ? 0 : rc;
 }
 
-int back_read_queue_node(struct back *b, unsigned queue, unsigned nr_queues, const char *name, int number,
-                         uint32_t *value)
+int back_read_queue_node(struct back *b, unsigned queue, unsigned nr_queues, const char *name, int number, uint32_t *value)
 {
     char leaf[TEXT_QUEUE_LEAF];
     uint64_t v = 0;

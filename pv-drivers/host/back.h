@@ -56,5 +56,4 @@ int back_refuse(struct back *b, const char *format, ...) __attribute__((format(p
 // A node that is absent leaves *value what it was.
 int back_read_choice(struct back *b, const char *leaf, uint64_t limit, uint64_t *value);
 // A node of a queue (text_queue_leaf), which must be there.
-int back_read_queue_node(struct back *b, unsigned queue, unsigned nr_queues, const char *name, int number,
-                         uint32_t *value);
+int back_read_queue_node(struct back *b, unsigned queue, unsigned nr_queues, const char *name, int number, uint32_t *value);

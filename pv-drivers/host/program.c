@@ -73,8 +73,7 @@ static void set(struct program_device *d, const struct program_option *o, const 
     } else if (o->kind == 'b') {
         *(uint64_t *)(void *)at = 1;
     } else if (!text_parse_u64(value, limit, (uint64_t *)(void *)at)) {
-        fprintf(stderr, "%s: --%s %s must be a number up to %llu\n", program->name, o->name, value,
-                (unsigned long long)limit);
+        fprintf(stderr, "%s: --%s %s must be a number up to %llu\n", program->name, o->name, value, (unsigned long long)limit);
         exit(2);
     }
 }
@@ -104,8 +103,7 @@ static void begin_device(void)
     char why[80];
 
     if (nr_devices == program->max_devices) {
-        snprintf(why, sizeof(why), "a process serves at most %u devices: start another for the rest",
-                 program->max_devices);
+        snprintf(why, sizeof(why), "a process serves at most %u devices: start another for the rest", program->max_devices);
         program_stop("--back", why);
     }
     device(nr_devices++)->nr_queues = 1;
@@ -142,8 +140,7 @@ void *program_map_file(const char *path, size_t size)
 
     if (path && (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || ftruncate(fd, (off_t)size) < 0))
         program_stop(path, errno ? strerror(errno) : "is not a file");
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, path ? MAP_SHARED : MAP_SHARED | MAP_ANONYMOUS,
-                   fd, 0);
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, path ? MAP_SHARED : MAP_SHARED | MAP_ANONYMOUS, fd, 0);
     if (p == MAP_FAILED)
         program_stop(path ? path : "memory", strerror(errno));
     if (fd >= 0)
@@ -178,8 +175,7 @@ static void start(void)
         rc = back_init(d->back, store, d->own, d->peer, (unsigned)d->nr_queues);
     }
     if (rc == 0)
-        rc = sandbox_enter(MEMORY_BASE + nr_queues * program->memory_per_queue, program->controls,
-                           program->nr_controls);
+        rc = sandbox_enter(MEMORY_BASE + nr_queues * program->memory_per_queue, program->controls, program->nr_controls);
     if (rc < 0)
         program_stop("start", strerror(-rc));
 }

@@ -47,8 +47,7 @@ int sandbox_enter(size_t bytes, const unsigned long *own, unsigned nr_own)
     struct rlimit memory = { .rlim_cur = bytes, .rlim_max = bytes };
     struct rlimit none = { 0, 0 };
 
-    if (setrlimit(RLIMIT_DATA, &memory) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
-        setrlimit(RLIMIT_NPROC, &none) < 0)
+    if (setrlimit(RLIMIT_DATA, &memory) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_NPROC, &none) < 0)
         return -errno;
     if (nr_own > SANDBOX_MAX_OWN)
         return -E2BIG;

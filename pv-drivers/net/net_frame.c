@@ -116,8 +116,7 @@ static uint16_t headers_of(const uint8_t *frame, const struct net_layout *l, uin
     return header >= 20 && header <= l->end - l->l4 ? (uint16_t)(l->l4 + header) : 0;
 }
 
-bool net_frame_offload(uint8_t *frame, uint32_t size, const struct net_offload *o,
-                       struct virtio_net_hdr *h)
+bool net_frame_offload(uint8_t *frame, uint32_t size, const struct net_offload *o, struct virtio_net_hdr *h)
 {
     struct net_layout l;
     bool is_segmented = o->gso_type != XEN_NETIF_GSO_TYPE_NONE;
@@ -208,8 +207,7 @@ static bool has_own_options(const struct net_filter *f, const uint8_t *frame, ui
     while (at < end) {
         uint32_t length = end - at >= 8 ? frame[at + 1] * 8u : 0;
         bool is_mac = frame[at] == 1 || frame[at] == 2;
-        if (length == 0 || length > end - at ||
-            (is_mac && f->has_mac && memcmp(frame + at + 2, f->mac, NET_MAC) != 0))
+        if (length == 0 || length > end - at || (is_mac && f->has_mac && memcmp(frame + at + 2, f->mac, NET_MAC) != 0))
             return false;
         at += length;
     }
@@ -217,8 +215,7 @@ static bool has_own_options(const struct net_filter *f, const uint8_t *frame, ui
 }
 
 // Without a name of its own it asks whether somebody has the one that it is about to take.
-static bool allows_icmpv6(const struct net_filter *f, const uint8_t *frame, const struct net_layout *l,
-                          bool is_nameless)
+static bool allows_icmpv6(const struct net_filter *f, const uint8_t *frame, const struct net_layout *l, bool is_nameless)
 {
     const uint8_t *icmp = frame + l->l4;
     uint32_t size = l->end - l->l4;

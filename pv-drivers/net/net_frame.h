@@ -42,8 +42,7 @@ struct net_filter {
 bool net_frame_parse(const uint8_t *frame, uint32_t size, struct net_layout *l);
 // Describes the offload to the kernel, and puts the checksum of the pseudo header where the kernel
 // wants it. False if the frame does not hold what the front end says.
-bool net_frame_offload(uint8_t *frame, uint32_t size, const struct net_offload *o,
-                       struct virtio_net_hdr *h);
+bool net_frame_offload(uint8_t *frame, uint32_t size, const struct net_offload *o, struct virtio_net_hdr *h);
 bool net_filter_allows(const struct net_filter *f, const uint8_t *frame, uint32_t size);
 // The address that the guest says is its own, in ARP or neighbour discovery. False: the frame says nothing of that.
 bool net_frame_sender(const uint8_t *frame, uint32_t size, struct net_address *a);

@@ -108,8 +108,7 @@ static bool tx_parse(struct net_queue *q, uint32_t at, struct net_packet *p, uin
         p->nr_extras++;
         has_extra = (extra.flags & XEN_NETIF_EXTRA_FLAG_MORE) != 0;
     }
-    while (!has_extra && (slot->flags & NETTXF_more_data) && p->nr_slots < left &&
-           p->nr_slots - p->nr_extras < NET_MAX_SLOTS) {
+    while (!has_extra && (slot->flags & NETTXF_more_data) && p->nr_slots < left && p->nr_slots - p->nr_extras < NET_MAX_SLOTS) {
         slot = tx_slot(q, at + p->nr_slots++);
         p->status = slot->size > rest || slot->offset + slot->size > (int)PAGE ? NETIF_RSP_ERROR : p->status;
         rest -= slot->size;
@@ -168,8 +167,7 @@ static void tx_gather(struct net_queue *q)
     uint8_t *to = q->frames + HEADER;
     uint32_t first_size = 0;
 
-    while (at != q->tx.ring.consumed && q->nr_packets < NET_MAX_BATCH &&
-           q->nr_copies + NET_MAX_SLOTS <= TRANSPORT_MAX_COPIES) {
+    while (at != q->tx.ring.consumed && q->nr_packets < NET_MAX_BATCH && q->nr_copies + NET_MAX_SLOTS <= TRANSPORT_MAX_COPIES) {
         struct net_packet *p = &q->packets[q->nr_packets];
         if (!tx_parse(q, at, p, &first_size) || !tx_is_within_limit(q, p))
             return;

@@ -7,7 +7,7 @@
 //
 // Slots are taken into the journal, which outlives the process, and answered in order. So a successor
 // of a killed process goes on with those between what was shown to the front end and what was taken:
-// a packet or two may be sent twice, none is stuck.
+// those of one batch may be sent twice, none is stuck.
 //
 // Threads: a queue belongs to the one that calls net_queue_work(), from open to close. What queues
 // share is struct net_interface.

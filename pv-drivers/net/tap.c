@@ -34,8 +34,7 @@ static int ask(const struct nlmsghdr *request)
     struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
     ssize_t r = -1;
 
-    if (s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0 &&
-        mnl_socket_sendto(s, request, request->nlmsg_len) >= 0)
+    if (s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0 && mnl_socket_sendto(s, request, request->nlmsg_len) >= 0)
         r = mnl_socket_recvfrom(s, answer, sizeof(answer));
     if (r >= 0)
         r = mnl_cb_run(answer, (size_t)r, request->nlmsg_seq, mnl_socket_get_portid(s), NULL, NULL);

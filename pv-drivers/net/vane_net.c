@@ -45,8 +45,7 @@ static void parse_mac(const char *text, struct net_filter *f)
     unsigned m[NET_MAC];
     char rest;
 
-    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &rest) != NET_MAC ||
-        (m[0] & 1))
+    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &rest) != NET_MAC || (m[0] & 1))
         program_stop("--mac", "must be six hexadecimal bytes with colons between them, the first one even");
     for (unsigned i = 0; i < NET_MAC; i++)
         f->mac[i] = (uint8_t)m[i];

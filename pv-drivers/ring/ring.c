@@ -53,8 +53,7 @@ uint32_t ring_nr_entries(size_t bytes, size_t entry_size)
     return power;
 }
 
-void ring_back_init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size,
-                    uint32_t consumed, uint32_t produced)
+void ring_back_init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size, uint32_t consumed, uint32_t produced)
 {
     struct ring_shared *shared = pages;
 

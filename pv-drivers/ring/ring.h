@@ -43,8 +43,7 @@ struct ring {
 uint32_t ring_nr_entries(size_t bytes, size_t entry_size);
 
 // A back end of a ring that a front end has laid out. A new connection starts both counts at 0.
-void ring_back_init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size,
-                    uint32_t consumed, uint32_t produced);
+void ring_back_init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size, uint32_t consumed, uint32_t produced);
 // A front end; it lays the ring out. What it may put at most.
 void ring_front_init(struct ring *r, void *pages, size_t bytes, uint32_t entry_size);
 uint32_t ring_front_free(const struct ring *r);

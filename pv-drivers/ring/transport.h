@@ -32,8 +32,7 @@ struct transport {
 int transport_map(struct transport *t, const uint32_t *refs, unsigned nr, void **va);
 void transport_unmap(struct transport *t, void *va, unsigned nr);
 // Copies all, or fails as soon as one cannot be copied.
-int transport_copy(struct transport *t, enum transport_direction direction, const struct transport_copy *list,
-                   unsigned nr);
+int transport_copy(struct transport *t, enum transport_direction direction, const struct transport_copy *list, unsigned nr);
 // Connects to the guest's unbound port.
 int transport_bind(struct transport *t, uint32_t port);
 void transport_unbind(struct transport *t);

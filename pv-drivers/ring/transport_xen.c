@@ -65,8 +65,7 @@ int transport_map(struct transport *t, const uint32_t *refs, unsigned nr, void *
     int rc = control(x->gntdev, IOCTL_GNTDEV_MAP_GRANT_REF, &u.map);
     if (rc < 0)
         return rc;
-    *va = mmap(NULL, (size_t)nr * RING_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, x->gntdev,
-               (off_t)u.map.index);
+    *va = mmap(NULL, (size_t)nr * RING_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, x->gntdev, (off_t)u.map.index);
     if (*va == MAP_FAILED) {
         rc = -errno;
         forget(x, u.map.index, nr);
@@ -86,8 +85,7 @@ void transport_unmap(struct transport *t, void *va, unsigned nr)
         forget(x, where.offset, nr);
 }
 
-static struct gntdev_grant_copy_segment segment(const struct xen *x, bool to_guest,
-                                                const struct transport_copy *c)
+static struct gntdev_grant_copy_segment segment(const struct xen *x, bool to_guest, const struct transport_copy *c)
 {
     struct gntdev_grant_copy_segment s = { .len = c->size };
 
@@ -107,8 +105,7 @@ static struct gntdev_grant_copy_segment segment(const struct xen *x, bool to_gue
     return s;
 }
 
-int transport_copy(struct transport *t, enum transport_direction direction,
-                   const struct transport_copy *list, unsigned nr)
+int transport_copy(struct transport *t, enum transport_direction direction, const struct transport_copy *list, unsigned nr)
 {
     struct xen *x = CONTAINER(t, struct xen, transport);
     struct gntdev_grant_copy_segment segments[TRANSPORT_MAX_COPIES];
@@ -190,8 +187,7 @@ int transport_xen_open(struct transport **t, unsigned domid, char *why, size_t w
     if (rc >= 0) {
         rc = control(evtchn, IOCTL_EVTCHN_RESTRICT_DOMID, &restrict_to);
         if (rc < 0)
-            snprintf(why, why_size, "/dev/xen/evtchn refuses to be restricted to domain %u: %s",
-                     domid, strerror(-rc));
+            snprintf(why, why_size, "/dev/xen/evtchn refuses to be restricted to domain %u: %s", domid, strerror(-rc));
     }
     struct xen *x = rc < 0 ? NULL : calloc(1, sizeof(*x));
     if (!x) {
