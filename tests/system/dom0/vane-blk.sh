@@ -10,7 +10,10 @@ BACK=/local/domain/0/backend/vane-blk
 
 # ask WORDS: run by the guest's shell; what it prints is in the log
 ask() { type_in "$id" "$1"; }
-hears() { check "$1" wait_for "${3:-60}" said blk "$2"; }
+hears() {
+    check "$1" wait_for "${3:-60}" said blk "$2"
+    said blk "$2" || tail -n 20 $LOGS/guest-blk.log
+}
 state_is() { [ "$(vane-store read "$1/state")" = "$2" ]; }
 serve() { vane-blk --domid "$id" --back $back --front $front --image $IMAGE --buffered --state /dev/shm/blk/state \
     --stats /dev/shm/blk/stats 2>> /tmp/blk.log & backend=$!; }

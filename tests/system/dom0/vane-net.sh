@@ -11,7 +11,10 @@ MAC=00:16:3e:0a:0b:0c
 
 # ask WORDS: run by the guest's shell; what it prints is in the log
 ask() { type_in "$id" "$1"; }
-hears() { check "$1" wait_for "${3:-60}" said net "$2"; }
+hears() {
+    check "$1" wait_for "${3:-60}" said net "$2"
+    said net "$2" || tail -n 20 $LOGS/guest-net.log
+}
 state_is() { [ "$(vane-store read "$1/state")" = "$2" ]; }
 # serve [OPTION...]
 serve() { vane-net --domid "$id" --back $back --front $front --tap "vif$id.0" --bridge br0 --mac $MAC --addresses 10.0.0.2 \
