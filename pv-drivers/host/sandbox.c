@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The sandbox of a back end. By then every file is open, every thread and io_uring ring made, and
-// what a ring may do is restricted (image_raw.c); so nothing here opens, connects or executes.
+// what a ring may do is restricted (uring.c); so nothing here opens, connects or executes.
 #include "host/sandbox.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 static const int allowed[] = {
     // data: rings, events, the store, an NBD server
-    SYS_io_uring_enter, SYS_read, SYS_write, SYS_sendmsg, SYS_sendto, SYS_recvfrom, SYS_ppoll, SYS_poll,
+    SYS_io_uring_enter, SYS_read, SYS_write, SYS_sendmsg, SYS_sendto, SYS_recvfrom, SYS_poll,
     // grants and memory
     SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_brk,
     // threads and time

@@ -33,8 +33,8 @@ kill_all() {
         wait_for 20 is_another "$1" "$now" || { echo "none is started after kill $i"; return 1; }
         began=$(($(now_ms) - began))
         [ "$began" -le "$longest" ] || longest=$began
-        # One that has not lived for a second is started again a second later.
-        sleep 1.$((i % 10))
+        # One that has not lived for a second is replaced a second later.
+        sleep 1.$((2 + i % 8))
     done
     echo "$longest" > /tmp/longest
 }
