@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/if_arp.h>
@@ -23,6 +24,8 @@
 #define REQUEST_SIZE 512u
 #define ANSWER_SIZE 8192u
 #define LAST_VLAN 4094u
+#define BUSY_STEP_NS 5000000
+#define BUSY_TRIES 400u              // two seconds
 
 // ------------------------------------------------------------------------------------------------
 // Bridges.
@@ -175,16 +178,31 @@ static int join_bridge(const struct tap *t, const struct tap_options *o, char *w
 // ------------------------------------------------------------------------------------------------
 // The device.
 
+// A process that was killed holds its device for a moment longer: the kernel ends its io_uring after it.
+static int take_device(int fd, struct ifreq *request)
+{
+    const struct timespec step = { .tv_nsec = BUSY_STEP_NS };
+    unsigned tries = BUSY_TRIES;
+
+    while (ioctl(fd, TUNSETIFF, request) < 0) {
+        if (errno != EBUSY || --tries == 0)
+            return -errno;
+        nanosleep(&step, NULL);
+    }
+    return 0;
+}
+
 static int open_queue(struct tap *t, unsigned i, short flags)
 {
     struct ifreq request = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags) };
     int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
     memcpy(request.ifr_name, t->name, IFNAMSIZ);
-    if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0) {
-        int rc = -errno;
-        if (fd >= 0)
-            close(fd);
+    if (fd < 0)
+        return -errno;
+    int rc = take_device(fd, &request);
+    if (rc < 0) {
+        close(fd);
         return rc;
     }
     memcpy(t->name, request.ifr_name, IFNAMSIZ);

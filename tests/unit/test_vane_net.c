@@ -626,6 +626,26 @@ static void open_tap(struct tap *t, const char *name, unsigned vlan)
     tap_connect(t, &(struct net_abilities){ 0 }, 1);
 }
 
+static void *close_later(void *fd)
+{
+    usleep(100000);
+    close(*(int *)fd);
+    return NULL;
+}
+
+// One that its last user still has, though it was killed, is waited for.
+static void take_from_another(void)
+{
+    struct tap last, next;
+    pthread_t thread;
+
+    open_tap(&last, "taken", 0);
+    pthread_create(&thread, NULL, close_later, &last.fds[0]);
+    open_tap(&next, "taken", 0);
+    pthread_join(thread, NULL);
+    close(next.fds[0]);
+}
+
 static void expect_link(const struct tap *ours, bool is_up)
 {
     struct ifreq request = { .ifr_name = "vif1.0", .ifr_flags = is_up ? IFF_UP : 0 };
@@ -705,6 +725,7 @@ static void run_on_bridge(bool has_switch)
     set_bridge_up();
     start();
     connect_front(&full);
+    take_from_another();
     open_tap(&ours, "ours", 0);
     CU_ASSERT(goes_through(&ours, 1));
     // Killed, the TAP device goes, and comes again with the next.
