@@ -96,19 +96,19 @@ static int set_vlan(unsigned index, unsigned vlan)
     return ask(h);
 }
 
-// A number of the bridge's in sysfs; 0 where it has none.
-static unsigned bridge_value(const char *bridge, const char *leaf)
+// A number of an interface's in sysfs; 0 where it has none.
+static unsigned interface_value(const char *name, const char *leaf)
 {
     char path[64 + 2 * IFNAMSIZ];
     char text[16] = "";
 
-    snprintf(path, sizeof(path), "/sys/class/net/%s/bridge/%s", bridge, leaf);
+    snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, leaf);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
         (void)!read(fd, text, sizeof(text) - 1);
         close(fd);
     }
-    return (unsigned)strtoul(text, NULL, 10);
+    return (unsigned)strtoul(text, NULL, 0);
 }
 
 static int run_tool(const char *const *words)
@@ -162,13 +162,13 @@ static int join_bridge(const struct tap *t, const struct tap_options *o, char *w
         snprintf(why, why_size, "%s cannot join %s: %s", t->name, o->bridge, strerror(-rc));
         return rc;
     }
-    bool filters = bridge_value(o->bridge, "vlan_filtering");
+    bool filters = interface_value(o->bridge, "bridge/vlan_filtering");
     if (o->vlan && !filters) {
         snprintf(why, why_size, "%s keeps no VLANs apart: turn that on (ip link set %s type bridge "
                  "vlan_filtering 1) or leave VLAN %u away", o->bridge, o->bridge, o->vlan);
         return -EINVAL;
     }
-    unsigned vlan = o->vlan ? o->vlan : bridge_value(o->bridge, "default_pvid");
+    unsigned vlan = o->vlan ? o->vlan : interface_value(o->bridge, "bridge/default_pvid");
     rc = vlan && filters ? set_vlan(index, vlan) : 0;
     if (rc < 0)
         snprintf(why, why_size, "%s cannot be put on VLAN %u of %s: %s", t->name, vlan, o->bridge, strerror(-rc));
@@ -178,18 +178,15 @@ static int join_bridge(const struct tap *t, const struct tap_options *o, char *w
 // ------------------------------------------------------------------------------------------------
 // The device.
 
-// A process that was killed holds its device for a moment longer: the kernel ends its io_uring after it.
-static int take_device(int fd, struct ifreq *request)
+// A process that was killed holds its device for a moment longer: the kernel ends its io_uring after it, and one of several queues
+// would share its frames with the dead. A device that is there and not persistent has a holder.
+static void wait_until_free(const char *name)
 {
     const struct timespec step = { .tv_nsec = BUSY_STEP_NS };
-    unsigned tries = BUSY_TRIES;
+    unsigned tries = BUSY_TRIES, flags;
 
-    while (ioctl(fd, TUNSETIFF, request) < 0) {
-        if (errno != EBUSY || --tries == 0)
-            return -errno;
+    while ((flags = interface_value(name, "tun_flags")) && !(flags & IFF_PERSIST) && --tries)
         nanosleep(&step, NULL);
-    }
-    return 0;
 }
 
 static int open_queue(struct tap *t, unsigned i, short flags)
@@ -198,11 +195,10 @@ static int open_queue(struct tap *t, unsigned i, short flags)
     int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
     memcpy(request.ifr_name, t->name, IFNAMSIZ);
-    if (fd < 0)
-        return -errno;
-    int rc = take_device(fd, &request);
-    if (rc < 0) {
-        close(fd);
+    if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0) {
+        int rc = -errno;
+        if (fd >= 0)
+            close(fd);
         return rc;
     }
     memcpy(t->name, request.ifr_name, IFNAMSIZ);
@@ -240,6 +236,8 @@ int tap_open(struct tap *t, const struct tap_options *o, char *why, size_t why_s
     int rc = t->control_fd < 0 ? -errno : 0;
 
     snprintf(t->name, sizeof(t->name), "%s", o->name ? o->name : "");
+    if (o->name)
+        wait_until_free(o->name);
     for (unsigned i = 0; i < o->nr_queues && rc == 0; i++)
         rc = open_queue(t, i, o->nr_queues > 1 ? IFF_MULTI_QUEUE : 0);
     if (rc < 0) {
