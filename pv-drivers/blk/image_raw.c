@@ -65,7 +65,7 @@ int blk_io_advance(struct blk_io *io, int result)
 }
 
 // Never full: of each request at most one entry is unsubmitted.
-_Static_assert(QUEUE_DEPTH >= BLK_MAX_IN_FLIGHT + 3 + 1, "room for all that may be in flight");
+_Static_assert(QUEUE_DEPTH >= BLK_MAX_IN_FLIGHT + 2 + 1, "room for all that may be in flight");
 
 static void raw_submit(struct blk_lane *lane, struct blk_io *io)
 {
@@ -85,8 +85,7 @@ static void raw_submit(struct blk_lane *lane, struct blk_io *io)
         io_uring_prep_fallocate(sqe, FILE_IMAGE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->size);
         break;
     }
-    io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
-    io_uring_sqe_set_data(sqe, io);
+    uring_tag(sqe, 0, io);
 }
 
 static void complete(struct blk_lane *lane, struct blk_io *io, int result)
@@ -105,32 +104,22 @@ static void complete(struct blk_lane *lane, struct blk_io *io, int result)
 // Events are told from operations by their address: that of their result.
 static void reap(struct blk_lane *lane)
 {
-    struct io_uring_cqe *cqe;
+    void *data;
+    int result;
 
-    while (io_uring_peek_cqe(&lane->ring, &cqe) == 0) {
-        void *data = io_uring_cqe_get_data(cqe);
-        int result = cqe->res;
-
-        io_uring_cqe_seen(&lane->ring, cqe);
+    while (uring_next(&lane->ring, &data, &result)) {
         if (data == &lane->event.result || data == &lane->stop)
             *(int *)data = result;
-        else if (data)
+        else
             complete(lane, data, result);
     }
 }
 
 static bool raw_wait(struct blk_lane *lane, int64_t timeout_ns)
 {
-    struct __kernel_timespec ts = { .tv_sec = timeout_ns / 1000000000,
-                                    .tv_nsec = timeout_ns % 1000000000 };
-    struct io_uring_cqe *cqe;
-
     uring_event(&lane->ring, FILE_EVENT, &lane->event);
     uring_poll(&lane->ring, FILE_STOP, &lane->stop);
-    if (timeout_ns == 0)
-        io_uring_submit_and_get_events(&lane->ring);
-    else
-        io_uring_submit_and_wait_timeout(&lane->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
+    uring_wait(&lane->ring, timeout_ns);
     reap(lane);
     return lane->stop != URING_PENDING;
 }

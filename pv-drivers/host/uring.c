@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
+#include <string.h>
 
 static int confine(struct io_uring *ring, const uint8_t *operations, unsigned nr)
 {
@@ -11,7 +13,7 @@ static int confine(struct io_uring *ring, const uint8_t *operations, unsigned nr
     for (unsigned i = 0; i < nr; i++)
         rules[i] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = operations[i] };
     rules[nr++] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
-        .sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS };
+        .sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS };
     rules[nr++] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED,
         .sqe_flags = IOSQE_FIXED_FILE };
     return io_uring_register((unsigned)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, rules, nr);
@@ -43,8 +45,7 @@ void uring_poll(struct io_uring *ring, int file, int *result)
         return;
     sqe = io_uring_get_sqe(ring);
     io_uring_prep_poll_add(sqe, file, POLLIN);
-    io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
-    io_uring_sqe_set_data(sqe, result);
+    uring_tag(sqe, 0, result);
     *result = URING_PENDING;
 }
 
@@ -58,16 +59,36 @@ void uring_event(struct io_uring *ring, int file, struct uring_event *e)
     if (e->is_echoed && e->result > 0) {
         sqe = io_uring_get_sqe(ring);
         io_uring_prep_write(sqe, file, e->words, (unsigned)e->result, 0);
-        io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS);
-        io_uring_sqe_set_data(sqe, NULL);
+        uring_tag(sqe, IOSQE_CQE_SKIP_SUCCESS, NULL);
     }
     sqe = io_uring_get_sqe(ring);
-    io_uring_prep_poll_add(sqe, file, POLLIN);
-    io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS);
-    io_uring_sqe_set_data(sqe, NULL);
-    sqe = io_uring_get_sqe(ring);
     io_uring_prep_read(sqe, file, e->words, sizeof(e->words), 0);
-    io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
-    io_uring_sqe_set_data(sqe, &e->result);
+    uring_tag(sqe, 0, &e->result);
     e->result = URING_PENDING;
+}
+
+void uring_wait(struct io_uring *ring, int64_t timeout_ns)
+{
+    struct __kernel_timespec ts = { .tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000 };
+    struct io_uring_cqe *cqe;
+
+    if (timeout_ns == 0)
+        io_uring_submit_and_get_events(ring);
+    else
+        io_uring_submit_and_wait_timeout(ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
+}
+
+bool uring_next(struct io_uring *ring, void **data, int *result)
+{
+    struct io_uring_cqe *cqe;
+
+    while (io_uring_peek_cqe(ring, &cqe) == 0) {
+        *data = io_uring_cqe_get_data(cqe);
+        *result = cqe->res;
+        io_uring_cqe_seen(ring, cqe);
+        if (*data)
+            return true;
+        fprintf(stderr, "an event or a frame cannot be waited for, or an event not acknowledged: %s\n", strerror(-*result));
+    }
+    return false;
 }

@@ -14,7 +14,7 @@
 #define PAGE RING_PAGE_SIZE
 #define HEADER 16u                   // room for the port's header before each frame
 #define PORT_HEADER ((uint32_t)sizeof(struct virtio_net_hdr))
-#define FRAMES_SIZE (((size_t)2 * NET_MAX_BATCH + 1 + RX_MAX_SLOTS) * PAGE)    // each may use a page more than it has slots
+#define FRAMES_SIZE (((size_t)2 * NET_MAX_BATCH + 1) * PAGE)    // each may use a page more than it has slots
 #define TX_ENTRY ((uint32_t)sizeof(struct netif_tx_request))
 #define RX_ENTRY ((uint32_t)sizeof(struct netif_rx_request))
 #define RX_MAX_SLOTS ((NET_MAX_FRAME + PAGE - 1) / PAGE + 1)    // and one that says how to cut it up

@@ -17,7 +17,7 @@ struct port_fd {
     int stop;                        // result of polling
     uint8_t *frames;                 // PORT_FD_MAX_AHEAD of them
     int results[PORT_FD_MAX_AHEAD];  // of reading them
-    unsigned nr_asked, next;         // those before `next` are taken
+    unsigned next;                   // those before it are taken
 };
 
 // The file does not block. 0 or a negative errno.

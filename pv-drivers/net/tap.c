@@ -179,14 +179,20 @@ static int join_bridge(const struct tap *t, const struct tap_options *o, char *w
 // The device.
 
 // A process that was killed holds its device for a moment longer: the kernel ends its io_uring after it, and one of several queues
-// would share its frames with the dead. A device that is there and not persistent has a holder.
-static void wait_until_free(const char *name)
+// would share its frames with the dead. A device that is there before our first queue and is not persistent has a holder.
+static int take_device(int fd, struct ifreq *request, bool is_first)
 {
     const struct timespec step = { .tv_nsec = BUSY_STEP_NS };
-    unsigned tries = BUSY_TRIES, flags;
+    int rc = -EBUSY;
 
-    while ((flags = interface_value(name, "tun_flags")) && !(flags & IFF_PERSIST) && --tries)
-        nanosleep(&step, NULL);
+    for (unsigned tries = BUSY_TRIES; rc == -EBUSY && tries; tries--) {
+        unsigned flags = is_first ? interface_value(request->ifr_name, "tun_flags") : 0;
+        if (!flags || flags & IFF_PERSIST)
+            rc = ioctl(fd, TUNSETIFF, request) < 0 ? -errno : 0;
+        if (rc == -EBUSY)
+            nanosleep(&step, NULL);
+    }
+    return rc;
 }
 
 static int open_queue(struct tap *t, unsigned i, short flags)
@@ -195,8 +201,8 @@ static int open_queue(struct tap *t, unsigned i, short flags)
     int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
     memcpy(request.ifr_name, t->name, IFNAMSIZ);
-    if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0) {
-        int rc = -errno;
+    int rc = fd < 0 ? -errno : take_device(fd, &request, i == 0);
+    if (rc < 0) {
         if (fd >= 0)
             close(fd);
         return rc;
@@ -236,8 +242,6 @@ int tap_open(struct tap *t, const struct tap_options *o, char *why, size_t why_s
     int rc = t->control_fd < 0 ? -errno : 0;
 
     snprintf(t->name, sizeof(t->name), "%s", o->name ? o->name : "");
-    if (o->name)
-        wait_until_free(o->name);
     for (unsigned i = 0; i < o->nr_queues && rc == 0; i++)
         rc = open_queue(t, i, o->nr_queues > 1 ? IFF_MULTI_QUEUE : 0);
     if (rc < 0) {

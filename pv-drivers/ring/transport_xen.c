@@ -24,6 +24,8 @@
 
 #include "ring/ring.h"
 
+_Static_assert(RING_MAX_PAGES <= TRANSPORT_MAX_PAGES, "a ring is mapped at once");
+
 struct xen {
     struct transport transport;
     int gntdev;
@@ -47,7 +49,6 @@ static void forget(struct xen *x, uint64_t index, uint32_t count)
     (void)control(x->gntdev, IOCTL_GNTDEV_UNMAP_GRANT_REF, &unmap);
 }
 
-_Static_assert(RING_MAX_PAGES <= TRANSPORT_MAX_PAGES, "a ring is mapped at once");
 int transport_map(struct transport *t, const uint32_t *refs, unsigned nr, void **va)
 {
     struct xen *x = CONTAINER(t, struct xen, transport);
@@ -197,8 +198,7 @@ int transport_xen_open(struct transport **t, unsigned domid, char *why, size_t w
             close(gntdev);
         return rc < 0 ? rc : -ENOMEM;
     }
-    *x = (struct xen){ .transport = { evtchn, true }, .gntdev = gntdev,
-                       .domid = (uint16_t)domid };
+    *x = (struct xen){ .transport = { .event_fd = evtchn, .is_echoed = true }, .gntdev = gntdev, .domid = (uint16_t)domid };
     *t = &x->transport;
     return 0;
 }

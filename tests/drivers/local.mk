@@ -52,7 +52,7 @@ tests_unit_test_blk_hostile_tsan_LDFLAGS = -fsanitize=thread
 tests_unit_test_blk_hostile_tsan_LDADD = -lcunit
 
 # The network back end: one queue, and its fuzz target.
-UNIT_TESTS += tests/unit/test_net tests/unit/test_net_frame tests/unit/test_vane_net
+UNIT_TESTS += tests/unit/test_net tests/unit/test_net_frame tests/unit/test_port_fd tests/unit/test_vane_net
 DRIVER_PORT = tests/drivers/port_mem.c tests/drivers/port_mem.h tests/drivers/frames.c tests/drivers/frames.h
 tests_unit_test_net_SOURCES = tests/unit/test_net.c $(DRIVER_GUEST) $(DRIVER_PORT) tests/fuzz/net.c $(FUZZ_MINI) \
     $(DRIVER_NET) $(DRIVER_RING)
@@ -60,6 +60,9 @@ tests_unit_test_net_CPPFLAGS = $(DRIVER_CPPFLAGS)
 tests_unit_test_net_frame_SOURCES = tests/unit/test_net_frame.c tests/drivers/frames.c tests/drivers/frames.h \
     pv-drivers/net/net_frame.c pv-drivers/net/net_frame.h
 tests_unit_test_net_frame_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_unit_test_port_fd_SOURCES = tests/unit/test_port_fd.c pv-drivers/net/port_fd.c pv-drivers/net/port_fd.h $(DRIVER_URING)
+tests_unit_test_port_fd_CPPFLAGS = $(DRIVER_CPPFLAGS)
+tests_unit_test_port_fd_LDADD = $(LDADD) -luring
 tests_unit_test_vane_net_SOURCES = tests/unit/test_vane_net.c $(DRIVER_GUEST) $(DRIVER_PORT) \
     tests/drivers/process.c tests/drivers/process.h pv-drivers/net/net_back.h pv-drivers/net/tap.c pv-drivers/net/tap.h \
     $(DRIVER_NET_FRONT) $(DRIVER_RING) $(DRIVER_BUS) $(DRIVER_STORE)

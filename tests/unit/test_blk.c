@@ -557,6 +557,16 @@ static void test_persistent_is_one_range(void)
         }
     }
     CU_ASSERT_EQUAL(guest_nr_mapped(&os), 4 + 1);
+    // One that cannot be mapped: nothing of the request is, and its neighbours can be later.
+    struct blkif_request r = request(BLKIF_OP_WRITE, 7, 8, 3);
+    r.seg[0].gref = refs[5];
+    r.seg[1].gref = os.area.nr_grants + 1;
+    r.seg[2].gref = refs[6];
+    CU_ASSERT_EQUAL(perform(&r), BLKIF_RSP_ERROR);
+    CU_ASSERT_EQUAL(guest_nr_mapped(&os), 4 + 1);
+    r.seg[1].gref = refs[8];
+    CU_ASSERT_EQUAL(perform(&r), BLKIF_RSP_OKAY);
+    CU_ASSERT_EQUAL(guest_nr_mapped(&os), 7 + 1);
     tear_down();
 }
 

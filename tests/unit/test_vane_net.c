@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_bridge.h>
+#include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
@@ -639,11 +640,15 @@ static void take_from_another(void)
     struct tap last, next;
     pthread_t thread;
 
-    open_tap(&last, "taken", 0);
-    pthread_create(&thread, NULL, close_later, &last.fds[0]);
-    open_tap(&next, "taken", 0);
-    pthread_join(thread, NULL);
-    close(next.fds[0]);
+    for (unsigned is_persistent = 0; is_persistent < 2; is_persistent++) {
+        open_tap(&last, "taken", 0);
+        CU_ASSERT_EQUAL(ioctl(last.fds[0], TUNSETPERSIST, is_persistent), 0);
+        pthread_create(&thread, NULL, close_later, &last.fds[0]);
+        open_tap(&next, "taken", 0);
+        pthread_join(thread, NULL);
+        CU_ASSERT_EQUAL(ioctl(next.fds[0], TUNSETPERSIST, 0), 0);
+        close(next.fds[0]);
+    }
 }
 
 static void expect_link(const struct tap *ours, bool is_up)
